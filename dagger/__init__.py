@@ -1,0 +1,107 @@
+"""Dagger: an embedded, durable pub/sub runtime for agents.
+
+Agents are functions. An invocation is a transaction. Everything that happens is a
+record. Everything you see is a fold of records.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dagger.authoring.agent import Agent, agent
+    from dagger.authoring.context import Context
+    from dagger.authoring.registry import Registry, registry
+    from dagger.executor.events import Emission, LogLine, Missed, Outcome
+    from dagger.executor.executor import Executor, run
+    from dagger.executor.live import LiveRun
+    from dagger.executor.specs import EventDriven, Receipt
+    from dagger.rules.retry import Exponential, Immediate, Linear
+    from dagger.store.contract import Store
+    from dagger.store.memory import MemoryStore
+    from dagger.views.report import Report
+    from dagger.words.clock import LoopClock
+    from dagger.words.config import Config
+    from dagger.words.errors import (
+        AgentNotFound,
+        ChannelClosed,
+        ChannelDeadlock,
+        ChannelFull,
+        ChannelNotFound,
+        DaggerError,
+        DatabaseError,
+        ExecutionError,
+        LockError,
+        NoAgentsRegistered,
+        RunCancelled,
+        SerializationError,
+        TimeoutExceeded,
+        ValidationError,
+    )
+    from dagger.words.message import Message
+
+__all__ = [
+    "Agent",
+    "AgentNotFound",
+    "ChannelClosed",
+    "ChannelDeadlock",
+    "ChannelFull",
+    "ChannelNotFound",
+    "Config",
+    "Context",
+    "DaggerError",
+    "DatabaseError",
+    "Emission",
+    "EventDriven",
+    "ExecutionError",
+    "Executor",
+    "Exponential",
+    "Immediate",
+    "Linear",
+    "LiveRun",
+    "LockError",
+    "LogLine",
+    "LoopClock",
+    "MemoryStore",
+    "Message",
+    "Missed",
+    "NoAgentsRegistered",
+    "Outcome",
+    "Receipt",
+    "Registry",
+    "Report",
+    "RunCancelled",
+    "SerializationError",
+    "Store",
+    "TimeoutExceeded",
+    "ValidationError",
+    "agent",
+    "registry",
+    "run",
+]
+
+_HOMES = {
+    "authoring.agent": ("Agent", "agent"),
+    "authoring.context": ("Context",),
+    "authoring.registry": ("Registry", "registry"),
+    "executor.events": ("Emission", "LogLine", "Missed", "Outcome"),
+    "executor.executor": ("Executor", "run"),
+    "executor.live": ("LiveRun",),
+    "executor.specs": ("EventDriven", "Receipt"),
+    "rules.retry": ("Exponential", "Immediate", "Linear"),
+    "store.contract": ("Store",),
+    "store.memory": ("MemoryStore",),
+    "views.report": ("Report",),
+    "words.clock": ("LoopClock",),
+    "words.config": ("Config",),
+    "words.message": ("Message",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is first asked for; errors are the rest."""
+    if name not in __all__:
+        raise AttributeError(f"module 'dagger' has no attribute {name!r}")
+    from importlib import import_module
+
+    home = next((home for home, names in _HOMES.items() if name in names), "words.errors")
+    value = globals()[name] = getattr(import_module(f"dagger.{home}"), name)
+    return value

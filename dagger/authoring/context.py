@@ -1,0 +1,299 @@
+"""The context: what a handler holds of its run, its memory, and the world.
+
+Plain calls (`publish`, `log`, cache and tasks) are held back, or told, without
+waiting; `step`, `sleep`, `ask`, `request`, `emit` and `spend` are awaited, happen at
+once, and are kept across attempts.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from dagger.authoring.cache import CacheView
+from dagger.authoring.publishing import publication
+from dagger.authoring.tasks import TaskView
+from dagger.words.effects import REPLY_TO, E
+from dagger.words.errors import ChannelUndeclared, ContextClosed, ExecutionError
+from dagger.words.ids import message_id
+from dagger.words.message import Message
+from dagger.words.payload import encode, plain
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+
+_LEVELS = logging.getLevelNamesMapping()
+
+
+class Context:
+    """What a handler is given as `ctx`; it ends with the attempt it belongs to.
+
+    Every call raises ContextClosed once the handler has returned or was given up.
+    """
+
+    __slots__ = ("_cache", "_counts", "_invocation", "_shared", "_tasks")
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._cache: CacheView | None = None
+        self._shared: CacheView | None = None
+        self._tasks: TaskView | None = None
+        self._counts: dict[str, int] = {}
+
+    @property
+    def run_id(self) -> str:
+        return self._invocation.run.id
+
+    @property
+    def node_id(self) -> str:
+        """The invocation's id, `<agent>:<run>.<number>`."""
+        return self._invocation.node_id
+
+    @property
+    def channel(self) -> str:
+        """The channel the message came on."""
+        return self._invocation.channel
+
+    @property
+    def message(self) -> Message:
+        return self._invocation.message
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first attempt."""
+        return self._invocation.attempt
+
+    @property
+    def cache(self) -> CacheView:
+        """The run's cache: committed state and own writes."""
+        if self._cache is None:
+            held = self._invocation
+            self._cache = CacheView(
+                lambda: held.run.cache,
+                self._commit,
+                shared=False,
+                held=held.effects,
+                guard=self._guard,
+            )
+        return self._cache
+
+    @property
+    def shared(self) -> CacheView:
+        """The cache that all runs of the executor share."""
+        if self._shared is None:
+            held = self._invocation
+            self._shared = CacheView(
+                lambda: held.host.shared,
+                self._commit,
+                shared=True,
+                held=held.effects,
+                guard=self._guard,
+            )
+        return self._shared
+
+    @property
+    def tasks(self) -> TaskView:
+        """The run's tasks."""
+        if self._tasks is None:
+            held = self._invocation
+            self._tasks = TaskView(
+                lambda: held.run.tasks,
+                self._commit,
+                new_id=lambda: f"{self.run_id}.{held.delivery.number}.t{self._next('task')}",
+                now=lambda: held.started,
+                held=held.effects,
+                guard=self._guard,
+                holder=held.delivery.number,
+                agent=held.agent.name,
+            )
+        return self._tasks
+
+    def publish(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        key: str | None = None,
+        task: str | Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Publish when the invocation settles; the message's id.
+
+        `payload` is JSON data, a model, or a Message. `task` is a task id, or a mapping
+        with `id` and perhaps `type` and `status`: the task is created or updated and the
+        message stamped with it. Raises ChannelUndeclared, SerializationError or
+        ValidationError here and now.
+        """
+        self._guard()
+        held = self._invocation
+        declared = held.agent.publish
+        if channel not in declared and not held.agent.publish_any:
+            raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
+        link = {"id": task} if isinstance(task, str) else task
+        ready = publication(
+            channel,
+            payload,
+            declared.get(channel),
+            producer=held.node_id,
+            agent=held.agent.name,
+            limit=held.host.max_payload_bytes,
+            key=key,
+            task_id=link["id"] if link else None,
+            headers=headers,
+            also=held.host.channel_schemas.get(channel),
+        )
+        if link:
+            self.tasks.link(
+                link["id"],
+                ready.payload,
+                channel=channel,
+                task_type=link.get("type"),
+                status=link.get("status"),
+            )
+        held.effects.append(ready)
+        place = held.seats
+        held.seats = place + 1
+        return ready.id or message_id(held.run.id, held.delivery.number, place)
+
+    def log(self, text: str, *, level: str | int = "INFO") -> None:
+        """Say something: to watchers of the run, and to standard logging."""
+        self._guard()
+        number = level if isinstance(level, int) else _LEVELS.get(level.upper(), logging.INFO)
+        self._invocation.host.log(self._invocation, number, str(text))
+
+    async def step(
+        self, name: str, call: Callable[..., Any], *args: Any, key: str | None = None
+    ) -> Any:
+        """The result of `call(*args)`, kept: a later attempt or re-execution gets it back.
+
+        `call` may be async; a plain one runs in a worker thread. If it has a parameter
+        `idempotency_key`, it is given one that is the same each time it is called for
+        this step. Steps of one name are told apart by `key`, or else by their order.
+        """
+        self._guard()
+        held = self._invocation
+        key = key if key is not None else f"#{self._next(f'step {name}')}"
+        if "idempotency_key" in inspect.signature(call).parameters:
+            call = partial(call, idempotency_key=f"{held.node_id}/{name}/{key}")
+        return await held.host.step(held, name, key, partial(call, *args))
+
+    async def sleep(self, seconds: float, *, name: str = "sleep") -> None:
+        """Wait `seconds` without holding a worker; a restart does not start it again."""
+        self._guard()
+        key = f"#{self._next(f'sleep {name}')}"
+        await self._invocation.host.sleep(self._invocation, name, key, seconds)
+
+    async def ask(self, question: Any, *, name: str | None = None) -> Any:
+        """Ask people, and wait for their answer (see `Run.answer`) without a worker."""
+        self._guard()
+        name = name or f"question-{self._next('ask')}"
+        blob = encode(plain(question, self.node_id), producer=self.node_id)
+        return await self._invocation.host.ask(self._invocation, name, blob)
+
+    async def request(self, channel: str, payload: Any, *, key: str | None = None) -> Any:
+        """Publish at once and wait for the reply: what the first handler to end returns.
+
+        Raises RequestFailed where nobody hears the channel or who did failed.
+        """
+        self._guard()
+        held = self._invocation
+        declared = held.agent.publish
+        if channel not in declared and not held.agent.publish_any:
+            raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
+        key = key if key is not None else f"#{self._next('request')}"
+        ready = publication(
+            channel,
+            payload,
+            declared.get(channel),
+            producer=held.node_id,
+            agent=held.agent.name,
+            limit=held.host.max_payload_bytes,
+            headers={REPLY_TO: f"{held.delivery.number}/{key}"},
+            also=held.host.channel_schemas.get(channel),
+        )
+        return await held.host.request(held, key, ready)
+
+    async def emit(self, value: Any) -> None:
+        """Show a value to watchers now, before the invocation settles."""
+        self._guard()
+        blob = encode(plain(value, self.node_id), producer=self.node_id)
+        await self._invocation.host.emit(self._invocation, self._next("emit"), blob)
+
+    async def spend(self, *, tokens: int) -> None:
+        """Count tokens against the run's `max_tokens`. Raises BudgetExceeded beyond it."""
+        self._guard()
+        if tokens < 0:
+            raise ValueError(f"tokens must not be negative, not {tokens}")
+        await self._invocation.host.spend(self._invocation, tokens)
+
+    def _guard(self) -> None:
+        if self._invocation.closed:
+            raise ContextClosed(self._invocation.node_id)
+
+    def _next(self, what: str) -> int:
+        """0, 1, 2, ... for each `what`: the same on a re-execution."""
+        number = self._counts.get(what, 0)
+        self._counts[what] = number + 1
+        return number
+
+    @property
+    def stateful(self) -> bool:
+        """Whether cache or tasks were asked for: only then is there anything to decide."""
+        return any(view is not None for view in (self._cache, self._shared, self._tasks))
+
+    def _commit(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:
+        return self._invocation.host.write_now(self._invocation, decide)
+
+
+class ExecutorView:
+    """What a handler is given as `executor`: the same executor, bound to its invocation."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def publish(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        key: str | None = None,
+        task: str | Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """The same as `ctx.publish`: held back until the handler returns."""
+        return self._context.publish(channel, payload, key=key, task=task, headers=headers)
+
+    @property
+    def shared(self) -> CacheView:
+        return self._context.shared
+
+    def list_agents(self) -> Sequence[Any]:
+        """The same as outside: the agents as they are now."""
+        return self._context._invocation.host.agents()
+
+    def list_channels(self) -> Sequence[Any]:
+        """The same as outside: the channels as they are now."""
+        return self._context._invocation.host.channels()
+
+    async def run(self, *_: Any, **__: Any) -> NoReturn:
+        """Not from inside a handler."""
+        self._refuse("run")
+
+    async def drain(self, *_: Any, **__: Any) -> NoReturn:
+        """Not from inside a handler."""
+        self._refuse("drain")
+
+    async def stop(self, *_: Any, **__: Any) -> NoReturn:
+        """Not from inside a handler."""
+        self._refuse("stop")
+
+    def _refuse(self, call: str) -> NoReturn:
+        raise ExecutionError(
+            f"{self._context.node_id} called executor.{call}() from inside a handler, which "
+            "would wait for itself; publish instead, or call it from outside"
+        )

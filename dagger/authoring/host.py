@@ -1,0 +1,78 @@
+"""What a context needs of the executor that runs its handler: one contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+
+from dagger.rules.schema import Schema
+from dagger.state.cache import Cache
+from dagger.words.effects import E, Publication
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+
+
+class Parking(Protocol):
+    """Who runs an invocation, and lets it wait without holding a slot."""
+
+    @property
+    def crew(self) -> Any: ...
+
+    async def wait(self, event: anyio.Event) -> None:
+        """Return once the event is set."""
+
+
+class Host(Protocol):
+    """The executor as an invocation sees it.
+
+    The plain calls return at once and may come from a worker thread; each of them
+    is one record, written on the loop before the call returns. The awaited ones
+    park the handler: while it waits it holds no worker.
+    """
+
+    max_payload_bytes: int
+    channel_schemas: dict[str, Schema]
+    """Schemas that channels themselves declare."""
+
+    @property
+    def shared(self) -> Cache: ...
+
+    def now(self) -> float:
+        """Wall time, epoch seconds."""
+
+    def write_now(
+        self, invocation: Invocation, decide: Callable[[], tuple[E, ...]]
+    ) -> tuple[E, ...]:
+        """Decide and apply effects at once: what cannot wait for the settle, as a lease."""
+
+    def log(self, invocation: Invocation, level: int, text: str) -> None:
+        """Tell watchers and the standard logging of a line of the handler's."""
+
+    async def step(
+        self, invocation: Invocation, name: str, key: str, call: Callable[[], Any]
+    ) -> Any:
+        """The kept result of a step, or the result of calling it now."""
+
+    async def sleep(self, invocation: Invocation, name: str, key: str, seconds: float) -> None:
+        """Wait until `seconds` after the first time this was asked."""
+
+    async def ask(self, invocation: Invocation, name: str, question: bytes) -> Any:
+        """The answer that people give."""
+
+    async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:
+        """The reply of whoever hears the publication."""
+
+    async def emit(self, invocation: Invocation, place: int, payload: bytes) -> None:
+        """Show a value to watchers before the invocation settles."""
+
+    async def spend(self, invocation: Invocation, tokens: int) -> None:
+        """Count tokens against the run's budget."""
+
+    def agents(self) -> Sequence[Any]:
+        """The agents as the executor lists them."""
+
+    def channels(self) -> Sequence[Any]:
+        """The channels as the executor lists them."""

@@ -1,0 +1,152 @@
+"""A crew: the workers of one agent, and the slots that its `concurrency` gives them.
+
+A worker holds a slot while it handles a delivery. One whose handler waits (for a
+person, a timer, a reply) gives the slot back and asks for it again afterwards,
+before anything new is taken.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from dagger.authoring.agent import Agent
+    from dagger.executor.worker import Worker
+    from dagger.state.queues import Subscriber
+    from dagger.state.run import Run
+
+
+class Crew:
+    """Who works for one agent, how many may, and who is idle or waiting to go on."""
+
+    def __init__(
+        self, agent: Agent, subscriber: Subscriber, hire: Callable[[Crew], Worker]
+    ) -> None:
+        self.agent = agent
+        self.subscriber = subscriber
+        self.limit = agent.concurrency
+        self.active = 0  # slots held
+        self.parked = 0  # workers whose handler waits without a slot
+        self.leaving = False  # the agent was unregistered: nothing is taken any more
+        self.workers: set[Worker] = set()
+        self._hire = hire
+        self._idle: list[anyio.Event] = []
+        self._returning: deque[anyio.Event] = deque()
+        self.tune()
+
+    def park(self) -> None:
+        """A handler waits from now on: its slot is somebody else's."""
+        self.parked += 1
+        self.give_back()
+        self.tune()
+        if self.subscriber.ready:
+            self.ring()
+
+    async def unpark(self) -> None:
+        """The handler wants to go on; returns, or is cancelled, with a slot in hand."""
+        try:
+            await self._come_back()
+        finally:
+            self.parked -= 1
+
+    def may_take(self) -> bool:
+        """Whether a worker may take one more delivery: those who return go first."""
+        return self.active < self.limit and not self._returning and not self.leaving
+
+    def occupied(self, blocked: int) -> bool:
+        """Whether nobody could take anything while `blocked` of the slots stay held."""
+        return blocked >= self.limit or (blocked >= self.active > 0 and self._all_keys_held())
+
+    def enlist(self) -> Worker:
+        """One more worker."""
+        worker = self._hire(self)
+        self.workers.add(worker)
+        return worker
+
+    def tune(self) -> None:
+        """Set the bell only while somebody could answer it: ringing is on the hot path."""
+        if not self.leaving:
+            could = bool(self._idle) or self.active < self.limit
+            self.subscriber.bell = self.ring if could else None
+
+    def ring(self) -> None:
+        """There is work: wake an idle worker, or hire one if a slot is free."""
+        if self._idle:
+            self._idle.pop().set()
+        elif self.active < self.limit and len(self.workers) - self.parked < self.limit:
+            self.enlist()
+        self.tune()
+
+    def taken(self) -> None:
+        """A worker has taken a delivery; if there is more, and a slot, another helps."""
+        self.active += 1
+        if self.active >= self.limit:
+            self.subscriber.bell = None
+        elif self.subscriber.ready:
+            self.ring()
+
+    async def rest(self) -> None:
+        """Wait until there may be something to take."""
+        event = anyio.Event()
+        self._idle.append(event)
+        self.tune()
+        try:
+            await event.wait()
+        finally:
+            if event in self._idle:
+                self._idle.remove(event)
+
+    def give_back(self) -> None:
+        """A slot is free: whoever returns gets it first, then whoever works."""
+        self.active -= 1
+        if self._returning:
+            self.active += 1
+            self._returning.popleft().set()
+
+    async def _come_back(self) -> None:
+        """Get a slot again after waiting. If cancelled, the slot is taken all the same."""
+        if self.active < self.limit:
+            self.active += 1
+            return
+        event = anyio.Event()
+        self._returning.append(event)
+        try:
+            await event.wait()
+        except BaseException:
+            if event in self._returning:  # not given one: take it, the caller gives it back
+                self._returning.remove(event)
+                self.active += 1
+            raise
+
+    def cancel(self, run: Run) -> None:
+        """Cancel what is in hand of a run."""
+        for worker in self.workers:
+            if worker.invocation is not None and worker.invocation.run is run:
+                worker.scope.cancel()
+
+    def leave(self) -> None:
+        """Nothing more is taken; who is idle goes home."""
+        self.leaving = True
+        self.subscriber.bell = None
+        for event in self._idle:
+            event.set()
+        self._idle.clear()
+
+    def replace(self, worker: Worker) -> None:
+        """The worker is stuck in a handler that was given up: others have its slot."""
+        self.workers.discard(worker)
+        self.give_back()
+        self.tune()
+        if self.subscriber.ready:
+            self.ring()
+
+    def _all_keys_held(self) -> bool:
+        """Whether all that is pending stands behind keys of deliveries in hand."""
+        queues = list(self.subscriber.ready)
+        return self.agent.key is not None and not any(
+            queue.pending or queue.retries for queue in queues
+        )

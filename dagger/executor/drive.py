@@ -1,0 +1,77 @@
+"""Driving a handler's coroutine step by step.
+
+Between two suspensions a handler has the loop to itself; driving it ourselves lets
+us time each of those steps, name the one that blocked the loop, and leave a
+coroutine behind that ignores its cancellation. A handler that never suspends costs
+one `send`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from time import perf_counter
+from types import coroutine
+from typing import Any, Protocol
+
+
+class Abandoned(Exception):
+    """The handler ignored its cancellation for longer than the grace; it was left behind."""
+
+
+class Watch(Protocol):
+    """Who drives: told of slow steps and resumptions."""
+
+    slow: float
+    """Seconds a step may take before `blocked` is called."""
+
+    def blocked(self, seconds: float, line: int) -> None:
+        """A step that ended near `line` of the handler blocked the loop that long."""
+
+    def resumed(self) -> bool:
+        """The loop gives control back. False if the handler must not have it any more."""
+
+
+@coroutine
+def drive(handler: Coroutine[Any, Any, Any], watch: Watch) -> Generator[Any, Any, Any]:
+    """What the handler returns; raises what it raises, or Abandoned."""
+    send, slow = handler.send, watch.slow
+    began = perf_counter()
+    try:
+        trap = send(None)
+    except StopIteration as end:
+        if perf_counter() - began > slow:
+            watch.blocked(perf_counter() - began, 0)
+        return end.value
+    while True:
+        if perf_counter() - began > slow:
+            watch.blocked(perf_counter() - began, _line(handler))
+        error: BaseException | None = None
+        value = None
+        try:
+            value = yield trap
+        except BaseException as thrown:  # handed to the handler, whatever it is
+            error = thrown
+        if not watch.resumed():
+            _leave(handler)
+            raise Abandoned
+        began = perf_counter()
+        try:
+            trap = send(value) if error is None else handler.throw(error)
+        except StopIteration as end:
+            return end.value
+
+
+def _line(handler: Any) -> int:
+    """The line where the handler is suspended; 0 where that cannot be seen."""
+    frame = getattr(handler, "cr_frame", None)
+    return frame.f_lineno if frame is not None else 0
+
+
+def _leave(handler: Coroutine[Any, Any, Any]) -> None:
+    """Close a coroutine that may refuse even that."""
+    try:
+        handler.close()
+    except BaseException:
+        # It answered GeneratorExit with something of its own. There is nobody left
+        # to tell: the invocation has already been reported as abandoned.
+        return

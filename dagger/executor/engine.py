@@ -1,0 +1,176 @@
+"""The engine: what the parts of one executor share, and how a record becomes true.
+
+It holds the parts and nothing of their meaning: the state and its journal, crews,
+runs, settling, hosting, admissions, timers, threads, watchers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+
+from dagger.executor.admission import Admissions, Limit, Plan, admit
+from dagger.executor.crew import Crew
+from dagger.executor.hosting import Hosting
+from dagger.executor.runs import Runs
+from dagger.executor.settle import Settling
+from dagger.executor.threads import Threads
+from dagger.executor.timers import Timers
+from dagger.executor.watchers import Watchers
+from dagger.executor.worker import Worker
+from dagger.rules.retry import strategy
+from dagger.state.run import Keep
+from dagger.state.state import State
+from dagger.words.errors import ChannelClosed, ChannelNotFound
+from dagger.words.outcomes import Overflow
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from dagger.authoring.agent import Agent
+    from dagger.rules.schema import Schema
+    from dagger.state.queues import Subscriber
+    from dagger.state.run import Run
+    from dagger.store.contract import Store
+    from dagger.words.clock import Clock
+    from dagger.words.config import Config
+    from dagger.words.effects import Publication
+    from dagger.words.records import Record
+
+
+class Engine:
+    """The parts of one executor. Made anew each time it starts; touched from the loop only."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock, tasks: TaskGroup) -> None:
+        self.config = config
+        self.store = store
+        self.now = clock.now
+        self.max_payload_bytes = config.max_payload_bytes
+        self.retry = strategy(config.retry_strategy)
+        self.state = State(Keep(config.keep_outputs, config.keep_dead_letters, config.keep_nodes))
+        self.closing = False  # no new work is taken
+        self.keeping = False  # and what is unsettled stays so, for the next time
+        self.channel_schemas: dict[str, Schema] = {}
+        self.channel_limits: dict[str, tuple[int | None, Overflow | None]] = {}
+        self.crews: dict[str, Crew] = {}
+        self.watchers = Watchers(self.state, config.watcher_buffer)
+        self.timers = Timers()
+        self.threads = Threads()
+        self.admissions = Admissions()
+        self.settling = Settling(self)
+        self.hosting = Hosting(self)
+        self.runs = Runs(self)
+        self._tasks = tasks
+        self._workers: set[Worker] = set()
+        self._left = anyio.Event()
+        self._floor = config.capacity
+        self._limits: dict[tuple[str, str], Limit] = {}
+        self._default_declared = "overflow" in config.model_fields_set
+
+    def commit(self, record: Record) -> None:
+        """Make a fact true: applied, appended to the journal, seen by who watches."""
+        events = self.watchers.events(record) if self.watchers.any else ()
+        self.state.apply(record)
+        self.store.append(record)
+        if events:
+            self.watchers.tell(events)
+
+    async def stop(self) -> None:
+        """Cancel and await what is in hand; runs end, or stay open in a store that lasts."""
+        self.closing = True
+        self.keeping = self.store.lasting
+        self.runs.stop(self.keeping)
+        for crew in self.crews.values():
+            crew.leave()
+        if self.keeping:
+            for worker in self._workers:
+                worker.scope.cancel()
+        while self._workers:
+            self._left = anyio.Event()
+            await self._left.wait()
+        self.watchers.stop()
+        self.threads.close()
+        await self.store.flush()
+
+    # -- crews -----------------------------------------------------------------------
+
+    def hire(self, agent: Agent) -> None:
+        """Give an agent its crew; the crew that it replaces finishes what it has in hand."""
+        self.dismiss(agent.name)
+        crew = Crew(agent, self.state.subscribers[agent.name], self._enlist)
+        self.crews[agent.name] = crew
+        self.relimit()
+        if crew.subscriber.ready:
+            crew.ring()
+
+    def dismiss(self, name: str) -> None:
+        """The agent takes nothing more; what its crew has in hand is settled."""
+        crew = self.crews.pop(name, None)
+        if crew is not None:
+            crew.leave()
+            self.relimit()
+
+    def serves(self, agent: Agent) -> bool:
+        """Whether somebody will take what this agent leaves for later."""
+        return agent.name in self.crews
+
+    def _enlist(self, crew: Crew) -> Worker:
+        worker = Worker(self, crew)
+        self._workers.add(worker)
+        self._tasks.start_soon(worker.serve, name=f"dagger agent {crew.agent.name}")
+        return worker
+
+    def left(self, worker: Worker) -> None:
+        """A worker is gone, or has been given up with its handler."""
+        self._workers.discard(worker)
+        self._left.set()
+
+    def channel_schema(self, channel: str) -> Schema | None:
+        """What a channel itself declares. Raises ChannelNotFound, ChannelClosed."""
+        known = self.state.channels.get(channel)
+        if known is None:
+            raise ChannelNotFound(
+                channel,
+                tuple(sorted(self.state.channels)),
+                "an agent subscribes to it, or executor.channel(name) declares it",
+            )
+        if known.closed:
+            raise ChannelClosed(channel)
+        return self.channel_schemas.get(channel)
+
+    # -- admission -------------------------------------------------------------------
+
+    def admit(
+        self, run: Run, publications: Sequence[Publication], source: Subscriber | None
+    ) -> Plan:
+        """What it takes for these messages to enter the queues of a run together."""
+        if not publications:
+            return Plan()
+        return admit(self.state, run, publications, source, self.limit, self._floor)
+
+    def limit(self, subscriber: Subscriber, channel: str) -> Limit:
+        """How a queue is bounded: the agent's word beats the channel's beats the config's."""
+        known = self._limits.get((subscriber.name, channel))
+        if known is None:
+            known = self._limits[subscriber.name, channel] = self._limit(subscriber.name, channel)
+        return known
+
+    def _limit(self, name: str, channel: str) -> Limit:
+        crew = self.crews.get(name)
+        agent = crew.agent if crew else None
+        capacity, overflow = self.channel_limits.get(channel, (None, None))
+        declared = agent.overflow if agent and agent.overflow else overflow
+        return Limit(
+            (agent.capacity if agent else None) or capacity or self.config.capacity,
+            declared or self.config.overflow,
+            declared is not None or self._default_declared,
+        )
+
+    def relimit(self) -> None:
+        """Limits have changed: forget what was worked out from them."""
+        self._limits.clear()
+        agents = [crew.agent.capacity for crew in self.crews.values()]
+        channels = [capacity for capacity, _ in self.channel_limits.values()]
+        self._floor = min(filter(None, [self.config.capacity, *agents, *channels]))

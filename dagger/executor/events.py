@@ -1,0 +1,77 @@
+"""What watchers are told: frozen, small, and complete in themselves."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from dagger.words.effects import Publication
+from dagger.words.payload import decode
+from dagger.words.records import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one delivery: usually of an invocation, else how it ended without one."""
+
+    run_id: str
+    node_id: str
+    agent: str
+    channel: str
+    message_id: str
+    status: str
+    """The disposition: "ok", "dead", "rejected", "dropped", "cancelled", ..."""
+    attempts: int
+    started: float
+    """Epoch seconds, as is `ended`."""
+    ended: float
+    error: Failure | None
+    publications: tuple[Publication, ...]
+
+    @property
+    def outputs(self) -> list[tuple[str, Any]]:
+        """What it published: (channel, payload), freshly decoded."""
+        return [(each.channel, decode(each.payload)) for each in self.publications]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """Something a handler said with `ctx.log`."""
+
+    run_id: str
+    node_id: str
+    agent: str
+    level: int
+    text: str
+    at: float
+
+    def __str__(self) -> str:
+        return f"{logging.getLevelName(self.level)} {self.node_id}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """A value that a handler showed with `ctx.emit`."""
+
+    run_id: str
+    node_id: str
+    agent: str
+    place: int
+    payload: bytes
+    at: float
+
+    @property
+    def value(self) -> Any:
+        """The value, freshly decoded."""
+        return decode(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """How many events this watcher did not get: it came late, or was too slow."""
+
+    count: int
+
+
+Event = Outcome | LogLine | Emission | Missed

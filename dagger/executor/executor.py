@@ -1,0 +1,330 @@
+"""The executor: the central object a user holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+import anyio
+
+from dagger.authoring.agent import Agent, SchemaLike
+from dagger.authoring.cache import CacheView
+from dagger.authoring.publishing import publication
+from dagger.authoring.registry import Registry, registry
+from dagger.executor.catalog import Catalog
+from dagger.executor.engine import Engine
+from dagger.executor.letters import DeadLetters
+from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
+from dagger.executor.live import LiveRun
+from dagger.executor.recovery import go_on, replay
+from dagger.executor.specs import EventDriven, Limits, Receipt, limits_of
+from dagger.store.memory import MemoryStore
+from dagger.words.clock import Clock, SystemClock
+from dagger.words.effects import E, Publication
+from dagger.words.errors import ExecutorBusy, ExecutorStopped, NoAgentsRegistered, RunConflict
+from dagger.words.ids import message_id
+from dagger.words.payload import decode
+from dagger.words.records import Wrote
+
+if TYPE_CHECKING:
+    from dagger.executor.events import Event, Missed, Outcome
+    from dagger.store.contract import Store
+    from dagger.views.report import Report
+    from dagger.views.topology import Topology
+    from dagger.words.config import Config
+
+
+class Executor:
+    """Owns channels, agents, workers, runs and the journal.
+
+    Use it as `async with Executor([...]) as executor:`. Leaving the block stops it:
+    handlers in hand are cancelled and awaited. Without a store, runs that are still
+    open end `cancelled`; `await executor.drain()` first to see them through.
+
+    `agents` are agents, or names in `registry`; `store` is a Store, and without one
+    nothing outlives the executor. Many executors may live in one process.
+    """
+
+    def __init__(
+        self,
+        agents: Iterable[Agent | str] = (),
+        *,
+        store: Store | None = None,
+        config: Config | None = None,
+        resume: bool = True,
+        clock: Clock | None = None,
+        registry: Registry = registry,
+    ) -> None:
+        self.config = config if config is not None else _default_config()
+        self._store: Store = store if store is not None else MemoryStore(keep=False)
+        self._resume = resume
+        self._clock = clock or SystemClock()
+        self._catalog = Catalog(registry)
+        self._catalog.register(agents, replace=False)
+        self._engine: Engine | None = None
+        self._stack: AsyncExitStack | None = None
+        self._stopped: anyio.Event | None = None
+
+    # -- life ------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._stack = AsyncExitStack()
+        tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        engine = self._engine = Engine(self.config, self._store, self._clock, tasks)
+        replay(engine)
+        self._catalog.attach(engine)
+        if self._resume:
+            go_on(engine)
+        tasks.start_soon(engine.timers.serve, name="dagger timers")
+        self._stack.callback(tasks.cancel_scope.cancel)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        assert self._stack is not None
+        try:
+            with anyio.CancelScope(shield=True):
+                await self.stop()
+        finally:
+            self._engine = None
+        return await self._stack.__aexit__(kind, error, trace)
+
+    async def stop(self) -> None:
+        """Stop: nothing more is taken, handlers in hand are cancelled and awaited.
+
+        It returns after `cancel_grace` at the latest; what ignores its cancellation is
+        given up. Runs that are open end `cancelled`, or stay open in a store that lasts.
+        """
+        engine = self._engine
+        if engine is None:
+            return
+        if self._stopped is not None:
+            await self._stopped.wait()
+            return
+        self._stopped = anyio.Event()
+        await engine.stop()
+        self._catalog.detach()
+        await self._store.close()
+        self._stopped.set()
+
+    # -- runs ------------------------------------------------------------------------
+
+    async def run(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        run_id: str | None = None,
+        **limits: Unpack[Limits],
+    ) -> Report:
+        """Publish a first message, and wait until all that it causes has ended.
+
+        `limits` are `timeout` (seconds of active time), `deadline` (epoch seconds),
+        `max_messages` and `max_tokens`; those of the config apply where none are given.
+        An open run of `run_id` is joined and awaited, an ended one returns its report.
+        A run that waits for people is returned open: its report has `ended=None`.
+
+        Raises NoAgentsRegistered, ChannelNotFound, ChannelClosed, SerializationError,
+        ValidationError, RunConflict (that id with another first message), ExecutorStopped.
+        """
+        known = self._known(run_id, channel, payload)
+        if known is not None:
+            return await known.result()
+        return await (await self.start(channel, payload, run_id=run_id, **limits)).result()
+
+    async def start(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        run_id: str | None = None,
+        wait: bool = True,
+        **limits: Unpack[Limits],
+    ) -> LiveRun:
+        """Publish a first message; the live run, once the message is kept.
+
+        Limits and errors are those of `run`. If `max_open_runs` are open it waits for
+        room, or with `wait=False` raises ExecutorBusy.
+        """
+        known = self._known(run_id, channel, payload)
+        if known is not None:
+            return known
+        engine = self._running("start")
+        first = self._first(engine, channel, payload)
+        bounds = limits_of(self.config, limits)
+        if engine.runs.crowded():
+            if not wait:
+                raise ExecutorBusy(engine.state.open_runs)
+            await engine.runs.turn()
+            engine = self._running("start")
+        live = engine.runs.open(first, run_id, bounds)
+        await self._store.flush()
+        return live
+
+    async def publish(self, channel: str, payload: Any, **options: Any) -> Receipt:
+        """Open a new run with this message; its receipt, once the message is kept.
+
+        Options are those of `start`.
+        """
+        live = await self.start(channel, payload, **options)
+        first = live.state.opening
+        return Receipt(live.id, first.id or message_id(live.id, 0, 0))
+
+    async def execute(self, spec: EventDriven, **options: Any) -> Report:
+        """Run a workflow that is given as data."""
+        return await self.run(spec.channel, spec.payload, **options)
+
+    async def drain(self) -> list[LiveRun]:
+        """Wait until nothing can move; the runs that wait for something from outside."""
+        return await self._running("drain").runs.drain()
+
+    def runs(self) -> list[Report]:
+        """Reports of the runs that are open or still remembered, oldest first."""
+        from dagger.views.report import make_report
+
+        engine = self._running("runs")
+        return [make_report(run, engine.now()) for run in engine.state.runs.values()]
+
+    def live(self, run_id: str) -> LiveRun:
+        """The run of that id, open or ended. Raises RunNotFound."""
+        return self._running("live").runs.find(run_id)
+
+    def outcomes(self) -> AsyncIterator[Outcome | Missed]:
+        """Results of invocations of all runs as they come, until the executor stops."""
+        return self._running("outcomes").watchers.outcomes(None)
+
+    def watch(self) -> AsyncIterator[Event]:
+        """Everything that is told of all runs: outcomes, log lines, emitted values."""
+        return self._running("watch").watchers.watch(None)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Messages that failed for good: `list`, `show`, `discard`."""
+        return DeadLetters(self._running("dead_letters"))
+
+    @property
+    def shared(self) -> CacheView:
+        """The cache across runs; writes from outside take effect at once."""
+        engine = self._running("shared")
+
+        def write(decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:
+            effects = decide()
+            if effects:
+                engine.commit(Wrote(0, effects))
+            return effects
+
+        return CacheView(lambda: engine.state.shared, write, shared=True)
+
+    # -- agents and channels ---------------------------------------------------------
+
+    def register(self, *agents: Agent | str, replace: bool = False) -> None:
+        """Add agents, or names in the registry; a late one starts at the next message.
+
+        With `replace`, one of the same name takes over what is pending. Raises
+        DuplicateAgent, AgentNotFound; then none of them was added.
+        """
+        self._catalog.register(agents, replace=replace)
+
+    def unregister(self, name: str) -> int:
+        """Let an agent go: what it has in hand is finished, what is pending is discarded.
+
+        Returns how many were discarded. Raises AgentNotFound.
+        """
+        return self._catalog.unregister(name)
+
+    def channel(
+        self,
+        name: str,
+        capacity: int | None = None,
+        overflow: str | None = None,
+        schema: SchemaLike | None = None,
+    ) -> None:
+        """Declare a channel's bound, overflow policy and schema; opens a closed one again."""
+        self._catalog.channel(name, capacity, overflow, schema)
+
+    def shutdown_channel(self, name: str, force: bool = False) -> int:
+        """Close a channel; publishing on it raises ChannelClosed until it is opened again.
+
+        Returns how many pending deliveries were discarded. Raises ChannelNotFound, and
+        ChannelInUse without `force` while it has subscribers or pending deliveries.
+        """
+        self._running("shutdown_channel")
+        return self._catalog.shutdown(name, force=force)
+
+    def list_agents(self) -> list[AgentInfo]:
+        """The agents as they are now, by name."""
+        return list_agents(self._running("list_agents"))
+
+    def list_channels(self) -> list[ChannelInfo]:
+        """The channels as they are now, by name."""
+        return list_channels(self._running("list_channels"))
+
+    def topology(self) -> Topology:
+        """Agents and channels as declared; draws itself with `to_dot()`."""
+        return self._catalog.topology(self.config)
+
+    # -- inside ----------------------------------------------------------------------
+
+    def _running(self, call: str) -> Engine:
+        if self._engine is None or self._engine.closing:
+            raise ExecutorStopped(f"executor.{call}()")
+        return self._engine
+
+    def _known(self, run_id: str | None, channel: str, payload: Any) -> LiveRun | None:
+        """The run of that id, if there is one and it began with the same message."""
+        engine = self._running("run")
+        if run_id is None or run_id not in engine.state.run_numbers:
+            return None
+        live = engine.runs.find(run_id)
+        opening = live.state.opening
+        first = self._first(engine, channel, payload)
+        same = first.channel == opening.channel and (
+            first.payload == opening.payload or decode(first.payload) == decode(opening.payload)
+        )
+        if not same:
+            raise RunConflict(run_id)
+        return live
+
+    def _first(self, engine: Engine, channel: str, payload: Any) -> Publication:
+        if not self._catalog.agents:
+            raise NoAgentsRegistered
+        return publication(
+            channel,
+            payload,
+            engine.channel_schema(channel),
+            producer="outside",
+            limit=engine.max_payload_bytes,
+        )
+
+
+def run(
+    agents: Iterable[Agent | str],
+    channel: str,
+    payload: Any,
+    *,
+    store: Store | None = None,
+    config: Config | None = None,
+    **options: Any,
+) -> Report:
+    """Run agents from synchronous code: one executor, one run, its report.
+
+    Options are those of `Executor.run`.
+    """
+
+    async def main() -> Report:
+        async with Executor(agents, store=store, config=config) as executor:
+            return await executor.run(channel, payload, **options)
+
+    return anyio.run(main)
+
+
+def _default_config() -> Config:
+    from dagger.words.config import Config
+
+    return Config.load()

@@ -1,0 +1,65 @@
+"""From an exception to a Failure: plain text that can be kept."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+
+from dagger.words.errors import SerializationError, ValidationError
+from dagger.words.records import Failure
+
+MESSAGE_CUT = 2_000
+"""Characters of an exception's message that are kept."""
+
+CAUSES_KEPT = 8
+
+
+def describe(error: BaseException) -> Failure:
+    """The type, message, JSON path, causes and place of an exception."""
+    path = error.path if isinstance(error, (ValidationError, SerializationError)) else ""
+    return Failure(
+        type=_type(error),
+        message=_text(error),
+        path=path,
+        causes=tuple(f"{_type(each)}: {_text(each)}" for each in _causes(error)),
+        trace=_place(error),
+    )
+
+
+def _type(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception as broken:  # an exception whose __str__ raises
+        text = f"<its text cannot be made: {type(broken).__name__}>"
+    return text.encode("utf-8", "backslashreplace").decode()[:MESSAGE_CUT]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Causes, nearest first: explicit ones, contexts, and what a group holds."""
+    seen = {id(error)}
+    for _ in range(CAUSES_KEPT):
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif error.__cause__ is not None:
+            error = error.__cause__
+        elif error.__context__ is not None and not error.__suppress_context__:
+            error = error.__context__
+        else:
+            return
+        if id(error) in seen:
+            return
+        seen.add(id(error))
+        yield error
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised: "file:line in function"."""
+    if isinstance(error, BaseExceptionGroup):
+        return _place(error.exceptions[0])
+    frames = traceback.extract_tb(error.__traceback__, limit=-1)
+    return f"{frames[0].filename}:{frames[0].lineno} in {frames[0].name}" if frames else ""

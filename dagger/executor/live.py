@@ -1,0 +1,263 @@
+"""A live run: what `executor.start` hands out, and what watches over an open run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+
+from dagger.authoring.cache import CacheView
+from dagger.authoring.publishing import publication
+from dagger.authoring.tasks import TaskView
+from dagger.words.effects import E
+from dagger.words.errors import (
+    BudgetExceeded,
+    ExecutorStopped,
+    QuestionNotFound,
+    RunClosed,
+)
+from dagger.words.ids import message_id, new_id
+from dagger.words.outcomes import RunStatus
+from dagger.words.payload import encode, plain
+from dagger.words.records import Kept, Published, Wrote
+
+if TYPE_CHECKING:
+    from dagger.executor.admission import Plan
+    from dagger.executor.engine import Engine
+    from dagger.executor.events import Event, Missed, Outcome
+    from dagger.executor.timers import Timer
+    from dagger.state.run import Question, Run
+    from dagger.views.report import Report
+    from dagger.views.tree import ExecutionTree
+
+
+class ActiveClock:
+    """A timeout over active time: it stands still while the run waits for people."""
+
+    __slots__ = ("_call", "_engine", "_left", "_since", "_timer")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._timer: Timer | None = None
+        self._left = 0.0
+        self._since = 0.0
+        self._call: Callable[[], None] | None = None
+
+    def start(self, seconds: float, call: Callable[[], None]) -> None:
+        self._left, self._call = seconds, call
+        self.resume()
+
+    def pause(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._left -= anyio.current_time() - self._since
+
+    def resume(self) -> None:
+        if self._call is not None and self._timer is None:
+            self._since = anyio.current_time()
+            self._timer = self._engine.timers.after(self._left, self._call)
+
+    def stop(self) -> None:
+        self.pause()
+        self._call = None
+
+
+class LiveRun:
+    """An open run: publish into it, watch it, ask it, cancel it, wait for its report.
+
+    A run ends by itself when nothing of it can move. `async with run:` holds it open
+    meanwhile, so that there is time to publish more.
+    """
+
+    __slots__ = ("_changed", "_engine", "_lost", "clock", "holds", "state", "timers", "waiting")
+
+    def __init__(self, engine: Engine, state: Run) -> None:
+        self._engine = engine
+        self.state = state
+        self.clock = ActiveClock(engine)
+        self.timers: list[Timer] = []
+        self.holds = 0
+        self.waiting = False  # all that is left waits for people
+        self._lost = False  # the executor stopped before the run ended
+        self._changed: anyio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<run {self.id!r} {self.status}>"
+
+    @property
+    def id(self) -> str:
+        return self.state.id
+
+    @property
+    def status(self) -> RunStatus:
+        return self.state.standing()
+
+    # -- from outside ----------------------------------------------------------------
+
+    async def publish(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Publish one more message into the run; its id, once it is kept.
+
+        Waits for room where a queue is full under "block". Raises RunClosed,
+        ChannelFull, ChannelClosed, ChannelNotFound, SerializationError, ValidationError
+        or BudgetExceeded.
+        """
+        self._open()
+        engine, run = self._engine, self.state
+        ready = publication(
+            channel,
+            payload,
+            engine.channel_schema(channel),
+            producer="outside",
+            limit=engine.max_payload_bytes,
+            key=key,
+            headers=headers,
+        )
+        limit = run.limits.get("max_messages")
+        if limit is not None and run.messages + 1 > limit:
+            raise BudgetExceeded(run.id, "max_messages", limit, run.messages + 1)
+        places: list[int] = []
+
+        def look() -> Plan:
+            self._open()
+            return engine.admit(run, (ready,), None)
+
+        def enter(plan: Plan) -> None:
+            places.append(run.outside)
+            engine.commit(Published(run.number, ready, plan.dropped, plan.blame, engine.now()))
+            if not run.deliveries:
+                engine.runs.quiet(run)
+
+        plan = look()
+        if plan.full:
+            await engine.admissions.wait(look, enter, None)
+        else:
+            enter(plan)
+        await engine.store.flush()
+        return ready.id or message_id(run.id, 0, places[0])
+
+    async def cancel(self, reason: str = "cancelled from outside") -> Report:
+        """Wind the run down, wait for its end, and return its report."""
+        self._engine.runs.cancel(self.state, reason)
+        return await self.result()
+
+    async def answer(self, name: str, value: Any) -> None:
+        """Answer a question (see `questions`) by its name, or by "<node id>/<name>"."""
+        self._open()
+        asked = next((each for each in self.state.questions.values() if _called(each, name)), None)
+        if asked is None:
+            raise QuestionNotFound(name, tuple(each.name for each in self.state.questions.values()))
+        blob = encode(plain(value))
+        self._engine.commit(
+            Kept(self.state.number, asked.delivery, "ask", asked.name, blob, self._engine.now())
+        )
+        self._engine.runs.quiet(self.state)
+        await self._engine.store.flush()
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What people have been asked and not answered yet."""
+        return tuple(self.state.questions.values())
+
+    @property
+    def cache(self) -> CacheView:
+        """The run's cache; writes from outside take effect at once."""
+        return CacheView(lambda: self.state.cache, self._write, shared=False)
+
+    @property
+    def tasks(self) -> TaskView:
+        """The run's tasks; writes from outside take effect at once."""
+        return TaskView(lambda: self.state.tasks, self._write, new_id=new_id, now=self._engine.now)
+
+    # -- what it is like -------------------------------------------------------------
+
+    @property
+    def tree(self) -> ExecutionTree:
+        """The execution tree as it is now."""
+        return self.report().tree
+
+    def report(self) -> Report:
+        """The report as it would be now; `ended` is None while the run is open."""
+        from dagger.views.report import make_report
+
+        return make_report(self.state, self._engine.now())
+
+    def outcomes(self) -> AsyncIterator[Outcome | Missed]:
+        """Results of invocations as they come, until the run ends."""
+        return self._engine.watchers.outcomes(self.state)
+
+    def watch(self) -> AsyncIterator[Event]:
+        """Everything that is told of the run: outcomes, log lines, emitted values."""
+        return self._engine.watchers.watch(self.state)
+
+    async def result(self) -> Report:
+        """Wait until the run has ended, or waits for people; its report.
+
+        Raises ExecutorStopped if the executor stops first and the run stays open.
+        """
+        while self.state.ended_at is None and not self.waiting:
+            if self._lost:
+                raise ExecutorStopped(f"waiting for run {self.id!r}")
+            if self._changed is None:
+                self._changed = anyio.Event()
+            await self._changed.wait()
+        await self._engine.store.flush()
+        return self.report()
+
+    # -- for the executor ------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        self.holds += 1
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.holds -= 1
+        self._engine.runs.quiet(self.state)
+
+    def still(self) -> bool:
+        """Whether nothing of it can move without something from outside."""
+        return self.waiting or not self.state.deliveries or self.state.paused
+
+    def stir(self) -> None:
+        """Whoever waits for the run looks again."""
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            changed.set()
+
+    def end(self) -> None:
+        """The run has ended, or the executor lets it go unended."""
+        self._lost = self.state.ended_at is None
+        self.clock.stop()
+        for timer in self.timers:
+            timer.cancel()
+        self.stir()
+
+    def _open(self) -> None:
+        if self.state.ended_at is not None or self._lost:
+            raise RunClosed(self.id, self.status)
+
+    def _write(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:
+        self._open()
+        effects = decide()
+        if effects:
+            self._engine.commit(Wrote(self.state.number, effects))
+        return effects
+
+
+def _called(question: Question, name: str) -> bool:
+    return name in (question.name, f"{question.delivery}/{question.name}")

@@ -1,0 +1,231 @@
+"""The life of runs: opened, watched over, cancelled, ended, forgotten."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from dagger.executor.live import LiveRun
+from dagger.state.queues import RUNNING
+from dagger.state.run import Run
+from dagger.words.effects import Publication
+from dagger.words.errors import BudgetExceeded, RunNotFound
+from dagger.words.ids import new_id
+from dagger.words.outcomes import Disposition, RunStatus
+from dagger.words.records import (
+    Failure,
+    RunCancelling,
+    RunEnded,
+    RunForgotten,
+    RunOpened,
+    Swept,
+)
+
+if TYPE_CHECKING:
+    from dagger.executor.engine import Engine
+    from dagger.state.queues import Delivery
+
+
+class Runs:
+    """The open runs of an executor, and the ended ones it still remembers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.live: dict[int, LiveRun] = {}  # open ones by number
+        self._ended: deque[int] = deque()
+        self._gate: deque[anyio.Event] = deque()
+        self._drains: list[anyio.Event] = []
+
+    # -- opening ---------------------------------------------------------------------
+
+    def open(self, first: Publication, run_id: str | None, limits: dict[str, Any]) -> LiveRun:
+        """A new run with its first message; the caller has seen to it that there is room."""
+        engine = self._engine
+        number = engine.state.next_run + 1
+        engine.commit(RunOpened(number, run_id or new_id(), limits, first, engine.now()))
+        return self.adopt(engine.state.runs[number])
+
+    def adopt(self, run: Run) -> LiveRun:
+        """Watch over an open run from now on."""
+        live = self.live[run.number] = LiveRun(self._engine, run)
+        if run.limits:
+            self._limit(live, run)
+        if not run.deliveries:
+            self.quiet(run)
+        return live
+
+    def remember(self, run: Run) -> None:
+        """An ended run of an earlier time is kept as long as those of now."""
+        self._ended.append(run.number)
+
+    def find(self, run_id: str) -> LiveRun:
+        """The run of that id, open or ended. Raises RunNotFound."""
+        state = self._engine.state
+        number = state.run_numbers.get(run_id)
+        if number is None:
+            raise RunNotFound(run_id, tuple(state.run_numbers))
+        return self.live.get(number) or LiveRun(self._engine, state.runs[number])
+
+    def crowded(self) -> bool:
+        """Whether an outside publish has to wait until some run has ended."""
+        state, config = self._engine.state, self._engine.config
+        return state.open_runs >= config.max_open_runs or state.backlog >= config.max_open_bytes
+
+    async def turn(self) -> None:
+        """Wait, first come first served, until there is room for one more run."""
+        while self.crowded():
+            event = anyio.Event()
+            self._gate.append(event)
+            try:
+                await event.wait()
+            except BaseException:
+                if event in self._gate:
+                    self._gate.remove(event)
+                else:  # it was this one's turn: pass it on
+                    self._next_turn()
+                raise
+
+    def _next_turn(self) -> None:
+        if self._gate and not self.crowded():
+            self._gate.popleft().set()
+
+    def _limit(self, live: LiveRun, run: Run) -> None:
+        timeout, deadline = run.limits.get("timeout"), run.limits.get("deadline")
+        if timeout is not None:
+            live.clock.start(timeout, lambda: self._too_late(run, f"active for over {timeout:g} s"))
+        if deadline is not None:
+            left = deadline - self._engine.now()
+            live.timers.append(
+                self._engine.timers.after(left, lambda: self._too_late(run, "past its deadline"))
+            )
+
+    # -- going on --------------------------------------------------------------------
+
+    def later(self, delivery: Delivery, delay: float) -> None:
+        """A delivery whose next attempt may start in `delay` seconds."""
+        queue = delivery.queue
+        if delay <= 0:
+            queue.again(delivery)
+            return
+
+        def due() -> None:
+            if delivery.number in queue.run.deliveries:
+                queue.again(delivery)
+
+        self._engine.timers.after(delay, due)
+
+    def closing(self, run: Run) -> bool:
+        """Whether the run only winds down, or has ended."""
+        return run.status is RunStatus.CANCELLING or run.ended_at is not None
+
+    def quiet(self, run: Run) -> None:
+        """Look whether the run has come to an end, or only waits for people."""
+        live = self.live.get(run.number)
+        if live is None:
+            return
+        if not run.deliveries:
+            if not live.holds or run.status is RunStatus.CANCELLING:
+                self._finish(live, run)
+            else:
+                self._drained()
+            return
+        waiting = run.standing() is RunStatus.WAITING
+        if waiting is not live.waiting:
+            live.waiting = waiting
+            live.clock.pause() if waiting else live.clock.resume()
+            live.stir()
+            self._drained()
+
+    # -- ending ----------------------------------------------------------------------
+
+    def cancel(self, run: Run, reason: str, target: RunStatus = RunStatus.CANCELLED) -> None:
+        """Wind a run down towards `target`: nothing more is taken, handlers are cancelled."""
+        if self.closing(run):
+            return
+        engine = self._engine
+        engine.commit(RunCancelling(run.number, target.value, reason, engine.now()))
+        idle = tuple(each.number for each in run.deliveries.values() if each.stage != RUNNING)
+        if idle:
+            engine.commit(Swept(run.number, idle, int(Disposition.CANCELLED), engine.now()))
+        for crew in engine.crews.values():
+            crew.cancel(run)
+        if engine.admissions.any:
+            engine.admissions.room()
+        self.quiet(run)
+
+    def over_budget(self, run: Run, error: BudgetExceeded) -> None:
+        """A run has spent what it may: it is cancelled and ends `over_budget`."""
+        self.cancel(run, str(error), RunStatus.OVER_BUDGET)
+
+    def stop_failed(self, run: Run, node: str, failure: Failure) -> None:
+        """on_failure="stop": a failure cancels its run, which ends `failed`."""
+        reason = f"{node} failed for good: {failure.type}: {failure.message}"
+        self.cancel(run, reason, RunStatus.FAILED)
+
+    def _too_late(self, run: Run, reason: str) -> None:
+        self.cancel(run, reason, RunStatus.TIMED_OUT)
+
+    def _finish(self, live: LiveRun, run: Run) -> None:
+        engine = self._engine
+        del self.live[run.number]
+        status = verdict(run)
+        engine.commit(RunEnded(run.number, status.value, run.reason, engine.now()))
+        live.end()
+        self._ended.append(run.number)
+        self._forget()
+        if self._gate:
+            self._next_turn()
+        self._drained()
+
+    def _forget(self) -> None:
+        """Keep the latest ended runs, and only for as long as they are to be kept."""
+        engine = self._engine
+        runs, config = engine.state.runs, engine.config
+        oldest = None
+        if config.keep_runs_seconds is not None:
+            oldest = engine.now() - config.keep_runs_seconds
+        while self._ended:
+            ended_at = runs[self._ended[0]].ended_at
+            too_old = oldest is not None and ended_at is not None and ended_at < oldest
+            if len(self._ended) <= config.keep_runs and not too_old:
+                return
+            engine.commit(RunForgotten(self._ended.popleft()))
+
+    # -- all of them -----------------------------------------------------------------
+
+    async def drain(self) -> list[LiveRun]:
+        """Wait until nothing can move; the runs that wait for something from outside."""
+        while any(not live.still() for live in self.live.values()):
+            event = anyio.Event()
+            self._drains.append(event)
+            await event.wait()
+        return list(self.live.values())
+
+    def _drained(self) -> None:
+        if self._drains and all(live.still() for live in self.live.values()):
+            for event in self._drains:
+                event.set()
+            self._drains.clear()
+
+    def stop(self, lasting: bool) -> None:
+        """End what cannot go on: with a store that lasts, runs stay open instead."""
+        for live in list(self.live.values()):
+            if lasting:
+                live.end()
+            else:
+                self.cancel(live.state, "the executor stopped")
+        for event in (*self._gate, *self._drains):
+            event.set()
+
+
+def verdict(run: Run) -> RunStatus:
+    """How a run that nothing moves any more has ended."""
+    if run.status is RunStatus.CANCELLING:
+        return run.target
+    if run.blamed:
+        return RunStatus.FAILED
+    if run.task_fold is not None and run.task_fold.open_tasks():
+        return RunStatus.STALLED
+    return RunStatus.COMPLETED

@@ -1,0 +1,225 @@
+"""Settling: the one end of each attempt, as one record.
+
+`enter` is the good end: everything the invocation held back takes effect together.
+`fail`, `reject`, `interrupt` and `abandon` are the others. Each is one synchronous
+call, so that a cancellation or timeout comes before it or after it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from dagger.authoring.cache import decide
+from dagger.authoring.publishing import publication, refusal
+from dagger.authoring.tasks import decide_tasks
+from dagger.executor.failures import describe
+from dagger.rules.retry import attempts_allowed
+from dagger.words.effects import Effect, Publication, Reply, is_request
+from dagger.words.errors import BudgetExceeded, ExecutionError, TimeoutExceeded
+from dagger.words.outcomes import Disposition, OnFailure
+from dagger.words.payload import encode, plain
+from dagger.words.records import ABANDONED, AttemptFailed, Failure, Settled
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+    from dagger.executor.admission import Plan
+    from dagger.executor.crew import Crew
+    from dagger.executor.engine import Engine
+    from dagger.executor.worker import Worker
+    from dagger.rules.violation import Violation
+
+_OK, _DEAD, _REJECTED, _CANCELLED = (
+    int(each)
+    for each in (Disposition.OK, Disposition.DEAD, Disposition.REJECTED, Disposition.CANCELLED)
+)
+
+logger = logging.getLogger("dagger")
+
+
+class Settling:
+    """How attempts end, for all workers of an executor."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # -- what is published -----------------------------------------------------------
+
+    def collect(self, invocation: Invocation, value: Any) -> None:
+        """Hold back what the handler returned: a message, several, or a request's reply."""
+        if value is None:
+            return
+        request = invocation.delivery.envelope.publication
+        if request.headers and is_request(request):
+            blob = encode([1, plain(value, invocation.node_id)], producer=invocation.node_id)
+            invocation.effects.append(Reply(blob))
+        elif invocation.agent.publish_each:
+            for item in value:
+                self.publish(invocation, item)
+        else:
+            self.publish(invocation, value)
+
+    def publish(self, invocation: Invocation, value: Any) -> None:
+        """Hold back one returned or yielded value, for the agent's only channel."""
+        agent, engine = invocation.agent, self._engine
+        channel = agent.single
+        if channel is None:
+            raise ExecutionError(
+                f"{invocation.node_id} returned a value, but publishes on "
+                f"{len(agent.publish) or 'no'} channels; use ctx.publish(channel, payload)"
+            )
+        if agent.dump is not None and type(value) is not dict:
+            value = agent.dump(value)
+        ready = publication(
+            channel,
+            value,
+            agent.publish[channel],
+            producer=agent.name,
+            agent=agent.name,
+            limit=engine.max_payload_bytes,
+            also=engine.channel_schemas.get(channel),
+        )
+        invocation.effects.append(ready)
+        invocation.seats += 1
+
+    # -- the good end ----------------------------------------------------------------
+
+    def enter(self, invocation: Invocation, worker: Worker) -> bool:
+        """Settle if everything fits; True if it has to wait for room."""
+        publications = _publications(invocation)
+        run = invocation.run
+        limit = run.limits.get("max_messages")
+        if limit is not None and run.messages + len(publications) > limit:
+            raise BudgetExceeded(run.id, "max_messages", limit, run.messages + len(publications))
+        plan = self._engine.admit(run, publications, worker.crew.subscriber)
+        if plan.full:
+            return True
+        worker.pressed = plan.pressed
+        self._commit(invocation, plan)
+        return False
+
+    async def wait(self, invocation: Invocation, crew: Crew) -> None:
+        """Settle as soon as there is room."""
+        publications = _publications(invocation)
+
+        def look() -> Plan:
+            return self._engine.admit(invocation.run, publications, crew.subscriber)
+
+        def enter(plan: Plan) -> None:
+            self._commit(invocation, plan)
+
+        await self._engine.admissions.wait(look, enter, crew)
+
+    def _commit(self, invocation: Invocation, plan: Plan) -> None:
+        """One record: acknowledged, and every effect applied with it."""
+        run = invocation.run
+        effects: tuple[Effect, ...] = tuple(invocation.effects)
+        if invocation.stateful:
+            effects = decide(run.cache, self._engine.state.shared, effects)
+            decide_tasks(run.tasks, effects)
+        self._settled(invocation, _OK, None, effects, plan.dropped, plan.blame)
+
+    # -- the other ends --------------------------------------------------------------
+
+    def fail(self, invocation: Invocation, error: BaseException) -> None:
+        """An attempt that raised: again later, or dead; or its run is over its budget."""
+        invocation.closed = True
+        engine, agent, run = self._engine, invocation.agent, invocation.run
+        if isinstance(error, BudgetExceeded) and run.limits.get(error.budget) == error.limit:
+            engine.runs.over_budget(run, error)
+        if engine.runs.closing(run):
+            self._settled(invocation, _CANCELLED, None)
+            return
+        failure = describe(error)
+        strategy = agent.retry or engine.retry
+        allowed = attempts_allowed(agent.max_attempts, strategy, engine.config.max_attempts)
+        if invocation.attempt < allowed and strategy.retries(error) and engine.serves(agent):
+            self._again(invocation, failure, strategy.delay(invocation.attempt, random.random()))
+        else:
+            self._bad(invocation, _DEAD, failure)
+
+    def reject(self, invocation: Invocation, found: Violation | None) -> None:
+        """A payload that is not what the agent takes: no attempt was made."""
+        invocation.attempt = invocation.delivery.attempts
+        error = refusal(found, invocation.data, invocation.agent.name, invocation.channel, "input")
+        self._bad(invocation, _REJECTED, describe(error))
+
+    def interrupt(self, invocation: Invocation) -> None:
+        """An attempt that was cancelled: by its run's end, or by its own timeout."""
+        if invocation.delivery.number not in invocation.run.deliveries:
+            return  # the cancellation came after it had settled
+        invocation.closed = True
+        if self._engine.runs.closing(invocation.run):
+            self._settled(invocation, _CANCELLED, None)
+        elif not self._engine.keeping:
+            seconds = invocation.agent.timeout or 0.0
+            self.fail(invocation, TimeoutExceeded(f"an attempt of {invocation.node_id}", seconds))
+
+    def abandon(self, invocation: Invocation) -> None:
+        """A handler that ignored its cancellation: it is fenced off, its delivery ends."""
+        invocation.closed = True
+        seconds = self._engine.config.cancel_grace
+        failure = Failure(
+            ABANDONED, f"{invocation.node_id} ignored its cancellation for {seconds:g} s"
+        )
+        logger.warning("%s and was given up: %s", failure.message, invocation.agent.where)
+        if self._engine.runs.closing(invocation.run):
+            self._settled(invocation, _CANCELLED, failure)
+        else:
+            self._bad(invocation, _DEAD, failure)
+
+    def _again(self, invocation: Invocation, failure: Failure, delay: float) -> None:
+        now = self._engine.now()
+        self._engine.commit(
+            AttemptFailed(
+                invocation.run.number,
+                invocation.delivery.number,
+                invocation.attempt,
+                invocation.started,
+                now,
+                failure,
+                now + delay,
+            )
+        )
+        self._engine.runs.later(invocation.delivery, delay)
+
+    def _bad(self, invocation: Invocation, disposition: int, failure: Failure) -> None:
+        """The message goes to the dead letters, and the run hears of it as it wished."""
+        wish = invocation.agent.on_failure
+        blame = wish is not OnFailure.CONTINUE
+        if wish is OnFailure.STOP:
+            self._engine.runs.stop_failed(invocation.run, invocation.node_id, failure)
+        self._settled(invocation, disposition, failure, blame=blame)
+
+    def _settled(
+        self,
+        invocation: Invocation,
+        disposition: int,
+        failure: Failure | None,
+        effects: tuple[Effect, ...] = (),
+        dropped: tuple[int, ...] = (),
+        blame: bool = False,
+    ) -> None:
+        invocation.closed = True
+        run = invocation.run
+        self._engine.commit(
+            Settled(
+                run.number,
+                invocation.delivery.number,
+                disposition,
+                invocation.attempt,
+                invocation.started,
+                self._engine.now(),
+                failure,
+                effects,
+                dropped,
+                blame,
+            )
+        )
+        if not run.deliveries or run.questions:
+            self._engine.runs.quiet(run)
+
+
+def _publications(invocation: Invocation) -> list[Publication]:
+    return [each for each in invocation.effects if type(each) is Publication]

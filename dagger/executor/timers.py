@@ -1,0 +1,57 @@
+"""Timers: callbacks at a time of the loop's clock, from one task and one heap."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable
+from itertools import count
+
+import anyio
+
+
+class Timer:
+    """A callback to come; `cancel` forgets it."""
+
+    __slots__ = ("call", "when")
+
+    def __init__(self, when: float, call: Callable[[], None]) -> None:
+        self.when = when
+        self.call: Callable[[], None] | None = call
+
+    def cancel(self) -> None:
+        self.call = None
+
+
+class Timers:
+    """Callbacks in order of their time; `serve` is run by the supervisor."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = count()
+        self._changed = anyio.Event()
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call back once `seconds` have passed on the loop's clock."""
+        timer = Timer(anyio.current_time() + max(0.0, seconds), call)
+        earliest = self._heap[0][0] if self._heap else math.inf
+        heapq.heappush(self._heap, (timer.when, next(self._order), timer))
+        if timer.when < earliest:
+            self._changed.set()
+        return timer
+
+    async def serve(self) -> None:
+        """Call back what is due, for ever."""
+        while True:
+            self._changed = anyio.Event()
+            self._fire()
+            due = self._heap[0][0] if self._heap else math.inf
+            with anyio.CancelScope(deadline=due):
+                await self._changed.wait()
+
+    def _fire(self) -> None:
+        now = anyio.current_time()
+        while self._heap and (self._heap[0][2].call is None or self._heap[0][0] <= now):
+            timer = heapq.heappop(self._heap)[2]
+            if timer.call is not None:
+                timer.call()

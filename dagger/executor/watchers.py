@@ -1,0 +1,225 @@
+"""Watchers: any number, each with bounded memory, each told what it missed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from dagger.executor.events import Emission, Event, LogLine, Missed, Outcome
+from dagger.words.effects import Publication
+from dagger.words.ids import message_id, node_id
+from dagger.words.outcomes import DISPOSITIONS, Disposition
+from dagger.words.records import (
+    Emitted,
+    Failure,
+    Logged,
+    Published,
+    Record,
+    RunEnded,
+    Settled,
+    Swept,
+)
+
+if TYPE_CHECKING:
+    from dagger.state.queues import Delivery
+    from dagger.state.run import Run
+    from dagger.state.state import State
+
+
+class Watcher:
+    """One reader's buffer: it keeps the latest, and counts what fell out."""
+
+    __slots__ = ("_arrived", "_buffer", "_closed", "_only", "missed", "run")
+
+    def __init__(self, run: Run | None, only: type[Any] | None, size: int, missed: int) -> None:
+        self.run = run
+        self.missed = missed
+        self._only = only
+        self._buffer: deque[Event] = deque(maxlen=size)
+        self._arrived: anyio.Event | None = None
+        self._closed = False
+
+    def put(self, event: Event) -> None:
+        if self._only is not None and type(event) is not self._only:
+            return
+        if len(self._buffer) == self._buffer.maxlen:
+            self.missed += 1
+        self._buffer.append(event)
+        self._wake()
+
+    def close(self) -> None:
+        """Nothing more comes; what is buffered is still read."""
+        self._closed = True
+        self._wake()
+
+    async def read(self) -> AsyncIterator[Event]:
+        """Events in order; Missed stands where some are gone."""
+        while True:
+            if self.missed:
+                missed, self.missed = self.missed, 0
+                yield Missed(missed)
+            elif self._buffer:
+                yield self._buffer.popleft()
+            elif self._closed:
+                return
+            else:
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+
+    def _wake(self) -> None:
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None:
+            arrived.set()
+
+
+class Watchers:
+    """Who watches which run, or all of them."""
+
+    def __init__(self, state: State, size: int) -> None:
+        self._state = state
+        self._size = size
+        self._watchers: set[Watcher] = set()
+        self._stopped = False
+        self.any = False
+
+    def outcomes(self, run: Run | None) -> AsyncIterator[Outcome | Missed]:
+        """The outcomes of one run, or of all, from now on."""
+        return self._follow(run, Outcome)
+
+    def watch(self, run: Run | None) -> AsyncIterator[Event]:
+        """Everything told of one run, or of all, from now on."""
+        return self._follow(run, None)
+
+    def stop(self) -> None:
+        """Every stream ends."""
+        self._stopped = True
+        for watcher in self._watchers:
+            watcher.close()
+
+    def _follow(self, run: Run | None, only: type[Any] | None) -> AsyncIterator[Any]:
+        """Watching begins with the call, not with the first reading."""
+        watcher = Watcher(run, only, self._size, run.handled if run else 0)
+        if self._stopped or (run is not None and run.ended_at is not None):
+            watcher.close()
+        self._watchers.add(watcher)
+        self.any = True
+        return self._read(watcher)
+
+    async def _read(self, watcher: Watcher) -> AsyncIterator[Any]:
+        try:
+            async for event in watcher.read():
+                yield event
+        finally:
+            self._watchers.discard(watcher)
+            self.any = bool(self._watchers)
+
+    def events(self, record: Record) -> tuple[tuple[Run, Event | None], ...]:
+        """What a record will mean to watchers; asked before it is applied, while the
+        deliveries it ends are still there. None stands for the end of a run.
+        """
+        make = _MAKERS.get(type(record))
+        return make(self._state, record) if make is not None else ()
+
+    def tell(self, events: tuple[tuple[Run, Event | None], ...]) -> None:
+        """Give events to whoever watches their run."""
+        for run, event in events:
+            for watcher in self._watchers:
+                if watcher.run is not None and watcher.run is not run:
+                    continue
+                if event is not None:
+                    watcher.put(event)
+                elif watcher.run is run:
+                    watcher.close()
+
+
+Told = tuple[tuple["Run", "Event | None"], ...]
+
+
+def _outcome(
+    run: Run,
+    delivery: Delivery,
+    disposition: int,
+    attempts: int,
+    times: tuple[float, float],
+    error: Failure | None = None,
+    publications: tuple[Publication, ...] = (),
+) -> Outcome:
+    envelope, agent = delivery.envelope, delivery.queue.subscriber.name
+    return Outcome(
+        run_id=run.id,
+        node_id=node_id(agent, run.id, delivery.number),
+        agent=agent,
+        channel=envelope.publication.channel,
+        message_id=envelope.publication.id or message_id(run.id, envelope.parent, envelope.place),
+        status=DISPOSITIONS[disposition],
+        attempts=attempts,
+        started=times[0],
+        ended=times[1],
+        error=error,
+        publications=publications,
+    )
+
+
+def _ends(run: Run, numbers: tuple[int, ...], disposition: int, at: float) -> Told:
+    """Deliveries that end without being handled."""
+    return tuple(
+        (run, _outcome(run, delivery, disposition, delivery.attempts, (at, at)))
+        for delivery in (run.deliveries[number] for number in numbers)
+    )
+
+
+def _settled(state: State, record: Settled) -> Told:
+    run = state.runs[record.run]
+    outcome = _outcome(
+        run,
+        run.deliveries[record.delivery],
+        record.disposition,
+        record.attempt,
+        (record.started, record.ended),
+        record.failure,
+        tuple(each for each in record.effects if type(each) is Publication),
+    )
+    dropped = _ends(run, record.dropped, int(Disposition.DROPPED), record.ended)
+    return (*dropped, (run, outcome))
+
+
+def _published(state: State, record: Published) -> Told:
+    run = state.runs[record.run]
+    return _ends(run, record.dropped, int(Disposition.DROPPED), record.at)
+
+
+def _swept(state: State, record: Swept) -> Told:
+    return _ends(state.runs[record.run], record.deliveries, record.disposition, record.at)
+
+
+def _speaker(state: State, record: Emitted | Logged) -> tuple[Run, str, str]:
+    run = state.runs[record.run]
+    agent = run.deliveries[record.delivery].queue.subscriber.name
+    return run, agent, node_id(agent, run.id, record.delivery)
+
+
+def _emitted(state: State, record: Emitted) -> Told:
+    run, agent, node = _speaker(state, record)
+    return ((run, Emission(run.id, node, agent, record.place, record.payload, record.at)),)
+
+
+def _logged(state: State, record: Logged) -> Told:
+    run, agent, node = _speaker(state, record)
+    return ((run, LogLine(run.id, node, agent, record.level, record.text, record.at)),)
+
+
+def _run_ended(state: State, record: RunEnded) -> Told:
+    return ((state.runs[record.run], None),)
+
+
+_MAKERS: dict[type[Any], Callable[[State, Any], Told]] = {
+    Settled: _settled,
+    Published: _published,
+    Swept: _swept,
+    Emitted: _emitted,
+    Logged: _logged,
+    RunEnded: _run_ended,
+}

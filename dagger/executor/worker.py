@@ -1,0 +1,285 @@
+"""A worker: it takes one delivery after another and sees each to its end.
+
+The pipeline is five steps over one value, the invocation: take, decode, validate,
+attempt, settle. A worker lives as long as its crew; cancelling its scope ends what
+it has in hand, and it goes on with the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+
+from dagger.authoring.invocation import Invocation
+from dagger.authoring.signature import Kind
+from dagger.executor.drive import Abandoned, drive
+from dagger.executor.keys import key_of
+from dagger.rules.derive import BuildError, built
+from dagger.words.errors import ExecutionError
+from dagger.words.payload import decode
+
+if TYPE_CHECKING:
+    from dagger.executor.crew import Crew
+    from dagger.executor.engine import Engine
+    from dagger.executor.timers import Timer
+    from dagger.state.queues import Delivery
+
+TURN = 64
+"""Deliveries a worker handles before it lets the others have the loop."""
+
+logger = logging.getLogger("dagger")
+
+
+class Worker:
+    """One long-lived task of a crew, and at most one invocation in hand."""
+
+    __slots__ = (
+        "_deadline_left",
+        "_grace",
+        "_parks",
+        "crew",
+        "engine",
+        "invocation",
+        "lost",
+        "pressed",
+        "scope",
+        "settling",
+        "slow",
+    )
+
+    def __init__(self, engine: Engine, crew: Crew) -> None:
+        self.engine = engine
+        self.crew = crew
+        self.settling = engine.settling
+        self.slow = engine.config.blocked_loop_warning
+        self.scope = anyio.CancelScope()
+        self.invocation: Invocation | None = None
+        self.pressed = False  # a queue it fills is half full: let the others have a turn
+        self.lost = False  # its handler was given up: it ends as soon as it can
+        self._grace: Timer | None = None  # gives the handler up when it goes off
+        self._parks = 0  # waits within the handler that go on now
+        self._deadline_left = math.inf  # of the attempt's timeout, while it is parked
+
+    async def serve(self) -> None:
+        """Work until the crew has no use for this worker any more."""
+        try:
+            while not self.lost:
+                with anyio.CancelScope() as self.scope:
+                    await self._work()
+                    return
+                self._interrupted()
+        finally:
+            self.crew.workers.discard(self)
+            self.engine.left(self)
+
+    # -- take ------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        crew, take = self.crew, self.crew.subscriber.take
+        turn = 0
+        while not (crew.leaving or self.lost):
+            delivery = take() if crew.may_take() else None
+            if delivery is None:
+                turn = 0
+                await crew.rest()
+                continue
+            crew.taken()
+            try:
+                await self._handle(delivery)
+            finally:
+                if not self.lost:
+                    crew.give_back()
+            turn += 1
+            if turn >= TURN or self.pressed:
+                turn, self.pressed = 0, False
+                await anyio.lowlevel.checkpoint()
+
+    async def _handle(self, delivery: Delivery) -> None:
+        """One delivery from taken to settled, put off to a retry, or put in line."""
+        if self.engine.admissions.any:
+            self.engine.admissions.room()
+        invocation = self._decoded(delivery)
+        if not self._valid(invocation) or not self._in_turn(invocation):
+            return
+        self.invocation = invocation
+        try:
+            value = await self._attempt(invocation)
+            self.settling.collect(invocation, value)
+            if self.settling.enter(invocation, self):
+                await self.settling.wait(invocation, self.crew)
+        except Abandoned:
+            return
+        except Exception as error:
+            self.settling.fail(invocation, error)
+        except BaseException as error:
+            if not self._stray(error):
+                raise
+            self.settling.fail(
+                invocation, ExecutionError(f"the handler cancelled itself: {error!r}")
+            )
+        self.invocation = None
+
+    # -- decode, validate ------------------------------------------------------------
+
+    def _decoded(self, delivery: Delivery) -> Invocation:
+        engine = self.engine
+        return Invocation(
+            self.crew.agent,
+            delivery,
+            delivery.queue.run,
+            engine.hosting,
+            self,
+            decode(delivery.envelope.publication.payload),
+            engine.now(),
+        )
+
+    def _valid(self, invocation: Invocation) -> bool:
+        """Whether the payload is what the agent takes; it is rejected if it is not."""
+        agent = invocation.agent
+        schema = agent.input
+        if schema is not None:
+            checked = invocation.delivery.envelope.publication.checked
+            if checked != schema.number and not schema.is_valid(invocation.data):
+                self.settling.reject(invocation, schema.violation(invocation.data))
+                return False
+        if agent.build is not None:
+            try:
+                invocation.payload = built(agent.build, invocation.data)
+            except BuildError as error:
+                self.settling.reject(invocation, error.violation)
+                return False
+        return True
+
+    def _in_turn(self, invocation: Invocation) -> bool:
+        """Whether the invocation's key is free; if not, it stands in line for it."""
+        if invocation.agent.key is None:
+            return True
+        try:
+            key = key_of(invocation)
+        except Exception as error:
+            self.settling.fail(invocation, error)
+            return False
+        return invocation.delivery.queue.hold(invocation.delivery, key)
+
+    # -- attempt ---------------------------------------------------------------------
+
+    async def _attempt(self, invocation: Invocation) -> Any:
+        """What the handler returns, within the agent's timeout."""
+        timeout = invocation.agent.timeout
+        if timeout is None:
+            return await self._call(invocation)
+        self.scope.deadline = anyio.current_time() + timeout
+        try:
+            return await self._call(invocation)
+        finally:
+            self.scope.deadline = math.inf
+
+    async def _call(self, invocation: Invocation) -> Any:
+        plan = invocation.agent.plan
+        match plan.kind:
+            case Kind.COROUTINE:
+                return await drive(plan.call(invocation), self)
+            case Kind.ASYNC_GENERATOR:
+                return await drive(self._stream(invocation, plan.call(invocation)), self)
+            case Kind.FUNCTION:
+                return await self._in_thread(lambda: plan.call(invocation))
+            case Kind.GENERATOR:
+                for value in await self._in_thread(lambda: list(plan.call(invocation))):
+                    self.settling.publish(invocation, value)
+        return None
+
+    async def _stream(self, invocation: Invocation, values: AsyncIterator[Any]) -> None:
+        async for value in values:
+            self.settling.publish(invocation, value)
+
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+        """Run a plain function in a thread, which is left behind if it outlives the grace."""
+        job = self.engine.threads.start(call)
+        try:
+            await job.done.wait()
+        except BaseException:
+            if self.invocation is not None:
+                self.invocation.closed = True
+            with anyio.move_on_after(self.engine.config.cancel_grace, shield=True):
+                await job.done.wait()
+            if not job.done.is_set():
+                self._give_up()
+            raise
+        return job.outcome()
+
+    def blocked(self, seconds: float, line: int) -> None:
+        """Name a handler that kept the loop from everybody else."""
+        logger.warning(
+            "agent %r blocked the event loop for %.0f ms: %s%s; await what takes long, or "
+            "write it as a plain def, which runs in a thread",
+            self.crew.agent.name,
+            seconds * 1000,
+            self.crew.agent.where,
+            f", near line {line}" if line else "",
+        )
+
+    def resumed(self) -> bool:
+        """Whether the handler may go on; its first cancellation starts the grace."""
+        if self.scope.cancel_called and self._grace is None and not self.lost:
+            self._grace = self.engine.timers.after(self.engine.config.cancel_grace, self._give_up)
+        return not self.lost
+
+    # -- interruption ----------------------------------------------------------------
+
+    def _interrupted(self) -> None:
+        """The scope was cancelled: settle what was in hand by the reason for it."""
+        invocation, self.invocation = self.invocation, None
+        grace, self._grace = self._grace, None
+        if grace is not None:
+            grace.cancel()
+        if invocation is not None and not self.lost:
+            self.settling.interrupt(invocation)
+
+    def _give_up(self) -> None:
+        """The grace is over: fence the handler off, and end its delivery without it."""
+        invocation, self.invocation = self.invocation, None
+        if invocation is None or self.lost:
+            return
+        self.lost = True
+        self.crew.replace(self)
+        self.engine.left(self)
+        self.settling.abandon(invocation)
+
+    def _stray(self, error: BaseException) -> bool:
+        """Whether a cancellation is the handler's own doing: nobody here asked for it."""
+        return (
+            isinstance(error, anyio.get_cancelled_exc_class())
+            and not self.scope.cancel_called
+            and anyio.current_effective_deadline() != -math.inf
+        )
+
+    # -- waiting ---------------------------------------------------------------------
+
+    async def wait(self, event: anyio.Event) -> None:
+        """Wait inside a handler: without a slot, and without its timeout running."""
+        self._parks += 1
+        if self._parks == 1:
+            self._park()
+        try:
+            await event.wait()
+        finally:
+            self._parks -= 1
+            if self._parks == 0:
+                await self._unpark()
+
+    def _park(self) -> None:
+        if self.scope.deadline != math.inf:
+            self._deadline_left = self.scope.deadline - anyio.current_time()
+            self.scope.deadline = math.inf
+        self.crew.park()
+
+    async def _unpark(self) -> None:
+        await self.crew.unpark()
+        if self._deadline_left != math.inf:
+            self.scope.deadline = anyio.current_time() + self._deadline_left
+            self._deadline_left = math.inf

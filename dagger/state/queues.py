@@ -1,0 +1,284 @@
+"""Deliveries and the queues they wait in: one queue for each run and agent.
+
+What is a fact (a delivery exists, a delivery has ended) changes through records.
+What is only a lease (a worker has taken it, a timer holds it) changes through
+`Subscriber.take`, `Queue.park` and `Queue.again`: after a crash a lease is simply
+gone, and the delivery is pending again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from dagger.words.effects import Publication
+from dagger.words.outcomes import DISPOSITIONS
+
+if TYPE_CHECKING:
+    from dagger.state.run import Run
+
+# Where an unsettled delivery stands. Plain ints: they are compared on the hot path.
+PENDING, RUNNING, WAITING, SETTLED = range(4)
+STAGES = ("pending", "running", "waiting", "settled")
+
+
+class Envelope:
+    """A published message as the state keeps it: its bytes, and where they came from."""
+
+    __slots__ = ("agent", "at", "cause", "parent", "place", "publication")
+
+    def __init__(
+        self,
+        publication: Publication,
+        parent: int,
+        place: int,
+        agent: str,
+        cause: tuple[int, int] | None,
+        at: float,
+    ) -> None:
+        self.publication = publication
+        self.parent = parent  # delivery that published it; 0 is the outside world
+        self.place = place  # its position among what that delivery published
+        self.agent = agent  # who published it; "" is the outside world
+        self.cause = cause  # (parent, place) of the message that was being handled
+        self.at = at
+
+
+class Delivery:
+    """One message for one agent, until it ends in one disposition."""
+
+    __slots__ = (
+        "attempts",
+        "bells",
+        "due",
+        "envelope",
+        "kept",
+        "number",
+        "queue",
+        "stage",
+        "tally",
+    )
+
+    def __init__(self, number: int, envelope: Envelope, queue: Queue, tally: list[int]) -> None:
+        self.number = number
+        self.envelope = envelope
+        self.queue = queue
+        self.tally = tally
+        self.stage = PENDING
+        self.attempts = 0  # attempts that failed so far
+        self.due = 0.0  # when the next attempt may start, epoch seconds
+        self.kept: dict[tuple[str, str], bytes] | None = None  # answers of steps and the like
+        self.bells: list[Callable[[], None]] | None = None  # the executor's, while it waits
+
+    def keep(self, name: str, key: str, value: bytes) -> None:
+        """Keep an answer, the first one, and tell whoever waits for one."""
+        if self.kept is None:
+            self.kept = {}
+        self.kept.setdefault((name, key), value)
+        for bell in self.bells or ():
+            bell()
+
+
+class Keys:
+    """Mutual exclusion by key, in order: who holds a key, and who is in line for it."""
+
+    __slots__ = ("lines", "locks")
+
+    def __init__(self) -> None:
+        self.lines: dict[str, deque[Delivery]] = {}  # held key -> pending behind the holder
+        self.locks: dict[int, str] = {}  # delivery in hand -> the key it holds
+
+    def hold(self, delivery: Delivery, key: str) -> bool:
+        """Give `key` to the delivery if it is free (or its own already), else queue it."""
+        if self.locks.get(delivery.number) == key:
+            return True
+        line = self.lines.get(key)
+        if line is None:
+            self.lines[key] = deque()
+            self.locks[delivery.number] = key
+            return True
+        line.append(delivery)
+        return False
+
+    def release(self, delivery: Delivery) -> Delivery | None:
+        """Free the delivery's key; the heir, who holds it now, if somebody is in line."""
+        key = self.locks.pop(delivery.number, None)
+        if key is None:
+            return None
+        line = self.lines[key]
+        while line:
+            heir = line.popleft()
+            if heir.stage != SETTLED:
+                self.locks[heir.number] = key
+                return heir
+        del self.lines[key]
+        return None
+
+
+class Route(NamedTuple):
+    """Where messages of one channel go for one agent of one run."""
+
+    subscriber: Subscriber
+    queue: Queue
+    tally: list[int]
+
+
+class Queue:
+    """What one agent has yet to handle in one run."""
+
+    __slots__ = ("depth", "keys", "listed", "pending", "retries", "run", "subscriber")
+
+    def __init__(self, run: Run, subscriber: Subscriber) -> None:
+        self.run = run
+        self.subscriber = subscriber
+        self.pending: deque[Delivery] = deque()  # may hold SETTLED ones, skipped when met
+        self.retries: deque[Delivery] | None = None  # due again: taken first, never dropped
+        self.depth = 0  # pending deliveries: what capacity counts
+        self.listed = False  # whether the subscriber's rotation holds this queue
+        self.keys: Keys | None = None  # made when the agent has `key=`
+
+    def push(self, delivery: Delivery) -> None:
+        """A new delivery: pending, last in line."""
+        self.pending.append(delivery)
+        self.depth += 1
+        if not self.listed:
+            self.call()
+        else:
+            bell = self.subscriber.bell
+            if bell is not None:
+                bell()
+
+    def again(self, delivery: Delivery) -> None:
+        """A waiting delivery whose time has come: it goes first, and is never dropped."""
+        delivery.stage = WAITING
+        if self.retries is None:
+            self.retries = deque()
+        self.retries.append(delivery)
+        self.call()
+
+    def call(self) -> None:
+        """There is something to take: join the rotation and wake a worker."""
+        if self.run.paused:
+            return
+        if not self.listed:
+            self.listed = True
+            self.subscriber.ready.append(self)
+        if self.subscriber.bell is not None:
+            self.subscriber.bell()
+
+    def next(self) -> Delivery | None:
+        """The delivery that is first in line, leased to the caller; None if there is none."""
+        retries = self.retries
+        while retries:
+            delivery = retries.popleft()
+            if delivery.stage != SETTLED:
+                delivery.stage = RUNNING
+                return delivery
+        pending = self.pending
+        while pending:
+            delivery = pending.popleft()
+            if delivery.stage == PENDING:
+                delivery.stage = RUNNING
+                self.depth -= 1
+                return delivery
+        return None
+
+    def hold(self, delivery: Delivery, key: str) -> bool:
+        """Claim `key` for a delivery just taken; False puts it in line behind the holder."""
+        if self.keys is None:
+            self.keys = Keys()
+        if self.keys.hold(delivery, key):
+            return True
+        delivery.stage = PENDING
+        self.depth += 1
+        return False
+
+    def release(self, delivery: Delivery) -> None:
+        """A settled delivery gives its key back; the next of that key goes first."""
+        heir = self.keys.release(delivery) if self.keys is not None else None
+        if heir is not None:
+            self.depth -= 1
+            self.again(heir)
+
+    def oldest(self, count: int) -> list[Delivery]:
+        """The `count` oldest pending deliveries: what `drop_oldest` drops first."""
+        waiting: Iterable[Delivery] = self.pending
+        if self.keys is not None:
+            waiting = (each for each in self.run.deliveries.values() if each.queue is self)
+        found: list[Delivery] = []
+        for delivery in waiting:
+            if len(found) == count:
+                break
+            if delivery.stage == PENDING:
+                found.append(delivery)
+        return found
+
+    def trim(self) -> None:
+        """Forget settled deliveries at the front, so that a deque cannot grow of them."""
+        while self.pending and self.pending[0].stage == SETTLED:
+            self.pending.popleft()
+
+
+class Subscriber:
+    """A registered agent as the state knows it: what it hears, and who has work for it.
+
+    `ready` is the rotation: every queue of it is served one delivery at a time, so
+    that a big run cannot starve a small one. `bell` belongs to the executor and is
+    set only while a worker is free.
+    """
+
+    __slots__ = ("bell", "hears_itself", "name", "ready", "subscriptions")
+
+    def __init__(self, name: str, subscriptions: tuple[str, ...], hears_itself: bool) -> None:
+        self.name = name
+        self.subscriptions = subscriptions
+        self.hears_itself = hears_itself
+        self.ready: deque[Queue] = deque()
+        self.bell: Callable[[], None] | None = None
+
+    def take(self) -> Delivery | None:
+        """The next delivery, round-robin over runs, leased to the caller."""
+        ready = self.ready
+        while ready:
+            queue = ready[0]
+            delivery = queue.next() if not queue.run.paused else None
+            if delivery is None:
+                ready.popleft()
+                queue.listed = False
+                continue
+            if len(ready) > 1:
+                ready.rotate(-1)
+            return delivery
+        return None
+
+
+class Channel:
+    """A channel as the state knows it, over all runs."""
+
+    __slots__ = ("closed", "created_at", "dropped", "messages", "name")
+
+    def __init__(self, name: str, created_at: float) -> None:
+        self.name = name
+        self.created_at = created_at
+        self.closed = False
+        self.messages = 0
+        self.dropped = 0
+
+
+class Lane:
+    """One channel of one run: where its messages go, and how many there were."""
+
+    __slots__ = ("channel", "messages", "outputs", "routes", "wiring")
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.routes: tuple[Route, ...] = ()
+        self.wiring = -1  # the state's wiring these routes were made for
+        self.messages = 0
+        self.outputs = 0
+
+
+def new_tally() -> list[int]:
+    """Counts of one agent and channel: delivered, then one for each disposition."""
+    return [0] * (1 + len(DISPOSITIONS))

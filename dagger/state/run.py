@@ -1,0 +1,182 @@
+"""One run: its deliveries, its counts, its memory, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+from dagger.state.cache import Cache
+from dagger.state.queues import Delivery, Envelope, Lane, Queue, Subscriber, new_tally
+from dagger.state.tasks import Tasks
+from dagger.state.tree import Tree
+from dagger.words.effects import Publication
+from dagger.words.outcomes import RunStatus
+from dagger.words.records import Failure
+
+
+class Keep(NamedTuple):
+    """How many of each list a run keeps; what is beyond is only counted."""
+
+    outputs: int = 1_000
+    dead_letters: int = 1_000
+    nodes: int = 100_000
+
+
+class Output(NamedTuple):
+    """A message that no agent heard: a result of the run."""
+
+    channel: str
+    payload: bytes
+    parent: int
+    place: int
+
+
+class DeadLetter(NamedTuple):
+    """A delivery that failed for good or was rejected, with the message that did it."""
+
+    delivery: int
+    envelope: Envelope
+    agent: str
+    disposition: int
+    attempts: int
+    failure: Failure
+    at: float
+
+
+class Question(NamedTuple):
+    """Something asked of people and not answered yet."""
+
+    delivery: int
+    name: str
+    question: bytes
+    at: float
+
+
+class Run:
+    """All that one first message causes."""
+
+    __slots__ = (
+        "abandoned",
+        "blamed",
+        "cache_fold",
+        "dead_letters",
+        "deliveries",
+        "dropped",
+        "ended_at",
+        "failure",
+        "handled",
+        "id",
+        "keep",
+        "lanes",
+        "letters",
+        "limits",
+        "messages",
+        "next",
+        "number",
+        "opened_at",
+        "opening",
+        "outputs",
+        "outside",
+        "paused",
+        "questions",
+        "queues",
+        "reason",
+        "retries",
+        "status",
+        "tallies",
+        "target",
+        "task_fold",
+        "tokens",
+        "tree",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        id: str,
+        opening: Publication,
+        limits: dict[str, Any],
+        at: float,
+        keep: Keep,
+    ) -> None:
+        self.number = number
+        self.id = id
+        self.opening = opening  # the first message: what "again" compares
+        self.limits = limits
+        self.opened_at = at
+        self.ended_at: float | None = None
+        self.status = RunStatus.RUNNING
+        self.target = RunStatus.COMPLETED  # what a cancelling run will have been
+        self.reason = ""
+        self.paused = False
+        self.deliveries: dict[int, Delivery] = {}  # unsettled, oldest first
+        self.next = 0  # number of the latest delivery
+        self.outside = 0  # messages published from outside
+        self.messages = 0
+        self.handled = 0  # deliveries settled
+        self.retries = 0
+        self.dropped = 0
+        self.tokens = 0
+        self.blamed = False
+        self.abandoned: list[str] = []  # invocations that ignored their cancellation
+        self.failure: Failure | None = None  # the first one
+        self.queues: dict[str, Queue] = {}
+        self.lanes: dict[str, Lane] = {}
+        self.tallies: dict[tuple[str, str], list[int]] = {}  # (agent, channel) -> counts
+        self.keep = keep
+        self.outputs: deque[Output] | None = None  # made with the first: a deque is 700 bytes
+        self.dead_letters: deque[DeadLetter] | None = None
+        self.letters = 0  # dead letters ever
+        self.questions: dict[tuple[int, str], Question] = {}
+        self.cache_fold: Cache | None = None
+        self.task_fold: Tasks | None = None
+        self.tree = Tree(keep.nodes)
+
+    @property
+    def cache(self) -> Cache:
+        """The run's cache, made when first asked for: most runs have none."""
+        if self.cache_fold is None:
+            self.cache_fold = Cache()
+        return self.cache_fold
+
+    @property
+    def tasks(self) -> Tasks:
+        """The run's tasks, made when first asked for: most runs have none."""
+        if self.task_fold is None:
+            self.task_fold = Tasks()
+        return self.task_fold
+
+    def queue(self, subscriber: Subscriber) -> Queue:
+        """The queue of an agent in this run."""
+        queue = self.queues.get(subscriber.name)
+        if queue is None or queue.subscriber is not subscriber:
+            queue = self.queues[subscriber.name] = Queue(self, subscriber)
+        return queue
+
+    def tally(self, agent: str, channel: str) -> list[int]:
+        """The counts of one agent and channel."""
+        return self.tallies.setdefault((agent, channel), new_tally())
+
+    def standing(self) -> RunStatus:
+        """The status as it is told: an open run may be paused, or wait for people."""
+        if self.ended_at is not None or self.status is not RunStatus.RUNNING:
+            return self.status
+        if self.paused:
+            return RunStatus.PAUSED
+        asked = {delivery for delivery, _ in self.questions}
+        if asked and len(asked) == len(self.deliveries):
+            return RunStatus.WAITING
+        return RunStatus.RUNNING
+
+    def put_out(self, output: Output) -> None:
+        """One more result; beyond what is kept, the oldest is only counted."""
+        if self.outputs is None:
+            self.outputs = deque(maxlen=self.keep.outputs)
+        self.outputs.append(output)
+
+    def bury(self, letter: DeadLetter) -> None:
+        """One more dead letter; beyond what is kept, the oldest is only counted."""
+        if self.dead_letters is None:
+            self.dead_letters = deque(maxlen=self.keep.dead_letters)
+        self.dead_letters.append(letter)
+        self.letters += 1

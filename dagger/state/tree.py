@@ -1,0 +1,196 @@
+"""The execution tree in columns: who caused what, one row for each delivery that ended.
+
+A row is 41 bytes in one `bytearray`, with names as numbers, so that a run of a
+million invocations can be kept. Whoever looks makes objects of it: see
+`dagger.views.tree`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import Any, NamedTuple
+
+from dagger.words.records import Failure
+
+_ROW = Struct("<5IBI2d")
+"""Delivery, parent, place, channel, agent, disposition, attempts, started, ended."""
+
+_DELIVERY = Struct(f"<I{_ROW.size - 4}x")
+"""A row, of which only the delivery is read."""
+
+_pack = _ROW.pack
+
+_NAMES_HELD = 4096
+"""Names kept before the first look for unused ones."""
+
+
+class Node(NamedTuple):
+    """One delivery and how it ended."""
+
+    delivery: int
+    parent: int
+    """The invocation that published the message; 0 for the outside world."""
+    place: int
+    """The message's place among what its parent published."""
+    channel: str
+    agent: str
+    disposition: int
+    attempts: int
+    """0 where the handler was never called."""
+    started: float
+    """Epoch seconds."""
+    ended: float
+    failure: Failure | None
+    tokens: int
+
+
+class Tree:
+    """The rows of one run in the order of settling: at least the last `keep`.
+
+    Older rows go, a fifth of all at a time, with their failures and tokens, and are
+    counted in `forgotten`. The outside world is no row.
+    """
+
+    __slots__ = (
+        "_cut_at",
+        "_names",
+        "_numbers",
+        "_prune_at",
+        "_rows",
+        "failures",
+        "forgotten",
+        "keep",
+        "tokens",
+    )
+
+    def __init__(self, keep: int = 100_000) -> None:
+        if keep < 1:
+            raise ValueError(f"keep={keep}: a tree keeps at least one row")
+        self.keep = keep
+        self.forgotten = 0
+        self.failures: dict[int, Failure] = {}
+        self.tokens: dict[int, int] = {}
+        self._rows = bytearray()
+        self._names: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._cut_at = (keep + keep // 4) * _ROW.size
+        self._prune_at = _NAMES_HELD
+
+    def add(
+        self,
+        delivery: int,
+        parent: int,
+        place: int,
+        channel: str,
+        agent: str,
+        disposition: int,
+        attempts: int,
+        started: float,
+        ended: float,
+    ) -> None:
+        """Append the row of a delivery that has just ended; called once for each."""
+        numbers = self._numbers
+        try:
+            on, by = numbers[channel], numbers[agent]
+        except KeyError:
+            on, by = self._number(channel), self._number(agent)
+        rows = self._rows
+        rows += _pack(delivery, parent, place, on, by, disposition, attempts, started, ended)
+        if len(rows) > self._cut_at:
+            self._trim()
+
+    def fail(self, delivery: int, failure: Failure) -> None:
+        """Say why a delivery ended badly, before or right after its row is added."""
+        self.failures[delivery] = failure
+
+    def spend(self, delivery: int, tokens: int) -> None:
+        """Add to what a delivery has cost so far, in tokens; it may still be open."""
+        self.tokens[delivery] = self.tokens.get(delivery, 0) + tokens
+
+    def __len__(self) -> int:
+        return len(self._rows) // _ROW.size
+
+    def nodes(self) -> Iterator[Node]:
+        """The kept rows as they are at this call, whenever they are read."""
+        rows, names = bytes(self._rows), tuple(self._names)
+        return _nodes(rows, names, self.failures.copy(), self.tokens.copy())
+
+    def node(self, delivery: int) -> Node | None:
+        """The row of one delivery, or None if it is open, forgotten or unknown; O(kept)."""
+        rows = bytes(self._rows)
+        for index, (number,) in enumerate(_DELIVERY.iter_unpack(rows)):
+            if number == delivery:
+                row = rows[index * _ROW.size : (index + 1) * _ROW.size]
+                return next(_nodes(row, self._names, self.failures, self.tokens))
+        return None
+
+    def dump(self) -> tuple[Any, ...]:
+        """Everything, as values that msgpack packs and no later change touches."""
+        return (
+            self.keep,
+            self.forgotten,
+            tuple(self._names),
+            bytes(self._rows),
+            tuple((delivery, tuple(failure)) for delivery, failure in self.failures.items()),
+            tuple(self.tokens.items()),
+        )
+
+    @classmethod
+    def load(cls, data: Iterable[Any]) -> Tree:
+        """The tree that `dump` was asked of, from its own or from unpacked values."""
+        keep, forgotten, names, rows, failures, tokens = data
+        tree = cls(keep)
+        tree.forgotten = forgotten
+        tree._names = list(names)
+        tree._numbers = {name: number for number, name in enumerate(names)}
+        tree._rows = bytearray(rows)
+        tree.failures = {delivery: _failure(*fields) for delivery, fields in failures}
+        tree.tokens = dict(tokens)
+        return tree
+
+    def _number(self, name: str) -> int:
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self._names)
+            self._names.append(name)
+        return number
+
+    def _trim(self) -> None:
+        """Forget all but the last `keep` rows; its cost is spread over a quarter of `keep`."""
+        surplus = len(self._rows) - self.keep * _ROW.size
+        if self.failures or self.tokens:
+            for (delivery,) in _DELIVERY.iter_unpack(self._rows[:surplus]):
+                self.failures.pop(delivery, None)
+                self.tokens.pop(delivery, None)
+        del self._rows[:surplus]
+        self.forgotten += surplus // _ROW.size
+        if len(self._names) > self._prune_at:
+            self._prune()
+
+    def _prune(self) -> None:
+        """Give up the names that no kept row uses; channels may be made without end."""
+        names, rows = self._names, self._rows
+        self._names, self._numbers, self._rows = [], {}, bytearray()
+        for delivery, parent, place, channel, agent, *rest in _ROW.iter_unpack(rows):
+            on, by = self._number(names[channel]), self._number(names[agent])
+            self._rows += _pack(delivery, parent, place, on, by, *rest)
+        self._prune_at = max(_NAMES_HELD, 2 * len(self._names))
+
+
+def _nodes(
+    rows: bytes,
+    names: list[str] | tuple[str, ...],
+    failures: dict[int, Failure],
+    tokens: dict[int, int],
+) -> Iterator[Node]:
+    for delivery, parent, place, on, by, end, attempts, started, ended in _ROW.iter_unpack(rows):
+        why, cost = failures.get(delivery), tokens.get(delivery, 0)
+        channel, agent = names[on], names[by]
+        yield Node(
+            delivery, parent, place, channel, agent, end, attempts, started, ended, why, cost
+        )
+
+
+def _failure(type: str, message: str, path: str, causes: Iterable[str], trace: str) -> Failure:
+    return Failure(type, message, path, tuple(causes), trace)

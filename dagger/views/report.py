@@ -1,0 +1,357 @@
+"""The report: the result of one run, as it stood at one instant.
+
+`make_report` copies counts and references, so that a report of a small run costs
+next to nothing; payloads are decoded and views made when they are first looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from dagger.state import run as state
+from dagger.state.queues import STAGES, Delivery
+from dagger.state.run import Run
+from dagger.state.tasks import Task, created
+from dagger.state.tree import Node
+from dagger.views import conservation, summary
+from dagger.views.letters import DeadLetter, dead_letter, failure_to_dict
+from dagger.views.nodes import OpenNode, OutputEdge
+from dagger.views.tree import ExecutionTree
+from dagger.words import ids
+from dagger.words.outcomes import DISPOSITIONS, RunStatus, TaskStatus
+from dagger.words.payload import decode
+from dagger.words.records import Failure
+
+
+class AgentCounts(NamedTuple):
+    """What one agent was given in a run: `delivered` is the dispositions plus `open`."""
+
+    delivered: int
+    dispositions: dict[str, int]
+    """How many deliveries ended so, by disposition; none that is zero."""
+    open: int
+    """Deliveries that are pending, running or waiting."""
+    retries: int
+    """Attempts beyond each delivery's first, as far as the tree keeps its node."""
+
+
+class ChannelCounts(NamedTuple):
+    """What went over one channel in a run: each message once to every agent that hears it."""
+
+    messages: int
+    outputs: int
+    """Messages that no agent heard: results of the run."""
+    delivered: int
+    dispositions: dict[str, int]
+    open: int
+
+
+class OpenTask(NamedTuple):
+    """A task that is neither Completed nor Failed."""
+
+    id: str
+    type: str
+    status: str
+    attempts: int
+    claimed_by: str | None
+
+
+class OpenQuestion(NamedTuple):
+    """Something asked of people and not answered yet."""
+
+    node_id: str
+    """The invocation that asks."""
+    name: str
+    question: Any
+    at: float
+    """When it was asked, epoch seconds."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """The result of one run: how it ended, what it counted, and what it leaves behind.
+
+    A run that is still open has a report too, of the instant at which it was made:
+    its `ended` is None. `print(report)` is a summary for people, `to_dict()` is for
+    programs. Lists keep the last of many; their totals count all.
+    """
+
+    run_id: str
+    status: RunStatus
+    reason: str
+    """Why it ended so, where there is more to say than its status."""
+    started: float
+    """Epoch seconds."""
+    ended: float | None
+    """Epoch seconds; None while the run is open."""
+    seconds: float
+    """Wall time from the start to the end, or to when the report was made."""
+    messages: int
+    """Messages published in the run."""
+    handled: int
+    """Deliveries that ended, one way or another."""
+    dropped: int
+    """Deliveries pushed out of full queues."""
+    retries: int
+    """Failed attempts that were given another one."""
+    tokens: int
+    dead_letters_total: int
+    error: Failure | None
+    """The first failure of the run, with its causes; also of an attempt that was retried."""
+    abandoned: tuple[str, ...]
+    """Node ids of invocations that ignored their cancellation and were given up."""
+    conserved: bool
+    """Whether all counts add up: a run whose counts do not is an error, not a report."""
+    _copy: _Copy
+
+    def __repr__(self) -> str:
+        return f"<Report of run {self.run_id!r}: {self.status}, {self.messages} messages>"
+
+    def __str__(self) -> str:
+        return summary.text(self)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run has completed."""
+        return self.status is RunStatus.COMPLETED
+
+    @cached_property
+    def agents(self) -> Mapping[str, AgentCounts]:
+        """Counts by agent, in the order in which they were first heard of."""
+        rows: dict[str, list[tuple[int, ...]]] = {}
+        for agent, _, tally in self._copy.tallies:
+            rows.setdefault(agent, []).append(tally)
+        again = self._retries()
+        return {agent: AgentCounts(*_added(rows[agent]), again[agent]) for agent in rows}
+
+    @cached_property
+    def channels(self) -> Mapping[str, ChannelCounts]:
+        """Counts by channel, in the order in which they were first used."""
+        rows: dict[str, list[tuple[int, ...]]] = {}
+        for _, channel, tally in self._copy.tallies:
+            rows.setdefault(channel, []).append(tally)
+        return {
+            channel: ChannelCounts(messages, outputs, *_added(rows.get(channel, ())))
+            for channel, messages, outputs in self._copy.lanes
+        }
+
+    @cached_property
+    def dispositions(self) -> Mapping[str, int]:
+        """How many deliveries ended so, by disposition; none that is zero."""
+        return _added(tally for _, _, tally in self._copy.tallies)[1]
+
+    @property
+    def open(self) -> int:
+        """Deliveries that are pending, running or waiting; 0 once the run has ended."""
+        return len(self._copy.open)
+
+    @cached_property
+    def outputs(self) -> Mapping[str, list[Any]]:
+        """Payloads that no agent heard, by channel, in the order of publication.
+
+        The last ones of the run (`Config.keep_outputs`); `outputs_total` counts all.
+        """
+        return self._decoded()
+
+    @cached_property
+    def outputs_total(self) -> Mapping[str, int]:
+        """How many outputs there were, by channel, the ones that are not kept included."""
+        return {channel: outputs for channel, _, outputs in self._copy.lanes if outputs}
+
+    @cached_property
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """Messages that were rejected or failed for good, oldest first.
+
+        The last ones of the run (`Config.keep_dead_letters`); `dead_letters_total`
+        counts all.
+        """
+        return tuple(dead_letter(self.run_id, each) for each in self._copy.letters)
+
+    @cached_property
+    def open_tasks(self) -> tuple[OpenTask, ...]:
+        """Tasks that are neither Completed nor Failed, oldest first."""
+        return tuple(
+            OpenTask(each.id, each.type, each.status, each.attempts, each.claimed_by)
+            for each in sorted(self._copy.tasks, key=created)
+        )
+
+    @cached_property
+    def questions(self) -> tuple[OpenQuestion, ...]:
+        """Questions that wait for people, oldest first."""
+        agents = {node.delivery: node.agent for node in self._copy.open}
+        return tuple(
+            OpenQuestion(
+                ids.node_id(agents[each.delivery], self.run_id, each.delivery),
+                each.name,
+                decode(each.question),
+                each.at,
+            )
+            for each in self._copy.questions
+        )
+
+    @cached_property
+    def tree(self) -> ExecutionTree:
+        """Who caused what: one node an invocation, one edge a message."""
+        return ExecutionTree(
+            self.run_id,
+            self._copy.nodes,
+            open=self._copy.open,
+            outputs=self._edges(),
+            forgotten=self._copy.forgotten,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain JSON data; of the tree, how many nodes it has."""
+        return {
+            "run_id": self.run_id,
+            "status": str(self.status),
+            "reason": self.reason,
+            "started": self.started,
+            "ended": self.ended,
+            "seconds": self.seconds,
+            "messages": self.messages,
+            "handled": self.handled,
+            "open": self.open,
+            "dropped": self.dropped,
+            "retries": self.retries,
+            "tokens": self.tokens,
+            "conserved": self.conserved,
+            "dispositions": dict(self.dispositions),
+            "agents": {name: each._asdict() for name, each in self.agents.items()},
+            "channels": {name: each._asdict() for name, each in self.channels.items()},
+            "outputs": self._decoded(),
+            "outputs_total": dict(self.outputs_total),
+            "error": failure_to_dict(self.error) if self.error else None,
+            "dead_letters": [each.to_dict() for each in self.dead_letters],
+            "dead_letters_total": self.dead_letters_total,
+            "abandoned": list(self.abandoned),
+            "open_tasks": [each._asdict() for each in self.open_tasks],
+            "questions": [each._asdict() for each in self.questions],
+            "tree": {"nodes": self._copy.kept + self.open, "forgotten": self._copy.forgotten},
+        }
+
+    def _decoded(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {channel: [] for channel in self.outputs_total}
+        for output in self._copy.outputs:
+            found[output.channel].append(decode(output.payload))
+        return found
+
+    def _retries(self) -> Counter[str]:
+        """Attempts beyond the first, by agent. Most runs have none: then no node is made."""
+        found = Counter(self._copy.retried)
+        for node in self.tree.nodes() if self.retries else ():
+            found[node.agent] += max(0, node.attempts - 1)
+        return found
+
+    def _edges(self) -> Iterator[OutputEdge]:
+        """Outputs as edges of the tree; of those not kept, who published them is unknown."""
+        rest = Counter(self.outputs_total)
+        for output in self._copy.outputs:
+            rest[output.channel] -= 1
+            yield OutputEdge(output.channel, output.parent, output.place)
+        for channel, count in rest.items():
+            if count:
+                yield OutputEdge(channel, parent=-1, place=0, messages=count)
+
+
+class _Copy(NamedTuple):
+    """What a run held at one instant, in values that no later record changes."""
+
+    tallies: list[tuple[str, str, tuple[int, ...]]]
+    """Agent, channel, and their counts: delivered, then one for each disposition."""
+    lanes: list[tuple[str, int, int]]
+    """Channel, messages, outputs."""
+    open: list[OpenNode]
+    retried: dict[str, int]
+    """Attempts beyond the first of open deliveries, by agent."""
+    outputs: tuple[state.Output, ...]
+    letters: tuple[state.DeadLetter, ...]
+    questions: tuple[state.Question, ...]
+    tasks: list[Task]
+    nodes: Iterator[Node]
+    kept: int
+    """How many nodes the tree keeps of what has ended."""
+    forgotten: int
+
+
+def make_report(run: Run, now: float) -> Report:
+    """The report of a run at this instant, `now` in epoch seconds.
+
+    Raises ConservationError where the counts of the run do not add up.
+    """
+    conservation.check(run)
+    return Report(
+        run_id=run.id,
+        status=run.standing(),
+        reason=run.reason,
+        started=run.opened_at,
+        ended=run.ended_at,
+        seconds=max(0.0, (now if run.ended_at is None else run.ended_at) - run.opened_at),
+        messages=run.messages,
+        handled=run.handled,
+        dropped=run.dropped,
+        retries=run.retries,
+        tokens=run.tokens,
+        dead_letters_total=run.letters,
+        error=run.failure,
+        abandoned=tuple(run.abandoned),
+        conserved=True,
+        _copy=_copied(run),
+    )
+
+
+def _copied(run: Run) -> _Copy:
+    tree = run.tree
+    return _Copy(
+        tallies=[(*pair, tuple(tally)) for pair, tally in run.tallies.items() if tally[0]],
+        lanes=[
+            (name, lane.messages, lane.outputs) for name, lane in run.lanes.items() if lane.messages
+        ],
+        open=[_open_node(each) for each in run.deliveries.values()],
+        retried=_retried(run),
+        outputs=tuple(run.outputs or ()),
+        letters=tuple(run.dead_letters or ()),
+        questions=tuple(run.questions.values()),
+        tasks=_open_tasks(run),
+        nodes=tree.nodes(),
+        kept=len(tree),
+        forgotten=tree.forgotten,
+    )
+
+
+def _open_node(delivery: Delivery) -> OpenNode:
+    envelope = delivery.envelope
+    return OpenNode(
+        delivery.number,
+        envelope.parent,
+        envelope.place,
+        envelope.publication.channel,
+        delivery.queue.subscriber.name,
+        STAGES[delivery.stage],
+    )
+
+
+def _retried(run: Run) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for delivery in run.deliveries.values() if run.retries else ():
+        agent = delivery.queue.subscriber.name
+        found[agent] = found.get(agent, 0) + delivery.attempts
+    return found
+
+
+def _open_tasks(run: Run) -> list[Task]:
+    tasks = run.task_fold
+    if tasks is None:
+        return []
+    return [*tasks.of_status(TaskStatus.PENDING), *tasks.of_status(TaskStatus.IN_PROGRESS)]
+
+
+def _added(rows: Iterable[tuple[int, ...]]) -> tuple[int, dict[str, int], int]:
+    """The sum of some tallies: delivered, by disposition, and open, which is the rest."""
+    delivered, *ends = [sum(column) for column in zip(*rows, strict=True)] or [0]
+    found = {name: count for name, count in zip(DISPOSITIONS, ends, strict=False) if count}
+    return delivered, found, delivered - sum(ends)

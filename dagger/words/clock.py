@@ -1,0 +1,38 @@
+"""Wall time, behind one small contract so that tests can own it."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import anyio
+
+
+class Clock(Protocol):
+    """Where the wall time comes from: `now()` is seconds since the epoch."""
+
+    def now(self) -> float: ...
+
+
+class SystemClock:
+    """The machine's own wall clock."""
+
+    now = staticmethod(time.time)
+
+
+class LoopClock:
+    """Wall time that follows the event loop's clock from `start` on.
+
+    Its twin for tests: under trio's virtual clock an hour of it passes at once.
+    Call `now()` from the loop's own thread only.
+    """
+
+    def __init__(self, start: float = 1_700_000_000.0) -> None:
+        self._start = start
+        self._origin: float | None = None
+
+    def now(self) -> float:
+        here = anyio.current_time()
+        if self._origin is None:
+            self._origin = here
+        return self._start + here - self._origin

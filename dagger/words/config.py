@@ -1,0 +1,260 @@
+"""Settings of an executor: checked once, then frozen.
+
+Importing this module imports pydantic, so whoever needs a Config imports it late.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self, runtime_checkable
+
+import pydantic
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic_core import ErrorDetails
+
+from dagger.words.errors import ConfigError
+from dagger.words.outcomes import Overflow
+from dagger.words.payload import MAX_BYTES
+
+PREFIX = "DAGGER_"
+"""What the name of an environment variable that is a setting starts with."""
+
+RESERVED = frozenset({"DAGGER_PROVE", "DAGGER_STORE"})
+"""Environment variables with the prefix that are no settings of an executor."""
+
+MIB = 1024 * 1024
+
+
+@runtime_checkable
+class RetryStrategy(Protocol):
+    """How long a failed attempt waits for the next one."""
+
+    def delay(self, attempt: int, random: float) -> float | None:
+        """Seconds to wait after attempt number `attempt` (from 1) failed; None gives up.
+
+        `random` is drawn evenly from 0 to 1 by the caller, so that the answer is a
+        pure function of its arguments.
+        """
+
+
+def _unlimited(value: Any) -> Any:
+    """None for the word "none", which environment and TOML use for it."""
+    return None if value == "none" else value
+
+
+MAX_COUNT = 2**63 - 1
+"""The largest integer that every reader of a record can hold."""
+
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+CountOrNone = Annotated[Count | None, BeforeValidator(_unlimited)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_unlimited)]
+
+
+class Config(pydantic.BaseModel):
+    """The settings of one executor; an agent's or channel's own settings beat them.
+
+    `Config(capacity=16)` takes arguments alone; `Config.load(capacity=16)` looks at
+    the environment and at pyproject.toml as well. A setting that is unknown or out
+    of range raises ConfigError. `None` (and the word "none") means no limit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    capacity: Count = Field(
+        default=1024,
+        description="Pending deliveries of one run that one agent's queue holds.",
+    )
+    overflow: Overflow = Field(
+        default=Overflow.DROP_OLDEST,
+        description="What a full queue does: drop_oldest, block or reject. A drop makes the run "
+        "failed unless somebody wrote this policy down.",
+    )
+    max_open_runs: Count = Field(
+        default=10_000,
+        description="Runs open at once; beyond it a publication that would open one waits.",
+    )
+    max_open_bytes: Count = Field(
+        default=256 * MIB,
+        description="Bytes of pending payloads of all open runs; beyond it outside publications "
+        "wait.",
+    )
+    max_payload_bytes: Count = Field(
+        default=MAX_BYTES, description="Bytes of one encoded payload; a bigger one is refused."
+    )
+
+    max_messages: CountOrNone = Field(
+        default=None, description="Messages that one run may publish before it is over_budget."
+    )
+    max_tokens: CountOrNone = Field(
+        default=None, description="Tokens that one run may spend before it is over_budget."
+    )
+    timeout: SecondsOrNone = Field(
+        default=None,
+        description="Seconds that one run may be active before it is timed_out; pauses, downtime "
+        "and waiting for people do not count.",
+    )
+
+    retry_strategy: str | RetryStrategy = Field(
+        default="exponential",
+        description="How long a failed attempt waits: a strategy or its name, such as "
+        "exponential, linear:2 or immediate.",
+    )
+    max_attempts: Count = Field(
+        default=3, description="Attempts of one delivery, the first included, before it is dead."
+    )
+    cancel_grace: SecondsOrZero = Field(
+        default=5.0,
+        description="Seconds that a cancelled handler may take before it is abandoned.",
+    )
+    blocked_loop_warning: Seconds = Field(
+        default=0.1,
+        description="Seconds that a handler may block the event loop before a warning names it.",
+    )
+
+    human_wait: SecondsOrNone = Field(
+        default=None, description="Seconds that a question to people stays open."
+    )
+    human_timeout_action: Literal["fail", "continue", "cancel"] = Field(
+        default="fail",
+        description="What an unanswered question does after human_wait: fail its attempt, "
+        "continue with no answer, or cancel the run.",
+    )
+
+    durability: Literal["fsync", "flush"] = Field(
+        default="fsync",
+        description="When a store calls a record safe: once it is on disk (fsync, outlives a power "
+        "cut), or once the operating system has it (flush, outlives only the process).",
+    )
+    snapshot_every_records: Count = Field(
+        default=250_000,
+        description="Records after which a store makes a snapshot; reopening replays at most so "
+        "many, at about 3 microseconds each.",
+    )
+    snapshot_every_seconds: Seconds = Field(
+        default=60.0,
+        description="Seconds after which a store makes a snapshot if anything was recorded.",
+    )
+
+    keep_outputs: CountOrZero = Field(
+        default=1_000, description="Outputs that a run lists; older ones are only counted."
+    )
+    keep_dead_letters: CountOrZero = Field(
+        default=1_000, description="Dead letters that a run lists; older ones are only counted."
+    )
+    keep_outcomes: CountOrZero = Field(
+        default=1_000, description="Outcomes kept for late watchers; older ones are only counted."
+    )
+    keep_nodes: CountOrZero = Field(
+        default=100_000,
+        description="Nodes of the execution tree that a run keeps; older ones are only counted.",
+    )
+    keep_logs: CountOrZero = Field(
+        default=1_000, description="Log records that a run keeps; older ones are only counted."
+    )
+    watcher_buffer: Count = Field(
+        default=1_000,
+        description="Outcomes a slow watcher may lag behind before it misses some and is told so.",
+    )
+
+    keep_runs: CountOrZero = Field(
+        default=1_000, description="Ended runs that are kept; the oldest are forgotten first."
+    )
+    keep_runs_seconds: SecondsOrNone = Field(
+        default=None, description="Seconds for which an ended run is kept."
+    )
+    keep_runs_bytes: CountOrNone = Field(
+        default=None, description="Bytes that ended runs may take together."
+    )
+
+    @pydantic.model_validator(mode="wrap")
+    @classmethod
+    def _speak_plainly(
+        cls, data: Any, handler: pydantic.ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        """Turn pydantic's errors into a ConfigError about the first of them."""
+        try:
+            return handler(data)
+        except pydantic.ValidationError as error:
+            raise _plain(error, info.context or {}) from None
+
+    @classmethod
+    def load(cls, **arguments: Any) -> Self:
+        """The settings in force here.
+
+        Arguments beat environment variables (DAGGER_CAPACITY=16), which beat the
+        table [tool.dagger] of the nearest pyproject.toml at or above the working
+        directory, which beats the defaults. An error says which of them it is in.
+        """
+        settings: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for origin, key, value in (*_in_file(), *_in_environment()):
+            settings[key], origins[key] = value, origin
+        for key in arguments:
+            origins.pop(key, None)
+        return cls.model_validate(settings | arguments, context=origins)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some settings changed, checked like new ones.
+
+        Settings nobody wrote down stay unwritten (see `model_fields_set`).
+        """
+        written = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**written | changes)
+
+
+def _in_environment() -> list[tuple[str, str, Any]]:
+    """Origin, key and value of each setting in the environment; empty means not set."""
+    return [
+        (f"environment variable {name}", name.removeprefix(PREFIX).lower(), value)
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX) and name not in RESERVED and value
+    ]
+
+
+def _in_file() -> list[tuple[str, str, Any]]:
+    """Origin, key and value of each setting in the nearest pyproject.toml."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            origin = f"[tool.dagger] in {path}"
+            return [(origin, key, value) for key, value in _table(path).items()]
+    return []
+
+
+def _table(path: Path) -> Mapping[str, Any]:
+    """The table [tool.dagger] of a TOML file, empty where there is none."""
+    try:
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    except (OSError, ValueError) as error:
+        raise ConfigError("tool.dagger", f"cannot read {path}: {error}") from None
+    table = tool.get("dagger", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError("tool.dagger", f"must be a table; got {table!r} (in {path})")
+    return table
+
+
+def _plain(error: pydantic.ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    """What is wrong with the first wrong setting, and where that setting comes from."""
+    first, *rest = error.errors(include_url=False)
+    key = _key(first)
+    if first["type"] == "extra_forbidden":
+        nearest = difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0)[0]
+        problem = f"no such setting; the nearest known one is {nearest!r}"
+    else:
+        # A setting of several types has one error for each of them.
+        wanted = [each["msg"] for each in (first, *rest) if _key(each) == key]
+        problem = f"{', or '.join(wanted).replace('Input should', 'must')}; got {first['input']!r}"
+    return ConfigError(key, f"{problem} ({origins.get(key, 'argument')})")
+
+
+def _key(error: ErrorDetails) -> str:
+    """The setting an error is about."""
+    return str(error["loc"][0]) if error["loc"] else "config"

@@ -1,0 +1,86 @@
+"""What an invocation wants to change: held back until it settles, then applied at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
+
+
+class Publication(NamedTuple):
+    """One message for one channel, already checked and encoded."""
+
+    channel: str
+    payload: bytes
+    checked: int = 0
+    """Number of the output schema it was checked against; 0 for none. Live only."""
+    key: str | None = None
+    task_id: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+    """Who published it, where that is not an invocation."""
+    id: str = ""
+    """A given message id; derived from the invocation where it is empty."""
+
+
+class CacheWrite(NamedTuple):
+    """One change of a cache, decided: applying it needs no user code and no check."""
+
+    op: str
+    """"set", "delete", "append" or "increment"."""
+    namespace: str
+    key: str
+    value: bytes = b""
+    """The encoded value; for increment the encoded number."""
+    shared: bool = False
+    """True for the executor's shared cache, false for the run's own."""
+
+
+class TaskWrite(NamedTuple):
+    """One change of a run's tasks; fields that `op` does not change are empty."""
+
+    op: str
+    """"put" (create or update), "claim", "status" or "fail" (an attempt at it failed)."""
+    task_id: str
+    status: str = ""
+    task_type: str = ""
+    data: bytes = b""
+    """The encoded payload."""
+    max_attempts: int = 0
+    parent: str | None = None
+    agent: str = ""
+    """Who claims it, for "claim"."""
+    holder: int = 0
+    """The delivery that holds the claim as a lease; 0 for the outside world."""
+    at: float = 0.0
+    """When it was asked for, epoch seconds."""
+
+
+class Reply(NamedTuple):
+    """What a handler returned for a request: (1, value), encoded."""
+
+    value: bytes
+
+
+REPLY_TO = "reply-to"
+"""The header of a request: "<delivery that asks>/<key>"."""
+
+
+def is_request(publication: Publication) -> bool:
+    """Whether somebody waits for an answer to this message."""
+    return bool(publication.headers) and any(name == REPLY_TO for name, _ in publication.headers)
+
+
+Effect = Publication | CacheWrite | TaskWrite | Reply
+
+
+E = TypeVar("E", bound=Effect)
+
+
+class Commit(Protocol):
+    """How changes take effect at once: calls `decide` and applies what it returns.
+
+    Both happen as one step on the loop's own thread, so that nothing comes between
+    the decision and the change. Returns what was applied; nothing is no change.
+    """
+
+    def __call__(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]: ...

@@ -1,0 +1,433 @@
+"""Every error Dagger raises on purpose.
+
+DaggerError
+├── DefinitionError           an agent, channel or registry is declared wrongly
+│   ├── SchemaError           a JSON Schema is not one
+│   └── DuplicateAgent        two agents of one name
+├── ConfigError               a setting is unknown or out of range
+├── AgentNotFound             no agent of that name
+├── ChannelNotFound           no channel of that name
+├── RunNotFound               no run of that id
+├── TaskNotFound              no task of that id
+├── NoAgentsRegistered        a run was asked of an executor without agents
+├── SerializationError        a payload that is not JSON, too deep or too big
+├── ValidationError           a payload that breaks its schema
+├── ChannelError
+│   ├── ChannelFull           overflow="reject" and the queue has no room
+│   ├── ChannelClosed         the channel was shut down
+│   ├── ChannelInUse          a shutdown was refused
+│   ├── ChannelUndeclared     an agent published where it said it would not
+│   └── ChannelDeadlock       blocking channels wait for each other
+├── TransitionError           a task cannot go from this status to that one
+├── CacheConflict             set(if_version=) met another version
+├── CacheTypeError            append to what is no list, increment of what is no number
+├── CacheKeyNotFound          no cache value at that path; a LookupError too
+├── ExecutionError            a call that is not possible now
+│   ├── ContextClosed         a context used after its handler returned
+│   ├── RequestFailed         nobody could answer a request
+│   ├── RunConflict           a run id used again with another payload
+│   ├── RunClosed             the run has ended
+│   ├── BudgetExceeded        max_messages or max_tokens is spent
+│   ├── ConservationError     the counts of a run do not add up: a bug in Dagger
+│   ├── ExecutorBusy          as many runs are open as may be
+│   └── ExecutorStopped       the executor is not running
+├── RunCancelled              the run was cancelled while being waited for
+├── TimeoutExceeded           an attempt or a run took longer than allowed
+└── DatabaseError             the store cannot do what was asked
+    └── LockError             the store is owned by another process
+
+Each class composes its own message from typed fields, so that a caller can
+match on the fields and a person can act on the text.
+"""
+
+from __future__ import annotations
+
+
+class DaggerError(Exception):
+    """The root: catching it catches everything Dagger raises on purpose."""
+
+
+class DefinitionError(DaggerError):
+    """Something was declared wrongly; `where` is "function (file:line)" if known."""
+
+    def __init__(self, problem: str, where: str | None = None) -> None:
+        self.problem = problem
+        self.where = where
+        super().__init__(f"{where}: {problem}" if where else problem)
+
+
+class SchemaError(DefinitionError):
+    """A schema is not valid JSON Schema, or refers to something outside itself."""
+
+
+class DuplicateAgent(DefinitionError):
+    """Two agents of one name were brought together."""
+
+    def __init__(self, name: str, where: str, existing: str) -> None:
+        self.name = name
+        self.existing = existing
+        super().__init__(
+            f"an agent named {name!r} exists already, from {existing}; "
+            "rename one, or register it with replace=True",
+            where,
+        )
+
+
+class ConfigError(DaggerError):
+    """A setting is unknown, misspelt or out of range; `key` names it."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        self.key = key
+        self.problem = problem
+        super().__init__(f"config {key!r}: {problem}")
+
+
+class _NotFound(DaggerError):
+    """Shared shape of the four "no such name" errors."""
+
+    noun = "name"
+
+    def __init__(self, name: str, known: tuple[str, ...] = (), hint: str = "") -> None:
+        self.name = name
+        self.known = known
+        text = f"no {self.noun} {name!r}"
+        if known:
+            text += "; known: " + ", ".join(repr(each) for each in known[:8])
+            text += ", ..." if len(known) > 8 else ""
+        super().__init__(f"{text}; {hint}" if hint else text)
+
+
+class AgentNotFound(_NotFound):
+    """No agent of that name is registered."""
+
+    noun = "agent"
+
+
+class ChannelNotFound(_NotFound):
+    """No channel of that name exists."""
+
+    noun = "channel"
+
+
+class RunNotFound(_NotFound):
+    """No run of that id is known."""
+
+    noun = "run"
+
+
+class TaskNotFound(_NotFound):
+    """No task of that id exists in this run."""
+
+    noun = "task"
+
+
+class LetterNotFound(_NotFound):
+    """No dead letter of that node id is kept."""
+
+    noun = "dead letter"
+
+
+class QuestionNotFound(_NotFound):
+    """No question of that name is open in this run."""
+
+    noun = "open question"
+
+
+class NoAgentsRegistered(DaggerError):
+    """A run was asked of an executor that has no agents."""
+
+    def __init__(self) -> None:
+        super().__init__("no agents are registered; pass some: Executor([my_agent])")
+
+
+class SerializationError(DaggerError):
+    """A payload cannot be a message: not JSON, too deep, or too big.
+
+    `path` is the JSON path of the offending value, `producer` who made it.
+    """
+
+    def __init__(self, path: str, problem: str, producer: str | None = None) -> None:
+        self.path = path
+        self.problem = problem
+        self.producer = producer
+        by = f" from {producer}" if producer else ""
+        super().__init__(f"payload{by} at {path}: {problem}")
+
+
+VALUE_SHOWN = 200
+"""Characters of an offending value that an error repeats."""
+
+
+class ValidationError(DaggerError):
+    """A payload breaks a schema.
+
+    `agent`, `channel` and `direction` ("input" or "output") say where; `path` is the
+    JSON path, `rule` the schema keyword, `value` the offending value's text, cut at
+    200 characters.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        rule: str,
+        problem: str,
+        value: str,
+        *,
+        agent: str | None = None,
+        channel: str | None = None,
+        direction: str = "input",
+    ) -> None:
+        self.path = path
+        self.rule = rule
+        self.problem = problem
+        self.value = value if len(value) <= VALUE_SHOWN else value[:VALUE_SHOWN] + "..."
+        self.agent = agent
+        self.channel = channel
+        self.direction = direction
+        whose = f"{direction} of agent {agent!r}" if agent else direction
+        where = f" on channel {channel!r}" if channel else ""
+        super().__init__(
+            f"{whose}{where} at {path} breaks {rule!r}: {problem} (value: {self.value})"
+        )
+
+
+class ChannelError(DaggerError):
+    """Something about one channel; `channel` names it."""
+
+    def __init__(self, channel: str, problem: str) -> None:
+        self.channel = channel
+        self.problem = problem
+        super().__init__(f"channel {channel!r}: {problem}")
+
+
+class ChannelFull(ChannelError):
+    """A queue under overflow="reject" has no room; the attempt may be retried."""
+
+    def __init__(self, channel: str, agent: str, capacity: int, messages: int) -> None:
+        self.agent = agent
+        self.capacity = capacity
+        self.messages = messages
+        super().__init__(
+            channel,
+            f"the queue of agent {agent!r} (capacity {capacity}) has no room for "
+            f"{messages} more; retry later, raise capacity=, or choose another overflow=",
+        )
+
+
+class ChannelClosed(ChannelError):
+    """The channel was shut down; declaring it again reopens it."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(channel, "it is closed; executor.channel(name) opens it again")
+
+
+class ChannelInUse(ChannelError):
+    """A shutdown without force was refused."""
+
+    def __init__(self, channel: str, subscribers: tuple[str, ...], pending: int) -> None:
+        self.subscribers = subscribers
+        self.pending = pending
+        super().__init__(
+            channel,
+            f"it has {len(subscribers)} subscribers ({', '.join(subscribers)}) and {pending} "
+            "pending deliveries; shut it down with force=True to discard them",
+        )
+
+
+class ChannelUndeclared(ChannelError):
+    """Agent `agent` published on a channel that its publish= does not name."""
+
+    def __init__(self, channel: str, agent: str, declared: tuple[str, ...]) -> None:
+        self.agent = agent
+        self.declared = declared
+        names = ", ".join(map(repr, declared)) or "nothing"
+        super().__init__(
+            channel,
+            f"agent {agent!r} declares {names}; add the channel to publish=, "
+            'or declare any with publish="*"',
+        )
+
+
+class ChannelDeadlock(ChannelError):
+    """Blocking channels wait for each other in a circle; `cycle` lists the agents."""
+
+    def __init__(self, channel: str, cycle: tuple[str, ...]) -> None:
+        self.cycle = cycle
+        super().__init__(
+            channel,
+            "everyone who could make room is waiting to settle: "
+            + " -> ".join((*cycle, cycle[0]))
+            + "; raise a capacity=, or use another overflow= on one of these agents",
+        )
+
+
+class TransitionError(DaggerError):
+    """A task cannot go from `current` to `wanted`."""
+
+    def __init__(self, task_id: str, current: str, wanted: str) -> None:
+        self.task_id = task_id
+        self.current = current
+        self.wanted = wanted
+        super().__init__(f"task {task_id!r} is {current} and cannot become {wanted}")
+
+
+class CacheConflict(DaggerError):
+    """set(if_version=) met another version: somebody settled in between."""
+
+    def __init__(self, namespace: str, key: str, expected: int, found: int) -> None:
+        self.namespace = namespace
+        self.key = key
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            f"cache {namespace}.{key}: expected version {expected}, found {found}; "
+            "read it again, or use update(key, fn)"
+        )
+
+
+class CacheTypeError(DaggerError):
+    """A key holds, or was given, a value that this operation cannot work with."""
+
+    def __init__(self, namespace: str, key: str, problem: str) -> None:
+        self.namespace = namespace
+        self.key = key
+        self.problem = problem
+        super().__init__(f"cache {namespace}.{key}: {problem}")
+
+
+class CacheKeyNotFound(_NotFound, LookupError):
+    """No value of a cache is at that path."""
+
+    noun = "cache value at"
+
+
+class ExecutionError(DaggerError):
+    """A call that is not possible here and now."""
+
+
+class ContextClosed(ExecutionError):
+    """A context was used after its handler had returned, or after it was given up."""
+
+    def __init__(self, node_id: str) -> None:
+        self.node_id = node_id
+        super().__init__(
+            f"the context of {node_id} is closed: its handler has returned or was given up, "
+            "so nothing it does can take effect"
+        )
+
+
+class RequestFailed(ExecutionError):
+    """A request on `channel` has no reply: nobody hears it, or who did failed."""
+
+    def __init__(self, channel: str, problem: str) -> None:
+        self.channel = channel
+        self.problem = problem
+        super().__init__(f"request on channel {channel!r}: {problem}")
+
+
+class RunConflict(ExecutionError):
+    """A run id was used again with a different channel or payload."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id!r} exists with another first message; use a new run_id, "
+            "or the same channel and payload to continue it"
+        )
+
+
+class RunClosed(ExecutionError):
+    """The run has ended, so nothing can be published or changed in it."""
+
+    def __init__(self, run_id: str, status: str) -> None:
+        self.run_id = run_id
+        self.status = status
+        super().__init__(
+            f"run {run_id!r} has ended ({status}); start another, or hold a live run open "
+            "with `async with await executor.start(...) as run:`"
+        )
+
+
+class BudgetExceeded(ExecutionError):
+    """A run's `budget` ("max_messages" or "max_tokens") is spent."""
+
+    def __init__(self, run_id: str, budget: str, limit: int, wanted: int) -> None:
+        self.run_id = run_id
+        self.budget = budget
+        self.limit = limit
+        self.wanted = wanted
+        super().__init__(
+            f"run {run_id!r} would reach {wanted} of {budget}={limit}; raise the limit to go on"
+        )
+
+
+class ConservationError(ExecutionError):
+    """The counts of a run do not add up: a bug in Dagger, not in an agent.
+
+    `where` is the agent and channel, or the total, and `problem` its numbers.
+    """
+
+    def __init__(self, run_id: str, where: str, problem: str) -> None:
+        self.run_id = run_id
+        self.where = where
+        self.problem = problem
+        super().__init__(
+            f"the counts of run {run_id!r} do not add up for {where}: {problem}; this is a bug "
+            "in Dagger and not in your agents, please report it with this message"
+        )
+
+
+class ExecutorBusy(ExecutionError):
+    """`open_runs` runs are open, or too much is pending, and waiting was not wanted."""
+
+    def __init__(self, open_runs: int) -> None:
+        self.open_runs = open_runs
+        super().__init__(
+            f"{open_runs} runs are open and there is no room for one more; wait for it "
+            "(wait=True), or raise max_open_runs or max_open_bytes"
+        )
+
+
+class ExecutorStopped(ExecutionError):
+    """The executor is not running: use it inside `async with Executor(...)`."""
+
+    def __init__(self, call: str) -> None:
+        self.call = call
+        super().__init__(
+            f"{call} needs a running executor; use `async with Executor(...) as executor:`"
+        )
+
+
+class RunCancelled(DaggerError):
+    """The run was cancelled; `reason` says by whom or why."""
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        self.run_id = run_id
+        self.reason = reason
+        super().__init__(f"run {run_id!r} was cancelled: {reason}")
+
+
+class TimeoutExceeded(DaggerError):
+    """`what` took longer than `seconds`."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        super().__init__(f"{what} took longer than {seconds:g} s")
+
+
+class DatabaseError(DaggerError):
+    """The store cannot do what was asked of it."""
+
+
+class LockError(DatabaseError):
+    """The store in `path` is owned by process `pid` on `host`."""
+
+    def __init__(self, path: str, pid: int, host: str) -> None:
+        self.path = path
+        self.pid = pid
+        self.host = host
+        super().__init__(
+            f"the store {path} is in use by process {pid} on {host}; stop it first, "
+            "or open another folder"
+        )

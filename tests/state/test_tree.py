@@ -1,0 +1,157 @@
+"""The execution tree's columns: every row kept as it was, or counted as forgotten."""
+
+from __future__ import annotations
+
+import sys
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from dagger.state.tree import Node, Tree
+from dagger.words.outcomes import Disposition
+from dagger.words.records import Failure
+
+WHY = Failure("ValueError", "no", "$.a", ("KeyError: 'a'", "OSError: gone"), "a.py:3 in f")
+
+numbers = st.integers(0, 2**32 - 1)
+times = st.floats(allow_nan=False)
+nodes = st.builds(
+    Node,
+    delivery=numbers,
+    parent=numbers,
+    place=numbers,
+    channel=st.text(max_size=5),
+    agent=st.text(max_size=5),
+    disposition=st.sampled_from(Disposition),
+    attempts=numbers,
+    started=times,
+    ended=times,
+    failure=st.none(),
+    tokens=st.just(0),
+)
+
+
+def grown(count: int, keep: int = 1000) -> Tree:
+    """A tree to which deliveries 1 to `count` were added, each caused by the one before."""
+    tree = Tree(keep)
+    for delivery in range(1, count + 1):
+        tree.add(delivery, delivery - 1, 0, "files", "parser", Disposition.OK, 1, 1.0, 2.0)
+    return tree
+
+
+@given(st.lists(nodes, max_size=30))
+def test_a_row_comes_back_as_it_was_added(added: list[Node]) -> None:
+    """Every field of every row is kept, in the order of settling."""
+    tree = Tree()
+    for node in added:
+        tree.add(*node[:9])
+    assert list(tree.nodes()) == added
+    assert len(tree) == len(added)
+
+
+def test_failures_and_tokens_belong_to_their_row() -> None:
+    """What was said of a delivery, before its row or after, is on its row and on no other."""
+    tree = grown(2)
+    tree.fail(2, WHY)
+    tree.spend(3, 40)
+    tree.spend(3, 2)
+    tree.add(3, 0, 0, "files", "parser", Disposition.OK, 1, 1.0, 2.0)
+    assert [node.failure for node in tree.nodes()] == [None, WHY, None]
+    assert [node.tokens for node in tree.nodes()] == [0, 0, 42]
+
+
+def test_one_row_can_be_asked_for() -> None:
+    """`node` finds a delivery's row, and nothing for one that is open or unknown."""
+    tree = grown(3)
+    tree.fail(2, WHY)
+    assert tree.node(2) == list(tree.nodes())[1]
+    assert tree.node(4) is None
+
+
+class Trimming(RuleBasedStateMachine):
+    """A tree against a plain list of everything that was ever added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keep = 10
+        self.tree = Tree(self.keep)
+        self.added: list[Node] = []
+
+    @rule(name=st.text(max_size=2), failure=st.sampled_from([None, WHY]), cost=st.integers(0, 3))
+    def add(self, name: str, failure: Failure | None, cost: int) -> None:
+        node = Node(len(self.added) + 1, 0, 7, name, "agent", 5, 2, 1.5, 2.5, failure, cost)
+        if failure:
+            self.tree.fail(node.delivery, failure)
+        if cost:
+            self.tree.spend(node.delivery, cost)
+        self.tree.add(*node[:9])
+        self.added.append(node)
+
+    @rule()
+    def restart(self) -> None:
+        blob = msgpack.packb(self.tree.dump())
+        self.tree = Tree.load(msgpack.unpackb(blob))
+
+    @invariant()
+    def what_is_kept_is_the_end_of_what_was_added(self) -> None:
+        kept = list(self.tree.nodes())
+        assert kept == self.added[len(self.added) - len(kept) :]
+        assert self.tree.forgotten + len(kept) == len(self.added)
+
+    @precondition(lambda self: len(self.added) > self.keep)
+    @invariant()
+    def at_least_keep_and_a_quarter_more_at_most(self) -> None:
+        assert self.keep <= len(self.tree) <= self.keep + self.keep // 4
+
+    @invariant()
+    def nothing_is_held_of_forgotten_rows(self) -> None:
+        kept = {node.delivery for node in self.tree.nodes()}
+        assert self.tree.failures.keys() | self.tree.tokens.keys() <= kept
+
+
+TestTrimming = Trimming.TestCase
+
+
+def test_a_snapshot_does_not_change() -> None:
+    """What `nodes` and `dump` gave stays as it was while the run goes on."""
+    tree = grown(2)
+    nodes, dump = tree.nodes(), tree.dump()
+    tree.add(3, 0, 0, "new", "other", Disposition.DEAD, 1, 1.0, 2.0)
+    tree.fail(1, WHY)
+    assert [(node.delivery, node.failure) for node in nodes] == [(1, None), (2, None)]
+    assert list(Tree.load(dump).nodes()) == list(grown(2).nodes())
+
+
+def test_a_loaded_tree_grows_apart_from_the_one_it_came_from() -> None:
+    """Loading copies: rows added to one are not in the other."""
+    tree = grown(2)
+    twin = Tree.load(tree.dump())
+    twin.add(3, 0, 0, "new", "other", Disposition.OK, 1, 1.0, 2.0)
+    assert (len(tree), len(twin)) == (2, 3)
+    assert twin.keep == tree.keep
+
+
+def test_a_row_stays_far_below_300_bytes() -> None:
+    """A hundred thousand rows take at most 60 bytes each, room to grow included."""
+    tree = grown(100_000, keep=100_000)
+    size = sum(sys.getsizeof(getattr(tree, name)) for name in Tree.__slots__)
+    assert size / len(tree) < 60
+
+
+def test_names_without_end_do_not_pile_up() -> None:
+    """A run that makes a new channel for every message holds only the names it still needs."""
+    tree = Tree(keep=100)
+    for delivery in range(1, 20_000):
+        tree.add(delivery, 0, 0, f"reply-{delivery}", "agent", Disposition.OK, 1, 1.0, 2.0)
+    assert len(tree.dump()[2]) <= 4096 + 125
+    assert [node.channel for node in tree.nodes()][-1] == "reply-19999"
+    assert all(node.channel == f"reply-{node.delivery}" for node in tree.nodes())
+
+
+def test_a_tree_that_keeps_nothing_is_refused() -> None:
+    """`keep` is at least one."""
+    with pytest.raises(ValueError, match="keep=0"):
+        Tree(keep=0)

@@ -1,0 +1,35 @@
+"""Who may import whom: the floors, and the one public face."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter import cli
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
+
+
+def imported(source: str) -> Iterator[str]:
+    """The modules that a program imports, anywhere in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_imports_go_down_the_floors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every import contract of pyproject.toml holds."""
+    monkeypatch.chdir(ROOT)
+    assert cli.lint_imports(no_cache=True) == cli.EXIT_STATUS_SUCCESS
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_use_the_public_face_only(path: Path) -> None:
+    """An example imports `dagger` and `dagger_agents`, and none of their rooms."""
+    inside = [name for name in imported(path.read_text("utf-8")) if name.startswith("dagger.")]
+    assert inside == []

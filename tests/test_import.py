@@ -1,0 +1,54 @@
+"""The public face: what `import dagger` loads, and what it offers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagger
+import dagger_agents
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("graphviz", "jsonschema", "jsonschema_rs", "lmdb", "networkx", "pydantic", "rich")
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after one statement."""
+    program = f"{statement}\nimport sys\nprint(*sys.modules)"
+    path = [str(ROOT), str(ROOT / "agents")]
+    ran = subprocess.run(
+        [sys.executable, "-c", f"import sys\nsys.path[:0] = {path}\n{program}"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return set(ran.stdout.split())
+
+
+def test_import_loads_nothing_heavy() -> None:
+    """`import dagger` leaves the heavy libraries for their first use."""
+    assert loaded_by("import dagger").isdisjoint(HEAVY)
+
+
+def test_the_names_every_program_needs_load_nothing_heavy() -> None:
+    """Taking the usual names from the face loads none of the heavy libraries either."""
+    assert loaded_by("from dagger import Context, Executor, agent").isdisjoint(HEAVY)
+
+
+def test_the_face_is_sorted_and_whole() -> None:
+    """`dagger.__all__` is sorted, has no name twice, and every name in it resolves."""
+    assert dagger.__all__ == sorted(set(dagger.__all__))
+    for name in dagger.__all__:
+        assert getattr(dagger, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """A name that the face does not offer is missing in the usual way."""
+    assert not hasattr(dagger, "no_such_name")
+
+
+def test_ready_made_agents_are_a_package_of_their_own() -> None:
+    """`dagger_agents` imports, and every name it offers resolves."""
+    for name in dagger_agents.__all__:
+        assert getattr(dagger_agents, name) is not None
