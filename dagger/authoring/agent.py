@@ -40,6 +40,9 @@ class Agent:
     subscribe: tuple[str, ...]
     publish: Mapping[str, Schema | None]
     """The channels it publishes on, with the schema of each."""
+    single: str | None
+    """The channel that returned values go to; None unless it publishes on exactly one."""
+    single_schema: Schema | None
     publish_any: bool
     publish_each: bool
     input: Schema | None
@@ -67,11 +70,6 @@ class Agent:
     def where(self) -> str:
         """Where the handler is: "function (file:line)"."""
         return self.plan.where
-
-    @property
-    def single(self) -> str | None:
-        """The channel that returned values go to; None unless there is exactly one."""
-        return next(iter(self.publish)) if len(self.publish) == 1 else None
 
     def validate_input(self, payload: Any) -> None:
         """Raise ValidationError if the payload breaks the input schema, else return."""
@@ -181,13 +179,17 @@ def _make(
         raise DefinitionError(f"timeout must be more than 0 seconds, not {timeout!r}", where)
     schema_in, build = _input(plan, input_schema)
     returned = _returned(plan, publish_each)
+    outputs = _outputs(plan, publish, output_schema, returned)
+    single = next(iter(outputs)) if len(outputs) == 1 else None
     return Agent(
         name=_name(name or _default_name(target), where),
         description=description if description is not None else inspect.getdoc(target) or "",
         handler=handler,
         plan=plan,
         subscribe=_channels(subscribe, "subscribe", where),
-        publish=MappingProxyType(_outputs(plan, publish, output_schema, returned)),
+        publish=MappingProxyType(outputs),
+        single=single,
+        single_schema=outputs[single] if single is not None else None,
         publish_any=publish == ANY or (isinstance(publish, (list, tuple)) and ANY in publish),
         publish_each=publish_each,
         input=schema_in,
@@ -237,12 +239,12 @@ def _name(name: Any, where: str) -> str:
 def _channels(declared: Any, option: str, where: str) -> tuple[str, ...]:
     names = (declared,) if isinstance(declared, str) else tuple(declared)
     for each in names:
-        if not isinstance(each, str) or not each or each == ANY:
+        if each in ("", ANY) or type(each) is not str:
             raise DefinitionError(f"{option}= names channels, and {each!r} is not a name", where)
     return tuple(dict.fromkeys(names))
 
 
-def _at_least(least: int, where: str, **options: int | None) -> None:
+def _at_least(least: int, where: str, **options: object) -> None:
     for option, value in options.items():
         if value is None:
             continue
@@ -316,5 +318,5 @@ def _returned(plan: CallPlan, each: bool) -> Derived | None:
 
 def _plain(payload: Any, producer: str) -> Any:
     value = plain(payload, producer)
-    encode(value, producer=producer)
+    encode(value, producer)
     return value

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import publication
+from dagger.authoring.publishing import addressed
 from dagger.authoring.tasks import TaskView
 from dagger.words.effects import REPLY_TO, E
 from dagger.words.errors import ChannelUndeclared, ContextClosed, ExecutionError
@@ -133,17 +133,16 @@ class Context:
         if channel not in declared and not held.agent.publish_any:
             raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
         link = {"id": task} if isinstance(task, str) else task
-        ready = publication(
+        ready = addressed(
             channel,
             payload,
             declared.get(channel),
-            producer=held.node_id,
-            agent=held.agent.name,
-            limit=held.host.max_payload_bytes,
+            held.agent.name,
+            held.host.max_payload_bytes,
+            held.host.channel_schemas.get(channel),
             key=key,
             task_id=link["id"] if link else None,
             headers=headers,
-            also=held.host.channel_schemas.get(channel),
         )
         if link:
             self.tasks.link(
@@ -190,7 +189,7 @@ class Context:
         """Ask people, and wait for their answer (see `Run.answer`) without a worker."""
         self._guard()
         name = name or f"question-{self._next('ask')}"
-        blob = encode(plain(question, self.node_id), producer=self.node_id)
+        blob = encode(plain(question, self.node_id), self.node_id)
         return await self._invocation.host.ask(self._invocation, name, blob)
 
     async def request(self, channel: str, payload: Any, *, key: str | None = None) -> Any:
@@ -204,22 +203,21 @@ class Context:
         if channel not in declared and not held.agent.publish_any:
             raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
         key = key if key is not None else f"#{self._next('request')}"
-        ready = publication(
+        ready = addressed(
             channel,
             payload,
             declared.get(channel),
-            producer=held.node_id,
-            agent=held.agent.name,
-            limit=held.host.max_payload_bytes,
+            held.agent.name,
+            held.host.max_payload_bytes,
+            held.host.channel_schemas.get(channel),
             headers={REPLY_TO: f"{held.delivery.number}/{key}"},
-            also=held.host.channel_schemas.get(channel),
         )
         return await held.host.request(held, key, ready)
 
     async def emit(self, value: Any) -> None:
         """Show a value to watchers now, before the invocation settles."""
         self._guard()
-        blob = encode(plain(value, self.node_id), producer=self.node_id)
+        blob = encode(plain(value, self.node_id), self.node_id)
         await self._invocation.host.emit(self._invocation, self._next("emit"), blob)
 
     async def spend(self, *, tokens: int) -> None:

@@ -17,43 +17,62 @@ def publication(
     channel: str,
     value: Any,
     schema: Schema | None,
-    *,
-    producer: str,
-    agent: str | None = None,
+    agent: str | None,
     limit: int = MAX_BYTES,
-    key: str | None = None,
-    task_id: str | None = None,
-    headers: Mapping[str, str] | None = None,
     also: Schema | None = None,
 ) -> Publication:
     """A message for `channel`, ready to be applied.
 
-    `value` is a payload or a Message, whose key, task and headers count where none
-    are given; `also` is the schema that the channel itself declares. Raises
-    SerializationError for what is not JSON and ValidationError for what breaks a
-    schema, each with its JSON path.
+    `value` is a payload, `schema` what `agent` (None: the outside) promises of it, and
+    `also` what the channel itself declares. Raises SerializationError for what is not
+    JSON and ValidationError for what breaks a schema, each with its JSON path.
     """
-    source = given = ""
-    if type(value) is Message:
-        source, given = value.source, value.id
-        key = key or value.key
-        task_id = task_id or value.task_id
-        headers = headers or value.headers
-        value = value.payload
-    value = plain(value, producer)
-    blob = encode(value, producer=producer, limit=limit)
-    checked = 0
-    if schema is not None:
-        if not schema.is_valid(value):
-            raise refusal(schema.violation(value), value, agent, channel, "output")
+    value = plain(value, agent)
+    blob = encode(value, agent, limit)
+    if schema is None:
+        checked = 0
+    elif schema.is_valid(value):
         checked = schema.number
+    else:
+        raise refusal(schema.violation(value), value, agent, channel, "output")
     if also is not None and also is not schema and not also.is_valid(value):
         raise refusal(also.violation(value), value, agent, channel, "output")
-    if key is None and task_id is None and not headers and not source:
-        return Publication(channel, blob, checked)
-    return Publication(
-        channel, blob, checked, key, task_id, tuple((headers or {}).items()), source, given
+    return Publication(channel, blob, checked)
+
+
+def addressed(
+    channel: str,
+    value: Any,
+    schema: Schema | None,
+    agent: str | None,
+    limit: int = MAX_BYTES,
+    also: Schema | None = None,
+    *,
+    key: str | None = None,
+    task_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Publication:
+    """The same, of a payload or a Message, with a key, a task or headers of its own.
+
+    What a Message says of itself counts where nothing else is given.
+    """
+    if type(value) is not Message:
+        ready = publication(channel, value, schema, agent, limit, also)
+        if key is None and task_id is None and not headers:
+            return ready
+        return ready._replace(key=key, task_id=task_id, headers=_pairs(headers))
+    ready = publication(channel, value.payload, schema, agent, limit, also)
+    return ready._replace(
+        key=key or value.key,
+        task_id=task_id or value.task_id,
+        headers=_pairs(headers or value.headers),
+        source=value.source,
+        id=value.id,
     )
+
+
+def _pairs(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in (headers or {}).items())
 
 
 def refusal(

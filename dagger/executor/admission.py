@@ -70,7 +70,9 @@ def admit(
     room = floor - len(publications)
     deepest = -1
     for publication in publications:
-        lane = state.lane(run, publication.channel)
+        lane = run.lanes.get(publication.channel)
+        if lane is None or lane.wiring != state.wiring:
+            lane = state.lane(run, publication.channel)
         if lane.channel.closed:
             raise ChannelClosed(publication.channel)
         for _, queue, _ in lane.routes:

@@ -16,7 +16,7 @@ import anyio
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.worker import Worker
-    from dagger.state.queues import Subscriber
+    from dagger.state.queues import Delivery, Subscriber
     from dagger.state.run import Run
 
 
@@ -34,6 +34,7 @@ class Crew:
         self.leaving = False  # the agent was unregistered: nothing is taken any more
         self.workers: set[Worker] = set()
         self._hire = hire
+        self._take = subscriber.take
         self._idle: list[anyio.Event] = []
         self._returning: deque[anyio.Event] = deque()
         self.tune()
@@ -52,10 +53,6 @@ class Crew:
             await self._come_back()
         finally:
             self.parked -= 1
-
-    def may_take(self) -> bool:
-        """Whether a worker may take one more delivery: those who return go first."""
-        return self.active < self.limit and not self._returning and not self.leaving
 
     def occupied(self, blocked: int) -> bool:
         """Whether nobody could take anything while `blocked` of the slots stay held."""
@@ -81,13 +78,21 @@ class Crew:
             self.enlist()
         self.tune()
 
-    def taken(self) -> None:
-        """A worker has taken a delivery; if there is more, and a slot, another helps."""
-        self.active += 1
-        if self.active >= self.limit:
-            self.subscriber.bell = None
-        elif self.subscriber.ready:
-            self.ring()
+    def take(self) -> Delivery | None:
+        """The next delivery, and a slot for it; if there is more, another worker helps.
+
+        None if there is nothing, or no slot; those who return from waiting go first.
+        """
+        if self.active >= self.limit or self._returning or self.leaving:
+            return None
+        delivery = self._take()
+        if delivery is not None:
+            self.active += 1
+            if self.active >= self.limit:
+                self.subscriber.bell = None
+            elif self.subscriber.ready:
+                self.ring()
+        return delivery
 
     async def rest(self) -> None:
         """Wait until there may be something to take."""

@@ -31,20 +31,27 @@ class Watch(Protocol):
         """The loop gives control back. False if the handler must not have it any more."""
 
 
-@coroutine
-def drive(handler: Coroutine[Any, Any, Any], watch: Watch) -> Generator[Any, Any, Any]:
-    """What the handler returns; raises what it raises, or Abandoned."""
-    send, slow = handler.send, watch.slow
+def begin(handler: Coroutine[Any, Any, Any], watch: Watch) -> tuple[bool, Any]:
+    """The first step: (True, what it returned), or (False, what `drive` goes on with).
+
+    Apart from `drive`, because most handlers never suspend and need no more than this.
+    """
     began = perf_counter()
     try:
-        trap = send(None)
+        trap = handler.send(None)
     except StopIteration as end:
-        if perf_counter() - began > slow:
+        if perf_counter() - began > watch.slow:
             watch.blocked(perf_counter() - began, 0)
-        return end.value
+        return True, end.value
+    if perf_counter() - began > watch.slow:
+        watch.blocked(perf_counter() - began, _line(handler))
+    return False, trap
+
+
+@coroutine
+def drive(handler: Coroutine[Any, Any, Any], trap: Any, watch: Watch) -> Generator[Any, Any, Any]:
+    """What a handler that has begun returns; raises what it raises, or Abandoned."""
     while True:
-        if perf_counter() - began > slow:
-            watch.blocked(perf_counter() - began, _line(handler))
         error: BaseException | None = None
         value = None
         try:
@@ -56,9 +63,12 @@ def drive(handler: Coroutine[Any, Any, Any], watch: Watch) -> Generator[Any, Any
             raise Abandoned
         began = perf_counter()
         try:
-            trap = send(value) if error is None else handler.throw(error)
+            trap = handler.send(value) if error is None else handler.throw(error)
         except StopIteration as end:
             return end.value
+        finally:
+            if perf_counter() - began > watch.slow:
+                watch.blocked(perf_counter() - began, _line(handler))
 
 
 def _line(handler: Any) -> int:

@@ -146,8 +146,6 @@ class Engine:
         self, run: Run, publications: Sequence[Publication], source: Subscriber | None
     ) -> Plan:
         """What it takes for these messages to enter the queues of a run together."""
-        if not publications:
-            return Plan()
         return admit(self.state, run, publications, source, self.limit, self._floor)
 
     def limit(self, subscriber: Subscriber, channel: str) -> Limit:

@@ -11,7 +11,7 @@ import anyio
 
 from dagger.authoring.agent import Agent, SchemaLike
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import publication
+from dagger.authoring.publishing import addressed
 from dagger.authoring.registry import Registry, registry
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
@@ -93,7 +93,12 @@ class Executor:
                 await self.stop()
         finally:
             self._engine = None
-        return await self._stack.__aexit__(kind, error, trace)
+        try:
+            return await self._stack.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            if group.exceptions == (error,):
+                return False  # the block's own error leaves as it came, not in a group
+            raise
 
     async def stop(self) -> None:
         """Stop: nothing more is taken, handlers in hand are cancelled and awaited.
@@ -294,13 +299,8 @@ class Executor:
     def _first(self, engine: Engine, channel: str, payload: Any) -> Publication:
         if not self._catalog.agents:
             raise NoAgentsRegistered
-        return publication(
-            channel,
-            payload,
-            engine.channel_schema(channel),
-            producer="outside",
-            limit=engine.max_payload_bytes,
-        )
+        declared = engine.channel_schema(channel)
+        return addressed(channel, payload, declared, None, engine.max_payload_bytes)
 
 
 def run(

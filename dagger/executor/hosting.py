@@ -81,7 +81,7 @@ class Hosting:
             await job.done.wait()
             result = job.outcome()
         _fence(invocation)
-        blob = encode(plain(result, invocation.node_id), producer=invocation.node_id)
+        blob = encode(plain(result, invocation.node_id), invocation.node_id)
         self._keep(invocation, f"step:{name}", key, blob)
         return decode(blob)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import publication
+from dagger.authoring.publishing import addressed
 from dagger.authoring.tasks import TaskView
 from dagger.words.effects import E
 from dagger.words.errors import (
@@ -113,12 +113,12 @@ class LiveRun:
         """
         self._open()
         engine, run = self._engine, self.state
-        ready = publication(
+        ready = addressed(
             channel,
             payload,
             engine.channel_schema(channel),
-            producer="outside",
-            limit=engine.max_payload_bytes,
+            None,
+            engine.max_payload_bytes,
             key=key,
             headers=headers,
         )
@@ -248,7 +248,7 @@ class LiveRun:
         self.stir()
 
     def _open(self) -> None:
-        if self.state.ended_at is not None or self._lost:
+        if self.state.status is not RunStatus.RUNNING or self._lost:
             raise RunClosed(self.id, self.status)
 
     def _write(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:

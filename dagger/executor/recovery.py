@@ -42,4 +42,5 @@ def _wait_again(engine: Engine, run: Run) -> None:
     """Retries that were not due yet wait for the rest of their time."""
     for delivery in list(run.deliveries.values()):
         if delivery.stage == WAITING:
+            delivery.queue.pending.remove(delivery)
             engine.runs.later(delivery, delivery.due - engine.now())

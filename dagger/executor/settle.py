@@ -12,13 +12,15 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.cache import decide
-from dagger.authoring.publishing import publication, refusal
+from dagger.authoring.publishing import addressed, publication, refusal
 from dagger.authoring.tasks import decide_tasks
+from dagger.executor.admission import FREE
 from dagger.executor.failures import describe
 from dagger.rules.retry import attempts_allowed
 from dagger.words.effects import Effect, Publication, Reply, is_request
-from dagger.words.errors import BudgetExceeded, ExecutionError, TimeoutExceeded
-from dagger.words.outcomes import Disposition, OnFailure
+from dagger.words.errors import BudgetExceeded, ExecutionError, RunCancelled, TimeoutExceeded
+from dagger.words.message import Message
+from dagger.words.outcomes import Disposition, OnFailure, RunStatus
 from dagger.words.payload import encode, plain
 from dagger.words.records import ABANDONED, AttemptFailed, Failure, Settled
 
@@ -52,7 +54,7 @@ class Settling:
             return
         request = invocation.delivery.envelope.publication
         if request.headers and is_request(request):
-            blob = encode([1, plain(value, invocation.node_id)], producer=invocation.node_id)
+            blob = encode([1, plain(value, invocation.node_id)], invocation.node_id)
             invocation.effects.append(Reply(blob))
         elif invocation.agent.publish_each:
             for item in value:
@@ -71,31 +73,40 @@ class Settling:
             )
         if agent.dump is not None and type(value) is not dict:
             value = agent.dump(value)
-        ready = publication(
-            channel,
-            value,
-            agent.publish[channel],
-            producer=agent.name,
-            agent=agent.name,
-            limit=engine.max_payload_bytes,
-            also=engine.channel_schemas.get(channel),
+        ready = addressed if type(value) is Message else publication
+        invocation.effects.append(
+            ready(
+                channel,
+                value,
+                agent.single_schema,
+                agent.name,
+                engine.max_payload_bytes,
+                engine.channel_schemas.get(channel),
+            )
         )
-        invocation.effects.append(ready)
         invocation.seats += 1
 
     # -- the good end ----------------------------------------------------------------
 
     def enter(self, invocation: Invocation, worker: Worker) -> bool:
-        """Settle if everything fits; True if it has to wait for room."""
+        """Settle if everything fits; True if it has to wait for room.
+
+        Raises RunCancelled if its run only winds down, BudgetExceeded, and what
+        admission and decided effects raise.
+        """
         publications = _publications(invocation)
         run = invocation.run
+        if run.status is not RunStatus.RUNNING:
+            raise RunCancelled(run.id, run.reason)
         limit = run.limits.get("max_messages")
         if limit is not None and run.messages + len(publications) > limit:
             raise BudgetExceeded(run.id, "max_messages", limit, run.messages + len(publications))
-        plan = self._engine.admit(run, publications, worker.crew.subscriber)
-        if plan.full:
-            return True
-        worker.pressed = plan.pressed
+        plan = FREE
+        if publications:
+            plan = self._engine.admit(run, publications, worker.crew.subscriber)
+            if plan.full:
+                return True
+            worker.pressed = plan.pressed
         self._commit(invocation, plan)
         return False
 
@@ -104,6 +115,8 @@ class Settling:
         publications = _publications(invocation)
 
         def look() -> Plan:
+            if invocation.run.status is not RunStatus.RUNNING:
+                raise RunCancelled(invocation.run.id, invocation.run.reason)
             return self._engine.admit(invocation.run, publications, crew.subscriber)
 
         def enter(plan: Plan) -> None:
@@ -222,4 +235,8 @@ class Settling:
 
 
 def _publications(invocation: Invocation) -> list[Publication]:
-    return [each for each in invocation.effects if type(each) is Publication]
+    """What it publishes, of all that it holds back."""
+    effects = invocation.effects
+    if len(effects) == invocation.seats:  # nothing else is in it
+        return effects
+    return [each for each in effects if type(each) is Publication]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,7 +17,7 @@ import anyio.lowlevel
 
 from dagger.authoring.invocation import Invocation
 from dagger.authoring.signature import Kind
-from dagger.executor.drive import Abandoned, drive
+from dagger.executor.drive import Abandoned, begin, drive
 from dagger.executor.keys import key_of
 from dagger.rules.derive import BuildError, built
 from dagger.words.errors import ExecutionError
@@ -39,7 +39,9 @@ class Worker:
     """One long-lived task of a crew, and at most one invocation in hand."""
 
     __slots__ = (
+        "_checks",
         "_deadline_left",
+        "_direct",
         "_grace",
         "_parks",
         "crew",
@@ -62,6 +64,11 @@ class Worker:
         self.pressed = False  # a queue it fills is half full: let the others have a turn
         self.lost = False  # its handler was given up: it ends as soon as it can
         self._grace: Timer | None = None  # gives the handler up when it goes off
+        agent = crew.agent
+        self._checks = agent.input is not None or agent.build is not None or agent.key is not None
+        # What a handler without a timeout, a thread or a stream needs: the usual case.
+        plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None
+        self._direct = agent.plan.call if plain else None
         self._parks = 0  # waits within the handler that go on now
         self._deadline_left = math.inf  # of the attempt's timeout, while it is parked
 
@@ -80,15 +87,13 @@ class Worker:
     # -- take ------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        crew, take = self.crew, self.crew.subscriber.take
-        turn = 0
+        crew, turn = self.crew, 0
         while not (crew.leaving or self.lost):
-            delivery = take() if crew.may_take() else None
+            delivery = crew.take()
             if delivery is None:
                 turn = 0
                 await crew.rest()
                 continue
-            crew.taken()
             try:
                 await self._handle(delivery)
             finally:
@@ -104,11 +109,17 @@ class Worker:
         if self.engine.admissions.any:
             self.engine.admissions.room()
         invocation = self._decoded(delivery)
-        if not self._valid(invocation) or not self._in_turn(invocation):
+        if self._checks and not (self._valid(invocation) and self._in_turn(invocation)):
             return
         self.invocation = invocation
         try:
-            value = await self._attempt(invocation)
+            if self._direct is not None:
+                handler = self._direct(invocation)
+                finished, value = begin(handler, self)
+                if not finished:
+                    value = await drive(handler, value, self)
+            else:
+                value = await self._attempt(invocation)
             self.settling.collect(invocation, value)
             if self.settling.enter(invocation, self):
                 await self.settling.wait(invocation, self.crew)
@@ -123,6 +134,9 @@ class Worker:
                 invocation, ExecutionError(f"the handler cancelled itself: {error!r}")
             )
         self.invocation = None
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
 
     # -- decode, validate ------------------------------------------------------------
 
@@ -183,15 +197,19 @@ class Worker:
         plan = invocation.agent.plan
         match plan.kind:
             case Kind.COROUTINE:
-                return await drive(plan.call(invocation), self)
+                return await self._drive(plan.call(invocation))
             case Kind.ASYNC_GENERATOR:
-                return await drive(self._stream(invocation, plan.call(invocation)), self)
+                return await self._drive(self._stream(invocation, plan.call(invocation)))
             case Kind.FUNCTION:
                 return await self._in_thread(lambda: plan.call(invocation))
             case Kind.GENERATOR:
                 for value in await self._in_thread(lambda: list(plan.call(invocation))):
                     self.settling.publish(invocation, value)
         return None
+
+    async def _drive(self, handler: Coroutine[Any, Any, Any]) -> Any:
+        finished, value = begin(handler, self)
+        return value if finished else await drive(handler, value, self)
 
     async def _stream(self, invocation: Invocation, values: AsyncIterator[Any]) -> None:
         async for value in values:

@@ -13,7 +13,8 @@ from itertools import chain, product
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-Source = dict[str, Any] | bool
+from dagger.rules.validators import Source
+
 Parts = tuple[dict[str, Any], ...]
 """Schemas that hold for one value at once; free of references and combinations."""
 

@@ -23,7 +23,7 @@ from collections.abc import Hashable, Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from dagger.rules.alternatives import Document, Parts, Source, TooComplex
+from dagger.rules.alternatives import Document, Parts, TooComplex
 from dagger.rules.parts import (
     constants,
     forbids,
@@ -34,6 +34,7 @@ from dagger.rules.parts import (
     property_of,
     required,
 )
+from dagger.rules.validators import Source
 from dagger.rules.violation import json_path, shown
 
 Schemas = tuple[Source, ...]
@@ -109,7 +110,8 @@ class _Comparison:
             return True
         if taken is False or not taken.keys() <= _ASKS_FOR_KINDS:
             return False
-        return all(kinds(each) <= kinds((taken,)) for each in self.publisher.alternatives((sent,)))
+        ways = self.publisher.alternatives((sent,))
+        return bool(ways) and all(kinds(each) <= kinds((taken,)) for each in ways)
 
     def clash(self, sent: Schemas, taken: Schemas, depth: int = 0) -> _Clash | None:
         """Why no value of all of `sent` is one of all of `taken`, if that is so.

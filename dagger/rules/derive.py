@@ -19,17 +19,17 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from dagger.rules.typed_dict import fields, is_typed_dict, portable
+from dagger.rules.validators import Source
 from dagger.rules.violation import Violation, shortened, violation_at
 from dagger.words.errors import DefinitionError
 
 Mode = Literal["validation", "serialization"]
-JsonSchema = dict[str, Any] | bool
 
 
 class Derived(NamedTuple):
     """What an annotation says about JSON."""
 
-    schema: JsonSchema
+    schema: Source
     build: Callable[[Any], Any] | None
     """Turns plain data into the annotated value (in mode "serialization": the annotated
     value into plain data); None where they are the same. Call it through `built`."""
@@ -122,7 +122,7 @@ def element(annotation: Any) -> Any | None:
     return None
 
 
-_SIMPLE: dict[Any, JsonSchema] = {
+_SIMPLE: dict[Any, Source] = {
     Any: True,
     object: True,
     inspect.Parameter.empty: True,
@@ -137,7 +137,7 @@ _SIMPLE: dict[Any, JsonSchema] = {
 }
 
 
-def _plain(annotation: Any, within: tuple[Any, ...]) -> JsonSchema | None:
+def _plain(annotation: Any, within: tuple[Any, ...]) -> Source | None:
     """The schema of an annotation whose values are what JSON decodes to, else None.
 
     `within` are the TypedDicts it is a field of; one that holds itself is not plain.
@@ -166,13 +166,13 @@ def _is_union(annotation: Any) -> bool:
     return get_origin(annotation) in (Union, types.UnionType)
 
 
-def _filled(kind: str, keyword: str, inner: JsonSchema | None) -> JsonSchema | None:
+def _filled(kind: str, keyword: str, inner: Source | None) -> Source | None:
     if inner is None:
         return None
     return {"type": kind} if inner is True else {"type": kind, keyword: inner}
 
 
-def _any_of(members: Sequence[JsonSchema | None]) -> JsonSchema | None:
+def _any_of(members: Sequence[Source | None]) -> Source | None:
     """One `type` with several names where that says it all: its errors read better."""
     known = [each for each in members if each is not None]
     if len(known) < len(members):
@@ -184,7 +184,7 @@ def _any_of(members: Sequence[JsonSchema | None]) -> JsonSchema | None:
     return {"anyOf": known}
 
 
-def _typed_dict(kind: Any, within: tuple[Any, ...]) -> JsonSchema | None:
+def _typed_dict(kind: Any, within: tuple[Any, ...]) -> Source | None:
     if hasattr(kind, "__pydantic_config__"):
         return None
     try:

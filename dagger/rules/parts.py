@@ -10,7 +10,8 @@ from collections.abc import Hashable, Iterator
 from functools import reduce
 from typing import Any
 
-from dagger.rules.alternatives import Parts, Source
+from dagger.rules.alternatives import Parts
+from dagger.rules.validators import Source
 
 KINDS = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 """JSON's kinds of value; "number" stands for the numbers that are not integers."""

@@ -8,7 +8,7 @@ So references are walked here, once, when a schema is declared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -21,27 +21,29 @@ _IN_PLACE_LISTS = ("allOf", "anyOf", "oneOf")
 _IN_PLACE_NAMED = ("dependentSchemas", "dependencies")
 
 
-def reference_problem(source: dict[str, Any], dialect: str) -> str | None:
+def reference_problem(
+    source: dict[str, Any], dialect: str, is_schema: Callable[[Any], bool]
+) -> str | None:
     """What is wrong with the references of `source`, in a sentence; None if nothing is.
 
     `source` is plain JSON data that the meta-schema of `dialect`, the URI of a known
-    draft, accepts. Nothing is fetched: an embedded `$id`, an anchor or a JSON pointer
-    leads somewhere inside the document or is refused.
+    draft, accepts; `is_schema` asks that meta-schema about the target of a reference,
+    which may stand where it has not looked. Nothing is fetched: an embedded `$id`, an
+    anchor or a JSON pointer leads somewhere inside the document or is refused.
     """
     try:
-        return _endless(_applied(source, dialect))
-    except _Unresolved as error:
-        return (
-            f"the reference {error} leads to nothing inside the schema, and nothing outside "
-            "it is ever fetched; put its target under $defs"
-        )
+        return _endless(_applied(source, dialect, is_schema))
+    except _Broken as error:
+        return str(error)
 
 
-class _Unresolved(Exception):
-    """A reference that leads nowhere."""
+class _Broken(Exception):
+    """A reference that leads nowhere, or to no schema."""
 
 
-def _applied(source: dict[str, Any], dialect: str) -> dict[int, list[int]]:
+def _applied(
+    source: dict[str, Any], dialect: str, is_schema: Callable[[Any], bool]
+) -> dict[int, list[int]]:
     """For every subschema, by identity, those it applies to the very same value."""
     from referencing import Registry
     from referencing.jsonschema import specification_with
@@ -61,6 +63,10 @@ def _applied(source: dict[str, Any], dialect: str) -> dict[int, list[int]]:
         for reference in _references(contents):
             target = _target(resolver, reference)
             below.append(target.contents)
+            if id(target.contents) in applied:
+                continue
+            if not is_schema(target.contents):
+                raise _Broken(f"the reference {reference!r} leads to something that is no schema")
             waiting.append((specification.create_resource(target.contents), target.resolver))
         applied[id(contents)] = [id(each) for each in below]
         parts = resource.subresources()
@@ -74,7 +80,10 @@ def _target(resolver: Any, reference: str) -> Any:
     try:
         return resolver.lookup(reference)
     except Unresolvable:
-        raise _Unresolved(repr(reference)) from None
+        raise _Broken(
+            f"the reference {reference!r} leads to nothing inside the schema, and nothing "
+            "outside it is ever fetched; put its target under $defs"
+        ) from None
 
 
 def _references(contents: dict[str, Any]) -> Iterator[str]:

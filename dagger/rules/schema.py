@@ -18,8 +18,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from dagger.rules.references import reference_problem
-from dagger.rules.validators import Source, compiled, invalid
-from dagger.rules.violation import Fault, Violation, explained, shown
+from dagger.rules.validators import Source, compiled
+from dagger.rules.violation import Fault, Violation, explained, shortened, shown
 from dagger.words import payload
 from dagger.words.errors import SchemaError, SerializationError
 
@@ -107,20 +107,21 @@ def _check(source: Source, where: str) -> None:
     if not isinstance(dialect, str) or dialect.removesuffix("#") not in DIALECTS:
         known = ", ".join(DIALECTS)
         raise SchemaError(f"unknown $schema {shown(dialect)}; known: {known}", where)
-    _check_against_meta_schema(source, where)
-    if problem := reference_problem(source, dialect):
-        raise SchemaError(f"the schema cannot be used: {problem}", where)
-
-
-def _check_against_meta_schema(source: dict[str, Any], where: str) -> None:
-    import jsonschema
-
-    draft: Any = jsonschema.validators.validator_for(
-        source, default=jsonschema.Draft202012Validator
-    )
     try:
-        draft.check_schema(source, format_checker=jsonschema.FormatChecker(()))
-    except jsonschema.SchemaError as error:
-        raise invalid(error.json_path, error.message, where) from None
+        problem = _problem(source, dialect)
     except RecursionError:
-        raise SchemaError("the schema is nested too deep", where) from None
+        problem = "is nested too deep"
+    if problem:
+        raise SchemaError(f"the schema {problem}", where)
+
+
+def _problem(source: dict[str, Any], dialect: str) -> str | None:
+    from jsonschema import validators
+    from jsonschema.exceptions import best_match
+
+    draft: Any = validators.validator_for({"$schema": dialect})
+    meta_schema = draft(draft.META_SCHEMA)
+    if error := best_match(meta_schema.iter_errors(source)):
+        return f"is not valid at {error.json_path}: {shortened(error.message)}"
+    problem = reference_problem(source, dialect, meta_schema.is_valid)
+    return problem and f"cannot be used: {problem}"

@@ -13,6 +13,7 @@ from dagger.rules.violation import Fault, json_path, shortened, shown
 from dagger.words.errors import SchemaError
 
 Source = dict[str, Any] | bool
+"""A JSON Schema as plain data."""
 
 
 class Compiled(NamedTuple):
@@ -41,7 +42,7 @@ def with_jsonschema_rs(source: Source, where: str) -> Compiled:
         )
     except jsonschema_rs.ValidationError as error:
         problem = error.message.replace("value", shown(error.instance), 1)
-        raise invalid(json_path(error.instance_path), problem, where) from None
+        raise _invalid(json_path(error.instance_path), problem, where) from None
     except ValueError as error:
         raise SchemaError(f"the schema cannot be compiled: {error}", where) from None
 
@@ -65,7 +66,7 @@ def with_jsonschema(source: Source, where: str) -> Compiled:
     try:
         draft.check_schema(source)  # its formats too: a "regex" must be one of Python's
     except Invalid as error:
-        raise invalid(error.json_path, error.message, where) from None
+        raise _invalid(error.json_path, error.message, where) from None
     validator = draft(source, registry=Registry())
 
     def is_valid(value: Any) -> bool:
@@ -83,7 +84,7 @@ def with_jsonschema(source: Source, where: str) -> Compiled:
     return Compiled(is_valid, fault)
 
 
-def invalid(path: str, problem: str, where: str) -> SchemaError:
+def _invalid(path: str, problem: str, where: str) -> SchemaError:
     """The error for a schema that breaks its meta-schema at `path`."""
     return SchemaError(f"the schema is not valid at {path}: {shortened(problem)}", where)
 

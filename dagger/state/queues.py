@@ -142,12 +142,8 @@ class Queue:
         """A new delivery: pending, last in line."""
         self.pending.append(delivery)
         self.depth += 1
-        if not self.listed:
+        if not self.listed or self.subscriber.bell is not None:
             self.call()
-        else:
-            bell = self.subscriber.bell
-            if bell is not None:
-                bell()
 
     def again(self, delivery: Delivery) -> None:
         """A waiting delivery whose time has come: it goes first, and is never dropped."""

@@ -176,7 +176,10 @@ def _publish(
 
     An agent does not hear itself, unless it says so or the message is a request.
     """
-    lane = state.lane(run, publication.channel)
+    channel = publication.channel
+    lane = run.lanes.get(channel)
+    if lane is None or lane.wiring != state.wiring:
+        lane = state.lane(run, channel)
     lane.messages += 1
     lane.channel.messages += 1
     run.messages += 1
@@ -235,7 +238,7 @@ def _settled(state: State, record: Settled) -> None:
             run.task_fold.settled(number)
         else:
             run.task_fold.release(number, record.ended)
-    if is_request(envelope.publication):
+    if envelope.publication.headers and is_request(envelope.publication):
         _reply(run, delivery, record)
     place = 0
     for effect in record.effects:

@@ -139,7 +139,7 @@ def _letter(letter: DeadLetter) -> Iterator[str]:
     failure = letter.failure
     tried = f" after {plural(letter.attempts, 'attempt')}" if letter.attempts else ""
     way = f"{one_line(letter.channel, 28)} → {one_line(letter.agent, 28)}"
-    yield f"{way} · {letter.disposition}{tried} · {letter.id}"
+    yield f"{way} · {letter.disposition}{tried} · {letter.node_id}"
     yield f"{failure.type}: {failure.message}"
     yield _json(letter.payload)
 

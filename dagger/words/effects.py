@@ -67,7 +67,7 @@ REPLY_TO = "reply-to"
 
 def is_request(publication: Publication) -> bool:
     """Whether somebody waits for an answer to this message."""
-    return bool(publication.headers) and any(name == REPLY_TO for name, _ in publication.headers)
+    return any(name == REPLY_TO for name, _ in publication.headers)
 
 
 Effect = Publication | CacheWrite | TaskWrite | Reply

@@ -9,7 +9,7 @@ or a disk ever sees it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -25,18 +25,22 @@ MAX_BYTES = 64 * 1024 * 1024
 
 _LEAF = frozenset({str, int, bool, type(None)})
 
+_pack = msgpack.Packer().pack
+# One packer for all: it is reset after each call, and packing plain values holds the
+# interpreter lock throughout. Making one per message costs as much as the packing.
+
 
 class _NotPlain(Exception):
     """The value is not made of plain JSON types; the slow path says why or mends it."""
 
 
-def encode(value: Any, *, producer: str | None = None, limit: int = MAX_BYTES) -> bytes:
+def encode(value: Any, producer: str | None = None, limit: int = MAX_BYTES) -> bytes:
     """The msgpack bytes of a payload that is plain (see `plain`).
 
     Raises SerializationError with the JSON path, the producer and the rule broken.
     """
     try:
-        blob: bytes = msgpack.packb(value)
+        blob: bytes = _pack(value)
     except (TypeError, ValueError, OverflowError, UnicodeEncodeError, RecursionError):
         explain(value, producer)
         raise
@@ -47,9 +51,8 @@ def encode(value: Any, *, producer: str | None = None, limit: int = MAX_BYTES) -
     return blob
 
 
-def decode(blob: bytes) -> Any:
-    """A fresh value from what `encode` made; no two calls share anything mutable."""
-    return msgpack.unpackb(blob)
+decode: Callable[[bytes], Any] = msgpack.unpackb
+"""A fresh value from what `encode` made; no two calls share anything mutable."""
 
 
 def plain(value: Any, producer: str | None = None) -> Any:
@@ -85,24 +88,26 @@ def _check(value: Any, depth: int) -> None:
     """Raise _NotPlain unless `value` is plain; says nothing about integers' size."""
     kind = type(value)
     if kind is dict:
-        if not depth:
-            raise _NotPlain
-        for key, item in value.items():
+        for key in value:
             if type(key) is not str:
                 raise _NotPlain
-            if type(item) not in _LEAF:
-                _check(item, depth - 1)
+        items = value.values()
     elif kind is list:
-        if not depth:
+        items = value
+    else:
+        items, depth = (value,), depth + 1
+        if kind not in _LEAF and kind is not float:
             raise _NotPlain
-        for item in value:
-            if type(item) not in _LEAF:
-                _check(item, depth - 1)
-    elif kind is float:
-        if not isfinite(value):
-            raise _NotPlain
-    elif kind not in _LEAF:
+    if not depth:
         raise _NotPlain
+    for item in items:
+        kind = type(item)
+        if kind in _LEAF:
+            continue
+        if kind is not float:
+            _check(item, depth - 1)
+        elif not isfinite(item):
+            raise _NotPlain
 
 
 def _convert(value: Any, path: str, depth: int, producer: str | None) -> Any:

@@ -12,6 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dagger.rules.schema import DIALECTS, Schema, schema
 from dagger.words.errors import SchemaError
@@ -142,6 +144,12 @@ def test_format_is_an_annotation_in_every_draft() -> None:
         ({"$ref": "#name"}, "the reference '#name' leads to nothing inside the schema"),
         ({"$ref": "other.json"}, "the reference 'other.json' leads to nothing inside"),
         ({"$ref": DIALECTS[0]}, f"the reference '{DIALECTS[0]}' leads to nothing inside"),
+        ({"$ref": "#/a", "a": {"type": 3}}, "the reference '#/a' leads to something that is no"),
+        ({"$ref": "#/a", "a": [1]}, "the reference '#/a' leads to something that is no schema"),
+        (
+            {"$schema": DIALECTS[2], "$ref": "#/$defs/a", "$defs": {"a": {"dependencies": []}}},
+            "the reference '#/$defs/a' leads to something that is no schema",
+        ),
         ({"$ref": "#"}, "the schema cannot be used: it refers to itself without end"),
         ({"anyOf": [{"type": "null"}, {"$ref": "#"}]}, "it refers to itself without end"),
         ({"not": {"if": {"$dynamicRef": "#"}}}, "it refers to itself without end"),
@@ -179,6 +187,8 @@ def test_what_is_no_schema_is_refused_in_a_sentence(declared: Any, sentence: str
         {"properties": {"$ref": {"type": "string"}}, "const": {"$ref": "nowhere"}},
         {"$schema": DIALECTS[1], "properties": {"a": {"$recursiveRef": "#"}}},
         {"$schema": DIALECTS[2], "definitions": {"a": {"$id": "#a"}}, "$ref": "#a"},
+        {"$schema": DIALECTS[2], "$defs": {"a": True}, "$ref": "#/$defs/a"},
+        {"components": {"a": {"$ref": "#/$defs/b"}}, "$defs": {"b": {}}, "$ref": "#/components/a"},
         {"if": {"type": "null"}, "then": True, "dependentSchemas": {"a": {"minProperties": 2}}},
         {"$defs": {"a": {"type": "string"}}, "allOf": [{"$ref": "#/$defs/a"}] * 2},
         chain(60),
@@ -199,6 +209,40 @@ def test_recursion_is_followed_as_deep_as_payloads_go() -> None:
     violation = schema(TREE, HERE).violation(value)
     assert violation is not None
     assert violation.path == "$" + ".next" * 64
+
+
+KEYWORDS = st.sampled_from(
+    [
+        *("$ref", "$dynamicRef", "$anchor", "$dynamicAnchor", "$id", "$defs", "$schema"),
+        *("type", "enum", "const", "not", "if", "then", "allOf", "anyOf", "oneOf"),
+        *("properties", "patternProperties", "additionalProperties", "unevaluatedProperties"),
+        *("dependentSchemas", "required", "items", "prefixItems", "contains"),
+        *("pattern", "minimum", "maxLength"),
+    ]
+)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 2)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["", "a", "(", "#", "#a", "#/$defs/a", "string", "object", DIALECTS[2]]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(KEYWORDS, inner, max_size=3)
+        | st.fixed_dictionaries({"a": inner})
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(KEYWORDS, JSON, max_size=4), JSON)
+def test_anything_is_either_a_schema_or_refused(declared: dict[str, Any], value: Any) -> None:
+    """Whatever is declared ends in a schema that can be asked, or in a SchemaError."""
+    try:
+        made = schema(declared, HERE)
+    except SchemaError:
+        return
+    assert made.is_valid(value) == (made.violation(value) is None)
 
 
 @pytest.fixture

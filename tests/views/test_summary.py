@@ -117,10 +117,10 @@ first error
     caused by UnicodeDecodeError: 'utf-8' codec can't decode byte 0xe9
 
 dead letters (2)
-  files → parse · dead after 2 attempts · census.1.1488
+  files → parse · dead after 2 attempts · parse:census.1490
     SyntaxError: invalid syntax (bad.py, line 3)
     {"path": "lib/m1488.py"}
-  files → parse · rejected · census.1.1489
+  files → parse · rejected · parse:census.1491
     ValidationError: no
     {"path": "lib/m1489.py"}
 

@@ -1,0 +1,282 @@
+"""What is measured. Each scenario returns plain numbers; none of them judges.
+
+Times are taken against a bare chain of asyncio queues in the same process, because
+the machine's speed drifts: a "hop" is one stage of that chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dagger import Config, Executor, agent
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "integer"},
+        "name": {"type": "string"},
+        "score": {"type": "number"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "done": {"type": "boolean"},
+    },
+    "required": ["id", "name", "score", "tags", "done"],
+}
+OTHER = {**SCHEMA, "title": "the same, but another schema: it is checked again"}
+PAYLOAD = {"id": 7, "name": "seven", "score": 0.5, "tags": ["a", "b"], "done": False}
+ROUNDS = 3
+
+
+async def hop(messages: int = 30_000, stages: int = 3) -> float:
+    """Seconds a message and stage of a bare chain of asyncio.Queue(maxsize=1024)."""
+    queues: list[asyncio.Queue[Any]] = [asyncio.Queue(maxsize=1024) for _ in range(stages + 1)]
+
+    async def stage(number: int) -> None:
+        for _ in range(messages):
+            await queues[number + 1].put(await queues[number].get())
+
+    async def source() -> None:
+        for _ in range(messages):
+            await queues[0].put(PAYLOAD)
+
+    async def sink() -> None:
+        for _ in range(messages):
+            await queues[stages].get()
+
+    started = time.perf_counter()
+    await asyncio.gather(source(), *[stage(each) for each in range(stages)], sink())
+    return (time.perf_counter() - started) / messages / stages
+
+
+def chain_agents(*, schema_in: Any = SCHEMA, schema_out: Any = SCHEMA) -> list[Any]:
+    """A source that publishes as many as it is told, and a chain of three."""
+
+    @agent(subscribe="start", publish="a", publish_each=True, output_schema=schema_out)
+    async def source(payload: Any) -> Any:
+        return [PAYLOAD] * payload
+
+    def stage(name: str, channel: str, onward: str) -> Any:
+        @agent(
+            name=name,
+            subscribe=channel,
+            publish=onward,
+            input_schema=schema_in,
+            output_schema=schema_out,
+        )
+        async def handler(payload: Any) -> Any:
+            return payload
+
+        return handler
+
+    return [source, stage("one", "a", "b"), stage("two", "b", "c"), stage("three", "c", "d")]
+
+
+async def timed(call: Callable[[], Awaitable[Any]]) -> float:
+    """Seconds that a call takes, with the garbage of the last one gone."""
+    gc.collect()
+    started = time.perf_counter()
+    await call()
+    return time.perf_counter() - started
+
+
+async def chain(messages: int, agents: list[Any]) -> float:
+    """Seconds an invocation, of one run of a three-agent chain.
+
+    Counted from where the source has published everything to the end of the run.
+    """
+    async with Executor(agents, config=Config()) as executor:
+        gc.collect()
+        report = await executor.run("start", messages)
+        assert report.status == "completed", report
+        assert report.outputs_total["d"] == messages
+    source = next(each for each in report.tree.nodes() if each.agent == "source")
+    assert report.ended is not None
+    return (report.ended - source.ended) / (3 * messages)
+
+
+async def ratio(measure: Callable[[], Awaitable[float]]) -> dict[str, float]:
+    """The best of some rounds, each next to a measure of the bare chain."""
+    rounds = [(await measure(), await hop()) for _ in range(ROUNDS)]
+    best, bare = min(each[0] for each in rounds), min(each[1] for each in rounds)
+    return {"us": best * 1e6, "hop_us": bare * 1e6, "hops": best / bare}
+
+
+async def chain_shared(messages: int = 30_000) -> dict[str, float]:
+    """Three-agent chain, publisher and subscriber share the schema: checked once a message."""
+    return await ratio(lambda: chain(messages, chain_agents()))
+
+
+async def chain_checked(messages: int = 30_000) -> dict[str, float]:
+    """Three-agent chain, another schema at each end: checked twice a message."""
+    return await ratio(lambda: chain(messages, chain_agents(schema_in=OTHER)))
+
+
+async def fan_out(messages: int = 1_000, width: int = 100) -> dict[str, float]:
+    """Messages to 100 agents each, a delivery."""
+
+    @agent(subscribe="start", publish="a", publish_each=True)
+    async def source(payload: Any) -> Any:
+        return [PAYLOAD] * payload
+
+    def leaf(number: int) -> Any:
+        @agent(name=f"leaf{number}", subscribe="a", input_schema=SCHEMA)
+        async def handler(payload: Any) -> None:
+            return None
+
+        return handler
+
+    leaves = [leaf(each) for each in range(width)]
+
+    async def once() -> float:
+        async with Executor([source, *leaves], config=Config()) as executor:
+            return await timed(lambda: executor.run("start", messages)) / (messages * width)
+
+    return await ratio(once)
+
+
+async def long_chain(messages: int = 333_334) -> dict[str, float]:
+    """1,000,000 invocations in batches: the rate at the end against the rate of 30,000."""
+    short = min([await chain(10_000, chain_agents()) for _ in range(ROUNDS)])
+
+    async with Executor(chain_agents(), config=Config(keep_outputs=10)) as executor:
+        batch, rates = 3_334, []
+        before = 0
+        for number in range(messages // batch):
+            seconds = await timed(lambda: executor.run("start", batch))
+            rates.append(seconds / (3 * batch))
+            if number == 20:
+                before = memory()
+        grown = memory() - before
+    tail = sorted(rates[-30:])[15]
+    return {"us": tail * 1e6, "us_of_30000": short * 1e6, "ratio": tail / short, "grown_mb": grown}
+
+
+async def one_run_long(messages: int = 333_334) -> dict[str, float]:
+    """1,000,000 invocations within one run, which pull the next message themselves."""
+
+    @agent(subscribe="start", publish="a", input_schema={"type": "integer"})
+    async def count(payload: Any) -> Any:
+        return {**PAYLOAD, "id": payload}
+
+    @agent(subscribe="a", publish="b", input_schema=SCHEMA)
+    async def carry(payload: Any) -> Any:
+        return payload
+
+    @agent(subscribe="b", publish=["start", "done"], input_schema=SCHEMA)
+    async def again(payload: Any, ctx: Any) -> None:
+        if payload["id"] > 0:
+            ctx.publish("start", payload["id"] - 64)
+
+    async def once(rounds: int) -> float:
+        async with Executor([count, carry, again], config=Config()) as executor:
+            live = await executor.start("start", rounds * 64)
+            async with live:
+                for offset in range(1, 64):
+                    await live.publish("start", rounds * 64 - offset)
+            seconds = await timed(live.result)
+            return seconds / (3 * 64 * rounds)
+
+    short = min([await once(30_000 // 192) for _ in range(ROUNDS)])
+    before = memory()
+    long = await once(messages // 64)
+    return {
+        "us": long * 1e6,
+        "us_of_30000": short * 1e6,
+        "ratio": long / short,
+        "grown_mb": memory() - before,
+    }
+
+
+async def many_runs(runs: int = 100_000) -> dict[str, float]:
+    """Runs of one invocation each, opened from outside, against an invocation of the chain."""
+    invocation = min([await chain(10_000, chain_agents()) for _ in range(ROUNDS)])
+
+    @agent(subscribe="start", publish="done", input_schema=SCHEMA, output_schema=SCHEMA)
+    async def single(payload: Any) -> Any:
+        return payload
+
+    async with Executor([single], config=Config()) as executor:
+
+        async def some(count: int) -> None:
+            for _ in range(count):
+                await executor.publish("start", PAYLOAD)
+            await executor.drain()
+
+        await some(runs // 10)
+        before = memory()
+        seconds = await timed(lambda: some(runs)) / runs
+        grown = memory() - before
+    return {
+        "us": seconds * 1e6,
+        "us_of_invocation": invocation * 1e6,
+        "invocations": seconds / invocation,
+        "grown_mb": grown,
+    }
+
+
+async def weights() -> dict[str, float]:
+    """Bytes for one pending small message, one tree node, and one open idle run."""
+
+    @agent(subscribe="start", publish="a", publish_each=True)
+    async def source(payload: Any) -> Any:
+        return [{"id": each} for each in range(payload)]
+
+    gate = asyncio.Event()
+
+    @agent(subscribe="a")
+    async def slow(payload: Any) -> None:
+        await gate.wait()
+
+    found: dict[str, float] = {}
+    async with Executor([source, slow], config=Config()) as executor:
+        before = memory()
+        live = await executor.start("start", 200_000)
+        while len(live.state.deliveries) < 1_000:
+            await asyncio.sleep(0)
+        found["pending_message_bytes"] = (memory() - before) * 1e6 / 200_000
+        await live.cancel()
+    tree = live.state.tree
+    found["tree_node_bytes"] = sys.getsizeof(tree.dump()[0]) / max(1, len(tree)) if tree else 0
+    async with Executor([slow], config=Config(max_open_runs=30_000)) as executor:
+        gate.clear()
+        before = memory()
+        for _ in range(20_000):
+            await executor.publish("a", {"id": 1})
+        await asyncio.sleep(0)
+        found["open_run_bytes"] = (memory() - before) * 1e6 / 20_000
+        gate.set()
+        await executor.drain()
+    return found
+
+
+def start_up() -> dict[str, float]:
+    """Milliseconds of `import dagger` and of `dagger --help`, less a bare interpreter's."""
+
+    def best(*arguments: str) -> float:
+        times = []
+        for _ in range(7):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+            times.append(time.perf_counter() - started)
+        return min(times) * 1e3
+
+    bare = best("-c", "pass")
+    used = "from dagger import Context, Executor, agent"
+    return {
+        "bare_ms": bare,
+        "import_ms": best("-c", "import dagger") - bare,
+        "import_used_ms": best("-c", used) - bare,
+        "help_ms": best("-m", "dagger", "--help"),
+    }
+
+
+def memory() -> float:
+    """Megabytes this process holds now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6

@@ -1,0 +1,81 @@
+"""How every promise is tried: one way to make an executor, over each store there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import pytest
+
+from dagger import Agent, Config, Executor, Immediate, MemoryStore, Store
+from tests.state import meaning
+
+NewStore = Callable[[], Store | None]
+
+STORES: dict[str, NewStore] = {"no-store": lambda: None, "memory": MemoryStore}
+
+
+class Audited(Executor):
+    """An executor that, as it stops, holds its state against its journal.
+
+    Every test thereby also tries that all state is a fold of the records, and that all
+    that was published is accounted for.
+    """
+
+    async def stop(self) -> None:
+        engine = self._engine
+        await super().stop()
+        if engine is None:
+            return
+        if engine.store.lasting:
+            meaning.agree(engine.state, engine.store)
+        else:
+            meaning.audit(engine.state)
+
+
+class MakeExecutor(Protocol):
+    """`make_executor([agents], **options)`: an executor that has not been entered yet.
+
+    Without `store=` it gets a new one of the kind this test runs over; without
+    `config=`, failed attempts are tried again at once. `config` may be a dict.
+    """
+
+    def __call__(
+        self,
+        agents: Iterable[Agent | str] = (),
+        *,
+        config: Config | dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Executor: ...
+
+
+@pytest.fixture(params=STORES.values(), ids=list(STORES))
+def new_store(request: pytest.FixtureRequest) -> NewStore:
+    """Makes a store of the kind this test runs over; None stands for no store at all."""
+    made: NewStore = request.param
+    return made
+
+
+@pytest.fixture
+def store(new_store: NewStore) -> Store | None:
+    """One store, for a test that opens it more than once."""
+    return new_store()
+
+
+@pytest.fixture
+def make_executor(new_store: NewStore) -> MakeExecutor:
+    """The one way in which these tests make executors."""
+
+    def make(
+        agents: Iterable[Agent | str] = (),
+        *,
+        config: Config | dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Executor:
+        if not isinstance(config, Config):
+            config = Config(**{"retry_strategy": Immediate(), **(config or {})})
+        if "store" not in options:
+            options["store"] = new_store()
+        return Audited(agents, config=config, **options)
+
+    return make
