@@ -48,3 +48,7 @@ if __name__ == "__main__":
         print(f"{name}: {counts.delivered}")
 
 # Output:
+# ['NOTHING LEAVES BEFORE IT IS SAFE']
+# split: 1
+# shout: 6
+# collect: 6

@@ -5,6 +5,7 @@ type before it is called; what it returns is checked before anybody hears it.
 """
 
 from dataclasses import dataclass
+from textwrap import fill
 
 from dagger import agent, run
 
@@ -56,6 +57,10 @@ if __name__ == "__main__":
 
     refused = run(agents, channel, {"item": "tea", "pieces": "a dozen"})
     print(refused.status, refused.dispositions)
-    print(refused.dead_letters[0].failure.message)
+    print(fill(refused.dead_letters[0].failure.message, 90))
 
 # Output:
+# ['12 x tea: 48.60']
+# failed {'rejected': 1}
+# input of agent 'pricing' on channel 'orders' at $.pieces breaks 'type': value is not of
+# type "integer" (value: "a dozen")

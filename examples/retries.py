@@ -37,8 +37,16 @@ if __name__ == "__main__":
     print(*report.outputs["answers"], sep="\n")
     for letter in report.dead_letters:
         failure = letter.failure
-        print(f"{letter.payload} is dead after {letter.attempts}: {failure.type}: {failure.message}")
+        print(
+            f"{letter.payload} is dead after {letter.attempts}: {failure.type}: {failure.message}"
+        )
     # "continue" leaves the run's status alone; without it, dead letters make it `failed`.
     print(report.status)
 
 # Output:
+# 100 // 1 = 100, after attempt 1
+# 100 // 2 = 50, after attempt 2
+# 100 // 3 = 33, after attempt 3
+# 0 is dead after 1: ZeroDivisionError: integer division or modulo by zero
+# 4 is dead after 3: ConnectionError: attempt 3 was cut off
+# completed

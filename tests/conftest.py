@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -14,6 +19,25 @@ _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("default", _patient, max_examples=50, derandomize=True)
 settings.register_profile("prove", _patient, max_examples=500, print_blob=True)
 settings.load_profile("prove" if PROVE else "default")
+
+
+PATIENCE = 30
+"""Seconds after which an async test that has not ended fails: nothing may hang."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Make a failure of a hang, in whichever async test it happens."""
+    if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+        item.obj = _impatient(item.obj)
+
+
+def _impatient(test: Callable[..., Coroutine[Any, Any, None]]) -> Any:
+    @functools.wraps(test)
+    async def run(*args: Any, **kwargs: Any) -> None:
+        with anyio.fail_after(PATIENCE):
+            await test(*args, **kwargs)
+
+    return run
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])

@@ -17,11 +17,11 @@ class Collection(NamedTuple):
     """How many messages it has taken."""
     items: list[Any]
     """The messages themselves, in the order they came, where nothing less was asked for."""
-    count: dict[str, dict[str, int]]
+    counts: dict[str, dict[str, int]]
     """By field, how often it had each value."""
-    total: dict[str, float]
+    totals: dict[str, float]
     """By field, its sum."""
-    top: dict[str, list[dict[str, Any]]]
+    tops: dict[str, list[dict[str, Any]]]
     """By field, the messages in which it was greatest, greatest first."""
 
 
@@ -69,19 +69,17 @@ def collector(
 def collected(run: LiveRun | Context, into: str = "collected") -> Collection:
     """What the collector of that `into` has gathered in a run, open or ended."""
     cache = run.cache
-    counts = f"{into}.count."
+    prefix = f"{into}.count."
     return Collection(
         messages=cache.get("messages", 0, namespace=into),
         items=cache.get("items", [], namespace=into),
-        count={
-            namespace.removeprefix(counts): {
-                key: cache.get(key, namespace=namespace) for key in cache.keys(namespace)
-            }
+        counts={
+            namespace.removeprefix(prefix): _all(run, namespace)
             for namespace in cache.namespaces()
-            if namespace.startswith(counts)
+            if namespace.startswith(prefix)
         },
-        total=_all(run, f"{into}.total"),
-        top=_all(run, f"{into}.top"),
+        totals=_all(run, f"{into}.total"),
+        tops=_all(run, f"{into}.top"),
     )
 
 
@@ -95,7 +93,7 @@ def _schema(labels: Sequence[str], numbers: Sequence[str]) -> dict[str, Any] | b
     if not (labels or numbers):
         return True
     label: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
-    properties = dict.fromkeys(labels, label) | dict.fromkeys(numbers, {"type": "number"})
+    properties = dict.fromkeys(labels, label) | {field: {"type": "number"} for field in numbers}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 

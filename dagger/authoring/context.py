@@ -237,11 +237,6 @@ class Context:
         self._counts[what] = number + 1
         return number
 
-    @property
-    def stateful(self) -> bool:
-        """Whether cache or tasks were asked for: only then is there anything to decide."""
-        return any(view is not None for view in (self._cache, self._shared, self._tasks))
-
     def _commit(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:
         return self._invocation.host.write_now(self._invocation, decide)
 

@@ -64,11 +64,6 @@ class Invocation:
         self._context: Context | None = None
 
     @property
-    def stateful(self) -> bool:
-        """Whether it may have changed a cache or tasks."""
-        return self._context is not None and self._context.stateful
-
-    @property
     def message(self) -> Message:
         """The message, with a payload of the handler's own."""
         envelope = self.delivery.envelope

@@ -7,7 +7,7 @@ from typing import Any
 
 from dagger.rules.schema import Schema
 from dagger.rules.violation import Violation
-from dagger.words.effects import Publication
+from dagger.words.effects import Publication, make
 from dagger.words.errors import ValidationError
 from dagger.words.message import Message
 from dagger.words.payload import MAX_BYTES, encode, plain
@@ -37,7 +37,7 @@ def publication(
         raise refusal(schema.violation(value), value, agent, channel, "output")
     if also is not None and also is not schema and not also.is_valid(value):
         raise refusal(also.violation(value), value, agent, channel, "output")
-    return Publication(channel, blob, checked)
+    return make(Publication, (channel, blob, checked, None, None, (), "", ""))
 
 
 def addressed(

@@ -90,27 +90,26 @@ def _closer(
     source: Subscriber | None,
     limits: Limits,
 ) -> Plan:
-    """The same, counting what arrives at each queue against its own limit."""
+    """The same, counting what arrives at each queue against the limits of its channels."""
     arriving: Counter[Queue] = Counter()
-    channels: dict[Queue, str] = {}
+    doors: dict[tuple[Queue, str], None] = {}
     for publication in publications:
         for subscriber, queue, _ in state.lane(run, publication.channel).routes:
             if subscriber is not source or subscriber.hears_itself:
                 arriving[queue] += 1
-                channels.setdefault(queue, publication.channel)
-    dropped: list[int] = []
+                doors[queue, publication.channel] = None
+    dropped: set[int] = set()
     full: list[tuple[str, Queue]] = []
     blame = False
-    for queue, count in arriving.items():
-        channel = channels[queue]
-        limit = limits(queue.subscriber, channel)
+    for queue, channel in doors:
+        limit, count = limits(queue.subscriber, channel), arriving[queue]
         excess = queue.depth + count - limit.capacity
         if excess <= 0:
             continue
         match limit.overflow:
             case Overflow.DROP_OLDEST:  # only those before: messages of one settle stay
                 oldest = queue.oldest(min(excess, queue.depth))
-                dropped += [each.number for each in oldest]
+                dropped.update(each.number for each in oldest)
                 blame = blame or (bool(oldest) and not limit.declared)
             case Overflow.REJECT:
                 raise ChannelFull(channel, queue.subscriber.name, limit.capacity, count)

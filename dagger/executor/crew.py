@@ -30,6 +30,7 @@ class Crew:
         self.subscriber = subscriber
         self.limit = agent.concurrency
         self.active = 0  # slots held
+        self._coming = 0  # workers called that have not come yet
         self.parked = 0  # workers whose handler waits without a slot
         self.leaving = False  # the agent was unregistered: nothing is taken any more
         self.workers: set[Worker] = set()
@@ -67,16 +68,22 @@ class Crew:
     def tune(self) -> None:
         """Set the bell only while somebody could answer it: ringing is on the hot path."""
         if not self.leaving:
-            could = bool(self._idle) or self.active < self.limit
-            self.subscriber.bell = self.ring if could else None
+            free = self.active + self._coming < self.limit
+            self.subscriber.bell = self.ring if free else None
 
     def ring(self) -> None:
-        """There is work: wake an idle worker, or hire one if a slot is free."""
-        if self._idle:
-            self._idle.pop().set()
-        elif self.active < self.limit and len(self.workers) - self.parked < self.limit:
-            self.enlist()
+        """There is work: wake an idle worker, or hire one, if a slot is free."""
+        if self.active + self._coming < self.limit:
+            self._coming += 1
+            if self._idle:
+                self._idle.pop().set()
+            else:
+                self.enlist()
         self.tune()
+
+    def arrive(self) -> None:
+        """A worker that was called is here, and looks for itself."""
+        self._coming -= 1
 
     def take(self) -> Delivery | None:
         """The next delivery, and a slot for it; if there is more, another worker helps.
@@ -94,8 +101,14 @@ class Crew:
                 self.ring()
         return delivery
 
-    async def rest(self) -> None:
-        """Wait until there may be something to take."""
+    def more(self) -> Delivery | None:
+        """The next delivery for somebody who has a slot; None if it is to be given back."""
+        return None if self._returning or self.leaving else self._take()
+
+    async def rest(self) -> bool:
+        """Wait until there may be something to take; False if there is no need to."""
+        if len(self._idle) >= self.limit:
+            return False
         event = anyio.Event()
         self._idle.append(event)
         self.tune()
@@ -104,6 +117,9 @@ class Crew:
         finally:
             if event in self._idle:
                 self._idle.remove(event)
+            elif not self.leaving:
+                self.arrive()
+        return True
 
     def give_back(self) -> None:
         """A slot is free: whoever returns gets it first, then whoever works."""

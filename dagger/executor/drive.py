@@ -38,14 +38,12 @@ def begin(handler: Coroutine[Any, Any, Any], watch: Watch) -> tuple[bool, Any]:
     """
     began = perf_counter()
     try:
-        trap = handler.send(None)
+        return False, handler.send(None)
     except StopIteration as end:
-        if perf_counter() - began > watch.slow:
-            watch.blocked(perf_counter() - began, 0)
         return True, end.value
-    if perf_counter() - began > watch.slow:
-        watch.blocked(perf_counter() - began, _line(handler))
-    return False, trap
+    finally:
+        if perf_counter() - began > watch.slow:
+            watch.blocked(perf_counter() - began, _line(handler))
 
 
 @coroutine

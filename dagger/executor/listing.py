@@ -1,15 +1,18 @@
-"""What an executor tells of its agents and channels."""
+"""What an executor tells of its agents, its channels, and how far a run has come."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dagger.state.queues import PENDING
+from dagger.words.outcomes import DEAD_LETTER, Disposition, RunStatus
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
+    from dagger.state.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,42 @@ class AgentInfo:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class AgentProgress:
+    """How far one agent has come in one run."""
+
+    handled: int
+    """Deliveries that have ended, one way or another."""
+    failed: int
+    """Of those, the ones that are dead or were rejected."""
+    dropped: int
+    """Of those, the ones that were pushed out of its queue."""
+    pending: int
+    """Deliveries in its queue."""
+    in_hand: int
+    """Deliveries taken and not ended: running, or waiting for a retry, a timer or people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come; made in time proportional to its agents, not its messages."""
+
+    run_id: str
+    status: RunStatus
+    seconds: float
+    """Wall time since it was opened, or from then to its end."""
+    messages: int
+    """Messages published in it."""
+    agents: Mapping[str, AgentProgress]
+    """Every registered agent, and those that are gone but have had something to do."""
+
+
 def list_channels(engine: Engine) -> list[ChannelInfo]:
     """Every channel that an agent names, or that was declared, by name."""
     pending = _pending(engine)
+    messages: Counter[str] = Counter()
+    for run in engine.state.runs.values():
+        messages.update({name: lane.messages for name, lane in run.lanes.items()})
     found = []
     for name, channel in sorted(engine.state.channels.items()):
         capacity, overflow = engine.channel_limits.get(name, (None, None))
@@ -61,7 +97,7 @@ def list_channels(engine: Engine) -> list[ChannelInfo]:
             ChannelInfo(
                 name=name,
                 subscriber_count=len(hearers),
-                message_count=channel.messages,
+                message_count=channel.forgotten + messages.get(name, 0),
                 pending={agent: pending.get((agent, name), 0) for agent in hearers},
                 capacity=capacity or engine.config.capacity,
                 overflow=(overflow or engine.config.overflow).value,
@@ -92,6 +128,33 @@ def list_agents(engine: Engine) -> list[AgentInfo]:
         )
         for name, crew in sorted(engine.crews.items())
     ]
+
+
+def progress(engine: Engine, run: Run) -> Progress:
+    """How far a run has come."""
+    tallies: dict[str, list[list[int]]] = {name: [] for name in engine.crews}
+    for (agent, _), tally in run.tallies.items():
+        tallies.setdefault(agent, []).append(tally)
+    return Progress(
+        run_id=run.id,
+        status=run.standing(),
+        seconds=max(0.0, (run.ended_at or engine.now()) - run.opened_at),
+        messages=run.messages,
+        agents={agent: _agent_progress(run, agent, found) for agent, found in tallies.items()},
+    )
+
+
+def _agent_progress(run: Run, agent: str, tallies: list[list[int]]) -> AgentProgress:
+    delivered = sum(tally[0] for tally in tallies)
+    handled = sum(sum(tally[1:]) for tally in tallies)
+    pending = run.queues[agent].depth if agent in run.queues else 0
+    return AgentProgress(
+        handled=handled,
+        failed=sum(tally[1 + kind] for tally in tallies for kind in DEAD_LETTER),
+        dropped=sum(tally[1 + Disposition.DROPPED] for tally in tallies),
+        pending=pending,
+        in_hand=delivered - handled - pending,
+    )
 
 
 def _pending(engine: Engine) -> dict[tuple[str, str], int]:

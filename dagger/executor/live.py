@@ -11,9 +11,10 @@ import anyio
 from dagger.authoring.cache import CacheView
 from dagger.authoring.publishing import addressed
 from dagger.authoring.tasks import TaskView
+from dagger.executor.listing import Progress, progress
+from dagger.executor.settle import within_budget
 from dagger.words.effects import E
 from dagger.words.errors import (
-    BudgetExceeded,
     ExecutorStopped,
     QuestionNotFound,
     RunClosed,
@@ -122,9 +123,7 @@ class LiveRun:
             key=key,
             headers=headers,
         )
-        limit = run.limits.get("max_messages")
-        if limit is not None and run.messages + 1 > limit:
-            raise BudgetExceeded(run.id, "max_messages", limit, run.messages + 1)
+        within_budget(run, 1)
         places: list[int] = []
 
         def look() -> Plan:
@@ -190,6 +189,10 @@ class LiveRun:
         from dagger.views.report import make_report
 
         return make_report(self.state, self._engine.now())
+
+    def progress(self) -> Progress:
+        """Counts by agent as they are now; cheap enough to ask for many times a second."""
+        return progress(self._engine, self.state)
 
     def outcomes(self) -> AsyncIterator[Outcome | Missed]:
         """Results of invocations as they come, until the run ends."""

@@ -17,7 +17,7 @@ from dagger.authoring.tasks import decide_tasks
 from dagger.executor.admission import FREE
 from dagger.executor.failures import describe
 from dagger.rules.retry import attempts_allowed
-from dagger.words.effects import Effect, Publication, Reply, is_request
+from dagger.words.effects import Effect, Publication, Reply, is_request, make
 from dagger.words.errors import BudgetExceeded, ExecutionError, RunCancelled, TimeoutExceeded
 from dagger.words.message import Message
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.executor.worker import Worker
     from dagger.rules.violation import Violation
+    from dagger.state.run import Run
 
 _OK, _DEAD, _REJECTED, _CANCELLED = (
     int(each)
@@ -98,9 +99,8 @@ class Settling:
         run = invocation.run
         if run.status is not RunStatus.RUNNING:
             raise RunCancelled(run.id, run.reason)
-        limit = run.limits.get("max_messages")
-        if limit is not None and run.messages + len(publications) > limit:
-            raise BudgetExceeded(run.id, "max_messages", limit, run.messages + len(publications))
+        if run.limits:
+            within_budget(run, len(publications))
         plan = FREE
         if publications:
             plan = self._engine.admit(run, publications, worker.crew.subscriber)
@@ -128,7 +128,7 @@ class Settling:
         """One record: acknowledged, and every effect applied with it."""
         run = invocation.run
         effects: tuple[Effect, ...] = tuple(invocation.effects)
-        if invocation.stateful:
+        if len(effects) != invocation.seats:  # not messages alone: there is something to decide
             effects = decide(run.cache, self._engine.state.shared, effects)
             decide_tasks(run.tasks, effects)
         self._settled(invocation, _OK, None, effects, plan.dropped, plan.blame)
@@ -216,22 +216,28 @@ class Settling:
     ) -> None:
         invocation.closed = True
         run = invocation.run
-        self._engine.commit(
-            Settled(
-                run.number,
-                invocation.delivery.number,
-                disposition,
-                invocation.attempt,
-                invocation.started,
-                self._engine.now(),
-                failure,
-                effects,
-                dropped,
-                blame,
-            )
+        fields = (
+            run.number,
+            invocation.delivery.number,
+            disposition,
+            invocation.attempt,
+            invocation.started,
+            self._engine.now(),
+            failure,
+            effects,
+            dropped,
+            blame,
         )
+        self._engine.commit(make(Settled, fields))
         if not run.deliveries or run.questions:
             self._engine.runs.quiet(run)
+
+
+def within_budget(run: Run, count: int) -> None:
+    """Raise BudgetExceeded if `count` more messages are more than the run may publish."""
+    limit = run.limits.get("max_messages")
+    if limit is not None and run.messages + count > limit:
+        raise BudgetExceeded(run.id, "max_messages", limit, run.messages + count)
 
 
 def _publications(invocation: Invocation) -> list[Publication]:

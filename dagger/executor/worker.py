@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dagger.executor.timers import Timer
     from dagger.state.queues import Delivery
 
-TURN = 64
+TURN = 100
 """Deliveries a worker handles before it lets the others have the loop."""
 
 logger = logging.getLogger("dagger")
@@ -44,6 +44,7 @@ class Worker:
         "_direct",
         "_grace",
         "_parks",
+        "cancelled",
         "crew",
         "engine",
         "invocation",
@@ -62,6 +63,7 @@ class Worker:
         self.scope = anyio.CancelScope()
         self.invocation: Invocation | None = None
         self.pressed = False  # a queue it fills is half full: let the others have a turn
+        self.cancelled = False  # its scope was cancelled: it needs a new one
         self.lost = False  # its handler was given up: it ends as soon as it can
         self._grace: Timer | None = None  # gives the handler up when it goes off
         agent = crew.agent
@@ -74,11 +76,15 @@ class Worker:
 
     async def serve(self) -> None:
         """Work until the crew has no use for this worker any more."""
+        self.crew.arrive()
         try:
             while not self.lost:
-                with anyio.CancelScope() as self.scope:
+                # Only we cancel it: what comes from outside reaches the executor, which
+                # then stops, and sees what is in hand to its end.
+                with anyio.CancelScope(shield=True) as self.scope:
                     await self._work()
-                    return
+                    if not self.cancelled:
+                        return
                 self._interrupted()
         finally:
             self.crew.workers.discard(self)
@@ -87,22 +93,31 @@ class Worker:
     # -- take ------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        crew, turn = self.crew, 0
-        while not (crew.leaving or self.lost):
+        crew = self.crew
+        while not (crew.leaving or self.lost or self.cancelled):
             delivery = crew.take()
             if delivery is None:
-                turn = 0
-                await crew.rest()
+                if not await crew.rest():
+                    return
                 continue
             try:
-                await self._handle(delivery)
+                await self._shift(delivery)
             finally:
                 if not self.lost:
                     crew.give_back()
+
+    async def _shift(self, delivery: Delivery | None) -> None:
+        """One delivery after the other, with one slot held, until there is nothing more."""
+        more, turn = self.crew.more, 0
+        while delivery is not None:
+            await self._handle(delivery)
             turn += 1
             if turn >= TURN or self.pressed:
                 turn, self.pressed = 0, False
                 await anyio.lowlevel.checkpoint()
+            if self.lost or self.cancelled:
+                return
+            delivery = more()
 
     async def _handle(self, delivery: Delivery) -> None:
         """One delivery from taken to settled, put off to a retry, or put in line."""
@@ -128,11 +143,11 @@ class Worker:
         except Exception as error:
             self.settling.fail(invocation, error)
         except BaseException as error:
-            if not self._stray(error):
+            if self._asked_for(error):
                 raise
-            self.settling.fail(
-                invocation, ExecutionError(f"the handler cancelled itself: {error!r}")
-            )
+            self.settling.fail(invocation, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
         self.invocation = None
         if self._grace is not None:
             self._grace.cancel()
@@ -242,15 +257,28 @@ class Worker:
         )
 
     def resumed(self) -> bool:
-        """Whether the handler may go on; its first cancellation starts the grace."""
-        if self.scope.cancel_called and self._grace is None and not self.lost:
-            self._grace = self.engine.timers.after(self.engine.config.cancel_grace, self._give_up)
+        """Whether the handler may go on; where its timeout is over, the grace starts."""
+        if self.scope.cancel_called and not self.lost:
+            self.cancelled = True
+            self._start_grace()
         return not self.lost
 
     # -- interruption ----------------------------------------------------------------
 
+    def cancel(self) -> None:
+        """Cancel what is in hand; it has the grace to end, wherever it is."""
+        self.cancelled = True
+        self.scope.cancel()
+        if self.invocation is not None:
+            self._start_grace()
+
+    def _start_grace(self) -> None:
+        if self._grace is None:
+            self._grace = self.engine.timers.after(self.engine.config.cancel_grace, self._give_up)
+
     def _interrupted(self) -> None:
         """The scope was cancelled: settle what was in hand by the reason for it."""
+        self.cancelled = False
         invocation, self.invocation = self.invocation, None
         grace, self._grace = self._grace, None
         if grace is not None:
@@ -268,13 +296,9 @@ class Worker:
         self.engine.left(self)
         self.settling.abandon(invocation)
 
-    def _stray(self, error: BaseException) -> bool:
-        """Whether a cancellation is the handler's own doing: nobody here asked for it."""
-        return (
-            isinstance(error, anyio.get_cancelled_exc_class())
-            and not self.scope.cancel_called
-            and anyio.current_effective_deadline() != -math.inf
-        )
+    def _asked_for(self, error: BaseException) -> bool:
+        """Whether it is the cancellation of our scope, and not the handler's own doing."""
+        return self.scope.cancel_called and isinstance(error, anyio.get_cancelled_exc_class())
 
     # -- waiting ---------------------------------------------------------------------
 

@@ -252,13 +252,13 @@ class Subscriber:
 class Channel:
     """A channel as the state knows it, over all runs."""
 
-    __slots__ = ("closed", "created_at", "dropped", "messages", "name")
+    __slots__ = ("closed", "created_at", "dropped", "forgotten", "name")
 
     def __init__(self, name: str, created_at: float) -> None:
         self.name = name
         self.created_at = created_at
         self.closed = False
-        self.messages = 0
+        self.forgotten = 0  # messages of runs that are no longer kept
         self.dropped = 0
 
 

@@ -58,6 +58,7 @@ class Run:
     __slots__ = (
         "abandoned",
         "blamed",
+        "brought",
         "cache_fold",
         "dead_letters",
         "deliveries",
@@ -112,6 +113,7 @@ class Run:
         self.deliveries: dict[int, Delivery] = {}  # unsettled, oldest first
         self.next = 0  # number of the latest delivery
         self.outside = 0  # messages published from outside
+        self.brought = 0  # bytes of those
         self.messages = 0
         self.handled = 0  # deliveries settled
         self.retries = 0

@@ -24,6 +24,7 @@ from dagger.state.queues import (
     Subscriber,
 )
 from dagger.state.run import DeadLetter, Keep, Output, Question, Run
+from dagger.state.tasks import Tasks
 from dagger.words.effects import (
     REPLY_TO,
     CacheWrite,
@@ -79,7 +80,7 @@ class State:
         self.runs: dict[int, Run] = {}
         self.run_numbers: dict[str, int] = {}
         self.open_runs = 0
-        self.backlog = 0  # payload bytes of unsettled deliveries
+        self.backlog = 0  # bytes that the outside has brought into open runs
         self.shared = Cache()
 
     def apply(self, record: Record) -> None:
@@ -118,7 +119,7 @@ def _agent_added(state: State, record: AgentAdded) -> None:
 
 
 def _agent_removed(state: State, record: AgentRemoved) -> None:
-    del state.subscribers[record.name]
+    state.subscribers[record.name].subscriptions = ()  # one of its name would be its successor
     state.wiring += 1
 
 
@@ -149,6 +150,7 @@ def _run_opened(state: State, record: RunOpened) -> None:
     state.run_numbers[record.id] = record.run
     state.open_runs += 1
     run.outside = 1
+    _brought(state, run, first)
     _publish(state, run, first, None, 0, record.at)
 
 
@@ -159,7 +161,13 @@ def _published(state: State, record: Published) -> None:
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
     run.blamed |= record.blame
+    _brought(state, run, record.publication)
     _publish(state, run, record.publication, None, place, record.at)
+
+
+def _brought(state: State, run: Run, publication: Publication) -> None:
+    run.brought += len(publication.payload)
+    state.backlog += len(publication.payload)
 
 
 def _publish(
@@ -181,7 +189,6 @@ def _publish(
     if lane is None or lane.wiring != state.wiring:
         lane = state.lane(run, channel)
     lane.messages += 1
-    lane.channel.messages += 1
     run.messages += 1
     if publisher is None:
         source = None
@@ -202,54 +209,60 @@ def _publish(
         tally[0] += 1
         queue.push(delivery)
     run.next = number
-    state.backlog += len(publication.payload) * (number - before)
     if number == before:
         lane.outputs += 1
         run.put_out(Output(publication.channel, publication.payload, envelope.parent, place))
 
 
 def _settled(state: State, record: Settled) -> None:
-    run = state.runs[record.run]
-    number, disposition = record.delivery, record.disposition
+    # Unpacked once: this is the fold that everything goes through.
+    (of, number, disposition, attempt, started, ended, failure, effects, dropped, blame) = record
+    run = state.runs[of]
     delivery = run.deliveries.pop(number)
-    _end(state, run, delivery, disposition)
-    envelope = delivery.envelope
+    _end(run, delivery, disposition)
+    queue, envelope = delivery.queue, delivery.envelope
+    publication = envelope.publication
     run.tree.add(
         number,
         envelope.parent,
         envelope.place,
-        envelope.publication.channel,
-        delivery.queue.subscriber.name,
+        publication.channel,
+        queue.subscriber.name,
         disposition,
-        record.attempt,
-        record.started,
-        record.ended,
+        attempt,
+        started,
+        ended,
     )
-    if record.dropped:
-        _drop(state, run, record.dropped, record.ended)
-    if record.blame:
+    if dropped:
+        _drop(state, run, dropped, ended)
+    if blame:
         run.blamed = True
-    if record.failure is not None:
-        _failed(run, delivery, record, record.failure)
-    if delivery.queue.keys is not None:
-        delivery.queue.release(delivery)
+    if failure is not None:
+        _failed(run, delivery, record, failure)
+    if queue.keys is not None:
+        queue.release(delivery)
     if run.task_fold is not None:
-        if disposition == _OK:
-            run.task_fold.settled(number)
-        else:
-            run.task_fold.release(number, record.ended)
-    if envelope.publication.headers and is_request(envelope.publication):
+        _tasks_settled(run.task_fold, record)
+    if publication.headers and is_request(publication):
         _reply(run, delivery, record)
     place = 0
-    for effect in record.effects:
+    for effect in effects:
         if type(effect) is Publication:
-            _publish(state, run, effect, delivery, place, record.ended)
+            _publish(state, run, effect, delivery, place, ended)
             place += 1
         elif type(effect) is not Reply:
             _write(state, run, effect)
 
 
-def _end(state: State, run: Run, delivery: Delivery, disposition: int) -> None:
+def _tasks_settled(tasks: Tasks, record: Settled) -> None:
+    """What it claimed and did not complete stays in progress, or is pending again."""
+    if record.disposition == _OK:
+        tasks.settled(record.delivery)
+    else:
+        tasks.release(record.delivery, record.ended)
+
+
+def _end(run: Run, delivery: Delivery, disposition: int) -> None:
     """The bookkeeping of one ended delivery that every kind of end shares."""
     if delivery.stage == PENDING:
         delivery.queue.depth -= 1
@@ -258,7 +271,6 @@ def _end(state: State, run: Run, delivery: Delivery, disposition: int) -> None:
     else:
         delivery.stage = SETTLED
     delivery.tally[1 + disposition] += 1
-    state.backlog -= len(delivery.envelope.publication.payload)
     run.handled += 1
     if run.questions:
         for question in [each for each in run.questions if each[0] == delivery.number]:
@@ -294,7 +306,7 @@ def _sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, a
     """Deliveries that end without being handled, each with its node in the tree."""
     for number in numbers:
         delivery = run.deliveries.pop(number)
-        _end(state, run, delivery, disposition)
+        _end(run, delivery, disposition)
         queue, envelope = delivery.queue, delivery.envelope
         queue.release(delivery)
         if run.task_fold is not None:
@@ -419,11 +431,14 @@ def _run_ended(state: State, record: RunEnded) -> None:
         lane.routes, lane.wiring = (), -1
     run.queues = {}
     state.open_runs -= 1
+    state.backlog -= run.brought
 
 
 def _run_forgotten(state: State, record: RunForgotten) -> None:
     run = state.runs.pop(record.run)
     del state.run_numbers[run.id]
+    for lane in run.lanes.values():
+        lane.channel.forgotten += lane.messages
 
 
 def _letter_discarded(state: State, record: LetterDiscarded) -> None:

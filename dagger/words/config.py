@@ -82,8 +82,8 @@ class Config(pydantic.BaseModel):
     )
     max_open_bytes: Count = Field(
         default=256 * MIB,
-        description="Bytes of pending payloads of all open runs; beyond it outside publications "
-        "wait.",
+        description="Bytes that publications from outside have brought into open runs; beyond it "
+        "one that would open another run waits.",
     )
     max_payload_bytes: Count = Field(
         default=MAX_BYTES, description="Bytes of one encoded payload; a bigger one is refused."

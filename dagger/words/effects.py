@@ -6,6 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
 
+make = tuple.__new__
+"""`make(Kind, fields)` is what `Kind(*fields)` comes to, without the call of a Python
+function that every NamedTuple puts in between: for the few that are made per message."""
+
+
 class Publication(NamedTuple):
     """One message for one channel, already checked and encoded."""
 

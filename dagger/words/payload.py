@@ -94,7 +94,7 @@ def _check(value: Any, depth: int) -> None:
         items = value.values()
     elif kind is list:
         items = value
-    else:
+    else:  # a scalar, which is no nesting of its own
         items, depth = (value,), depth + 1
         if kind not in _LEAF and kind is not float:
             raise _NotPlain

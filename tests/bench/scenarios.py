@@ -220,60 +220,93 @@ async def many_runs(runs: int = 100_000) -> dict[str, float]:
     }
 
 
-async def weights() -> dict[str, float]:
-    """Bytes for one pending small message, one tree node, and one open idle run."""
+async def pending_messages(messages: int = 200_000) -> dict[str, float]:
+    """Bytes that one pending small message takes."""
 
     @agent(subscribe="start", publish="a", publish_each=True)
     async def source(payload: Any) -> Any:
         return [{"id": each} for each in range(payload)]
 
-    gate = asyncio.Event()
+    @agent(subscribe="a")
+    async def never(payload: Any) -> None:
+        await asyncio.Event().wait()
+
+    async with Executor([source, never], config=Config(cancel_grace=0.1)) as executor:
+        await executor.run("start", 1_000, timeout=0.2)
+        before = memory()
+        live = await executor.start("start", messages)
+        while len(live.state.deliveries) < messages:
+            await asyncio.sleep(0.01)
+        gc.collect()
+        grown = memory() - before
+        await live.cancel()
+    return {"bytes": grown * 1e6 / messages}
+
+
+async def tree_nodes(nodes: int = 300_000) -> dict[str, float]:
+    """Bytes that one node of an ended run's tree takes."""
+
+    @agent(subscribe="start", publish="a", publish_each=True)
+    async def source(payload: Any) -> Any:
+        return [each for each in range(payload)]
+
+    @agent(subscribe="a", concurrency=1)
+    async def leaf(payload: Any) -> None:
+        return None
+
+    async with Executor([source, leaf], config=Config(keep_nodes=nodes * 2)) as executor:
+        for _ in range(20):
+            await executor.run("start", 1_000)
+        before = memory()
+        for _ in range(nodes // 1_000):
+            await executor.run("start", 1_000)
+        gc.collect()
+        return {"bytes": max(0.0, memory() - before) * 1e6 / nodes}
+
+
+async def idle_runs(runs: int = 20_000) -> dict[str, float]:
+    """Bytes that one open run takes, with one small message that waits."""
 
     @agent(subscribe="a")
-    async def slow(payload: Any) -> None:
-        await gate.wait()
+    async def never(payload: Any) -> None:
+        await asyncio.Event().wait()
 
-    found: dict[str, float] = {}
-    async with Executor([source, slow], config=Config()) as executor:
-        before = memory()
-        live = await executor.start("start", 200_000)
-        while len(live.state.deliveries) < 1_000:
-            await asyncio.sleep(0)
-        found["pending_message_bytes"] = (memory() - before) * 1e6 / 200_000
-        await live.cancel()
-    tree = live.state.tree
-    found["tree_node_bytes"] = sys.getsizeof(tree.dump()[0]) / max(1, len(tree)) if tree else 0
-    async with Executor([slow], config=Config(max_open_runs=30_000)) as executor:
-        gate.clear()
-        before = memory()
-        for _ in range(20_000):
+    settings = Config(max_open_runs=2 * runs, cancel_grace=0.1)
+    async with Executor([never], config=settings) as executor:
+        for _ in range(1_000):
             await executor.publish("a", {"id": 1})
-        await asyncio.sleep(0)
-        found["open_run_bytes"] = (memory() - before) * 1e6 / 20_000
-        gate.set()
-        await executor.drain()
-    return found
+        before = memory()
+        for _ in range(runs):
+            await executor.publish("a", {"id": 1})
+        gc.collect()
+        return {"bytes": (memory() - before) * 1e6 / runs}
 
 
 def start_up() -> dict[str, float]:
-    """Milliseconds of `import dagger` and of `dagger --help`, less a bare interpreter's."""
-
-    def best(*arguments: str) -> float:
-        times = []
-        for _ in range(7):
-            started = time.perf_counter()
-            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-            times.append(time.perf_counter() - started)
-        return min(times) * 1e3
-
-    bare = best("-c", "pass")
+    """Milliseconds of importing what every program imports, less a bare interpreter's."""
+    bare = best("pass")
     used = "from dagger import Context, Executor, agent"
+    return {"bare_ms": bare, "import_ms": best(used) - bare}
+
+
+def command_line() -> dict[str, float]:
+    """Milliseconds of `dagger --help`, the interpreter's own start included."""
     return {
-        "bare_ms": bare,
-        "import_ms": best("-c", "import dagger") - bare,
-        "import_used_ms": best("-c", used) - bare,
-        "help_ms": best("-m", "dagger", "--help"),
+        "help_ms": best(
+            "import runpy; import sys; sys.argv = ['dagger', '--help']; "
+            "runpy.run_module('dagger', run_name='__main__')"
+        )
     }
+
+
+def best(code: str) -> float:
+    """Milliseconds of a fresh interpreter that runs `code`: the least of some."""
+    times = []
+    for _ in range(9):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - started)
+    return min(times) * 1e3
 
 
 def memory() -> float:

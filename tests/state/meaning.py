@@ -6,15 +6,18 @@ not a fact; everything else must come out the same when the journal is folded ag
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 from dagger.executor.executor import Executor
 from dagger.state.cache import Cache
-from dagger.state.queues import PENDING, Delivery
+from dagger.state.queues import PENDING, Delivery, Subscriber
 from dagger.state.run import Keep, Run
 from dagger.state.state import State
 from dagger.state.tasks import Tasks
+from dagger.state.tree import Tree
 from dagger.store.contract import Store
 from dagger.views.conservation import check
 from dagger.words.effects import Publication
@@ -39,116 +42,85 @@ def replayed(store: Store, keep: Keep | None = None) -> State:
 def agree(live: State, store: Store) -> None:
     """Fail unless the journal, folded again, gives the live state; check both on the way."""
     again = replayed(store, live.keep)
-    assert meaning(again) == meaning(live)
+    assert not (found := list(differences(meaning(again), meaning(live)))), found
     audit(again)
     audit(live)
+
+
+def differences(left: Any, right: Any, path: str = "") -> Iterator[str]:
+    """Where two meanings differ, each with its path and both values."""
+    if type(left) is type(right) is dict and left.keys() == right.keys():
+        for key in left:
+            yield from differences(left[key], right[key], f"{path}.{key}")
+    elif type(left) is type(right) and isinstance(left, list | tuple) and len(left) == len(right):
+        for at, pair in enumerate(zip(left, right, strict=True)):
+            yield from differences(*pair, f"{path}[{at}]")
+    elif left != right:
+        yield f"{path}: {left!r} != {right!r}"
 
 
 def audit(state: State) -> None:
     """Fail unless all that a state counts in several places adds up."""
     assert state.open_runs == sum(run.ended_at is None for run in state.runs.values())
     assert state.run_numbers == {run.id: number for number, run in state.runs.items()}
-    bytes_open = 0
     for run in state.runs.values():
         check(run)
-        pending: Counter[str] = Counter()
-        for delivery in run.deliveries.values():
-            bytes_open += len(delivery.envelope.publication.payload)
-            pending[delivery.queue.subscriber.name] += delivery.stage == PENDING
+        pending = Counter(
+            each.queue.subscriber.name for each in run.deliveries.values() if each.stage == PENDING
+        )
         depths = {name: queue.depth for name, queue in run.queues.items() if queue.depth}
-        assert depths == {name: count for name, count in pending.items() if count}
+        assert depths == dict(pending)
         assert run.ended_at is None or not run.deliveries
-    assert state.backlog == bytes_open
 
 
-def meaning(state: State) -> dict[str, Any]:
-    """All facts of a state, as plain values."""
-    return {
-        "position": state.position,
-        "next_run": state.next_run,
-        "open_runs": state.open_runs,
-        "backlog": state.backlog,
-        "subscribers": {
-            each.name: (tuple(each.subscriptions), each.hears_itself)
-            for each in state.subscribers.values()
-        },
-        "channels": {
-            each.name: (each.created_at, each.closed, each.messages, each.dropped)
-            for each in state.channels.values()
-        },
-        "runs": {number: _run(run) for number, run in state.runs.items()},
-        "shared": _cache(state.shared),
-    }
+LEASES: dict[type[Any], tuple[str, ...]] = {
+    State: ("wiring",),
+    Subscriber: ("ready", "bell"),
+    Run: ("paused", "queues", "tallies", "lanes", "keep", "cache_fold", "task_fold"),
+    Delivery: ("stage", "queue", "tally", "bells", "kept"),
+}
+"""What is no fact of each class, or is told in another form by `_TOLD`."""
 
-
-def _run(run: Run) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "opening": _sent(run.opening),
-        "limits": run.limits,
-        "times": (run.opened_at, run.ended_at),
-        "standing": (run.status, run.target, "" if run.paused else run.reason),
-        "next": run.next,
-        "outside": run.outside,
-        "counts": (run.messages, run.handled, run.retries, run.dropped, run.tokens, run.letters),
-        "blamed": run.blamed,
-        "abandoned": list(run.abandoned),
-        "failure": run.failure,
-        "deliveries": {number: _delivery(each) for number, each in run.deliveries.items()},
+_TOLD: dict[type[Any], Callable[[Any], Any]] = {
+    Run: lambda run: {
         "tallies": {pair: tuple(tally) for pair, tally in run.tallies.items() if any(tally)},
-        "lanes": {name: (lane.messages, lane.outputs) for name, lane in run.lanes.items()},
-        "outputs": list(run.outputs or ()),
-        "dead_letters": [
-            (*letter[:1], _enveloped(letter.envelope), *letter[2:])
-            for letter in run.dead_letters or ()
-        ],
-        "questions": run.questions,
-        "cache": _cache(run.cache_fold),
-        "tasks": _tasks(run.task_fold),
-        "tree": run.tree.dump(),
-    }
+        "lanes": {
+            name: (lane.messages, lane.outputs)
+            for name, lane in run.lanes.items()
+            if lane.messages
+        },
+        "cache": meaning(run.cache_fold or Cache()),
+        "tasks": meaning(run.task_fold or Tasks()),
+    },
+    Delivery: lambda delivery: (delivery.queue.subscriber.name, delivery.kept or {}),
+}
 
 
-def _delivery(delivery: Delivery) -> tuple[Any, ...]:
-    return (
-        delivery.queue.subscriber.name,
-        _enveloped(delivery.envelope),
-        delivery.attempts,
-        delivery.due,
-        delivery.kept or {},
-    )
+def meaning(value: Any) -> Any:
+    """All facts of a state, or of a part of it, as plain values."""
+    if isinstance(value, Publication):
+        return tuple(value._replace(checked=0))  # numbers of schemas are live only
+    if isinstance(value, Cache):
+        return {name: _entries(value, name) for name in value.namespaces()}
+    if isinstance(value, Tasks):
+        return [meaning(value.of_status(status)) for status in TaskStatus]
+    if isinstance(value, Tree):
+        return value.dump()
+    if isinstance(value, Mapping):
+        return {key: meaning(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | deque):
+        return [meaning(each) for each in value]
+    if type(value).__module__.startswith("dagger.") and not isinstance(value, Enum):
+        told = _TOLD[type(value)](value) if type(value) in _TOLD else None
+        return told, {name: meaning(getattr(value, name)) for name in _facts(value)}
+    return value
 
 
-def _enveloped(envelope: Any) -> tuple[Any, ...]:
-    return (
-        _sent(envelope.publication),
-        envelope.parent,
-        envelope.place,
-        envelope.agent,
-        envelope.cause,
-        envelope.at,
-    )
+def _facts(value: Any) -> list[str]:
+    names = getattr(type(value), "__slots__", None) or vars(value)
+    return [name for name in names if name not in LEASES.get(type(value), ())]
 
 
-def _sent(publication: Publication) -> Publication:
-    """Which schema a message was checked against is live only."""
-    return publication._replace(checked=0)
-
-
-def _cache(cache: Cache | None) -> dict[str, Any]:
-    if cache is None:
-        return {}
-    return {
-        namespace: {
-            key: (entry.version, entry.value())
-            for key in cache.keys(namespace)
-            if (entry := cache.entry(namespace, key)) is not None
-        }
-        for namespace in cache.namespaces()
-    }
-
-
-def _tasks(tasks: Tasks | None) -> list[Any]:
-    if tasks is None:
-        return []
-    return [task for status in TaskStatus for task in tasks.of_status(status)]
+def _entries(cache: Cache, namespace: str) -> dict[str, Any]:
+    found = {key: cache.entry(namespace, key) for key in cache.keys(namespace)}
+    return {key: (entry.version, entry.value()) for key, entry in found.items() if entry}

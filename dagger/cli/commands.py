@@ -1,0 +1,37 @@
+"""The `dagger` command: its subcommands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dagger.cli import agents, check, run
+from dagger.cli.exits import Exit, refusal
+from dagger.words.errors import DaggerError
+
+
+class Commands(click.Group):
+    """Commands whose every failure is one sentence on stderr and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DaggerError as error:
+            raise refusal(error) from error
+        except KeyboardInterrupt:
+            ctx.exit(Exit.INTERRUPTED)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Completion for your shell: https://click.palletsprojects.com/shell-completion",
+)
+@click.version_option(package_name="dagger-runtime", prog_name="dagger")
+def main() -> None:
+    """Run, check and list agents that are written in a Python file."""
+
+
+for each in (run, check, agents):
+    main.add_command(each.command)

@@ -1,0 +1,40 @@
+"""What Dagger and its agents log, on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_logger = logging.getLogger("dagger")
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to whatever stderr is by then: the live table puts its own there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {super().format(record)}"
+
+
+@contextmanager
+def logs(*, verbose: bool) -> Iterator[None]:
+    """Warnings go to stderr meanwhile, and with `verbose` what agents say with ctx.log.
+
+    Where a program has set up logging of its own, that has its way.
+    """
+    handler, level = _Stderr(), _logger.level
+    if verbose:
+        _logger.setLevel(logging.INFO)
+    if not _logger.hasHandlers():
+        _logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        _logger.removeHandler(handler)
+        _logger.setLevel(level)

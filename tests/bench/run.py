@@ -1,0 +1,74 @@
+"""`make bench`: a table on the terminal, and all figures in bench.json.
+
+Each scenario runs in a process of its own, so that none inherits another's memory.
+`python tests/bench/run.py NAME ...` measures only those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+BUDGETS = {
+    "chain_shared": ("hops", 10.0),
+    "chain_checked": ("hops", 10.0),
+    "fan_out": ("hops", 10.0),
+    "long_chain": ("ratio", 1.15),
+    "one_run_long": ("ratio", 1.15),
+    "many_runs": ("invocations", 2.5),
+    "pending_messages": ("bytes", 1_000.0),
+    "tree_nodes": ("bytes", 300.0),
+    "idle_runs": ("bytes", 3_000.0),
+    "start_up": ("import_ms", 100.0),
+    "command_line": ("help_ms", 150.0),
+}
+"""The figure that matters of each scenario, and what it may be."""
+
+
+def measure(name: str) -> dict[str, float]:
+    """Run one scenario here and now."""
+    import scenarios
+
+    found = getattr(scenarios, name)()
+    result: dict[str, float] = asyncio.run(found) if inspect.isawaitable(found) else found
+    return result
+
+
+def in_its_own_process(name: str) -> dict[str, float]:
+    """Run one scenario in a fresh interpreter."""
+    command = [sys.executable, __file__, "--here", name]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def main(names: list[str]) -> None:
+    """Measure, print a table, write bench.json."""
+    if names[:1] == ["--here"]:
+        print(json.dumps(measure(names[1])))
+        return
+    machine = (
+        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} CPUs"
+    )
+    print(f"{machine}\n\n{'scenario':18}{'figure':>14}{'budget':>10}   all figures")
+    found: dict[str, dict[str, float]] = {}
+    for name in names or BUDGETS:
+        found[name] = in_its_own_process(name)
+        figure, budget = BUDGETS[name]
+        rest = "  ".join(f"{key} {value:,.2f}" for key, value in found[name].items())
+        print(f"{name:18}{found[name][figure]:>14,.2f}{budget:>10,.2f}   {rest}", flush=True)
+    Path("bench.json").write_text(json.dumps({"machine": machine, "figures": found}, indent=2))
+    print("\nwritten: bench.json")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

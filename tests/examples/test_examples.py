@@ -1,0 +1,117 @@
+"""Each example prints what its `# Output` says, as the program it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+CENSUS = ROOT / "examples" / "code_census.py"
+
+FOLDER = {
+    "shop/__init__.py": "",
+    "shop/cart.py": """\
+class Cart:
+    def __init__(self):
+        self.items = []
+
+    def total(self, customer):
+        if customer.guest or customer.blocked:
+            return 0
+        return sum(item.price for item in self.items if item)
+""",
+    "shop/legacy.py": 'print "hello"\n',
+    "prices.py": "PRICES = {\n" + "".join(f"    {n}: {n},\n" for n in range(120)) + "}\n",
+    "notes.txt": "no Python",
+}
+"""What the output of the census is about: file and content."""
+
+
+def run(*command: str | Path) -> tuple[str, str]:
+    """What a Python program says on stdout and stderr; it must end well."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "agents"), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout, ended.stderr
+
+
+def promised(example: Path) -> str:
+    """What an example says that it prints."""
+    _, output = re.split(r"^# Output.*:\n", example.read_text("utf-8"), flags=re.MULTILINE)
+    return "".join(f"{line.removeprefix('#').removeprefix(' ')}\n" for line in output.splitlines())
+
+
+def names(examples: Sequence[Path]) -> list[str]:
+    """What examples are called in test ids."""
+    return [example.stem for example in examples]
+
+
+plain = [example for example in EXAMPLES if example != CENSUS]
+
+
+@pytest.mark.parametrize("example", plain, ids=names(plain))
+def test_it_prints_its_output(example: Path) -> None:
+    """An example prints what is written at its end, and nothing else."""
+    assert run(example) == (promised(example), "")
+
+
+def test_the_census_prints_its_output(tmp_path: Path) -> None:
+    """The census of a known folder finds what is written at its end."""
+    for name, source in FOLDER.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(source, encoding="utf-8")
+    assert run(CENSUS, tmp_path) == (promised(CENSUS), "")
+
+
+def test_the_census_counts_the_standard_library(prove: bool) -> None:
+    """Each module of the standard library is either measured or named as unparsable."""
+    if not prove:
+        pytest.skip("takes 15 seconds; `make prove` does it")
+    found, complaints = run(CENSUS)
+    assert complaints == ""
+    measured = re.match(r"modules ([\d,]+), ", found)
+    unparsable = re.search(r"^unparsable modules \((\d+)\)", found, re.MULTILINE)
+    assert measured is not None
+    assert unparsable is not None
+    total = int(measured[1].replace(",", "")) + int(unparsable[1])
+    assert total == len(list(modules(Path(sysconfig.get_path("stdlib")))))
+    assert total > 500
+
+
+def modules(root: Path) -> list[Path]:
+    """Python files as the census looks for them."""
+    outside = {"site-packages", "dist-packages"}
+    found = root.rglob("*.py")
+    return [path for path in found if outside.isdisjoint(path.relative_to(root).parts)]
+
+
+@pytest.mark.parametrize("example", plain, ids=names(plain))
+def test_the_command_runs_it(example: Path) -> None:
+    """`dagger run` needs no more than the name of an example."""
+    report, _ = run("-m", "dagger", "run", example)
+    assert " completed after " in report
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=names(EXAMPLES))
+def test_it_is_short_and_says_what_it_teaches(example: Path) -> None:
+    """An example begins with what to learn from it, and fits on a page or two."""
+    text = example.read_text("utf-8")
+    code, _ = re.split(r"^# Output.*:\n", text, flags=re.MULTILINE)
+    assert code.startswith('"""')
+    assert len(code.splitlines()) <= (250 if example == CENSUS else 65)

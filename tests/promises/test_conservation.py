@@ -1,0 +1,172 @@
+"""Conservation: what was published is accounted for, whatever becomes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagger import ChannelFull, Config, Context, Executor, Immediate, agent
+from dagger.views.report import Report
+from tests.promises.conftest import MakeExecutor
+from tests.waiting import until
+
+
+def adds_up(report: Report) -> None:
+    """Per agent and channel the dispositions add up to what was delivered."""
+    for counts in report.agents.values():
+        assert counts.delivered == sum(counts.dispositions.values()) + counts.open
+    for counts_ in report.channels.values():
+        assert counts_.delivered == sum(counts_.dispositions.values()) + counts_.open
+    assert report.messages == sum(each.messages for each in report.channels.values())
+    assert report.handled == sum(report.dispositions.values())
+    assert report.conserved
+
+
+async def test_every_way_to_end_is_counted(make_executor: MakeExecutor) -> None:
+    """Handled, rejected, dead, dropped and discarded add up to what was published, always."""
+    inside, release = anyio.Event(), anyio.Event()
+
+    @agent(subscribe="start", publish="work", publish_each=True)
+    async def spread(payload: Any) -> list[Any]:
+        return [*range(10), "bad"]
+
+    @agent(subscribe="work", on_failure="continue", max_attempts=1)
+    async def odd(payload: int) -> None:
+        if payload % 2 == 0:
+            raise ValueError(payload)
+
+    @agent(subscribe="work", capacity=3)
+    async def slow(payload: Any) -> None:
+        inside.set()
+        await release.wait()
+
+    @agent(subscribe="work", capacity=3, overflow="drop_oldest")
+    async def leaving(payload: Any) -> None:
+        await release.wait()
+
+    async with make_executor([spread, odd, slow, leaving]) as executor:
+        live = await executor.start("start", {})
+        await inside.wait()
+        adds_up(live.report())
+        async with live:
+            for number in range(10):
+                await live.publish("work", number)
+                adds_up(live.report())
+            executor.unregister("leaving")
+            adds_up(live.report())
+            release.set()
+        report = await live.result()
+
+    adds_up(report)
+    assert report.open == 0
+    assert report.agents["odd"].dispositions == {"ok": 10, "dead": 10, "rejected": 1}
+    assert report.agents["slow"].dispositions["dropped"] > 0
+    assert report.agents["leaving"].dispositions["discarded"] == 3
+
+
+async def test_a_cancelled_run_accounts_for_what_it_did_not_handle(
+    make_executor: MakeExecutor,
+) -> None:
+    """Deliveries that were pending or in hand when a run was cancelled end `cancelled`."""
+
+    @agent(subscribe="start", publish="work", publish_each=True)
+    async def spread(payload: int) -> list[int]:
+        return list(range(payload))
+
+    @agent(subscribe="work", concurrency=2)
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    async with make_executor([spread, hang]) as executor:
+        live = await executor.start("start", 9)
+        await until(lambda: live.state.messages == 10)
+        report = await live.cancel()
+    adds_up(report)
+    assert report.status == "cancelled"
+    assert report.agents["hang"].dispositions == {"cancelled": 9}
+
+
+async def test_forgotten_nodes_and_letters_stay_counted(make_executor: MakeExecutor) -> None:
+    """What a run no longer lists (nodes, outputs, dead letters) is still in its counts."""
+
+    @agent(subscribe="start", publish=["work", "out"], publish_each=False)
+    async def spread(payload: int, ctx: Context) -> None:
+        for number in range(payload):
+            ctx.publish("work", number)
+            ctx.publish("out", number)
+
+    @agent(subscribe="work", max_attempts=1)
+    async def fail() -> None:
+        raise ValueError("always")
+
+    keep = {"keep_nodes": 5, "keep_outputs": 3, "keep_dead_letters": 2}
+    async with make_executor([spread, fail], config=keep) as executor:
+        report = await executor.run("start", 40)
+    adds_up(report)
+    assert report.dead_letters_total == 40
+    assert [letter.payload for letter in report.dead_letters] == [38, 39]
+    assert report.outputs == {"out": [37, 38, 39]}
+    assert report.outputs_total == {"out": 40}
+    assert len(report.tree.nodes()) + report.tree.forgotten == 41
+
+
+@given(data=st.data(), backend=st.sampled_from(["asyncio", "trio"]))
+def test_counts_add_up_in_any_network(data: st.DataObject, backend: str) -> None:
+    """Whatever agents publish, fail at or overflow, at the end all counts add up."""
+    names = st.sampled_from("abcd")
+    overflows = st.sampled_from(["drop_oldest", "reject", "block"])
+    shape = data.draw(
+        st.lists(
+            st.fixed_dictionaries(
+                {
+                    "subscribe": st.lists(names, min_size=1, max_size=2),
+                    "overflow": overflows,
+                    "capacity": st.integers(1, 3),
+                    "concurrency": st.integers(1, 2),
+                    "sends": st.lists(names, max_size=3),
+                    "fails": st.integers(0, 2),
+                    "hears_itself": st.booleans(),
+                }
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        label="agents",
+    )
+    agents = [_made(f"agent{at}", **options) for at, options in enumerate(shape)]
+    channel = shape[0]["subscribe"][0]
+    outside = data.draw(st.integers(0, 5), label="from outside")
+
+    async def main() -> Report:
+        config = Config(retry_strategy=Immediate(), max_messages=200)
+        async with Executor(agents, config=config) as executor:
+            live = await executor.start(channel, 3)
+            async with live:
+                for _ in range(outside):
+                    try:
+                        await live.publish(channel, 3)
+                    except ChannelFull:
+                        continue
+                    except Exception as error:
+                        assert "max_messages" in str(error) or "has ended" in str(error)  # noqa: PT017
+            return await live.result()
+
+    report = anyio.run(main, backend=backend)
+    adds_up(report)
+    assert report.open == 0
+
+
+def _made(name: str, *, sends: list[str], fails: int, **options: Any) -> Any:
+    """An agent that counts down: each message makes it send on, until it is 0."""
+
+    @agent(name=name, publish="*", **options)
+    async def handler(payload: int, ctx: Context) -> None:
+        for channel in sends if payload else ():
+            ctx.publish(channel, payload - 1)
+        if ctx.attempt <= fails:
+            raise ValueError("not yet")
+
+    return handler

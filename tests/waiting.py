@@ -1,0 +1,47 @@
+"""Waiting for what is about to happen, without guessing how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import anyio.lowlevel
+
+from dagger import Executor
+from dagger.state.queues import PENDING, RUNNING, Delivery
+from tests.state.meaning import live_state
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others run until something holds; fails after many turns of the loop."""
+    for _ in range(20_000):
+        if condition():
+            return
+        await anyio.lowlevel.checkpoint()
+    raise AssertionError("it never came to hold")
+
+
+async def turns(count: int = 20) -> None:
+    """Let others run for some turns of the loop: time for what must not happen."""
+    for _ in range(count):
+        await anyio.lowlevel.checkpoint()
+
+
+def deliveries(executor: Executor, agent: str | None = None) -> list[Delivery]:
+    """The unsettled deliveries of all runs, or those of one agent."""
+    return [
+        each
+        for run in live_state(executor).runs.values()
+        for each in run.deliveries.values()
+        if agent in (None, each.queue.subscriber.name)
+    ]
+
+
+def pending(executor: Executor, agent: str | None = None) -> int:
+    """How many deliveries wait in queues."""
+    return sum(each.stage == PENDING for each in deliveries(executor, agent))
+
+
+def in_hand(executor: Executor, agent: str | None = None) -> int:
+    """How many deliveries workers have taken."""
+    return sum(each.stage == RUNNING for each in deliveries(executor, agent))
