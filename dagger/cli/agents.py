@@ -17,7 +17,7 @@ WIDTH = 100
 @click.argument("target", metavar=METAVAR, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON, schemas and all.")
 def command(target: str, as_json: bool) -> None:
-    """List the agents of a file: channels, schemas, policies, and where they are."""
+    """List the agents of a file, and what they declare."""
     from dagger.cli.describe import agents_table, described
     from dagger.cli.program import load
 
@@ -27,4 +27,7 @@ def command(target: str, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(agents_table(agents))
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    with console.capture() as captured:
+        console.print(agents_table(agents))
+    click.echo("\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines()))

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 import click
 
 from dagger.cli.exits import Exit
-from dagger.cli.pictures import PictureFile, draw
+from dagger.cli.pictures import draw, picture_option
 from dagger.cli.target import METAVAR
 from dagger.views.wording import plural
 
 if TYPE_CHECKING:
-    from dagger.views.lint import Finding
+    from dagger.views.lint import Finding, Level
     from dagger.views.topology import Topology
 
-_COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
+_COLOURS: dict[Level, str] = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
 @click.command("check", epilog="Exit codes: 0 no errors, 1 errors, 2 usage.")
 @click.argument("target", metavar=METAVAR, type=click.Path())
 @click.option("--channel", metavar="C", help="Runs start on this channel.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@click.option("--dot", type=PictureFile(), metavar="F", help="Write the topology as DOT source.")
+@picture_option("--dot", "Write the topology as DOT source.")
 def command(target: str, channel: str | None, as_json: bool, dot: Path | None) -> None:
     """Check how the agents of a file fit together, without running them.
 

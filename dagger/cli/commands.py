@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
-from dagger.cli import agents, check, run
+from dagger.cli.agents import command as agents
+from dagger.cli.check import command as check
 from dagger.cli.exits import Exit, refusal
+from dagger.cli.run import command as run
 from dagger.words.errors import DaggerError
 
 
@@ -26,7 +28,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Completion for your shell: https://click.palletsprojects.com/shell-completion",
+    epilog="Shell completion: https://click.palletsprojects.com/shell-completion/",
 )
 @click.version_option(package_name="dagger-runtime", prog_name="dagger")
 def main() -> None:
@@ -34,4 +36,4 @@ def main() -> None:
 
 
 for each in (run, check, agents):
-    main.add_command(each.command)
+    main.add_command(each)

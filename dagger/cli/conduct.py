@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
@@ -14,41 +14,56 @@ from dagger.executor.executor import Executor
 
 if TYPE_CHECKING:
     from dagger.cli.display import Display
-    from dagger.cli.program import Start
+    from dagger.cli.program import Program
     from dagger.executor.live import LiveRun
+    from dagger.executor.specs import EventDriven
     from dagger.views.report import Report
 
 TICK = 1 / 8
 """Seconds between two looks at how far the run is, and at whether it was interrupted."""
 
 
+class Conducted(NamedTuple):
+    """A run that there is nothing more to do for."""
+
+    program: Program
+    run: LiveRun
+    report: Report
+    code: Exit
+
+
 def conduct(
-    start: Start, options: dict[str, Any], *, silent: bool, verbose: bool
-) -> tuple[Report, Exit]:
-    """Run agents from their start to the report, and show on stderr how it goes.
+    program: Program,
+    spec: EventDriven,
+    options: dict[str, Any],
+    silent: bool,
+    verbose: bool,
+) -> Conducted:
+    """Run a program from its first message to the report, and show on stderr how it goes.
 
     `options` are those of `Executor.start`. An interrupt cancels the run, which is
     awaited all the same; a second one kills the process.
     """
 
-    async def main() -> Report:
-        async with Executor(start.agents, config=start.config) as executor:
-            live = await executor.start(start.channel, start.payload, **options)
-            return await _followed(live, display, interrupts)
+    async def main() -> tuple[LiveRun, Report]:
+        async with Executor(program.agents, config=program.config) as executor:
+            run = await executor.start(spec.channel, spec.payload, **options)
+            return run, await _followed(run, display, interrupts)
 
     with logs(verbose=verbose), Interrupts() as interrupts, choose(silent=silent) as display:
-        report = anyio.run(main)
-    return report, Exit.INTERRUPTED if interrupts.signal else exit_of(report)
+        run, report = anyio.run(main)
+    code = Exit.INTERRUPTED if interrupts.signal else exit_of(report)
+    return Conducted(program, run, report, code)
 
 
-async def _followed(live: LiveRun, display: Display, interrupts: Interrupts) -> Report:
+async def _followed(run: LiveRun, display: Display, interrupts: Interrupts) -> Report:
     """The report of a run, shown until then; it is cancelled as soon as it is interrupted."""
     report = None
     while report is None:
         with anyio.move_on_after(TICK):
             if interrupts.signal:
-                report = await live.cancel(f"interrupted by {interrupts.signal}")
+                report = await run.cancel(f"interrupted by {interrupts.signal}")
             else:
-                report = await live.result()
-        display.show(live.progress())
+                report = await run.result()
+        display.show(run.progress())
     return report

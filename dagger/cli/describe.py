@@ -12,7 +12,6 @@ from dagger.words.outcomes import OnFailure
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from rich.text import Text
 
     from dagger.authoring.agent import Agent
 
@@ -75,37 +74,43 @@ def agents_table(agents: Sequence[Agent]) -> Table:
     from rich.text import Text
 
     drawn = Table(box=SIMPLE_HEAD, header_style="dim", pad_edge=False, leading=1)
-    drawn.add_column("agent", ratio=3, overflow="fold")
-    drawn.add_column("hears and publishes", ratio=5, overflow="fold")
-    drawn.add_column("policies", ratio=2, overflow="fold")
+    drawn.add_column("agent", ratio=3)
+    drawn.add_column("messages", ratio=5)
+    drawn.add_column("policies", ratio=2)
     for agent in agents:
         name = Text(one_line(agent.name, 60), style="bold")
         about = [one_line(agent.description.partition("\n\n")[0], 200), _place(agent)]
-        channels = [_channel(*each) for each in _channels(agent)]
         drawn.add_row(
             Text("\n").join([name, *(Text(each, style="dim") for each in about if each)]),
-            Text("\n").join(channels),
+            _messages(agent),
             Text("\n").join(Text(each) for each in policies(agent)),
         )
     return drawn
 
 
-def _channels(agent: Agent) -> Iterator[tuple[str, str, str]]:
-    """Arrow, channel and shape, of what it hears and then of what it publishes."""
-    heard = shape(agent.input.source if agent.input else None)
-    for name in agent.subscribe:
-        yield "→", name, heard
-    for name, declared in agent.publish.items():
-        yield "←", name, shape(declared.source if declared else None)
-    if agent.publish_any:
-        yield "←", "any channel", ""
-
-
-def _channel(arrow: str, name: str, form: str) -> Text:
+def _messages(agent: Agent) -> Table:
+    """A row for each channel: in or out, its name, and what its messages look like."""
+    from rich.table import Table
     from rich.text import Text
 
-    said = Text.assemble((arrow, "dim"), " ", (one_line(name, 60), "cyan"))
-    return said.append(f"  {one_line(form, SHAPE)}") if form else said
+    drawn = Table.grid(padding=(0, 1))
+    drawn.add_column(style="dim", no_wrap=True)
+    drawn.add_column(style="cyan")
+    drawn.add_column()
+    for way, channel, form in _channels(agent):
+        drawn.add_row(way, Text(one_line(channel, 60)), Text(one_line(form, SHAPE)))
+    return drawn
+
+
+def _channels(agent: Agent) -> Iterator[tuple[str, str, str]]:
+    """Way, channel and shape, of what it hears and then of what it publishes."""
+    heard = shape(agent.input.source if agent.input else None)
+    for name in agent.subscribe:
+        yield "in", name, heard
+    for name, declared in agent.publish.items():
+        yield "out", name, shape(declared.source if declared else None)
+    if agent.publish_any:
+        yield "out", "*", "on any channel"
 
 
 def _key(agent: Agent) -> str | None:

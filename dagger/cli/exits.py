@@ -31,9 +31,14 @@ class Exit(IntEnum):
     """Ctrl-C, or SIGTERM."""
 
 
-RUN_CODES = """\
-Exit codes: 0 completed, 1 ended in another way, 2 usage, 3 store trouble, 4 still open
-(it waits for people, or is paused), 130 interrupted."""
+RUN_CODES = """\b
+Exit codes:
+  0    the run has completed
+  1    it has ended in another way
+  2    what was asked for cannot be done
+  3    the store cannot do what was asked of it
+  4    the run has not ended: it waits for people, or is paused
+  130  interrupted by Ctrl-C or SIGTERM"""
 
 
 class Refused(click.ClickException):
@@ -42,12 +47,16 @@ class Refused(click.ClickException):
     exit_code = Exit.USAGE
 
 
-def refusal(error: DaggerError) -> Refused:
+class StoreTrouble(click.ClickException):
+    """The store cannot do what was asked of it."""
+
+    exit_code = Exit.STORE
+
+
+def refusal(error: DaggerError) -> click.ClickException:
     """An error of Dagger's as a command tells it."""
-    refused = Refused(str(error))
-    if isinstance(error, DatabaseError):
-        refused.exit_code = Exit.STORE
-    return refused
+    kind = StoreTrouble if isinstance(error, DatabaseError) else Refused
+    return kind(str(error))
 
 
 def exit_of(report: Report) -> Exit:

@@ -134,7 +134,7 @@ def table(rows: Sequence[Row]) -> Table:
     drawn = Table(box=SIMPLE_HEAD, header_style="dim", pad_edge=False)
     drawn.add_column("agent", style="bold", no_wrap=True)
     for title in _shown(dropped, "handled", "failed", "dropped", "pending", "in hand", "rate"):
-        drawn.add_column(title, justify="right", no_wrap=True)
+        drawn.add_column(title, justify="right", no_wrap=True, min_width=7)
     drawn.add_column(no_wrap=True)
     for row in rows:
         cells = _shown(
@@ -162,7 +162,13 @@ def _number(number: int, colour: str) -> Text:
 def _bar(row: Row) -> ProgressBar:
     """How much of what it was given is handled."""
     given = row.handled + row.pending + row.in_hand
-    return ProgressBar(total=max(1, given), completed=row.handled, width=20)
+    return ProgressBar(
+        total=max(1, given),
+        completed=row.handled,
+        width=20,
+        complete_style="cyan",
+        finished_style="green",
+    )
 
 
 def _log_to(stream: TextIO, instead_of: TextIO) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,18 +14,19 @@ if TYPE_CHECKING:
     from dagger.views.topology import Topology
     from dagger.views.tree import ExecutionTree
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-class PictureFile(click.Path):
-    """A file that can be written: told before there is something to lose."""
 
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, writable=True, path_type=Path)
+def picture_option(flag: str, text: str) -> Callable[[F], F]:
+    """An option that names a file to draw to; whether it can be made is said at once."""
+    kind = click.Path(dir_okay=False, writable=True, path_type=Path)
+    return click.option(flag, type=kind, callback=_in_a_folder, metavar="F", help=text)
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = Path(super().convert(value, param, ctx))
-        if not path.parent.is_dir():
-            self.fail(f"there is no folder {str(path.parent)!r}.", param, ctx)
-        return path
+
+def _in_a_folder(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(path.parent)!r}.")
+    return path
 
 
 def draw(what: Topology | ExecutionTree, *, dot: Path | None, svg: Path | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -10,23 +10,15 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.agent import Agent
 from dagger.cli.exits import Refused
 from dagger.cli.payloads import read_payload
-from dagger.cli.target import imported
+from dagger.cli.target import imported, short_traceback
 from dagger.executor.specs import EventDriven
 from dagger.views.wording import one_line
 from dagger.words.errors import ChannelNotFound, ValidationError
 
 if TYPE_CHECKING:
+    from dagger.executor.live import LiveRun
+    from dagger.views.report import Report
     from dagger.words.config import Config
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """All that a run needs."""
-
-    agents: tuple[Agent, ...]
-    config: Config | None
-    channel: str
-    payload: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +29,10 @@ class Program:
     config: Config | None
     channel: str | None
     payload: Any
+    finish: Callable[[LiveRun, Report], object] | None
 
-    def start(self, channel: str | None, given: str | None) -> Start:
-        """A run on the channel and with the input that are asked for, or else the file's.
+    def start(self, channel: str | None, given: str | None) -> EventDriven:
+        """Where a run starts and with what: as it is asked for, or else as the file says.
 
         Raises ChannelNotFound if no agent hears the channel, SerializationError, Refused.
         """
@@ -49,7 +42,20 @@ class Program:
             raise ChannelNotFound(wanted, tuple(heard), "a run starts where some agent hears it")
         payload = self.payload if given is None else read_payload(given)
         _check(self.agents, wanted, payload)
-        return Start(self.agents, self.config, wanted, payload)
+        return EventDriven(wanted, payload)
+
+    def last_words(self, run: LiveRun, report: Report) -> str:
+        """What the file's `finish` says of a run that has completed; nothing of others.
+
+        Raises Refused with a short traceback where it fails.
+        """
+        if self.finish is None or not report.ok:
+            return ""
+        try:
+            words = self.finish(run, report)
+        except Exception as error:
+            raise Refused(f"finish(run, report) failed\n{short_traceback(error)}") from error
+        return "" if words is None else str(words)
 
     def _only_entry(self) -> str:
         """The channel that a run can only be meant to start on."""
@@ -91,8 +97,9 @@ def load(target: str) -> Program:
 
     Its agents are those of the list `agents`, or else every agent at the top of the
     file; NAME picks an agent, a list of agents, or an EventDriven. `channel`, `payload`
-    and `config` in the file say where a run starts, with what, and under which settings.
-    Raises Refused, and what of Dagger's errors the file raises.
+    and `config` in the file say where a run starts, with what, and under which settings;
+    the function `finish(run, report)` what there is to say at its end. Raises Refused, and
+    what of Dagger's errors the file raises.
     """
     module, name = imported(target)
     said = vars(module)
@@ -105,6 +112,7 @@ def load(target: str) -> Program:
         config=_config(said),
         channel=spec.channel if spec else _channel(said),
         payload=spec.payload if spec else said.get("payload"),
+        finish=_finish(said),
     )
 
 
@@ -147,6 +155,11 @@ def _config(said: dict[str, Any]) -> Config | None:
     if isinstance(config, Config):
         return config
     raise Refused(f"'config' must be a dagger.Config, not {_shown(config)}")
+
+
+def _finish(said: dict[str, Any]) -> Callable[[LiveRun, Report], object] | None:
+    finish = said.get("finish")
+    return finish if callable(finish) and not isinstance(finish, Agent) else None
 
 
 def _shown(value: object) -> str:

@@ -6,13 +6,16 @@ import json
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dagger.cli.exits import RUN_CODES
-from dagger.cli.pictures import PictureFile, draw
+from dagger.cli.exits import RUN_CODES, Exit, Refused
+from dagger.cli.pictures import draw, picture_option
 from dagger.cli.target import METAVAR
+
+if TYPE_CHECKING:
+    from dagger.cli.conduct import Conducted
 
 
 @click.command("run", epilog=RUN_CODES)
@@ -24,8 +27,8 @@ from dagger.cli.target import METAVAR
 @click.option("--max-messages", type=int, metavar="N", help="Messages that it may publish.")
 @click.option("--max-tokens", type=int, metavar="N", help="Tokens that it may spend.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and only that.")
-@click.option("--dot", type=PictureFile(), metavar="F", help="Write the tree as DOT source.")
-@click.option("--svg", type=PictureFile(), metavar="F", help="Draw the tree, with Graphviz.")
+@picture_option("--dot", "Write the execution tree as DOT source.")
+@picture_option("--svg", "Draw the execution tree, with Graphviz.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what agents say with ctx.log.")
 def command(
     target: str,
@@ -46,8 +49,24 @@ def command(
     from dagger.cli.program import load
 
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        start = load(target).start(channel, given)
-        report, code = conduct(start, options, silent=as_json, verbose=verbose)
-    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))
-    draw(report.tree, dot=dot, svg=svg)
+        program = load(target)
+        done = conduct(program, program.start(channel, given), options, as_json, verbose)
+    code = _tell(done, as_json)
+    draw(done.report.tree, dot=dot, svg=svg)
     sys.exit(code)
+
+
+def _tell(done: Conducted, as_json: bool) -> Exit:
+    """Print the report, and what the file's own `finish` has to say; the exit code."""
+    if as_json:
+        click.echo(json.dumps(done.report.to_dict(), indent=2))
+        return done.code
+    click.echo(str(done.report))
+    try:
+        words = done.program.last_words(done.run, done.report)
+    except Refused as refused:
+        refused.show()
+        return Exit.USAGE
+    if words:
+        click.echo(f"\n{words}")
+    return done.code

@@ -17,6 +17,8 @@ METAVAR = "FILE.py[:NAME]"
 FRAMES = 5
 """Calls that a short traceback shows."""
 
+_HERE = str(Path(__file__).parent)
+
 _TARGET = re.compile(r"(?P<path>.+\.py)(?::(?P<name>\w+))?")
 
 
@@ -52,16 +54,16 @@ def _imported(path: Path, target: str) -> ModuleType:
         hint = 'put what only a script does below `if __name__ == "__main__":`'
         raise Refused(f"{target} cannot be imported: {problem}{hint}") from error
     except BaseException as error:
-        raise Refused(f"{target} cannot be imported\n{_short(error)}") from error
+        raise Refused(f"{target} cannot be imported\n{short_traceback(error)}") from error
     return module
 
 
-def _short(error: BaseException) -> str:
-    """The traceback from the file on, without what is only the way there."""
+def short_traceback(error: BaseException) -> str:
+    """Where an error of a user's file comes from, without what is only the way there."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if _told(each.filename)]
     shown = traceback.format_list(frames[-FRAMES:])
     return "".join([*shown, *traceback.format_exception_only(error)]).rstrip()
 
 
 def _told(filename: str) -> bool:
-    return filename != __file__ and not filename.startswith("<frozen importlib")
+    return not filename.startswith((_HERE, "<frozen importlib"))

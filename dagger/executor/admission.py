@@ -15,10 +15,11 @@ import anyio
 
 from dagger.state.queues import Queue, Subscriber
 from dagger.words.effects import Publication
-from dagger.words.errors import ChannelClosed, ChannelDeadlock, ChannelFull, DaggerError
+from dagger.words.errors import ChannelClosed, ChannelDeadlock, ChannelFull
 from dagger.words.outcomes import Overflow
 
 if TYPE_CHECKING:
+    from dagger.authoring.host import Parking
     from dagger.executor.crew import Crew
     from dagger.state.run import Run
     from dagger.state.state import State
@@ -120,19 +121,20 @@ def _closer(
 
 
 class Waiter:
-    """Somebody whose messages do not fit yet: a settle (with its crew) or the outside."""
+    """Somebody whose messages do not fit yet: a worker's invocation, or the outside."""
 
-    __slots__ = ("crew", "enter", "error", "event", "full", "look")
+    __slots__ = ("crew", "enter", "error", "event", "full", "look", "worker")
 
     def __init__(
-        self, look: Callable[[], Plan], enter: Callable[[Plan], None], crew: Crew | None
+        self, look: Callable[[], Plan], enter: Callable[[Plan], None], worker: Parking | None
     ) -> None:
         self.full = look().full
         self.look = look
         self.enter = enter
-        self.crew = crew
+        self.worker = worker
+        self.crew: Crew | None = worker.crew if worker is not None else None
         self.event = anyio.Event()
-        self.error: DaggerError | None = None
+        self.error: Exception | None = None
 
     def attempt(self) -> bool:
         """Enter if there is room now; True when there is nothing left to wait for."""
@@ -142,7 +144,7 @@ class Waiter:
             if plan.full:
                 return False
             self.enter(plan)
-        except DaggerError as error:
+        except Exception as error:  # its own failure, and not that of whoever made room
             self.error = error
         return True
 
@@ -151,21 +153,21 @@ class Admissions:
     """Who waits for room, in the order they came."""
 
     def __init__(self) -> None:
-        self._waiters: list[Waiter] = []
+        self._waiters: dict[Waiter, None] = {}
         self.any = False
 
     async def wait(
-        self, look: Callable[[], Plan], enter: Callable[[Plan], None], crew: Crew | None
+        self, look: Callable[[], Plan], enter: Callable[[Plan], None], worker: Parking | None
     ) -> None:
         """Return once `enter` has been called with a plan that fits.
 
         `look` asks anew. Raises ChannelDeadlock if there can never be room, and what
-        `look` raises.
+        `look` and `enter` raise.
         """
-        waiter = Waiter(look, enter, crew)
-        self._waiters.append(waiter)
+        waiter = Waiter(look, enter, worker)
+        self._waiters[waiter] = None
         self.any = True
-        self._break_circle()
+        self.break_circle()
         try:
             await waiter.event.wait()
         finally:
@@ -176,16 +178,19 @@ class Admissions:
 
     def room(self) -> None:
         """Some queue has become shorter: whoever fits enters now, first come first served."""
+        before = len(self._waiters)
         for waiter in list(self._waiters):
-            if waiter in self._waiters and waiter.attempt():
+            if waiter.attempt():
                 self._leave(waiter)
+        if len(self._waiters) < before:  # a worker may have more than one wait
+            self.break_circle()
 
     def _leave(self, waiter: Waiter) -> None:
-        self._waiters.remove(waiter)
+        del self._waiters[waiter]
         self.any = bool(self._waiters)
         waiter.event.set()
 
-    def _break_circle(self) -> None:
+    def break_circle(self) -> None:
         """Fail the youngest of those who wait for each other, if there are any."""
         stuck = self._stuck()
         if not stuck:
@@ -205,10 +210,15 @@ class Admissions:
         """Crews none of whose workers can ever go on: the greatest set that waits on itself.
 
         A crew is a candidate while all its slots wait to settle; one is struck out when
-        some waiter of it waits for no candidate, until nothing changes.
+        some waiter of it waits for no candidate, until nothing changes. One that is
+        leaving takes nothing anyway: room is made by its successor.
         """
         waiting = self._by_crew()
-        stuck = {crew for crew, waiters in waiting.items() if crew.occupied(len(waiters))}
+        stuck = {
+            crew
+            for crew, waiters in waiting.items()
+            if not crew.leaving and crew.occupied(len({each.worker for each in waiters}))
+        }
         names = {crew.agent.name for crew in stuck}
         changed = True
         while changed:

@@ -9,7 +9,6 @@ from dagger.authoring.agent import Agent, SchemaLike
 from dagger.authoring.registry import Registry
 from dagger.rules.schema import Schema, schema
 from dagger.state.queues import PENDING, RUNNING
-from dagger.views.topology import AgentShape, ChannelShape, Topology
 from dagger.words.errors import (
     AgentNotFound,
     ChannelInUse,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.state.queues import Delivery
     from dagger.state.run import Run
+    from dagger.views.topology import AgentShape, Topology
     from dagger.words.config import Config
 
 _DISCARDED = int(Disposition.DISCARDED)
@@ -169,6 +169,8 @@ class Catalog:
 
     def topology(self, config: Config) -> Topology:
         """Agents and channels as they are declared."""
+        from dagger.views.topology import ChannelShape, Topology
+
         return Topology(
             agents=tuple(self._shape(agent, config) for agent in self.agents.values()),
             channels=tuple(
@@ -183,6 +185,8 @@ class Catalog:
         )
 
     def _shape(self, agent: Agent, config: Config) -> AgentShape:
+        from dagger.views.topology import AgentShape
+
         over = [self.channels[name].overflow for name in agent.subscribe if name in self.channels]
         overflow = agent.overflow or next(filter(None, over), None) or config.overflow
         return AgentShape(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.worker import Worker
     from dagger.state.queues import Delivery, Subscriber
-    from dagger.state.run import Run
 
 
 class Crew:
@@ -142,12 +141,6 @@ class Crew:
                 self._returning.remove(event)
                 self.active += 1
             raise
-
-    def cancel(self, run: Run) -> None:
-        """Cancel what is in hand of a run."""
-        for worker in self.workers:
-            if worker.invocation is not None and worker.invocation.run is run:
-                worker.scope.cancel()
 
     def leave(self) -> None:
         """Nothing more is taken; who is idle goes home."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
 from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.crew import Crew
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from dagger.words.records import Record
 
 
+OUTSIDE_TURN = 32
+"""Publications from outside before the agents get a turn."""
+
+
 class Engine:
     """The parts of one executor. Made anew each time it starts; touched from the loop only."""
 
@@ -62,6 +67,7 @@ class Engine:
         self.settling = Settling(self)
         self.hosting = Hosting(self)
         self.runs = Runs(self)
+        self._since_turn = 0  # publications from outside
         self._tasks = tasks
         self._workers: set[Worker] = set()
         self._left = anyio.Event()
@@ -77,22 +83,37 @@ class Engine:
         if events:
             self.watchers.tell(events)
 
+    async def kept(self) -> None:
+        """Return once what was committed is durable.
+
+        Who publishes from outside without a pause would keep the loop from the agents:
+        every so often they get a turn here.
+        """
+        await self.store.flush()
+        self._since_turn += 1
+        if self._since_turn >= OUTSIDE_TURN:
+            self._since_turn = 0
+            await anyio.lowlevel.checkpoint()
+
     async def stop(self) -> None:
         """Cancel and await what is in hand; runs end, or stay open in a store that lasts."""
         self.closing = True
         self.keeping = self.store.lasting
-        self.runs.stop(self.keeping)
-        for crew in self.crews.values():
-            crew.leave()
-        if self.keeping:
+        try:
+            self.runs.stop(self.keeping)
+            self.admissions.room()  # there is none any more: who waits outside is told
+            for crew in self.crews.values():
+                crew.leave()
             for worker in self._workers:
-                worker.scope.cancel()
-        while self._workers:
-            self._left = anyio.Event()
-            await self._left.wait()
-        self.watchers.stop()
-        self.threads.close()
-        await self.store.flush()
+                worker.cancel()
+            while self._workers:
+                self._left = anyio.Event()
+                await self._left.wait()
+            await self.store.flush()
+        finally:
+            self.watchers.stop()
+            self.threads.close()
+            self.timers.close()
 
     # -- crews -----------------------------------------------------------------------
 
@@ -121,6 +142,12 @@ class Engine:
         self._workers.add(worker)
         self._tasks.start_soon(worker.serve, name=f"dagger agent {crew.agent.name}")
         return worker
+
+    def cancel(self, run: Run) -> None:
+        """Cancel what is in hand of a run, also of agents that are gone."""
+        for worker in self._workers:
+            if worker.invocation is not None and worker.invocation.run is run:
+                worker.cancel()
 
     def left(self, worker: Worker) -> None:
         """A worker is gone, or has been given up with its handler."""

@@ -19,13 +19,13 @@ from dagger.executor.letters import DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, replay
-from dagger.executor.specs import EventDriven, Limits, Receipt, limits_of
+from dagger.executor.specs import EventDriven, Limits, Receipt, default_limits, limits_of
 from dagger.store.memory import MemoryStore
 from dagger.words.clock import Clock, SystemClock
 from dagger.words.effects import E, Publication
 from dagger.words.errors import ExecutorBusy, ExecutorStopped, NoAgentsRegistered, RunConflict
 from dagger.words.ids import message_id
-from dagger.words.payload import decode
+from dagger.words.payload import same
 from dagger.words.records import Wrote
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Executor:
     ) -> None:
         self.config = config if config is not None else _default_config()
         self._store: Store = store if store is not None else MemoryStore(keep=False)
+        self._limits = default_limits(self.config)
         self._resume = resume
         self._clock = clock or SystemClock()
         self._catalog = Catalog(registry)
@@ -70,6 +71,7 @@ class Executor:
     # -- life ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        self._stopped = None
         self._stack = AsyncExitStack()
         tasks = await self._stack.enter_async_context(anyio.create_task_group())
         engine = self._engine = Engine(self.config, self._store, self._clock, tasks)
@@ -89,8 +91,7 @@ class Executor:
     ) -> bool | None:
         assert self._stack is not None
         try:
-            with anyio.CancelScope(shield=True):
-                await self.stop()
+            await self.stop()
         finally:
             self._engine = None
         try:
@@ -110,13 +111,17 @@ class Executor:
         if engine is None:
             return
         if self._stopped is not None:
-            await self._stopped.wait()
+            with anyio.CancelScope(shield=True):
+                await self._stopped.wait()
             return
         self._stopped = anyio.Event()
-        await engine.stop()
-        self._catalog.detach()
-        await self._store.close()
-        self._stopped.set()
+        try:
+            with anyio.CancelScope(shield=True):  # others wait for what was begun here
+                await engine.stop()
+                await self._store.close()
+        finally:
+            self._catalog.detach()
+            self._stopped.set()
 
     # -- runs ------------------------------------------------------------------------
 
@@ -138,9 +143,6 @@ class Executor:
         Raises NoAgentsRegistered, ChannelNotFound, ChannelClosed, SerializationError,
         ValidationError, RunConflict (that id with another first message), ExecutorStopped.
         """
-        known = self._known(run_id, channel, payload)
-        if known is not None:
-            return await known.result()
         return await (await self.start(channel, payload, run_id=run_id, **limits)).result()
 
     async def start(
@@ -157,19 +159,21 @@ class Executor:
         Limits and errors are those of `run`. If `max_open_runs` are open it waits for
         room, or with `wait=False` raises ExecutorBusy.
         """
-        known = self._known(run_id, channel, payload)
-        if known is not None:
-            return known
         engine = self._running("start")
         first = self._first(engine, channel, payload)
-        bounds = limits_of(self.config, limits)
-        if engine.runs.crowded():
-            if not wait:
-                raise ExecutorBusy(engine.state.open_runs)
-            await engine.runs.turn()
-            engine = self._running("start")
-        live = engine.runs.open(first, run_id, bounds)
-        await self._store.flush()
+        bounds = limits_of(self._limits, limits)
+
+        def enter() -> LiveRun:
+            runs = self._running("start").runs
+            return self._known(run_id, first) or runs.open(first, run_id, bounds)
+
+        if self._known(run_id, first) or not engine.runs.crowded():
+            live = enter()
+        elif wait:
+            live = await engine.runs.in_turn(enter)
+        else:
+            raise ExecutorBusy(engine.state.open_runs)
+        await engine.kept()
         return live
 
     async def publish(self, channel: str, payload: Any, **options: Any) -> Receipt:
@@ -281,18 +285,14 @@ class Executor:
             raise ExecutorStopped(f"executor.{call}()")
         return self._engine
 
-    def _known(self, run_id: str | None, channel: str, payload: Any) -> LiveRun | None:
+    def _known(self, run_id: str | None, first: Publication) -> LiveRun | None:
         """The run of that id, if there is one and it began with the same message."""
-        engine = self._running("run")
+        engine = self._running("start")
         if run_id is None or run_id not in engine.state.run_numbers:
             return None
         live = engine.runs.find(run_id)
         opening = live.state.opening
-        first = self._first(engine, channel, payload)
-        same = first.channel == opening.channel and (
-            first.payload == opening.payload or decode(first.payload) == decode(opening.payload)
-        )
-        if not same:
+        if first.channel != opening.channel or not same(first.payload, opening.payload):
             raise RunConflict(run_id)
         return live
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from dagger.words.errors import SerializationError, ValidationError
 from dagger.words.records import Failure
@@ -12,6 +14,8 @@ MESSAGE_CUT = 2_000
 """Characters of an exception's message that are kept."""
 
 CAUSES_KEPT = 8
+
+_DAGGER = str(Path(__file__).parents[1]) + os.sep
 
 
 def describe(error: BaseException) -> Failure:
@@ -58,8 +62,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _place(error: BaseException) -> str:
-    """Where it was raised: "file:line in function"."""
+    """Where it left the handler's own file, whoever raised it: "file:line in function".
+
+    The handler's file is the first one outside of Dagger; without one it is where the
+    error was raised.
+    """
     if isinstance(error, BaseExceptionGroup):
         return _place(error.exceptions[0])
-    frames = traceback.extract_tb(error.__traceback__, limit=-1)
-    return f"{frames[0].filename}:{frames[0].lineno} in {frames[0].name}" if frames else ""
+    calls = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    outside = [code.co_filename for code, _ in calls if not code.co_filename.startswith(_DAGGER)]
+    own = [call for call in calls if outside and call[0].co_filename == outside[0]] or calls
+    return f"{own[-1][0].co_filename}:{own[-1][1]} in {own[-1][0].co_name}" if own else ""

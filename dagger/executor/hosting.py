@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
+from dagger.executor.settle import may_publish
 from dagger.state.cache import Cache
 from dagger.words.effects import E, Publication
 from dagger.words.errors import BudgetExceeded, ContextClosed, RequestFailed
@@ -119,12 +120,13 @@ class Hosting:
     async def _ask_agents(self, invocation: Invocation, key: str, publication: Publication) -> None:
         """Publish a request at once, or as soon as there is room."""
         engine, run, delivery = self._engine, invocation.run, invocation.delivery
-        asked = sum(1 for name, _ in delivery.kept or () if name == "requested")
 
         def look() -> Plan:
+            may_publish(run, 1)
             return engine.admit(run, (publication,), None)
 
         def enter(plan: Plan) -> None:
+            asked = sum(1 for name, _ in delivery.kept or () if name == "requested")
             engine.commit(
                 Requested(
                     run.number,
@@ -140,7 +142,7 @@ class Hosting:
 
         plan = look()
         if plan.full:
-            await engine.admissions.wait(look, enter, invocation.worker.crew)
+            await engine.admissions.wait(look, enter, invocation.worker)
         else:
             enter(plan)
 

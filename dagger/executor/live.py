@@ -12,7 +12,7 @@ from dagger.authoring.cache import CacheView
 from dagger.authoring.publishing import addressed
 from dagger.authoring.tasks import TaskView
 from dagger.executor.listing import Progress, progress
-from dagger.executor.settle import within_budget
+from dagger.executor.settle import may_publish
 from dagger.words.effects import E
 from dagger.words.errors import (
     ExecutorStopped,
@@ -73,13 +73,13 @@ class LiveRun:
     meanwhile, so that there is time to publish more.
     """
 
-    __slots__ = ("_changed", "_engine", "_lost", "clock", "holds", "state", "timers", "waiting")
+    __slots__ = ("_changed", "_engine", "_lost", "clock", "deadline", "holds", "state", "waiting")
 
     def __init__(self, engine: Engine, state: Run) -> None:
         self._engine = engine
         self.state = state
-        self.clock = ActiveClock(engine)
-        self.timers: list[Timer] = []
+        self.clock: ActiveClock | None = None  # where the run has a timeout
+        self.deadline: Timer | None = None
         self.holds = 0
         self.waiting = False  # all that is left waits for people
         self._lost = False  # the executor stopped before the run ended
@@ -123,11 +123,11 @@ class LiveRun:
             key=key,
             headers=headers,
         )
-        within_budget(run, 1)
         places: list[int] = []
 
         def look() -> Plan:
             self._open()
+            may_publish(run, 1)
             return engine.admit(run, (ready,), None)
 
         def enter(plan: Plan) -> None:
@@ -141,7 +141,7 @@ class LiveRun:
             await engine.admissions.wait(look, enter, None)
         else:
             enter(plan)
-        await engine.store.flush()
+        await engine.kept()
         return ready.id or message_id(run.id, 0, places[0])
 
     async def cancel(self, reason: str = "cancelled from outside") -> Report:
@@ -245,13 +245,16 @@ class LiveRun:
     def end(self) -> None:
         """The run has ended, or the executor lets it go unended."""
         self._lost = self.state.ended_at is None
-        self.clock.stop()
-        for timer in self.timers:
-            timer.cancel()
+        if self.clock is not None:
+            self.clock.stop()
+        if self.deadline is not None:
+            self.deadline.cancel()
         self.stir()
 
     def _open(self) -> None:
-        if self.state.status is not RunStatus.RUNNING or self._lost:
+        if self._lost:
+            raise ExecutorStopped(f"run {self.id!r}")
+        if self.state.status is not RunStatus.RUNNING:
             raise RunClosed(self.id, self.status)
 
     def _write(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from dagger.executor.live import LiveRun
+from dagger.executor.live import ActiveClock, LiveRun
 from dagger.state.queues import RUNNING
 from dagger.state.run import Run
 from dagger.words.effects import Publication
-from dagger.words.errors import BudgetExceeded, RunNotFound
+from dagger.words.errors import BudgetExceeded, ExecutorStopped, RunNotFound
 from dagger.words.ids import new_id
 from dagger.words.outcomes import Disposition, RunStatus
 from dagger.words.records import (
@@ -35,7 +36,8 @@ class Runs:
         self._engine = engine
         self.live: dict[int, LiveRun] = {}  # open ones by number
         self._ended: deque[int] = deque()
-        self._gate: deque[anyio.Event] = deque()
+        self._gate: deque[anyio.Event] = deque()  # who waits for room
+        self._entering = False  # one of them was let in, and has not opened its run yet
         self._drains: list[anyio.Event] = []
 
     # -- opening ---------------------------------------------------------------------
@@ -69,36 +71,41 @@ class Runs:
         return self.live.get(number) or LiveRun(self._engine, state.runs[number])
 
     def crowded(self) -> bool:
-        """Whether an outside publish has to wait until some run has ended."""
+        """Whether an outside publish has to wait: until some run ends, or for its turn."""
+        return bool(self._gate) or self._entering or self._full()
+
+    async def in_turn(self, open: Callable[[], LiveRun]) -> LiveRun:
+        """What `open` returns, called when there is room: first come, first served."""
+        event = anyio.Event()
+        self._gate.append(event)
+        try:
+            await event.wait()
+            return open()
+        finally:
+            if event in self._gate:
+                self._gate.remove(event)
+            else:
+                self._entering = False
+            self._next_turn()
+
+    def _full(self) -> bool:
         state, config = self._engine.state, self._engine.config
         return state.open_runs >= config.max_open_runs or state.backlog >= config.max_open_bytes
 
-    async def turn(self) -> None:
-        """Wait, first come first served, until there is room for one more run."""
-        while self.crowded():
-            event = anyio.Event()
-            self._gate.append(event)
-            try:
-                await event.wait()
-            except BaseException:
-                if event in self._gate:
-                    self._gate.remove(event)
-                else:  # it was this one's turn: pass it on
-                    self._next_turn()
-                raise
-
     def _next_turn(self) -> None:
-        if self._gate and not self.crowded():
+        if self._gate and not self._entering and not self._full():
+            self._entering = True
             self._gate.popleft().set()
 
     def _limit(self, live: LiveRun, run: Run) -> None:
         timeout, deadline = run.limits.get("timeout"), run.limits.get("deadline")
         if timeout is not None:
+            live.clock = ActiveClock(self._engine)
             live.clock.start(timeout, lambda: self._too_late(run, f"active for over {timeout:g} s"))
         if deadline is not None:
             left = deadline - self._engine.now()
-            live.timers.append(
-                self._engine.timers.after(left, lambda: self._too_late(run, "past its deadline"))
+            live.deadline = self._engine.timers.after(
+                left, lambda: self._too_late(run, "past its deadline")
             )
 
     # -- going on --------------------------------------------------------------------
@@ -134,7 +141,8 @@ class Runs:
         waiting = run.standing() is RunStatus.WAITING
         if waiting is not live.waiting:
             live.waiting = waiting
-            live.clock.pause() if waiting else live.clock.resume()
+            if live.clock is not None:
+                live.clock.pause() if waiting else live.clock.resume()
             live.stir()
             self._drained()
 
@@ -144,16 +152,19 @@ class Runs:
         """Wind a run down towards `target`: nothing more is taken, handlers are cancelled."""
         if self.closing(run):
             return
+        self._wind_down(run, reason, target)
+        self._engine.cancel(run)
+        self.quiet(run)
+
+    def _wind_down(self, run: Run, reason: str, target: RunStatus) -> None:
+        """Cancel all of a run that nobody has in hand; nothing more of it is taken."""
         engine = self._engine
         engine.commit(RunCancelling(run.number, target.value, reason, engine.now()))
         idle = tuple(each.number for each in run.deliveries.values() if each.stage != RUNNING)
         if idle:
             engine.commit(Swept(run.number, idle, int(Disposition.CANCELLED), engine.now()))
-        for crew in engine.crews.values():
-            crew.cancel(run)
         if engine.admissions.any:
             engine.admissions.room()
-        self.quiet(run)
 
     def over_budget(self, run: Run, error: BudgetExceeded) -> None:
         """A run has spent what it may: it is cancelled and ends `over_budget`."""
@@ -198,6 +209,8 @@ class Runs:
     async def drain(self) -> list[LiveRun]:
         """Wait until nothing can move; the runs that wait for something from outside."""
         while any(not live.still() for live in self.live.values()):
+            if self._engine.closing:
+                raise ExecutorStopped("executor.drain()")
             event = anyio.Event()
             self._drains.append(event)
             await event.wait()
@@ -210,12 +223,16 @@ class Runs:
             self._drains.clear()
 
     def stop(self, lasting: bool) -> None:
-        """End what cannot go on: with a store that lasts, runs stay open instead."""
+        """End what cannot go on: with a store that lasts, runs stay open instead.
+
+        What is in hand is left to the engine, which cancels all of it.
+        """
         for live in list(self.live.values()):
             if lasting:
                 live.end()
-            else:
-                self.cancel(live.state, "the executor stopped")
+            elif not self.closing(live.state):
+                self._wind_down(live.state, "the executor stopped", RunStatus.CANCELLED)
+                self.quiet(live.state)
         for event in (*self._gate, *self._drains):
             event.set()
 

@@ -27,7 +27,6 @@ from dagger.words.records import ABANDONED, AttemptFailed, Failure, Settled
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.executor.admission import Plan
-    from dagger.executor.crew import Crew
     from dagger.executor.engine import Engine
     from dagger.executor.worker import Worker
     from dagger.rules.violation import Violation
@@ -97,10 +96,7 @@ class Settling:
         """
         publications = _publications(invocation)
         run = invocation.run
-        if run.status is not RunStatus.RUNNING:
-            raise RunCancelled(run.id, run.reason)
-        if run.limits:
-            within_budget(run, len(publications))
+        may_publish(run, len(publications))
         plan = FREE
         if publications:
             plan = self._engine.admit(run, publications, worker.crew.subscriber)
@@ -110,19 +106,18 @@ class Settling:
         self._commit(invocation, plan)
         return False
 
-    async def wait(self, invocation: Invocation, crew: Crew) -> None:
+    async def wait(self, invocation: Invocation, worker: Worker) -> None:
         """Settle as soon as there is room."""
         publications = _publications(invocation)
 
         def look() -> Plan:
-            if invocation.run.status is not RunStatus.RUNNING:
-                raise RunCancelled(invocation.run.id, invocation.run.reason)
-            return self._engine.admit(invocation.run, publications, crew.subscriber)
+            may_publish(invocation.run, len(publications))
+            return self._engine.admit(invocation.run, publications, worker.crew.subscriber)
 
         def enter(plan: Plan) -> None:
             self._commit(invocation, plan)
 
-        await self._engine.admissions.wait(look, enter, crew)
+        await self._engine.admissions.wait(look, enter, worker)
 
     def _commit(self, invocation: Invocation, plan: Plan) -> None:
         """One record: acknowledged, and every effect applied with it."""
@@ -166,8 +161,7 @@ class Settling:
         if self._engine.runs.closing(invocation.run):
             self._settled(invocation, _CANCELLED, None)
         elif not self._engine.keeping:
-            seconds = invocation.agent.timeout or 0.0
-            self.fail(invocation, TimeoutExceeded(f"an attempt of {invocation.node_id}", seconds))
+            self.fail(invocation, overdue(invocation))
 
     def abandon(self, invocation: Invocation) -> None:
         """A handler that ignored its cancellation: it is fenced off, its delivery ends."""
@@ -233,11 +227,20 @@ class Settling:
             self._engine.runs.quiet(run)
 
 
-def within_budget(run: Run, count: int) -> None:
-    """Raise BudgetExceeded if `count` more messages are more than the run may publish."""
-    limit = run.limits.get("max_messages")
+def may_publish(run: Run, count: int) -> None:
+    """Raise RunCancelled if the run only winds down, and BudgetExceeded if `count` more
+    messages are more than it may publish.
+    """
+    if run.status is not RunStatus.RUNNING:
+        raise RunCancelled(run.id, run.reason)
+    limit = run.limits.get("max_messages") if run.limits else None
     if limit is not None and run.messages + count > limit:
         raise BudgetExceeded(run.id, "max_messages", limit, run.messages + count)
+
+
+def overdue(invocation: Invocation) -> TimeoutExceeded:
+    """The error of an attempt that ran longer than its agent's timeout."""
+    return TimeoutExceeded(f"an attempt of {invocation.node_id}", invocation.agent.timeout or 0.0)
 
 
 def _publications(invocation: Invocation) -> list[Publication]:

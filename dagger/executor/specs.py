@@ -38,19 +38,28 @@ class Limits(TypedDict, total=False):
     max_tokens: int | None
 
 
-def limits_of(config: Config, given: Limits) -> dict[str, Any]:
-    """The limits of a run that are set. Raises ConfigError for one unknown or out of range."""
-    limits: dict[str, Any] = {
+def default_limits(config: Config) -> dict[str, Any]:
+    """The limits that the config sets for every run."""
+    limits = {
         "timeout": config.timeout,
-        "deadline": None,
         "max_messages": config.max_messages,
         "max_tokens": config.max_tokens,
     }
-    for name, value in given.items():
-        if name not in limits:
-            raise ConfigError(name, "no such limit of a run; known: " + ", ".join(limits))
-        if value is not None:
-            if not isinstance(value, int | float) or not value > 0:
-                raise ConfigError(name, f"a limit is a number above 0, not {value!r}")
-            limits[name] = value
     return {name: value for name, value in limits.items() if value is not None}
+
+
+def limits_of(defaults: dict[str, Any], given: Limits) -> dict[str, Any]:
+    """The limits of one run. Raises ConfigError for one that is unknown or out of range."""
+    if not given:
+        return defaults
+    limits = dict(defaults)
+    for name, value in given.items():
+        if name not in Limits.__annotations__:
+            known = ", ".join(Limits.__annotations__)
+            raise ConfigError(name, f"no such limit of a run; known: {known}")
+        if value is None:
+            continue
+        if not isinstance(value, int | float) or not value > 0:
+            raise ConfigError(name, f"a limit is a number above 0, not {value!r}")
+        limits[name] = value
+    return limits

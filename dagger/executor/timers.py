@@ -30,6 +30,7 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._changed = anyio.Event()
+        self._closed = False
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Call back once `seconds` have passed on the loop's clock."""
@@ -41,13 +42,18 @@ class Timers:
         return timer
 
     async def serve(self) -> None:
-        """Call back what is due, for ever."""
-        while True:
+        """Call back what is due, until it is closed: who winds down needs timers as well."""
+        while not self._closed:
             self._changed = anyio.Event()
             self._fire()
             due = self._heap[0][0] if self._heap else math.inf
-            with anyio.CancelScope(deadline=due):
+            with anyio.CancelScope(deadline=due, shield=True):
                 await self._changed.wait()
+
+    def close(self) -> None:
+        """Nothing is called back any more."""
+        self._closed = True
+        self._changed.set()
 
     def _fire(self) -> None:
         now = anyio.current_time()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,6 +20,7 @@ from dagger.authoring.invocation import Invocation
 from dagger.authoring.signature import Kind
 from dagger.executor.drive import Abandoned, begin, drive
 from dagger.executor.keys import key_of
+from dagger.executor.settle import overdue
 from dagger.rules.derive import BuildError, built
 from dagger.words.errors import ExecutionError
 from dagger.words.payload import decode
@@ -105,6 +107,9 @@ class Worker:
             finally:
                 if not self.lost:
                     crew.give_back()
+            if crew.agent.key is not None and self.engine.admissions.any:
+                # What is left may all stand behind keys of those who wait for room.
+                self.engine.admissions.break_circle()
 
     async def _shift(self, delivery: Delivery | None) -> None:
         """One delivery after the other, with one slot held, until there is nothing more."""
@@ -121,10 +126,11 @@ class Worker:
 
     async def _handle(self, delivery: Delivery) -> None:
         """One delivery from taken to settled, put off to a retry, or put in line."""
+        invocation = self._decoded(delivery)
+        mine = not self._checks or (self._valid(invocation) and self._in_turn(invocation))
         if self.engine.admissions.any:
             self.engine.admissions.room()
-        invocation = self._decoded(delivery)
-        if self._checks and not (self._valid(invocation) and self._in_turn(invocation)):
+        if not mine:
             return
         self.invocation = invocation
         try:
@@ -135,18 +141,20 @@ class Worker:
                     value = await drive(handler, value, self)
             else:
                 value = await self._attempt(invocation)
+            invocation.closed = True
             self.settling.collect(invocation, value)
             if self.settling.enter(invocation, self):
-                await self.settling.wait(invocation, self.crew)
+                await self.settling.wait(invocation, self)
         except Abandoned:
             return
         except Exception as error:
             self.settling.fail(invocation, error)
         except BaseException as error:
-            if self._asked_for(error):
+            own = self._own(error)
+            if own is None:
                 raise
-            self.settling.fail(invocation, error)
-            if isinstance(error, KeyboardInterrupt):
+            self.settling.fail(invocation, own)
+            if isinstance(own, KeyboardInterrupt):
                 raise
         self.invocation = None
         if self._grace is not None:
@@ -204,9 +212,14 @@ class Worker:
             return await self._call(invocation)
         self.scope.deadline = anyio.current_time() + timeout
         try:
-            return await self._call(invocation)
+            value = await self._call(invocation)
         finally:
+            late = self.scope.cancel_called and not self.cancelled
+            self.cancelled = self.scope.cancel_called
             self.scope.deadline = math.inf
+        if late:  # it swallowed the cancellation, and went on
+            raise overdue(invocation)
+        return value
 
     async def _call(self, invocation: Invocation) -> Any:
         plan = invocation.agent.plan
@@ -226,9 +239,10 @@ class Worker:
         finished, value = begin(handler, self)
         return value if finished else await drive(handler, value, self)
 
-    async def _stream(self, invocation: Invocation, values: AsyncIterator[Any]) -> None:
-        async for value in values:
-            self.settling.publish(invocation, value)
+    async def _stream(self, invocation: Invocation, values: AsyncGenerator[Any]) -> None:
+        async with aclosing(values):
+            async for value in values:
+                self.settling.publish(invocation, value)
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         """Run a plain function in a thread, which is left behind if it outlives the grace."""
@@ -259,7 +273,6 @@ class Worker:
     def resumed(self) -> bool:
         """Whether the handler may go on; where its timeout is over, the grace starts."""
         if self.scope.cancel_called and not self.lost:
-            self.cancelled = True
             self._start_grace()
         return not self.lost
 
@@ -296,9 +309,16 @@ class Worker:
         self.engine.left(self)
         self.settling.abandon(invocation)
 
-    def _asked_for(self, error: BaseException) -> bool:
-        """Whether it is the cancellation of our scope, and not the handler's own doing."""
-        return self.scope.cancel_called and isinstance(error, anyio.get_cancelled_exc_class())
+    def _own(self, error: BaseException) -> BaseException | None:
+        """What the handler itself raised, if it is more than the cancellation of our scope."""
+        cancelled = anyio.get_cancelled_exc_class()
+        if isinstance(error, BaseExceptionGroup):
+            return error.split(cancelled)[1]
+        if not isinstance(error, cancelled):
+            return error
+        if self.scope.cancel_called:
+            return None
+        return ExecutionError(f"the handler cancelled itself: {error!r}")
 
     # -- waiting ---------------------------------------------------------------------
 

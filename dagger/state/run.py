@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dagger.state.cache import Cache
@@ -50,6 +51,10 @@ class Question(NamedTuple):
     name: str
     question: bytes
     at: float
+
+
+_NOTHING: Mapping[Any, Any] = {}
+"""Shared by all runs that ask nobody anything."""
 
 
 class Run:
@@ -120,7 +125,7 @@ class Run:
         self.dropped = 0
         self.tokens = 0
         self.blamed = False
-        self.abandoned: list[str] = []  # invocations that ignored their cancellation
+        self.abandoned: tuple[str, ...] = ()  # invocations that ignored their cancellation
         self.failure: Failure | None = None  # the first one
         self.queues: dict[str, Queue] = {}
         self.lanes: dict[str, Lane] = {}
@@ -129,7 +134,7 @@ class Run:
         self.outputs: deque[Output] | None = None  # made with the first: a deque is 700 bytes
         self.dead_letters: deque[DeadLetter] | None = None
         self.letters = 0  # dead letters ever
-        self.questions: dict[tuple[int, str], Question] = {}
+        self.questions: Mapping[tuple[int, str], Question] = _NOTHING  # replaced, not changed
         self.cache_fold: Cache | None = None
         self.task_fold: Tasks | None = None
         self.tree = Tree(keep.nodes)
@@ -157,7 +162,10 @@ class Run:
 
     def tally(self, agent: str, channel: str) -> list[int]:
         """The counts of one agent and channel."""
-        return self.tallies.setdefault((agent, channel), new_tally())
+        tally = self.tallies.get((agent, channel))
+        if tally is None:
+            tally = self.tallies[agent, channel] = new_tally()
+        return tally
 
     def standing(self) -> RunStatus:
         """The status as it is told: an open run may be paused, or wait for people."""

@@ -33,6 +33,7 @@ from dagger.words.effects import (
     Reply,
     TaskWrite,
     is_request,
+    make,
 )
 from dagger.words.ids import node_id
 from dagger.words.outcomes import DEAD_LETTER, Disposition, RunStatus
@@ -74,6 +75,8 @@ class State:
         self.keep = keep or Keep()
         self.position = 0  # records applied
         self.wiring = 0  # grows whenever routes have to be made anew
+        self._heard: dict[str, tuple[Subscriber, ...]] = {}
+        self._heard_at = -1  # the wiring that those were worked out for
         self.next_run = 0  # number of the latest run
         self.subscribers: dict[str, Subscriber] = {}
         self.channels: dict[str, Channel] = {}
@@ -98,12 +101,22 @@ class State:
             lane = run.lanes[name] = Lane(channel)
         if lane.wiring != self.wiring:
             lane.routes = tuple(
-                Route(each, run.queue(each), run.tally(each.name, name))
-                for each in self.subscribers.values()
-                if name in each.subscriptions
+                make(Route, (each, run.queue(each), run.tally(each.name, name)))
+                for each in self._hearers(name)
             )
             lane.wiring = self.wiring
         return lane
+
+    def _hearers(self, name: str) -> tuple[Subscriber, ...]:
+        """Who subscribes to a channel, as the agents are now."""
+        if self._heard_at != self.wiring:
+            self._heard, self._heard_at = {}, self.wiring
+        hearers = self._heard.get(name)
+        if hearers is None:
+            hearers = self._heard[name] = tuple(
+                each for each in self.subscribers.values() if name in each.subscriptions
+            )
+        return hearers
 
 
 def _agent_added(state: State, record: AgentAdded) -> None:
@@ -273,8 +286,8 @@ def _end(run: Run, delivery: Delivery, disposition: int) -> None:
     delivery.tally[1 + disposition] += 1
     run.handled += 1
     if run.questions:
-        for question in [each for each in run.questions if each[0] == delivery.number]:
-            del run.questions[question]
+        number = delivery.number
+        run.questions = {key: q for key, q in run.questions.items() if key[0] != number}
 
 
 def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> None:
@@ -282,7 +295,7 @@ def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> 
         run.failure = failure
     run.tree.fail(delivery.number, failure)
     if failure.type == ABANDONED:
-        run.abandoned.append(node_id(delivery.queue.subscriber.name, run.id, delivery.number))
+        run.abandoned += (node_id(delivery.queue.subscriber.name, run.id, delivery.number),)
     if record.disposition in DEAD_LETTER:
         run.bury(
             DeadLetter(
@@ -350,16 +363,16 @@ def _attempt_failed(state: State, record: AttemptFailed) -> None:
 
 def _kept(state: State, record: Kept) -> None:
     run = state.runs[record.run]
-    delivery = run.deliveries[record.delivery]
-    delivery.keep(record.name, record.key, record.value)
+    run.deliveries[record.delivery].keep(record.name, record.key, record.value)
     if run.questions:
-        run.questions.pop((record.delivery, record.key), None)
+        answered = record.delivery, record.key
+        run.questions = {key: q for key, q in run.questions.items() if key != answered}
 
 
 def _asked(state: State, record: Asked) -> None:
-    state.runs[record.run].questions[record.delivery, record.name] = Question(
-        record.delivery, record.name, record.question, record.at
-    )
+    run = state.runs[record.run]
+    question = Question(record.delivery, record.name, record.question, record.at)
+    run.questions = {**run.questions, (record.delivery, record.name): question}
 
 
 def _requested(state: State, record: Requested) -> None:
@@ -426,7 +439,6 @@ def _run_ended(state: State, record: RunEnded) -> None:
     run.status = RunStatus(record.status)
     run.reason = record.reason
     run.ended_at = record.at
-    run.lanes = {name: lane for name, lane in run.lanes.items() if lane.messages}
     for lane in run.lanes.values():
         lane.routes, lane.wiring = (), -1
     run.queues = {}

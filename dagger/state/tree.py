@@ -21,6 +21,9 @@ _DELIVERY = Struct(f"<I{_ROW.size - 4}x")
 
 _pack = _ROW.pack
 
+_NONE: dict[Any, Any] = {}
+"""Shared by all trees that have nothing to say, and never changed: most runs are small."""
+
 _NAMES_HELD = 4096
 """Names kept before the first look for unused ones."""
 
@@ -54,7 +57,6 @@ class Tree:
 
     __slots__ = (
         "_cut_at",
-        "_names",
         "_numbers",
         "_prune_at",
         "_rows",
@@ -69,10 +71,9 @@ class Tree:
             raise ValueError(f"keep={keep}: a tree keeps at least one row")
         self.keep = keep
         self.forgotten = 0
-        self.failures: dict[int, Failure] = {}
-        self.tokens: dict[int, int] = {}
+        self.failures: dict[int, Failure] = _NONE
+        self.tokens: dict[int, int] = _NONE
         self._rows = bytearray()
-        self._names: list[str] = []
         self._numbers: dict[str, int] = {}
         self._cut_at = (keep + keep // 4) * _ROW.size
         self._prune_at = _NAMES_HELD
@@ -102,10 +103,14 @@ class Tree:
 
     def fail(self, delivery: int, failure: Failure) -> None:
         """Say why a delivery ended badly, before or right after its row is added."""
+        if self.failures is _NONE:
+            self.failures = {}
         self.failures[delivery] = failure
 
     def spend(self, delivery: int, tokens: int) -> None:
         """Add to what a delivery has cost so far, in tokens; it may still be open."""
+        if self.tokens is _NONE:
+            self.tokens = {}
         self.tokens[delivery] = self.tokens.get(delivery, 0) + tokens
 
     def __len__(self) -> int:
@@ -113,7 +118,7 @@ class Tree:
 
     def nodes(self) -> Iterator[Node]:
         """The kept rows as they are at this call, whenever they are read."""
-        rows, names = bytes(self._rows), tuple(self._names)
+        rows, names = bytes(self._rows), tuple(self._numbers)
         return _nodes(rows, names, self.failures.copy(), self.tokens.copy())
 
     def node(self, delivery: int) -> Node | None:
@@ -122,7 +127,7 @@ class Tree:
         for index, (number,) in enumerate(_DELIVERY.iter_unpack(rows)):
             if number == delivery:
                 row = rows[index * _ROW.size : (index + 1) * _ROW.size]
-                return next(_nodes(row, self._names, self.failures, self.tokens))
+                return next(_nodes(row, tuple(self._numbers), self.failures, self.tokens))
         return None
 
     def dump(self) -> tuple[Any, ...]:
@@ -130,7 +135,7 @@ class Tree:
         return (
             self.keep,
             self.forgotten,
-            tuple(self._names),
+            tuple(self._numbers),
             bytes(self._rows),
             tuple((delivery, tuple(failure)) for delivery, failure in self.failures.items()),
             tuple(self.tokens.items()),
@@ -142,7 +147,6 @@ class Tree:
         keep, forgotten, names, rows, failures, tokens = data
         tree = cls(keep)
         tree.forgotten = forgotten
-        tree._names = list(names)
         tree._numbers = {name: number for number, name in enumerate(names)}
         tree._rows = bytearray(rows)
         tree.failures = {delivery: _failure(*fields) for delivery, fields in failures}
@@ -152,8 +156,7 @@ class Tree:
     def _number(self, name: str) -> int:
         number = self._numbers.get(name)
         if number is None:
-            number = self._numbers[name] = len(self._names)
-            self._names.append(name)
+            number = self._numbers[name] = len(self._numbers)
         return number
 
     def _trim(self) -> None:
@@ -165,22 +168,22 @@ class Tree:
                 self.tokens.pop(delivery, None)
         del self._rows[:surplus]
         self.forgotten += surplus // _ROW.size
-        if len(self._names) > self._prune_at:
+        if len(self._numbers) > self._prune_at:
             self._prune()
 
     def _prune(self) -> None:
         """Give up the names that no kept row uses; channels may be made without end."""
-        names, rows = self._names, self._rows
-        self._names, self._numbers, self._rows = [], {}, bytearray()
+        names, rows = tuple(self._numbers), self._rows
+        self._numbers, self._rows = {}, bytearray()
         for delivery, parent, place, channel, agent, *rest in _ROW.iter_unpack(rows):
             on, by = self._number(names[channel]), self._number(names[agent])
             self._rows += _pack(delivery, parent, place, on, by, *rest)
-        self._prune_at = max(_NAMES_HELD, 2 * len(self._names))
+        self._prune_at = max(_NAMES_HELD, 2 * len(self._numbers))
 
 
 def _nodes(
     rows: bytes,
-    names: list[str] | tuple[str, ...],
+    names: tuple[str, ...],
     failures: dict[int, Failure],
     tokens: dict[int, int],
 ) -> Iterator[Node]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
-
 make = tuple.__new__
 """`make(Kind, fields)` is what `Kind(*fields)` comes to, without the call of a Python
 function that every NamedTuple puts in between: for the few that are made per message."""

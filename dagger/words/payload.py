@@ -9,6 +9,7 @@ or a disk ever sees it.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
@@ -53,6 +54,17 @@ def encode(value: Any, producer: str | None = None, limit: int = MAX_BYTES) -> b
 
 decode: Callable[[bytes], Any] = msgpack.unpackb
 """A fresh value from what `encode` made; no two calls share anything mutable."""
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Whether two encoded payloads are the same JSON: keys may stand in any order, and
+    `true` is not 1.
+    """
+    return one == other or _canonical(one) == _canonical(other)
+
+
+def _canonical(blob: bytes) -> str:
+    return json.dumps(decode(blob), sort_keys=True)
 
 
 def plain(value: Any, producer: str | None = None) -> Any:

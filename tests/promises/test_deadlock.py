@@ -47,7 +47,7 @@ async def test_a_circle_of_blocking_agents_ends_with_an_error_that_names_it(
     agents = circle(names, concurrency=concurrency, copies=copies)
     async with make_executor(agents) as executor:
         with anyio.fail_after(20):
-            report = await executor.run(names[0], 6 if copies == 2 else 4)
+            report = await executor.run(names[0], 3 * len(names))
     assert report.status == "failed"
     assert report.error is not None
     assert report.error.type == "ChannelDeadlock"

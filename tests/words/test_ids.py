@@ -14,11 +14,11 @@ def test_ids_are_unique() -> None:
     assert len({new_id() for _ in range(100_000)}) == 100_000
 
 
-def test_an_id_is_twenty_plain_characters() -> None:
-    """An id is 20 digits and lower-case letters, without those that look like another."""
+def test_an_id_is_24_hexadecimal_digits() -> None:
+    """An id is 24 lower-case hexadecimal digits."""
     made = new_id()
-    assert len(made) == 20
-    assert set(made) <= set("0123456789abcdefghjkmnpqrstvwxyz")
+    assert len(made) == 24
+    assert set(made) <= set("0123456789abcdef")
 
 
 def test_ids_sort_by_the_time_they_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +28,7 @@ def test_ids_sort_by_the_time_they_were_made(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(time, "time_ns", lambda now=millisecond: now * 1_000_000)
         made.append(new_id())
     assert made == sorted(made)
-    assert {len(each) for each in made} == {20}
+    assert {len(each) for each in made} == {24}
 
 
 def test_derived_names_depend_on_their_place_alone() -> None:
