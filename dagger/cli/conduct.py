@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -58,12 +59,13 @@ def conduct(
 
 async def _followed(run: LiveRun, display: Display, interrupts: Interrupts) -> Report:
     """The report of a run, shown until then; it is cancelled as soon as it is interrupted."""
-    report = None
+    report, stopping = None, False
     while report is None:
+        if interrupts.signal and not stopping:
+            stopping = True
+            print("stopping; a second Ctrl-C kills", file=sys.stderr)
+        end = run.cancel(f"interrupted by {interrupts.signal}") if stopping else run.result()
         with anyio.move_on_after(TICK):
-            if interrupts.signal:
-                report = await run.cancel(f"interrupted by {interrupts.signal}")
-            else:
-                report = await run.result()
+            report = await end
         display.show(run.progress())
     return report

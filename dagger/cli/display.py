@@ -61,15 +61,24 @@ class Silent:
         return
 
 
-class Lines(Silent):
+class Lines:
     """A line every EVERY seconds and one at the end, for logs and pipes."""
 
     def __init__(self) -> None:
-        self._last = 0.0
+        self._progress: Progress | None = None
+        self._written = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            click.echo(line(self._progress), err=True)
 
     def show(self, progress: Progress) -> None:
-        if progress.status.ended or progress.seconds - self._last >= EVERY:
-            self._last = progress.seconds
+        self._progress = progress
+        if not progress.status.ended and progress.seconds - self._written >= EVERY:
+            self._written = progress.seconds
             click.echo(line(progress), err=True)
 
 
@@ -78,14 +87,14 @@ def line(progress: Progress) -> str:
     agents = progress.agents.values()
     handled = sum(each.handled for each in agents)
     failed = sum(each.failed for each in agents)
-    dropped = sum(each.dropped for each in agents)
+    lost = sum(each.lost for each in agents)
     said = [
         f"{duration(progress.seconds)}",
         str(progress.status),
         plural(progress.messages, "message"),
         f"{handled:,} handled",
         f"{failed:,} failed" if failed else "",
-        f"{dropped:,} dropped" if dropped else "",
+        f"{lost:,} lost" if lost else "",
         f"{sum(each.pending for each in agents):,} pending",
         f"{handled / progress.seconds:,.0f}/s" if progress.seconds else "",
     ]

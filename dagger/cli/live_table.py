@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 AROUND = 6
 """Lines of the terminal that are not for rows."""
 
-DROPPED = 2
-"""Which of the columns of numbers is for drops."""
+LOST = 2
+"""Which of the columns of numbers is for what was lost."""
 
 NAME = 40
 """Characters of an agent's name that are shown."""
@@ -43,7 +43,7 @@ class Row(NamedTuple):
     name: str
     handled: int
     failed: int
-    dropped: int
+    lost: int
     pending: int
     in_hand: int
     rate: float
@@ -95,7 +95,7 @@ class LiveTable:
                 one_line(name, NAME),
                 each.handled,
                 each.failed,
-                each.dropped,
+                each.lost,
                 each.pending,
                 each.in_hand,
                 rates[name],
@@ -129,19 +129,19 @@ def at_most(limit: int, rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """The rows as a table; a zero is a mere dot, and what nobody dropped has no column."""
-    dropped = any(row.dropped for row in rows)
+    """The rows as a table; a zero is a mere dot, and losses have a column if there are any."""
+    lost = any(row.lost for row in rows)
     drawn = Table(box=SIMPLE_HEAD, header_style="dim", pad_edge=False)
     drawn.add_column("agent", style="bold", no_wrap=True)
-    for title in _shown(dropped, "handled", "failed", "dropped", "pending", "in hand", "rate"):
+    for title in _shown(lost, "handled", "failed", "lost", "pending", "in hand", "rate"):
         drawn.add_column(title, justify="right", no_wrap=True, min_width=7)
     drawn.add_column(no_wrap=True)
     for row in rows:
         cells = _shown(
-            dropped,
+            lost,
             _number(row.handled, "green"),
             _number(row.failed, "red"),
-            _number(row.dropped, "red"),
+            _number(row.lost, "red"),
             _number(row.pending, "yellow"),
             _number(row.in_hand, "cyan"),
             Text(f"{row.rate:,.0f}/s" if row.rate else "·", style="" if row.rate else "dim"),
@@ -150,9 +150,9 @@ def table(rows: Sequence[Row]) -> Table:
     return drawn
 
 
-def _shown(dropped: bool, *cells: T) -> Iterator[T]:
-    """The cells of a line, without the one for drops where there are none."""
-    return (cell for at, cell in enumerate(cells) if dropped or at != DROPPED)
+def _shown(lost: bool, *cells: T) -> Iterator[T]:
+    """The cells of a line, without the one for losses where there are none."""
+    return (cell for at, cell in enumerate(cells) if lost or at != LOST)
 
 
 def _number(number: int, colour: str) -> Text:
@@ -161,7 +161,7 @@ def _number(number: int, colour: str) -> Text:
 
 def _bar(row: Row) -> ProgressBar:
     """How much of what it was given is handled."""
-    given = row.handled + row.pending + row.in_hand
+    given = row.handled + row.lost + row.pending + row.in_hand
     return ProgressBar(
         total=max(1, given),
         completed=row.handled,

@@ -74,7 +74,7 @@ def admit(
         lane = run.lanes.get(publication.channel)
         if lane is None or lane.wiring != state.wiring:
             lane = state.lane(run, publication.channel)
-        if lane.channel.closed:
+        if lane.closed:
             raise ChannelClosed(publication.channel)
         for _, queue, _ in lane.routes:
             if queue.depth > deepest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.worker import Worker
     from dagger.state.queues import Delivery, Subscriber
+
+
+class Slot(Enum):
+    """What a worker with a delivery in hand has of its crew's slots."""
+
+    HELD = "it runs the handler"
+    PARKED = "its handler waits, and needs none"
+    RETURNING = "its handler could go on, and waits for one"
 
 
 class Crew:
@@ -150,10 +159,16 @@ class Crew:
             event.set()
         self._idle.clear()
 
-    def replace(self, worker: Worker) -> None:
+    def replace(self, worker: Worker, slot: Slot) -> None:
         """The worker is stuck in a handler that was given up: others have its slot."""
         self.workers.discard(worker)
-        self.give_back()
+        match slot:
+            case Slot.HELD:
+                self.give_back()
+            case Slot.PARKED:
+                self.parked -= 1
+            case Slot.RETURNING:  # it gives the slot back when it gets it
+                pass
         self.tune()
         if self.subscriber.ready:
             self.ring()

@@ -102,18 +102,12 @@ class Engine:
         try:
             self.runs.stop(self.keeping)
             self.admissions.room()  # there is none any more: who waits outside is told
-            for crew in self.crews.values():
-                crew.leave()
-            for worker in self._workers:
-                worker.cancel()
-            while self._workers:
-                self._left = anyio.Event()
-                await self._left.wait()
-            await self.store.flush()
         finally:
+            await self._dismiss_all()
             self.watchers.stop()
             self.threads.close()
             self.timers.close()
+        await self.store.flush()
 
     # -- crews -----------------------------------------------------------------------
 
@@ -132,6 +126,16 @@ class Engine:
         if crew is not None:
             crew.leave()
             self.relimit()
+
+    async def _dismiss_all(self) -> None:
+        """Cancel and await what any worker has in hand, also of agents that are gone."""
+        for crew in self.crews.values():
+            crew.leave()
+        for worker in self._workers:
+            worker.cancel()
+        while self._workers:
+            self._left = anyio.Event()
+            await self._left.wait()
 
     def serves(self, agent: Agent) -> bool:
         """Whether somebody will take what this agent leaves for later."""

@@ -23,7 +23,13 @@ from dagger.executor.specs import EventDriven, Limits, Receipt, default_limits, 
 from dagger.store.memory import MemoryStore
 from dagger.words.clock import Clock, SystemClock
 from dagger.words.effects import E, Publication
-from dagger.words.errors import ExecutorBusy, ExecutorStopped, NoAgentsRegistered, RunConflict
+from dagger.words.errors import (
+    ExecutionError,
+    ExecutorBusy,
+    ExecutorStopped,
+    NoAgentsRegistered,
+    RunConflict,
+)
 from dagger.words.ids import message_id
 from dagger.words.payload import same
 from dagger.words.records import Wrote
@@ -71,16 +77,21 @@ class Executor:
     # -- life ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        if self._engine is not None:
+            raise ExecutionError("this executor is running; it can be entered again once it is not")
+        tasks = anyio.create_task_group()
+        engine = Engine(self.config, self._store, self._clock, tasks)
+        replay(engine)  # before anything has begun: a journal may be impossible to read
         self._stopped = None
         self._stack = AsyncExitStack()
-        tasks = await self._stack.enter_async_context(anyio.create_task_group())
-        engine = self._engine = Engine(self.config, self._store, self._clock, tasks)
-        replay(engine)
+        await self._stack.enter_async_context(tasks)
+        self._engine = engine
         self._catalog.attach(engine)
         if self._resume:
             go_on(engine)
         tasks.start_soon(engine.timers.serve, name="dagger timers")
         self._stack.callback(tasks.cancel_scope.cancel)
+        self._stack.push_async_callback(self.stop)
         return self
 
     async def __aexit__(
@@ -91,15 +102,16 @@ class Executor:
     ) -> bool | None:
         assert self._stack is not None
         try:
-            await self.stop()
-        finally:
-            self._engine = None
-        try:
             return await self._stack.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
-            if group.exceptions == (error,):
+            first, *others = group.exceptions
+            if others:
+                raise
+            if first is error:
                 return False  # the block's own error leaves as it came, not in a group
-            raise
+            raise first from first.__cause__
+        finally:
+            self._engine = None
 
     async def stop(self) -> None:
         """Stop: nothing more is taken, handlers in hand are cancelled and awaited.
@@ -165,9 +177,10 @@ class Executor:
 
         def enter() -> LiveRun:
             runs = self._running("start").runs
-            return self._known(run_id, first) or runs.open(first, run_id, bounds)
+            known = self._known(run_id, first) if run_id is not None else None
+            return runs.open(first, run_id, bounds) if known is None else known
 
-        if self._known(run_id, first) or not engine.runs.crowded():
+        if not engine.runs.crowded() or self._known(run_id, first) is not None:
             live = enter()
         elif wait:
             live = await engine.runs.in_turn(enter)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.state.run import Run
 
+_LOST = (Disposition.DROPPED, Disposition.EXPIRED, Disposition.CANCELLED, Disposition.DISCARDED)
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelInfo:
@@ -58,11 +60,11 @@ class AgentProgress:
     """How far one agent has come in one run."""
 
     handled: int
-    """Deliveries that have ended, one way or another."""
+    """Deliveries that it has seen to their end, well or badly."""
     failed: int
     """Of those, the ones that are dead or were rejected."""
-    dropped: int
-    """Of those, the ones that were pushed out of its queue."""
+    lost: int
+    """Deliveries that ended otherwise: dropped, expired, cancelled or discarded."""
     pending: int
     """Deliveries in its queue."""
     in_hand: int
@@ -146,14 +148,15 @@ def progress(engine: Engine, run: Run) -> Progress:
 
 def _agent_progress(run: Run, agent: str, tallies: list[list[int]]) -> AgentProgress:
     delivered = sum(tally[0] for tally in tallies)
-    handled = sum(sum(tally[1:]) for tally in tallies)
+    ended = sum(sum(tally[1:]) for tally in tallies)
+    lost = sum(tally[1 + kind] for tally in tallies for kind in _LOST)
     pending = run.queues[agent].depth if agent in run.queues else 0
     return AgentProgress(
-        handled=handled,
+        handled=ended - lost,
         failed=sum(tally[1 + kind] for tally in tallies for kind in DEAD_LETTER),
-        dropped=sum(tally[1 + Disposition.DROPPED] for tally in tallies),
+        lost=lost,
         pending=pending,
-        in_hand=delivered - handled - pending,
+        in_hand=delivered - ended - pending,
     )
 
 

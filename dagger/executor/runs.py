@@ -19,7 +19,7 @@ from dagger.words.records import (
     Failure,
     RunCancelling,
     RunEnded,
-    RunForgotten,
+    RunsForgotten,
     RunOpened,
     Swept,
 )
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from dagger.state.queues import Delivery
 
 
+TOGETHER = 16
+"""Ended runs that are forgotten in one record, where many are kept."""
+
+
 class Runs:
     """The open runs of an executor, and the ended ones it still remembers."""
 
@@ -36,6 +40,8 @@ class Runs:
         self._engine = engine
         self.live: dict[int, LiveRun] = {}  # open ones by number
         self._ended: deque[int] = deque()
+        self._keep = engine.config.keep_runs
+        self._keep_seconds = engine.config.keep_runs_seconds
         self._gate: deque[anyio.Event] = deque()  # who waits for room
         self._entering = False  # one of them was let in, and has not opened its run yet
         self._drains: list[anyio.Event] = []
@@ -191,18 +197,19 @@ class Runs:
         self._drained()
 
     def _forget(self) -> None:
-        """Keep the latest ended runs, and only for as long as they are to be kept."""
+        """Let go of ended runs: all but the latest, and those that are too old.
+
+        Of many that are kept, some more may stand until they go together.
+        """
         engine = self._engine
-        runs, config = engine.state.runs, engine.config
-        oldest = None
-        if config.keep_runs_seconds is not None:
-            oldest = engine.now() - config.keep_runs_seconds
-        while self._ended:
-            ended_at = runs[self._ended[0]].ended_at
-            too_old = oldest is not None and ended_at is not None and ended_at < oldest
-            if len(self._ended) <= config.keep_runs and not too_old:
-                return
-            engine.commit(RunForgotten(self._ended.popleft()))
+        surplus = len(self._ended) - self._keep
+        gone = surplus if surplus > min(self._keep // 10, TOGETHER) else 0
+        if self._keep_seconds is not None:
+            oldest = engine.now() - self._keep_seconds
+            ended = (engine.state.runs[number].ended_at or oldest for number in self._ended)
+            gone = max(gone, sum(1 for at in ended if at < oldest))
+        if gone:
+            engine.commit(RunsForgotten(tuple(self._ended.popleft() for _ in range(gone))))
 
     # -- all of them -----------------------------------------------------------------
 

@@ -133,19 +133,20 @@ class Settling:
     def fail(self, invocation: Invocation, error: BaseException) -> None:
         """An attempt that raised: again later, or dead; or its run is over its budget."""
         invocation.closed = True
-        engine, agent, run = self._engine, invocation.agent, invocation.run
+        engine, run = self._engine, invocation.run
         if isinstance(error, BudgetExceeded) and run.limits.get(error.budget) == error.limit:
             engine.runs.over_budget(run, error)
         if engine.runs.closing(run):
             self._settled(invocation, _CANCELLED, None)
             return
-        failure = describe(error)
-        strategy = agent.retry or engine.retry
-        allowed = attempts_allowed(agent.max_attempts, strategy, engine.config.max_attempts)
-        if invocation.attempt < allowed and strategy.retries(error) and engine.serves(agent):
-            self._again(invocation, failure, strategy.delay(invocation.attempt, random.random()))
+        try:
+            delay = self._delay(invocation, error)
+        except Exception as broken:  # a strategy of the user's own
+            delay, error = None, broken
+        if delay is None:
+            self._bad(invocation, _DEAD, describe(error))
         else:
-            self._bad(invocation, _DEAD, failure)
+            self._again(invocation, describe(error), delay)
 
     def reject(self, invocation: Invocation, found: Violation | None) -> None:
         """A payload that is not what the agent takes: no attempt was made."""
@@ -175,6 +176,15 @@ class Settling:
             self._settled(invocation, _CANCELLED, failure)
         else:
             self._bad(invocation, _DEAD, failure)
+
+    def _delay(self, invocation: Invocation, error: BaseException) -> float | None:
+        """Seconds until another attempt; None if there is none."""
+        engine, agent = self._engine, invocation.agent
+        strategy = agent.retry or engine.retry
+        allowed = attempts_allowed(agent.max_attempts, strategy, engine.config.max_attempts)
+        if invocation.attempt >= allowed or not strategy.retries(error) or not engine.serves(agent):
+            return None
+        return float(strategy.delay(invocation.attempt, random.random()))
 
     def _again(self, invocation: Invocation, failure: Failure, delay: float) -> None:
         now = self._engine.now()

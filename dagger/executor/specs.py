@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from dagger.words.errors import ConfigError
 
@@ -19,8 +19,7 @@ class EventDriven:
     payload: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What `executor.publish` returns once the message is kept."""
 
     run_id: str

@@ -18,6 +18,7 @@ import anyio.lowlevel
 
 from dagger.authoring.invocation import Invocation
 from dagger.authoring.signature import Kind
+from dagger.executor.crew import Slot
 from dagger.executor.drive import Abandoned, begin, drive
 from dagger.executor.keys import key_of
 from dagger.executor.settle import overdue
@@ -45,7 +46,8 @@ class Worker:
         "_deadline_left",
         "_direct",
         "_grace",
-        "_parks",
+        "_slot",
+        "_waits",
         "cancelled",
         "crew",
         "engine",
@@ -73,7 +75,8 @@ class Worker:
         # What a handler without a timeout, a thread or a stream needs: the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None
         self._direct = agent.plan.call if plain else None
-        self._parks = 0  # waits within the handler that go on now
+        self._waits = 0  # waits within the handler that go on now
+        self._slot = Slot.HELD
         self._deadline_left = math.inf  # of the attempt's timeout, while it is parked
 
     async def serve(self) -> None:
@@ -305,7 +308,7 @@ class Worker:
         if invocation is None or self.lost:
             return
         self.lost = True
-        self.crew.replace(self)
+        self.crew.replace(self, self._slot)
         self.engine.left(self)
         self.settling.abandon(invocation)
 
@@ -324,24 +327,31 @@ class Worker:
 
     async def wait(self, event: anyio.Event) -> None:
         """Wait inside a handler: without a slot, and without its timeout running."""
-        self._parks += 1
-        if self._parks == 1:
+        self._waits += 1
+        if self._slot is Slot.HELD:
             self._park()
         try:
             await event.wait()
         finally:
-            self._parks -= 1
-            if self._parks == 0:
+            self._waits -= 1
+            if self._waits == 0 and self._slot is Slot.PARKED and not self.lost:
                 await self._unpark()
 
     def _park(self) -> None:
         if self.scope.deadline != math.inf:
             self._deadline_left = self.scope.deadline - anyio.current_time()
             self.scope.deadline = math.inf
+        self._slot = Slot.PARKED
         self.crew.park()
 
     async def _unpark(self) -> None:
-        await self.crew.unpark()
+        self._slot = Slot.RETURNING
+        try:
+            await self.crew.unpark()
+        finally:
+            self._slot = Slot.HELD
+            if self.lost:  # given up meanwhile: it has no use for a slot
+                self.crew.give_back()
         if self._deadline_left != math.inf:
             self.scope.deadline = anyio.current_time() + self._deadline_left
             self._deadline_left = math.inf

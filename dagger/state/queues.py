@@ -265,12 +265,12 @@ class Channel:
 class Lane:
     """One channel of one run: where its messages go, and how many there were."""
 
-    __slots__ = ("channel", "messages", "outputs", "routes", "wiring")
+    __slots__ = ("closed", "messages", "outputs", "routes", "wiring")
 
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
+    def __init__(self) -> None:
+        self.closed = False
         self.routes: tuple[Route, ...] = ()
-        self.wiring = -1  # the state's wiring these routes were made for
+        self.wiring = -1  # the state's wiring these two were worked out for
         self.messages = 0
         self.outputs = 0
 

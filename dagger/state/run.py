@@ -93,7 +93,7 @@ class Run:
         "target",
         "task_fold",
         "tokens",
-        "tree",
+        "tree_fold",
     )
 
     def __init__(
@@ -131,13 +131,13 @@ class Run:
         self.lanes: dict[str, Lane] = {}
         self.tallies: dict[tuple[str, str], list[int]] = {}  # (agent, channel) -> counts
         self.keep = keep
-        self.outputs: deque[Output] | None = None  # made with the first: a deque is 700 bytes
+        self.outputs: list[Output] | None = None  # made with the first
         self.dead_letters: deque[DeadLetter] | None = None
         self.letters = 0  # dead letters ever
         self.questions: Mapping[tuple[int, str], Question] = _NOTHING  # replaced, not changed
         self.cache_fold: Cache | None = None
         self.task_fold: Tasks | None = None
-        self.tree = Tree(keep.nodes)
+        self.tree_fold: Tree | None = None
 
     @property
     def cache(self) -> Cache:
@@ -152,6 +152,13 @@ class Run:
         if self.task_fold is None:
             self.task_fold = Tasks()
         return self.task_fold
+
+    @property
+    def tree(self) -> Tree:
+        """The run's execution tree, made with its first node."""
+        if self.tree_fold is None:
+            self.tree_fold = Tree(self.keep.nodes)
+        return self.tree_fold
 
     def queue(self, subscriber: Subscriber) -> Queue:
         """The queue of an agent in this run."""
@@ -180,9 +187,16 @@ class Run:
 
     def put_out(self, output: Output) -> None:
         """One more result; beyond what is kept, the oldest is only counted."""
-        if self.outputs is None:
-            self.outputs = deque(maxlen=self.keep.outputs)
-        self.outputs.append(output)
+        outputs = self.outputs
+        if outputs is None:
+            outputs = self.outputs = []
+        outputs.append(output)
+        if len(outputs) > 2 * self.keep.outputs:
+            del outputs[: -self.keep.outputs]
+
+    def kept_outputs(self) -> tuple[Output, ...]:
+        """The last outputs, at most as many as are to be kept."""
+        return tuple((self.outputs or ())[-self.keep.outputs :])
 
     def bury(self, letter: DeadLetter) -> None:
         """One more dead letter; beyond what is kept, the oldest is only counted."""

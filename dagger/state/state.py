@@ -56,7 +56,7 @@ from dagger.words.records import (
     Requested,
     RunCancelling,
     RunEnded,
-    RunForgotten,
+    RunsForgotten,
     RunOpened,
     Settled,
     Spent,
@@ -95,11 +95,9 @@ class State:
         """Where messages of channel `name` go in this run, as the agents are now."""
         lane = run.lanes.get(name)
         if lane is None:
-            channel = self.channels.get(name)
-            if channel is None:
-                channel = self.channels[name] = Channel(name, run.opened_at)
-            lane = run.lanes[name] = Lane(channel)
+            lane = run.lanes[name] = Lane()
         if lane.wiring != self.wiring:
+            lane.closed = name in self.channels and self.channels[name].closed
             lane.routes = tuple(
                 make(Route, (each, run.queue(each), run.tally(each.name, name)))
                 for each in self._hearers(name)
@@ -142,10 +140,12 @@ def _channel_opened(state: State, record: ChannelOpened) -> None:
         state.channels[record.name] = Channel(record.name, record.at)
     else:
         channel.closed = False
+        state.wiring += 1
 
 
 def _channel_shut(state: State, record: ChannelShut) -> None:
     state.channels[record.name].closed = True
+    state.wiring += 1
 
 
 def _run_opened(state: State, record: RunOpened) -> None:
@@ -201,6 +201,8 @@ def _publish(
     lane = run.lanes.get(channel)
     if lane is None or lane.wiring != state.wiring:
         lane = state.lane(run, channel)
+    if not lane.messages and channel not in state.channels:
+        state.channels[channel] = Channel(channel, at)
     lane.messages += 1
     run.messages += 1
     if publisher is None:
@@ -328,7 +330,7 @@ def _sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, a
             _reply(run, delivery, None)
         channel = envelope.publication.channel
         if disposition == _DROPPED:
-            run.lanes[channel].channel.dropped += 1
+            state.channels[channel].dropped += 1
         run.tree.add(
             number,
             envelope.parent,
@@ -446,11 +448,13 @@ def _run_ended(state: State, record: RunEnded) -> None:
     state.backlog -= run.brought
 
 
-def _run_forgotten(state: State, record: RunForgotten) -> None:
-    run = state.runs.pop(record.run)
-    del state.run_numbers[run.id]
-    for lane in run.lanes.values():
-        lane.channel.forgotten += lane.messages
+def _runs_forgotten(state: State, record: RunsForgotten) -> None:
+    for number in record.runs:
+        run = state.runs.pop(number)
+        del state.run_numbers[run.id]
+        for name, lane in run.lanes.items():
+            if lane.messages:
+                state.channels[name].forgotten += lane.messages
 
 
 def _letter_discarded(state: State, record: LetterDiscarded) -> None:
@@ -478,6 +482,6 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     Wrote: _wrote,
     RunCancelling: _run_cancelling,
     RunEnded: _run_ended,
-    RunForgotten: _run_forgotten,
+    RunsForgotten: _runs_forgotten,
     LetterDiscarded: _letter_discarded,
 }

@@ -313,7 +313,7 @@ def _copied(run: Run) -> _Copy:
         ],
         open=[_open_node(each) for each in run.deliveries.values()],
         retried=_retried(run),
-        outputs=tuple(run.outputs or ()),
+        outputs=run.kept_outputs(),
         letters=tuple(run.dead_letters or ()),
         questions=tuple(run.questions.values()),
         tasks=_open_tasks(run),

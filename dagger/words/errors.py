@@ -9,6 +9,8 @@ DaggerError
 ├── ChannelNotFound           no channel of that name
 ├── RunNotFound               no run of that id
 ├── TaskNotFound              no task of that id
+├── LetterNotFound           no dead letter of that node
+├── QuestionNotFound         nobody asked that
 ├── NoAgentsRegistered        a run was asked of an executor without agents
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema

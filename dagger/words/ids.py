@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import time
+
+_random = random.Random()
+os.register_at_fork(after_in_child=_random.seed)  # a forked child draws other ids
 
 
 def new_id() -> str:
@@ -12,7 +16,7 @@ def new_id() -> str:
     48 bits of milliseconds, then 48 random bits, in the manner of UUID version 7
     (RFC 9562), cut to what one store needs.
     """
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(6).hex()}"
+    return f"{time.time_ns() // 1_000_000:012x}{_random.getrandbits(48):012x}"
 
 
 def message_id(run_id: str, delivery: int, place: int) -> str:

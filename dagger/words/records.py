@@ -202,10 +202,10 @@ class RunEnded(NamedTuple):
     at: float
 
 
-class RunForgotten(NamedTuple):
-    """An ended run is no longer kept."""
+class RunsForgotten(NamedTuple):
+    """Ended runs are no longer kept."""
 
-    run: int
+    runs: tuple[int, ...]
 
 
 class LetterDiscarded(NamedTuple):
@@ -234,7 +234,7 @@ Record = (
     | Wrote
     | RunCancelling
     | RunEnded
-    | RunForgotten
+    | RunsForgotten
     | LetterDiscarded
 )
 
@@ -258,7 +258,7 @@ RECORDS: tuple[type[Any], ...] = (
     Wrote,
     RunCancelling,
     RunEnded,
-    RunForgotten,
+    RunsForgotten,
     LetterDiscarded,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)

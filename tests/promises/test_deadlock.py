@@ -32,6 +32,16 @@ def relay(name: str, to: str, copies: int = 2, **options: Any) -> Agent:
     return send
 
 
+def echo(name: str, to: str) -> Agent:
+    """An agent that sends on what it gets."""
+
+    @agent(name=name, subscribe=name, publish=to, **BLOCK)
+    async def send(payload: int) -> int:
+        return payload
+
+    return send
+
+
 def circle(names: str, **options: Any) -> list[Agent]:
     """Agents of which each sends to the next, and the last to the first."""
     return [relay(a, b, **options) for a, b in zip(names, names[1:] + names[0], strict=True)]
@@ -195,21 +205,13 @@ async def test_a_replaced_agent_is_no_part_of_a_circle(make_executor: MakeExecut
     """What the successor can take makes room, so that its predecessor is no dead end."""
     inside, go = anyio.Event(), anyio.Event()
 
-    @agent(name="a", subscribe="a", publish="b", **BLOCK)
-    async def old(payload: int) -> int:
-        return payload
-
-    @agent(name="a", subscribe="a", publish="end", **BLOCK)
-    async def new(payload: int) -> int:
-        return payload
-
     @agent(subscribe="b", publish="a", **BLOCK)
     async def b(payload: int) -> int:
         inside.set()
         await go.wait()
         return payload
 
-    async with make_executor([old, b]) as executor:
+    async with make_executor([echo("a", "b"), b]) as executor:
         live = await executor.start("b", 0)
         async with live:
             await inside.wait()
@@ -217,7 +219,7 @@ async def test_a_replaced_agent_is_no_part_of_a_circle(make_executor: MakeExecut
             await live.publish("a", 2)
             await until(lambda: in_hand(executor, "a") == 1)
             await turns()
-            executor.register(new, replace=True)
+            executor.register(echo("a", "end"), replace=True)
             await live.publish("a", 3)
             go.set()
         with anyio.fail_after(10):

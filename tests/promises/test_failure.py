@@ -22,7 +22,7 @@ from dagger import (
 )
 from dagger.words.errors import LetterNotFound
 from tests.promises.conftest import MakeExecutor
-from tests.waiting import until
+from tests.waiting import in_hand, until
 
 
 class UnprintableError(Exception):
@@ -310,6 +310,7 @@ async def test_on_failure_stop_cancels_the_run(make_executor: MakeExecutor) -> N
     async with make_executor([endless, stopper]) as executor:
         run = await executor.start("start", "first")
         await run.publish("start", "pending")
+        await until(lambda: in_hand(executor, "endless") == 1)
         await run.publish("bad", None)
         report = await run.result()
     assert cancelled == ["first"]

@@ -74,7 +74,7 @@ def audit(state: State) -> None:
 
 
 LEASES: dict[type[Any], tuple[str, ...]] = {
-    State: ("wiring",),
+    State: ("wiring", "_heard"),
     Subscriber: ("ready", "bell"),
     Run: ("paused", "queues", "tallies", "lanes", "keep", "cache_fold", "task_fold"),
     Delivery: ("stage", "queue", "tally", "bells", "kept"),

@@ -1,0 +1,107 @@
+"""What the pages show is what happens: their code runs, and prints what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from dagger.cli.commands import main
+from tests.docs.pages import PAGES, ROOT, Block, Page
+
+with_python = [
+    name for name, page in PAGES.items() if any(each.language == "python" for each in page.blocks)
+]
+with_console = [
+    name for name, page in PAGES.items() if any(each.language == "console" for each in page.blocks)
+]
+
+VARYING = (
+    (re.compile(r"\b\d[\d,.]* (?:ms|s|min|h)\b"), "TIME"),
+    (re.compile(r"\b[\d,]+ deliveries/s"), "RATE"),
+    (re.compile(r"\bat \S+:\d+ in "), "at PLACE in "),
+)
+"""What differs from run to run: it only has to be of the right kind."""
+
+
+@pytest.mark.parametrize("name", with_python)
+def test_code_runs_and_prints_what_the_page_says(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block runs after those before it, and prints the text block right below it."""
+    page = PAGES[name]
+    module = ModuleType(f"page_{page.path.stem.replace('-', '_')}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.chdir(tmp_path)
+    for block, promised in examples(page):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compiled(page, block), vars(module))
+        assert settled(printed.getvalue()) == settled(promised), f"{name}, line {block.line}"
+
+
+@pytest.mark.parametrize("name", with_console)
+def test_commands_exist(name: str) -> None:
+    """What is typed at a shell on a page are targets, commands, options and files there are."""
+    for line in commands(PAGES[name]):
+        program, *words = line.split("#")[0].split()
+        if program == "make":
+            assert {each for each in words if "=" not in each} <= targets(), line
+        elif program == "dagger":
+            assert set(words) & set(main.commands) or options(words) <= known(main), line
+            for word in set(words) & set(main.commands):
+                assert options(words) <= known(main.commands[word]), line
+        for word in words:
+            if re.fullmatch(r"(?:examples|docs|tests)/\S+\.py(?::\w+)?", word):
+                assert (ROOT / word.partition(":")[0]).is_file(), line
+
+
+def examples(page: Page) -> list[tuple[Block, str]]:
+    """Each Python block, and what the text block right below it says that it prints."""
+    found = []
+    for block, below in zip(page.blocks, [*page.blocks[1:], None], strict=True):
+        if block.language == "python":
+            shown = below is not None and below.language == "text"
+            near = below is not None and below.line - block.end <= 3
+            found.append((block, below.text if below and shown and near else ""))
+    return found
+
+
+def compiled(page: Page, block: Block) -> object:
+    """The code of a block, whose errors name the page and the line there."""
+    return compile("\n" * (block.line - 1) + block.text, page.path, "exec", dont_inherit=True)
+
+
+def settled(text: str) -> str:
+    """A text without what differs from run to run."""
+    for pattern, name in VARYING:
+        text = pattern.sub(name, text)
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def commands(page: Page) -> list[str]:
+    """What is typed at a shell on a page."""
+    lines = [line for each in page.blocks if each.language == "console" for line in each.text.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+
+
+def targets() -> set[str]:
+    """The targets of the Makefile."""
+    return set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+
+
+def options(words: list[str]) -> set[str]:
+    """The options among the words of a command."""
+    return {word.partition("=")[0] for word in words if re.fullmatch(r"--?[a-z][\w=-]*", word)}
+
+
+def known(command: click.Command) -> set[str]:
+    """The options that a command has."""
+    found = {name for each in command.params for name in each.opts}
+    return found | {"-h", "--help", "--version"}
