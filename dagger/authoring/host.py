@@ -21,6 +21,9 @@ class Parking(Protocol):
     @property
     def crew(self) -> Any: ...
 
+    @property
+    def host(self) -> Host: ...
+
     async def wait(self, event: anyio.Event) -> None:
         """Return once the event is set."""
 

@@ -31,7 +31,6 @@ class Invocation:
         "data",
         "delivery",
         "effects",
-        "host",
         "payload",
         "run",
         "seats",
@@ -44,7 +43,6 @@ class Invocation:
         agent: Agent,
         delivery: Delivery,
         run: Run,
-        host: Host,
         worker: Parking,
         data: Any,
         started: float,
@@ -52,7 +50,6 @@ class Invocation:
         self.agent = agent
         self.delivery = delivery
         self.run = run
-        self.host = host
         self.worker = worker
         self.data = data  # plain, decoded for this invocation alone
         self.payload = data  # as the handler's annotation wants it
@@ -62,6 +59,11 @@ class Invocation:
         self.closed = False  # from here on nothing it does can take effect
         self.seats = 0  # messages it has published so far, for their places
         self._context: Context | None = None
+
+    @property
+    def host(self) -> Host:
+        """What the executor does for it while it runs."""
+        return self.worker.host
 
     @property
     def message(self) -> Message:

@@ -10,7 +10,7 @@ from dagger.rules.violation import Violation
 from dagger.words.effects import Publication, make
 from dagger.words.errors import ValidationError
 from dagger.words.message import Message
-from dagger.words.payload import MAX_BYTES, encode, plain
+from dagger.words.payload import MAX_BYTES, encoded
 
 
 def publication(
@@ -27,8 +27,7 @@ def publication(
     `also` what the channel itself declares. Raises SerializationError for what is not
     JSON and ValidationError for what breaks a schema, each with its JSON path.
     """
-    value = plain(value, agent)
-    blob = encode(value, agent, limit)
+    value, blob = encoded(value, agent, limit)
     if schema is None:
         checked = 0
     elif schema.is_valid(value):

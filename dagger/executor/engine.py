@@ -67,19 +67,21 @@ class Engine:
         self.settling = Settling(self)
         self.hosting = Hosting(self)
         self.runs = Runs(self)
+        self._apply = self.state.apply
+        self._append = store.append
         self._since_turn = 0  # publications from outside
         self._tasks = tasks
         self._workers: set[Worker] = set()
         self._left = anyio.Event()
-        self._floor = config.capacity
+        self.floor = config.capacity
         self._limits: dict[tuple[str, str], Limit] = {}
         self._default_declared = "overflow" in config.model_fields_set
 
     def commit(self, record: Record) -> None:
         """Make a fact true: applied, appended to the journal, seen by who watches."""
         events = self.watchers.events(record) if self.watchers.any else ()
-        self.state.apply(record)
-        self.store.append(record)
+        self._apply(record)
+        self._append(record)
         if events:
             self.watchers.tell(events)
 
@@ -177,7 +179,7 @@ class Engine:
         self, run: Run, publications: Sequence[Publication], source: Subscriber | None
     ) -> Plan:
         """What it takes for these messages to enter the queues of a run together."""
-        return admit(self.state, run, publications, source, self.limit, self._floor)
+        return admit(self.state, run, publications, source, self.limit, self.floor)
 
     def limit(self, subscriber: Subscriber, channel: str) -> Limit:
         """How a queue is bounded: the agent's word beats the channel's beats the config's."""
@@ -202,4 +204,4 @@ class Engine:
         self._limits.clear()
         agents = [crew.agent.capacity for crew in self.crews.values()]
         channels = [capacity for capacity, _ in self.channel_limits.values()]
-        self._floor = min(filter(None, [self.config.capacity, *agents, *channels]))
+        self.floor = min(filter(None, [self.config.capacity, *agents, *channels]))

@@ -175,6 +175,19 @@ class Executor:
         first = self._first(engine, channel, payload)
         bounds = limits_of(self._limits, limits)
 
+        if run_id is None and not engine.runs.crowded():
+            live = engine.runs.open(first, None, bounds)
+        else:
+            live = await self._enter(first, run_id, bounds, wait)
+        await engine.kept()
+        return live
+
+    async def _enter(
+        self, first: Publication, run_id: str | None, bounds: dict[str, Any], wait: bool
+    ) -> LiveRun:
+        """The run of that id, or a new one as soon as there is room for it."""
+        engine = self._running("start")
+
         def enter() -> LiveRun:
             runs = self._running("start").runs
             known = self._known(run_id, first) if run_id is not None else None
@@ -186,7 +199,6 @@ class Executor:
             live = await engine.runs.in_turn(enter)
         else:
             raise ExecutorBusy(engine.state.open_runs)
-        await engine.kept()
         return live
 
     async def publish(self, channel: str, payload: Any, **options: Any) -> Receipt:

@@ -33,6 +33,8 @@ def go_on(engine: Engine) -> None:
         }
         if missing:
             run.paused = True
+            for queue in run.queues.values():
+                queue.leave()
             run.reason = "missing agents: " + ", ".join(sorted(missing))
         _wait_again(engine, run)
         engine.runs.adopt(run)

@@ -11,7 +11,7 @@ import anyio
 from dagger.executor.live import ActiveClock, LiveRun
 from dagger.state.queues import RUNNING
 from dagger.state.run import Run
-from dagger.words.effects import Publication
+from dagger.words.effects import Publication, make
 from dagger.words.errors import BudgetExceeded, ExecutorStopped, RunNotFound
 from dagger.words.ids import new_id
 from dagger.words.outcomes import Disposition, RunStatus
@@ -19,8 +19,8 @@ from dagger.words.records import (
     Failure,
     RunCancelling,
     RunEnded,
-    RunsForgotten,
     RunOpened,
+    RunsForgotten,
     Swept,
 )
 
@@ -52,7 +52,8 @@ class Runs:
         """A new run with its first message; the caller has seen to it that there is room."""
         engine = self._engine
         number = engine.state.next_run + 1
-        engine.commit(RunOpened(number, run_id or new_id(), limits, first, engine.now()))
+        fields = (number, run_id or new_id(), limits, first, engine.now())
+        engine.commit(make(RunOpened, fields))
         return self.adopt(engine.state.runs[number])
 
     def adopt(self, run: Run) -> LiveRun:
@@ -188,10 +189,11 @@ class Runs:
         engine = self._engine
         del self.live[run.number]
         status = verdict(run)
-        engine.commit(RunEnded(run.number, status.value, run.reason, engine.now()))
+        engine.commit(make(RunEnded, (run.number, status.value, run.reason, engine.now())))
         live.end()
         self._ended.append(run.number)
-        self._forget()
+        if len(self._ended) > self._keep or self._keep_seconds is not None:
+            self._forget()
         if self._gate:
             self._next_turn()
         self._drained()

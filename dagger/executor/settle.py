@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.cache import decide
 from dagger.authoring.publishing import addressed, publication, refusal
 from dagger.authoring.tasks import decide_tasks
-from dagger.executor.admission import FREE
+from dagger.executor.admission import FREE, admit
 from dagger.executor.failures import describe
 from dagger.rules.retry import attempts_allowed
 from dagger.words.effects import Effect, Publication, Reply, is_request, make
@@ -99,7 +99,9 @@ class Settling:
         may_publish(run, len(publications))
         plan = FREE
         if publications:
-            plan = self._engine.admit(run, publications, worker.crew.subscriber)
+            engine = self._engine
+            source = worker.crew.subscriber
+            plan = admit(engine.state, run, publications, source, engine.limit, engine.floor)
             if plan.full:
                 return True
             worker.pressed = plan.pressed

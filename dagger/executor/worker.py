@@ -42,15 +42,18 @@ class Worker:
     """One long-lived task of a crew, and at most one invocation in hand."""
 
     __slots__ = (
+        "_agreed",
         "_checks",
         "_deadline_left",
         "_direct",
         "_grace",
+        "_now",
         "_slot",
         "_waits",
         "cancelled",
         "crew",
         "engine",
+        "host",
         "invocation",
         "lost",
         "pressed",
@@ -63,6 +66,8 @@ class Worker:
         self.engine = engine
         self.crew = crew
         self.settling = engine.settling
+        self.host = engine.hosting
+        self._now = engine.now
         self.slow = engine.config.blocked_loop_warning
         self.scope = anyio.CancelScope()
         self.invocation: Invocation | None = None
@@ -71,6 +76,8 @@ class Worker:
         self.lost = False  # its handler was given up: it ends as soon as it can
         self._grace: Timer | None = None  # gives the handler up when it goes off
         agent = crew.agent
+        number = agent.input.number if agent.input is not None else -1
+        self._agreed = number if agent.build is None and agent.key is None else -1
         self._checks = agent.input is not None or agent.build is not None or agent.key is not None
         # What a handler without a timeout, a thread or a stream needs: the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None
@@ -130,7 +137,11 @@ class Worker:
     async def _handle(self, delivery: Delivery) -> None:
         """One delivery from taken to settled, put off to a retry, or put in line."""
         invocation = self._decoded(delivery)
-        mine = not self._checks or (self._valid(invocation) and self._in_turn(invocation))
+        mine = (
+            delivery.envelope.publication.checked == self._agreed  # its publisher has checked it
+            or not self._checks
+            or (self._valid(invocation) and self._in_turn(invocation))
+        )
         if self.engine.admissions.any:
             self.engine.admissions.room()
         if not mine:
@@ -167,15 +178,13 @@ class Worker:
     # -- decode, validate ------------------------------------------------------------
 
     def _decoded(self, delivery: Delivery) -> Invocation:
-        engine = self.engine
         return Invocation(
             self.crew.agent,
             delivery,
             delivery.queue.run,
-            engine.hosting,
             self,
             decode(delivery.envelope.publication.payload),
-            engine.now(),
+            self._now(),
         )
 
     def _valid(self, invocation: Invocation) -> bool:

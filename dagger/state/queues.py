@@ -23,26 +23,19 @@ PENDING, RUNNING, WAITING, SETTLED = range(4)
 STAGES = ("pending", "running", "waiting", "settled")
 
 
-class Envelope:
+class Envelope(NamedTuple):
     """A published message as the state keeps it: its bytes, and where they came from."""
 
-    __slots__ = ("agent", "at", "cause", "parent", "place", "publication")
-
-    def __init__(
-        self,
-        publication: Publication,
-        parent: int,
-        place: int,
-        agent: str,
-        cause: tuple[int, int] | None,
-        at: float,
-    ) -> None:
-        self.publication = publication
-        self.parent = parent  # delivery that published it; 0 is the outside world
-        self.place = place  # its position among what that delivery published
-        self.agent = agent  # who published it; "" is the outside world
-        self.cause = cause  # (parent, place) of the message that was being handled
-        self.at = at
+    publication: Publication
+    parent: int
+    """The delivery whose handling published it; 0 is the outside world."""
+    place: int
+    """Its position among what that delivery published."""
+    agent: str
+    """Who published it; "" is the outside world."""
+    cause: tuple[int, int] | None
+    """(parent, place) of the message that was being handled."""
+    at: float
 
 
 class Delivery:
@@ -156,12 +149,18 @@ class Queue:
     def call(self) -> None:
         """There is something to take: join the rotation and wake a worker."""
         if self.run.paused:
-            return
+            return  # whoever pauses a run takes its queues out of the rotation
         if not self.listed:
             self.listed = True
             self.subscriber.ready.append(self)
         if self.subscriber.bell is not None:
             self.subscriber.bell()
+
+    def leave(self) -> None:
+        """Out of the rotation: nothing is taken until somebody calls again."""
+        if self.listed:
+            self.subscriber.ready.remove(self)
+            self.listed = False
 
     def next(self) -> Delivery | None:
         """The delivery that is first in line, leased to the caller; None if there is none."""
@@ -238,7 +237,7 @@ class Subscriber:
         ready = self.ready
         while ready:
             queue = ready[0]
-            delivery = queue.next() if not queue.run.paused else None
+            delivery = queue.next()
             if delivery is None:
                 ready.popleft()
                 queue.listed = False

@@ -56,8 +56,8 @@ from dagger.words.records import (
     Requested,
     RunCancelling,
     RunEnded,
-    RunsForgotten,
     RunOpened,
+    RunsForgotten,
     Settled,
     Spent,
     Swept,
@@ -207,13 +207,12 @@ def _publish(
     run.messages += 1
     if publisher is None:
         source = None
-        envelope = Envelope(publication, 0, place, "", None, at)
+        envelope = make(Envelope, (publication, 0, place, "", None, at))
     else:
         source = publisher.queue.subscriber
-        above = publisher.envelope
-        envelope = Envelope(
-            publication, publisher.number, place, source.name, (above.parent, above.place), at
-        )
+        cause = publisher.envelope[1:3]  # (parent, place) of what was being handled
+        fields = (publication, publisher.number, place, source.name, cause, at)
+        envelope = make(Envelope, fields)
     deliveries = run.deliveries
     before = number = run.next
     for subscriber, queue, tally in lane.routes:
@@ -237,7 +236,10 @@ def _settled(state: State, record: Settled) -> None:
     _end(run, delivery, disposition)
     queue, envelope = delivery.queue, delivery.envelope
     publication = envelope.publication
-    run.tree.add(
+    tree = run.tree_fold
+    if tree is None:
+        tree = run.tree
+    tree.add(
         number,
         envelope.parent,
         envelope.place,

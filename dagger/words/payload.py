@@ -35,6 +35,15 @@ class _NotPlain(Exception):
     """The value is not made of plain JSON types; the slow path says why or mends it."""
 
 
+def encoded(value: Any, producer: str | None, limit: int) -> tuple[Any, bytes]:
+    """`plain` and `encode` in one: the plain value, and its bytes."""
+    try:
+        _check(value, MAX_DEPTH)
+    except _NotPlain:
+        value = _convert(value, "$", MAX_DEPTH, producer)
+    return value, encode(value, producer, limit)
+
+
 def encode(value: Any, producer: str | None = None, limit: int = MAX_BYTES) -> bytes:
     """The msgpack bytes of a payload that is plain (see `plain`).
 
