@@ -8,6 +8,7 @@ from dagger.authoring.cache import CacheView
 from dagger.authoring.context import Context, ExecutorView
 from dagger.words.ids import message_id, node_id
 from dagger.words.message import Message
+from dagger.words.payload import decode
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
@@ -32,6 +33,7 @@ class Invocation:
         "delivery",
         "effects",
         "payload",
+        "publication",
         "run",
         "seats",
         "started",
@@ -44,15 +46,15 @@ class Invocation:
         delivery: Delivery,
         run: Run,
         worker: Parking,
-        data: Any,
         started: float,
     ) -> None:
         self.agent = agent
         self.delivery = delivery
         self.run = run
         self.worker = worker
-        self.data = data  # plain, decoded for this invocation alone
-        self.payload = data  # as the handler's annotation wants it
+        self.publication = publication = delivery.envelope.publication
+        self.data = data = decode(publication.payload)  # plain, for this invocation alone
+        self.payload: Any = data  # as the handler's annotation wants it
         self.started = started
         self.attempt = delivery.attempts + 1
         self.effects: list[Any] = []

@@ -81,9 +81,12 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         """Draw it anew."""
+        self._live.update(self.picture(progress), refresh=True)
+
+    def picture(self, progress: Progress) -> RenderableType:
+        """A line about the run, and a row for each agent, as many as the screen has room for."""
         rows = at_most(max(1, self._console.height - AROUND), self._rows(progress))
-        head = self._head(progress, sum(row.rate for row in rows))
-        self._live.update(Group(head, table(rows)), refresh=True)
+        return Group(self._head(progress, sum(row.rate for row in rows)), table(rows))
 
     def _rows(self, progress: Progress) -> list[Row]:
         counts = {name: each.handled for name, each in progress.agents.items()}

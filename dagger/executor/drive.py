@@ -9,6 +9,7 @@ one `send`.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
+from threading import Event, Thread
 from time import perf_counter
 from types import coroutine
 from typing import Any, Protocol
@@ -76,10 +77,14 @@ def _line(handler: Any) -> int:
 
 
 def _leave(handler: Coroutine[Any, Any, Any]) -> None:
-    """Close a coroutine that may refuse even that."""
-    try:
-        handler.close()
-    except BaseException:
-        # It answered GeneratorExit with something of its own. There is nobody left
-        # to tell: the invocation has already been reported as abandoned.
-        return
+    """Leave a handler where it is, suspended for ever.
+
+    Not even the garbage collector may close it: closing runs code of the handler, which
+    has shown that it does not end when it is told to, and might begin to wait in the name
+    of a task that is gone. A daemon thread holds it for as long as the process lives.
+    """
+    Thread(target=_hold, args=(handler,), name="dagger abandoned handler", daemon=True).start()
+
+
+def _hold(_: object) -> None:
+    Event().wait()

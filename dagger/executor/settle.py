@@ -37,6 +37,8 @@ _OK, _DEAD, _REJECTED, _CANCELLED = (
     for each in (Disposition.OK, Disposition.DEAD, Disposition.REJECTED, Disposition.CANCELLED)
 )
 
+_RUNNING = RunStatus.RUNNING
+
 logger = logging.getLogger("dagger")
 
 
@@ -52,7 +54,7 @@ class Settling:
         """Hold back what the handler returned: a message, several, or a request's reply."""
         if value is None:
             return
-        request = invocation.delivery.envelope.publication
+        request = invocation.publication
         if request.headers and is_request(request):
             blob = encode([1, plain(value, invocation.node_id)], invocation.node_id)
             invocation.effects.append(Reply(blob))
@@ -97,15 +99,17 @@ class Settling:
         publications = _publications(invocation)
         run = invocation.run
         may_publish(run, len(publications))
-        plan = FREE
         if publications:
             engine = self._engine
             source = worker.crew.subscriber
             plan = admit(engine.state, run, publications, source, engine.limit, engine.floor)
-            if plan.full:
-                return True
-            worker.pressed = plan.pressed
-        self._commit(invocation, plan)
+            if plan is not FREE:
+                if plan.full:
+                    return True
+                worker.pressed = plan.pressed
+                self._commit(invocation, plan.dropped, plan.blame)
+                return False
+        self._commit(invocation)
         return False
 
     async def wait(self, invocation: Invocation, worker: Worker) -> None:
@@ -117,18 +121,20 @@ class Settling:
             return self._engine.admit(invocation.run, publications, worker.crew.subscriber)
 
         def enter(plan: Plan) -> None:
-            self._commit(invocation, plan)
+            self._commit(invocation, plan.dropped, plan.blame)
 
         await self._engine.admissions.wait(look, enter, worker)
 
-    def _commit(self, invocation: Invocation, plan: Plan) -> None:
+    def _commit(
+        self, invocation: Invocation, dropped: tuple[int, ...] = (), blame: bool = False
+    ) -> None:
         """One record: acknowledged, and every effect applied with it."""
         run = invocation.run
         effects: tuple[Effect, ...] = tuple(invocation.effects)
         if len(effects) != invocation.seats:  # not messages alone: there is something to decide
             effects = decide(run.cache, self._engine.state.shared, effects)
             decide_tasks(run.tasks, effects)
-        self._settled(invocation, _OK, None, effects, plan.dropped, plan.blame)
+        self._settled(invocation, _OK, None, effects, dropped, blame)
 
     # -- the other ends --------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from dagger.executor.keys import key_of
 from dagger.executor.settle import overdue
 from dagger.rules.derive import BuildError, built
 from dagger.words.errors import ExecutionError
-from dagger.words.payload import decode
 
 if TYPE_CHECKING:
     from dagger.executor.crew import Crew
@@ -98,6 +97,11 @@ class Worker:
                     if not self.cancelled:
                         return
                 self._interrupted()
+        except RuntimeError:
+            # A handler that was given up leaves scopes of its own open in our task, which
+            # ends here. Its cancel scope and the loop complain, and clean up.
+            if not self.lost:
+                raise
         finally:
             self.crew.workers.discard(self)
             self.engine.left(self)
@@ -125,7 +129,9 @@ class Worker:
         """One delivery after the other, with one slot held, until there is nothing more."""
         more, turn = self.crew.more, 0
         while delivery is not None:
-            await self._handle(delivery)
+            rest = self._handle(delivery)
+            if rest is not None:
+                await rest
             turn += 1
             if turn >= TURN or self.pressed:
                 turn, self.pressed = 0, False
@@ -134,42 +140,67 @@ class Worker:
                 return
             delivery = more()
 
-    async def _handle(self, delivery: Delivery) -> None:
-        """One delivery from taken to settled, put off to a retry, or put in line."""
+    def _handle(self, delivery: Delivery) -> Coroutine[Any, Any, None] | None:
+        """One delivery from taken to settled, put off to a retry, or put in line.
+
+        Without waiting, if the handler does not wait; else the rest is to be awaited.
+        """
         invocation = self._decoded(delivery)
         mine = (
-            delivery.envelope.publication.checked == self._agreed  # its publisher has checked it
+            invocation.publication.checked == self._agreed  # its publisher has checked it
             or not self._checks
             or (self._valid(invocation) and self._in_turn(invocation))
         )
         if self.engine.admissions.any:
             self.engine.admissions.room()
         if not mine:
-            return
+            return None
         self.invocation = invocation
+        if self._direct is None:
+            return self._go_on(invocation, self._attempt(invocation))
         try:
-            if self._direct is not None:
-                handler = self._direct(invocation)
-                finished, value = begin(handler, self)
-                if not finished:
-                    value = await drive(handler, value, self)
-            else:
-                value = await self._attempt(invocation)
-            invocation.closed = True
-            self.settling.collect(invocation, value)
-            if self.settling.enter(invocation, self):
-                await self.settling.wait(invocation, self)
-        except Abandoned:
-            return
-        except Exception as error:
-            self.settling.fail(invocation, error)
+            handler = self._direct(invocation)
+            finished, value = begin(handler, self)
+            if not finished:
+                return self._go_on(invocation, drive(handler, value, self))
+            if self._settled(invocation, value):
+                self.invocation = None
+                return None
+            return self._go_on(invocation, None)
         except BaseException as error:
-            own = self._own(error)
-            if own is None:
-                raise
-            self.settling.fail(invocation, own)
-            if isinstance(own, KeyboardInterrupt):
-                raise
+            self._failed(invocation, error)
+        return None
+
+    async def _go_on(self, invocation: Invocation, attempt: Awaitable[Any] | None) -> None:
+        """The rest of it: the attempt, if it is not over, and the wait for room, if any."""
+        try:
+            if attempt is None or not self._settled(invocation, await attempt):
+                await self.settling.wait(invocation, self)
+        except BaseException as error:
+            self._failed(invocation, error)
+        else:
+            self._let_go()
+
+    def _settled(self, invocation: Invocation, value: Any) -> bool:
+        """Settle what returned `value`; False if there is no room for it yet."""
+        invocation.closed = True
+        self.settling.collect(invocation, value)
+        return not self.settling.enter(invocation, self)
+
+    def _failed(self, invocation: Invocation, error: BaseException) -> None:
+        """The end of an attempt that raised; cancellations and interrupts are raised again."""
+        if isinstance(error, Abandoned):
+            return
+        own = error if isinstance(error, Exception) else self._own(error)
+        if own is None:
+            raise error
+        self.settling.fail(invocation, own)
+        if isinstance(own, KeyboardInterrupt):
+            raise error
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing is in hand any more."""
         self.invocation = None
         if self._grace is not None:
             self._grace.cancel()
@@ -183,7 +214,6 @@ class Worker:
             delivery,
             delivery.queue.run,
             self,
-            decode(delivery.envelope.publication.payload),
             self._now(),
         )
 
@@ -192,8 +222,9 @@ class Worker:
         agent = invocation.agent
         schema = agent.input
         if schema is not None:
-            checked = invocation.delivery.envelope.publication.checked
-            if checked != schema.number and not schema.is_valid(invocation.data):
+            if invocation.publication.checked != schema.number and not schema.is_valid(
+                invocation.data
+            ):
                 self.settling.reject(invocation, schema.violation(invocation.data))
                 return False
         if agent.build is not None:

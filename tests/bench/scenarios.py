@@ -23,13 +23,13 @@ SCHEMA = {
         "id": {"type": "integer"},
         "name": {"type": "string"},
         "score": {"type": "number"},
-        "tags": {"type": "array", "items": {"type": "string"}},
+        "topic": {"type": "string"},
         "done": {"type": "boolean"},
     },
-    "required": ["id", "name", "score", "tags", "done"],
+    "required": ["id", "name", "score", "topic", "done"],
 }
 OTHER = {**SCHEMA, "title": "the same, but another schema: it is checked again"}
-PAYLOAD = {"id": 7, "name": "seven", "score": 0.5, "tags": ["a", "b"], "done": False}
+PAYLOAD = {"id": 7, "name": "seven", "score": 0.5, "topic": "numbers", "done": False}
 ROUNDS = 3
 
 

@@ -35,7 +35,8 @@ def test_the_table_says_what_an_agent_is(invoke: Invoke, write: Write) -> None:
     text = " ".join(ended.stdout.split())
     for said in ("square", "ship", "Pack and send.", "bills", "parcels", "4 at once"):
         assert said in text
-    assert "{item: string, pieces?: integer}" in text
+    assert "{item: string," in text
+    assert "pieces?:" in text
     assert "timeout 2.5 s" in text
     assert "It takes some time" not in text
     assert all(len(line) <= 100 and line == line.rstrip() for line in ended.stdout.splitlines())

@@ -108,7 +108,7 @@ def test_a_finish_that_fails_takes_nothing_away(
     ended = invoke("run", path, "--input", "3", "--dot", str(tmp_path / "run.dot"))
     assert ended.exit_code == 2
     assert ended.stdout.startswith("run ")
-    assert f"Error: finish(run, report) failed\n  File \"{path}\", line" in ended.stderr
+    assert f'Error: finish(run, report) failed\n  File "{path}", line' in ended.stderr
     assert (tmp_path / "run.dot").exists()
 
 
