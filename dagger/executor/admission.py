@@ -8,18 +8,19 @@ served, and enters in the very call in which room appears, so that nobody slips 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from dagger.executor import deadlock
 from dagger.state.queues import Queue, Subscriber
 from dagger.words.effects import Publication
-from dagger.words.errors import ChannelClosed, ChannelDeadlock, ChannelFull
+from dagger.words.errors import ChannelClosed, ChannelFull
 from dagger.words.outcomes import Overflow
 
 if TYPE_CHECKING:
-    from dagger.authoring.host import Parking
+    from dagger.authoring.invocation import Invocation
     from dagger.executor.crew import Crew
     from dagger.state.run import Run
     from dagger.state.state import State
@@ -121,18 +122,22 @@ def _closer(
 
 
 class Waiter:
-    """Somebody whose messages do not fit yet: a worker's invocation, or the outside."""
+    """Somebody whose messages do not fit yet: an invocation, or the outside."""
 
-    __slots__ = ("crew", "enter", "error", "event", "full", "look", "worker")
+    __slots__ = ("agent", "crew", "delivery", "enter", "error", "event", "full", "look")
 
     def __init__(
-        self, look: Callable[[], Plan], enter: Callable[[Plan], None], worker: Parking | None
+        self,
+        look: Callable[[], Plan],
+        enter: Callable[[Plan], None],
+        invocation: Invocation | None,
     ) -> None:
         self.full = look().full
         self.look = look
         self.enter = enter
-        self.worker = worker
-        self.crew: Crew | None = worker.crew if worker is not None else None
+        self.agent = invocation.agent.name if invocation is not None else ""
+        self.crew: Crew | None = invocation.worker.crew if invocation is not None else None
+        self.delivery = invocation.delivery if invocation is not None else None
         self.event = anyio.Event()
         self.error: Exception | None = None
 
@@ -152,19 +157,23 @@ class Waiter:
 class Admissions:
     """Who waits for room, in the order they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, crews: Mapping[str, Crew]) -> None:
+        self._crews = crews
         self._waiters: dict[Waiter, None] = {}
         self.any = False
 
     async def wait(
-        self, look: Callable[[], Plan], enter: Callable[[Plan], None], worker: Parking | None
+        self,
+        look: Callable[[], Plan],
+        enter: Callable[[Plan], None],
+        invocation: Invocation | None,
     ) -> None:
         """Return once `enter` has been called with a plan that fits.
 
         `look` asks anew. Raises ChannelDeadlock if there can never be room, and what
         `look` and `enter` raise.
         """
-        waiter = Waiter(look, enter, worker)
+        waiter = Waiter(look, enter, invocation)
         self._waiters[waiter] = None
         self.any = True
         self.break_circle()
@@ -178,12 +187,10 @@ class Admissions:
 
     def room(self) -> None:
         """Some queue has become shorter: whoever fits enters now, first come first served."""
-        before = len(self._waiters)
         for waiter in list(self._waiters):
             if waiter.attempt():
                 self._leave(waiter)
-        if len(self._waiters) < before:  # a worker may have more than one wait
-            self.break_circle()
+        self.break_circle()  # who still waits may now wait for somebody else
 
     def _leave(self, waiter: Waiter) -> None:
         del self._waiters[waiter]
@@ -191,61 +198,8 @@ class Admissions:
         waiter.event.set()
 
     def break_circle(self) -> None:
-        """Fail the youngest of those who wait for each other, if there are any."""
-        stuck = self._stuck()
-        if not stuck:
-            return
-        youngest = [each for each in self._waiters if each.crew in stuck][-1]
-        youngest.error = ChannelDeadlock(youngest.full[0][0], _cycle(youngest, self._by_crew()))
-        self._leave(youngest)
-
-    def _by_crew(self) -> dict[Crew, list[Waiter]]:
-        found: dict[Crew, list[Waiter]] = {}
-        for waiter in self._waiters:
-            if waiter.crew is not None:
-                found.setdefault(waiter.crew, []).append(waiter)
-        return found
-
-    def _stuck(self) -> set[Crew]:
-        """Crews none of whose workers can ever go on: the greatest set that waits on itself.
-
-        A crew is a candidate while all its slots wait to settle; one is struck out when
-        some waiter of it waits for no candidate, until nothing changes. One that is
-        leaving takes nothing anyway: room is made by its successor.
-        """
-        waiting = self._by_crew()
-        stuck = {
-            crew
-            for crew, waiters in waiting.items()
-            if not crew.leaving and crew.occupied(len({each.worker for each in waiters}))
-        }
-        names = {crew.agent.name for crew in stuck}
-        changed = True
-        while changed:
-            changed = False
-            for crew in list(stuck):
-                if any(not _waits_for(waiter, names) for waiter in waiting[crew]):
-                    stuck.discard(crew)
-                    names.discard(crew.agent.name)
-                    changed = True
-        return stuck
-
-
-def _waits_for(waiter: Waiter, names: set[str]) -> bool:
-    return any(queue.subscriber.name in names for _, queue in waiter.full)
-
-
-def _cycle(start: Waiter, waiting: dict[Crew, list[Waiter]]) -> tuple[str, ...]:
-    """The agents on the way from `start` back to itself, each waiting for the next."""
-    crews = {crew.agent.name: waiters for crew, waiters in waiting.items()}
-    path: list[str] = []
-    waiter = start
-    while waiter.crew is not None and waiter.crew.agent.name not in path:
-        path.append(waiter.crew.agent.name)
-        ahead = [q.subscriber.name for _, q in waiter.full if q.subscriber.name in crews]
-        if not ahead:
-            break
-        again = [name for name in ahead if name in path]
-        waiter = crews[(again or ahead)[0]][0]
-    first = waiter.crew.agent.name if waiter.crew is not None else path[0]
-    return tuple(path[path.index(first) :]) if first in path else tuple(path)
+        """Fail the youngest of those who wait for each other, until nobody does."""
+        while found := deadlock.find(self._waiters, self._crews):
+            waiter, error = found
+            waiter.error = error
+            self._leave(waiter)

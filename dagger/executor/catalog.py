@@ -50,6 +50,9 @@ class Catalog:
     def attach(self, engine: Engine) -> None:
         """From now on everything here is so in the engine as well."""
         self._engine = engine
+        for former in engine.state.subscribers.values():
+            if former.subscriptions and former.name not in self.agents:
+                engine.commit(AgentRemoved(former.name, engine.now()))
         for channel in self.channels.values():
             self._open(channel)
         for agent in self.agents.values():

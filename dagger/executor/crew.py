@@ -63,10 +63,6 @@ class Crew:
         finally:
             self.parked -= 1
 
-    def occupied(self, blocked: int) -> bool:
-        """Whether nobody could take anything while `blocked` of the slots stay held."""
-        return blocked >= self.limit or (blocked >= self.active > 0 and self._all_keys_held())
-
     def enlist(self) -> Worker:
         """One more worker."""
         worker = self._hire(self)
@@ -172,10 +168,3 @@ class Crew:
         self.tune()
         if self.subscriber.ready:
             self.ring()
-
-    def _all_keys_held(self) -> bool:
-        """Whether all that is pending stands behind keys of deliveries in hand."""
-        queues = list(self.subscriber.ready)
-        return self.agent.key is not None and not any(
-            queue.pending or queue.retries for queue in queues
-        )

@@ -14,6 +14,9 @@ from time import perf_counter
 from types import coroutine
 from typing import Any, Protocol
 
+LONG_STEP = 0.001
+"""Seconds a handler may have the loop before it is noted; then others get a turn."""
+
 
 class Abandoned(Exception):
     """The handler ignored its cancellation for longer than the grace; it was left behind."""
@@ -22,11 +25,8 @@ class Abandoned(Exception):
 class Watch(Protocol):
     """Who drives: told of slow steps and resumptions."""
 
-    slow: float
-    """Seconds a step may take before `blocked` is called."""
-
-    def blocked(self, seconds: float, line: int) -> None:
-        """A step that ended near `line` of the handler blocked the loop that long."""
+    def long_step(self, seconds: float, line: int) -> None:
+        """A step that ended near `line` of the handler had the loop for over LONG_STEP."""
 
     def resumed(self) -> bool:
         """The loop gives control back. False if the handler must not have it any more."""
@@ -43,8 +43,8 @@ def begin(handler: Coroutine[Any, Any, Any], watch: Watch) -> tuple[bool, Any]:
     except StopIteration as end:
         return True, end.value
     finally:
-        if perf_counter() - began > watch.slow:
-            watch.blocked(perf_counter() - began, _line(handler))
+        if perf_counter() - began > LONG_STEP:
+            watch.long_step(perf_counter() - began, _line(handler))
 
 
 @coroutine
@@ -66,8 +66,8 @@ def drive(handler: Coroutine[Any, Any, Any], trap: Any, watch: Watch) -> Generat
         except StopIteration as end:
             return end.value
         finally:
-            if perf_counter() - began > watch.slow:
-                watch.blocked(perf_counter() - began, _line(handler))
+            if perf_counter() - began > LONG_STEP:
+                watch.long_step(perf_counter() - began, _line(handler))
 
 
 def _line(handler: Any) -> int:

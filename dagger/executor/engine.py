@@ -28,9 +28,8 @@ from dagger.words.errors import ChannelClosed, ChannelNotFound
 from dagger.words.outcomes import Overflow
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
-
     from dagger.authoring.agent import Agent
+    from dagger.executor.supervisor import Supervisor
     from dagger.rules.schema import Schema
     from dagger.state.queues import Subscriber
     from dagger.state.run import Run
@@ -48,7 +47,7 @@ OUTSIDE_TURN = 32
 class Engine:
     """The parts of one executor. Made anew each time it starts; touched from the loop only."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock, tasks: TaskGroup) -> None:
+    def __init__(self, config: Config, store: Store, clock: Clock, supervisor: Supervisor) -> None:
         self.config = config
         self.store = store
         self.now = clock.now
@@ -63,14 +62,14 @@ class Engine:
         self.watchers = Watchers(self.state, config.watcher_buffer)
         self.timers = Timers()
         self.threads = Threads()
-        self.admissions = Admissions()
+        self.admissions = Admissions(self.crews)
         self.settling = Settling(self)
         self.hosting = Hosting(self)
         self.runs = Runs(self)
         self._apply = self.state.apply
         self._append = store.append
         self._since_turn = 0  # publications from outside
-        self._tasks = tasks
+        self._supervisor = supervisor
         self._workers: set[Worker] = set()
         self._left = anyio.Event()
         self.floor = config.capacity
@@ -146,7 +145,7 @@ class Engine:
     def _enlist(self, crew: Crew) -> Worker:
         worker = Worker(self, crew)
         self._workers.add(worker)
-        self._tasks.start_soon(worker.serve, name=f"dagger agent {crew.agent.name}")
+        self._supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
         return worker
 
     def cancel(self, run: Run) -> None:

@@ -20,6 +20,7 @@ from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_ch
 from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, replay
 from dagger.executor.specs import EventDriven, Limits, Receipt, default_limits, limits_of
+from dagger.executor.supervisor import Supervisor
 from dagger.store.memory import MemoryStore
 from dagger.words.clock import Clock, SystemClock
 from dagger.words.effects import E, Publication
@@ -79,18 +80,17 @@ class Executor:
     async def __aenter__(self) -> Self:
         if self._engine is not None:
             raise ExecutionError("this executor is running; it can be entered again once it is not")
-        tasks = anyio.create_task_group()
-        engine = Engine(self.config, self._store, self._clock, tasks)
+        supervisor = Supervisor()
+        engine = Engine(self.config, self._store, self._clock, supervisor)
         replay(engine)  # before anything has begun: a journal may be impossible to read
         self._stopped = None
         self._stack = AsyncExitStack()
-        await self._stack.enter_async_context(tasks)
+        await self._stack.enter_async_context(supervisor.running())
         self._engine = engine
         self._catalog.attach(engine)
         if self._resume:
             go_on(engine)
-        tasks.start_soon(engine.timers.serve, name="dagger timers")
-        self._stack.callback(tasks.cancel_scope.cancel)
+        supervisor.start(engine.timers.serve, "dagger timers")
         self._stack.push_async_callback(self.stop)
         return self
 
@@ -206,9 +206,8 @@ class Executor:
 
         Options are those of `start`.
         """
-        live = await self.start(channel, payload, **options)
-        first = live.state.opening
-        return Receipt(live.id, first.id or message_id(live.id, 0, 0))
+        state = (await self.start(channel, payload, **options)).state
+        return Receipt(state.id, state.opening.id or message_id(state.id, 0, 0))
 
     async def execute(self, spec: EventDriven, **options: Any) -> Report:
         """Run a workflow that is given as data."""

@@ -142,7 +142,7 @@ class Hosting:
 
         plan = look()
         if plan.full:
-            await engine.admissions.wait(look, enter, invocation.worker)
+            await engine.admissions.wait(look, enter, invocation)
         else:
             enter(plan)
 

@@ -106,7 +106,7 @@ class Settling:
             if plan is not FREE:
                 if plan.full:
                     return True
-                worker.pressed = plan.pressed
+                worker.pressed = worker.pressed or plan.pressed
                 self._commit(invocation, plan.dropped, plan.blame)
                 return False
         self._commit(invocation)
@@ -123,7 +123,7 @@ class Settling:
         def enter(plan: Plan) -> None:
             self._commit(invocation, plan.dropped, plan.blame)
 
-        await self._engine.admissions.wait(look, enter, worker)
+        await self._engine.admissions.wait(look, enter, invocation)
 
     def _commit(
         self, invocation: Invocation, dropped: tuple[int, ...] = (), blame: bool = False

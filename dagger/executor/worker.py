@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -221,12 +221,13 @@ class Worker:
         """Whether the payload is what the agent takes; it is rejected if it is not."""
         agent = invocation.agent
         schema = agent.input
-        if schema is not None:
-            if invocation.publication.checked != schema.number and not schema.is_valid(
-                invocation.data
-            ):
-                self.settling.reject(invocation, schema.violation(invocation.data))
-                return False
+        if (
+            schema is not None
+            and invocation.publication.checked != schema.number
+            and not schema.is_valid(invocation.data)
+        ):
+            self.settling.reject(invocation, schema.violation(invocation.data))
+            return False
         if agent.build is not None:
             try:
                 invocation.payload = built(agent.build, invocation.data)
@@ -302,8 +303,13 @@ class Worker:
             raise
         return job.outcome()
 
-    def blocked(self, seconds: float, line: int) -> None:
-        """Name a handler that kept the loop from everybody else."""
+    def long_step(self, seconds: float, line: int) -> None:
+        """Others get a turn after it; one that blocked the loop for long is named."""
+        self.pressed = True
+        if seconds > self.slow:
+            self._warn(seconds, line)
+
+    def _warn(self, seconds: float, line: int) -> None:
         logger.warning(
             "agent %r blocked the event loop for %.0f ms: %s%s; await what takes long, or "
             "write it as a plain def, which runs in a thread",

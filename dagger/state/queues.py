@@ -264,14 +264,26 @@ class Channel:
 class Lane:
     """One channel of one run: where its messages go, and how many there were."""
 
-    __slots__ = ("closed", "messages", "outputs", "routes", "wiring")
+    __slots__ = ("closed", "messages", "outputs", "retired", "routes", "wiring")
 
     def __init__(self) -> None:
         self.closed = False
         self.routes: tuple[Route, ...] = ()
-        self.wiring = -1  # the state's wiring these two were worked out for
+        self.retired: tuple[tuple[str, list[int]], ...] = ()  # counts of who hears no more
+        self.wiring = -1  # the state's wiring that this was worked out for
         self.messages = 0
         self.outputs = 0
+
+    def tallies(self) -> dict[str, list[int]]:
+        """The counts of each agent that hears, or has heard, this channel."""
+        now = [(each.subscriber.name, each.tally) for each in self.routes]
+        return dict([*self.retired, *now])
+
+    def retire(self) -> None:
+        """Nothing goes anywhere any more; the counts stay."""
+        if self.routes:
+            self.retired = tuple(self.tallies().items())
+            self.routes, self.wiring = (), -1
 
 
 def new_tally() -> list[int]:

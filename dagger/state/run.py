@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dagger.state.cache import Cache
-from dagger.state.queues import Delivery, Envelope, Lane, Queue, Subscriber, new_tally
+from dagger.state.queues import Delivery, Envelope, Lane, Queue, Subscriber
 from dagger.state.tasks import Tasks
-from dagger.state.tree import Tree
+from dagger.state.tree import Names, Tree
 from dagger.words.effects import Publication
 from dagger.words.outcomes import RunStatus
 from dagger.words.records import Failure
@@ -77,6 +77,7 @@ class Run:
         "letters",
         "limits",
         "messages",
+        "names",
         "next",
         "number",
         "opened_at",
@@ -89,7 +90,6 @@ class Run:
         "reason",
         "retries",
         "status",
-        "tallies",
         "target",
         "task_fold",
         "tokens",
@@ -104,6 +104,7 @@ class Run:
         limits: dict[str, Any],
         at: float,
         keep: Keep,
+        names: Names,
     ) -> None:
         self.number = number
         self.id = id
@@ -129,8 +130,8 @@ class Run:
         self.failure: Failure | None = None  # the first one
         self.queues: dict[str, Queue] = {}
         self.lanes: dict[str, Lane] = {}
-        self.tallies: dict[tuple[str, str], list[int]] = {}  # (agent, channel) -> counts
         self.keep = keep
+        self.names = names  # what the trees of all runs share
         self.outputs: list[Output] | None = None  # made with the first
         self.dead_letters: deque[DeadLetter] | None = None
         self.letters = 0  # dead letters ever
@@ -157,7 +158,7 @@ class Run:
     def tree(self) -> Tree:
         """The run's execution tree, made with its first node."""
         if self.tree_fold is None:
-            self.tree_fold = Tree(self.keep.nodes)
+            self.tree_fold = Tree(self.keep.nodes, self.names)
         return self.tree_fold
 
     def queue(self, subscriber: Subscriber) -> Queue:
@@ -167,12 +168,14 @@ class Run:
             queue = self.queues[subscriber.name] = Queue(self, subscriber)
         return queue
 
-    def tally(self, agent: str, channel: str) -> list[int]:
-        """The counts of one agent and channel."""
-        tally = self.tallies.get((agent, channel))
-        if tally is None:
-            tally = self.tallies[agent, channel] = new_tally()
-        return tally
+    @property
+    def tallies(self) -> dict[tuple[str, str], list[int]]:
+        """(agent, channel) -> counts: delivered, then one for each disposition."""
+        return {
+            (agent, name): tally
+            for name, lane in self.lanes.items()
+            for agent, tally in lane.tallies().items()
+        }
 
     def standing(self) -> RunStatus:
         """The status as it is told: an open run may be paused, or wait for people."""

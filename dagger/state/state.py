@@ -22,9 +22,11 @@ from dagger.state.queues import (
     Lane,
     Route,
     Subscriber,
+    new_tally,
 )
 from dagger.state.run import DeadLetter, Keep, Output, Question, Run
 from dagger.state.tasks import Tasks
+from dagger.state.tree import Names
 from dagger.words.effects import (
     REPLY_TO,
     CacheWrite,
@@ -64,6 +66,7 @@ from dagger.words.records import (
     Wrote,
 )
 
+_STATUS = {each.value: each for each in RunStatus}
 _OK = int(Disposition.OK)
 _DROPPED = int(Disposition.DROPPED)
 
@@ -85,6 +88,7 @@ class State:
         self.open_runs = 0
         self.backlog = 0  # bytes that the outside has brought into open runs
         self.shared = Cache()
+        self.names = Names()
 
     def apply(self, record: Record) -> None:
         """Make one fact true. Raises KeyError for a record of an unknown kind."""
@@ -97,13 +101,20 @@ class State:
         if lane is None:
             lane = run.lanes[name] = Lane()
         if lane.wiring != self.wiring:
-            lane.closed = name in self.channels and self.channels[name].closed
-            lane.routes = tuple(
-                make(Route, (each, run.queue(each), run.tally(each.name, name)))
-                for each in self._hearers(name)
-            )
-            lane.wiring = self.wiring
+            self._wire(run, lane, name)
         return lane
+
+    def _wire(self, run: Run, lane: Lane, name: str) -> None:
+        """Routes for the agents of now; who comes back goes on with its counts."""
+        known = lane.tallies() if lane.routes or lane.retired else {}
+        routes = [
+            make(Route, (each, run.queue(each), known.pop(each.name, None) or new_tally()))
+            for each in self._hearers(name)
+        ]
+        lane.closed = name in self.channels and self.channels[name].closed
+        lane.routes = tuple(routes)
+        lane.retired = tuple(known.items())
+        lane.wiring = self.wiring
 
     def _hearers(self, name: str) -> tuple[Subscriber, ...]:
         """Who subscribes to a channel, as the agents are now."""
@@ -157,6 +168,7 @@ def _run_opened(state: State, record: RunOpened) -> None:
         record.limits,
         record.at,
         state.keep,
+        state.names,
     )
     state.next_run = record.run
     state.runs[record.run] = run
@@ -434,17 +446,17 @@ def _write(state: State, run: Run | None, effect: Effect) -> None:
 def _run_cancelling(state: State, record: RunCancelling) -> None:
     run = state.runs[record.run]
     run.status = RunStatus.CANCELLING
-    run.target = RunStatus(record.status)
+    run.target = _STATUS[record.status]
     run.reason = record.reason
 
 
 def _run_ended(state: State, record: RunEnded) -> None:
     run = state.runs[record.run]
-    run.status = RunStatus(record.status)
+    run.status = _STATUS[record.status]
     run.reason = record.reason
     run.ended_at = record.at
     for lane in run.lanes.values():
-        lane.routes, lane.wiring = (), -1
+        lane.retire()
     run.queues = {}
     state.open_runs -= 1
     state.backlog -= run.brought

@@ -24,9 +24,6 @@ _pack = _ROW.pack
 _NONE: dict[Any, Any] = {}
 """Shared by all trees that have nothing to say, and never changed: most runs are small."""
 
-_NAMES_HELD = 4096
-"""Names kept before the first look for unused ones."""
-
 
 class Node(NamedTuple):
     """One delivery and how it ended."""
@@ -48,6 +45,24 @@ class Node(NamedTuple):
     tokens: int
 
 
+class Names(dict[str, int]):
+    """Names as small numbers: `names["parser"]` gives a new name the next one.
+
+    Shared by the trees of all runs, for there are few agents and channels and many
+    runs. It only grows, as the channels of a state do.
+    """
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known: list[str] = []  # by number
+
+    def __missing__(self, name: str) -> int:
+        number = self[name] = len(self.known)
+        self.known.append(name)
+        return number
+
+
 class Tree:
     """The rows of one run in the order of settling: at least the last `keep`.
 
@@ -57,8 +72,7 @@ class Tree:
 
     __slots__ = (
         "_cut_at",
-        "_numbers",
-        "_prune_at",
+        "_names",
         "_rows",
         "failures",
         "forgotten",
@@ -66,17 +80,16 @@ class Tree:
         "tokens",
     )
 
-    def __init__(self, keep: int = 100_000) -> None:
+    def __init__(self, keep: int = 100_000, names: Names | None = None) -> None:
         if keep < 1:
             raise ValueError(f"keep={keep}: a tree keeps at least one row")
         self.keep = keep
+        self._names = names if names is not None else Names()
         self.forgotten = 0
         self.failures: dict[int, Failure] = _NONE
         self.tokens: dict[int, int] = _NONE
         self._rows = bytearray()
-        self._numbers: dict[str, int] = {}
         self._cut_at = (keep + keep // 4) * _ROW.size
-        self._prune_at = _NAMES_HELD
 
     def add(
         self,
@@ -91,12 +104,8 @@ class Tree:
         ended: float,
     ) -> None:
         """Append the row of a delivery that has just ended; called once for each."""
-        numbers = self._numbers
-        try:
-            on, by = numbers[channel], numbers[agent]
-        except KeyError:
-            on, by = self._number(channel), self._number(agent)
-        rows = self._rows
+        names, rows = self._names, self._rows
+        on, by = names[channel], names[agent]
         rows += _pack(delivery, parent, place, on, by, disposition, attempts, started, ended)
         if len(rows) > self._cut_at:
             self._trim()
@@ -118,8 +127,9 @@ class Tree:
 
     def nodes(self) -> Iterator[Node]:
         """The kept rows as they are at this call, whenever they are read."""
-        rows, names = bytes(self._rows), tuple(self._numbers)
-        return _nodes(rows, names, self.failures.copy(), self.tokens.copy())
+        return _nodes(
+            bytes(self._rows), self._names.known, self.failures.copy(), self.tokens.copy()
+        )
 
     def node(self, delivery: int) -> Node | None:
         """The row of one delivery, or None if it is open, forgotten or unknown; O(kept)."""
@@ -127,37 +137,40 @@ class Tree:
         for index, (number,) in enumerate(_DELIVERY.iter_unpack(rows)):
             if number == delivery:
                 row = rows[index * _ROW.size : (index + 1) * _ROW.size]
-                return next(_nodes(row, tuple(self._numbers), self.failures, self.tokens))
+                return next(_nodes(row, self._names.known, self.failures, self.tokens))
         return None
 
     def dump(self) -> tuple[Any, ...]:
-        """Everything, as values that msgpack packs and no later change touches."""
+        """Everything, as values that msgpack packs and no later change touches.
+
+        It holds the names that its own rows use, and no others.
+        """
+        own = Names()
+        rows = bytearray()
+        for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(self._rows):
+            channel, agent = self._names.known[on], self._names.known[by]
+            rows += _pack(delivery, parent, place, own[channel], own[agent], *rest)
         return (
             self.keep,
             self.forgotten,
-            tuple(self._numbers),
-            bytes(self._rows),
+            tuple(own.known),
+            bytes(rows),
             tuple((delivery, tuple(failure)) for delivery, failure in self.failures.items()),
             tuple(self.tokens.items()),
         )
 
     @classmethod
-    def load(cls, data: Iterable[Any]) -> Tree:
+    def load(cls, data: Iterable[Any], names: Names | None = None) -> Tree:
         """The tree that `dump` was asked of, from its own or from unpacked values."""
-        keep, forgotten, names, rows, failures, tokens = data
-        tree = cls(keep)
+        keep, forgotten, own, rows, failures, tokens = data
+        tree = cls(keep, names)
         tree.forgotten = forgotten
-        tree._numbers = {name: number for number, name in enumerate(names)}
-        tree._rows = bytearray(rows)
+        for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(rows):
+            channel, agent = tree._names[own[on]], tree._names[own[by]]
+            tree._rows += _pack(delivery, parent, place, channel, agent, *rest)
         tree.failures = {delivery: _failure(*fields) for delivery, fields in failures}
         tree.tokens = dict(tokens)
         return tree
-
-    def _number(self, name: str) -> int:
-        number = self._numbers.get(name)
-        if number is None:
-            number = self._numbers[name] = len(self._numbers)
-        return number
 
     def _trim(self) -> None:
         """Forget all but the last `keep` rows; its cost is spread over a quarter of `keep`."""
@@ -168,22 +181,11 @@ class Tree:
                 self.tokens.pop(delivery, None)
         del self._rows[:surplus]
         self.forgotten += surplus // _ROW.size
-        if len(self._numbers) > self._prune_at:
-            self._prune()
-
-    def _prune(self) -> None:
-        """Give up the names that no kept row uses; channels may be made without end."""
-        names, rows = tuple(self._numbers), self._rows
-        self._numbers, self._rows = {}, bytearray()
-        for delivery, parent, place, channel, agent, *rest in _ROW.iter_unpack(rows):
-            on, by = self._number(names[channel]), self._number(names[agent])
-            self._rows += _pack(delivery, parent, place, on, by, *rest)
-        self._prune_at = max(_NAMES_HELD, 2 * len(self._numbers))
 
 
 def _nodes(
     rows: bytes,
-    names: tuple[str, ...],
+    names: list[str],
     failures: dict[int, Failure],
     tokens: dict[int, int],
 ) -> Iterator[Node]:

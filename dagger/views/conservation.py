@@ -15,25 +15,29 @@ from dagger.words.outcomes import Disposition
 
 _DROPPED = 1 + Disposition.DROPPED  # its place in a tally, after what was delivered
 
+Tallies = dict[tuple[str, str], list[int]]
+"""(agent, channel) -> counts, as `Run.tallies` gives them."""
+
 
 def check(run: Run) -> None:
     """Raise ConservationError, with the numbers, unless all counts of a run add up.
 
     One step for each pair of agent and channel, each channel and each open delivery.
     """
-    _check_pairs(run)
-    _check_channels(run)
-    dropped = sum([tally[_DROPPED] for tally in run.tallies.values()])
+    tallies = run.tallies
+    _check_pairs(run, tallies)
+    _check_channels(run, tallies)
+    dropped = sum([tally[_DROPPED] for tally in tallies.values()])
     if dropped != run.dropped:
         problem = f"{dropped} dropped by agent and channel, but {run.dropped} in all"
         raise ConservationError(run.id, "what was dropped", problem)
 
 
-def _check_pairs(run: Run) -> None:
+def _check_pairs(run: Run, tallies: Tallies) -> None:
     """What an agent was delivered on a channel has ended or is open."""
     still = _still_open(run)
     handled = 0
-    for pair, tally in run.tallies.items():
+    for pair, tally in tallies.items():
         delivered = tally[0]
         ended = sum(tally) - delivered
         handled += ended
@@ -41,18 +45,18 @@ def _check_pairs(run: Run) -> None:
             problem = f"{delivered} delivered, but {ended} ended and {still.get(pair, 0)} open"
             raise ConservationError(run.id, _named(pair), problem)
     for pair, count in still.items():
-        if pair not in run.tallies:
+        if pair not in tallies:
             raise ConservationError(run.id, _named(pair), f"0 delivered, but {count} open")
     if handled != run.handled:
         problem = f"{handled} ended by agent and channel, but {run.handled} in all"
         raise ConservationError(run.id, "what has ended", problem)
 
 
-def _check_channels(run: Run) -> None:
+def _check_channels(run: Run, tallies: Tallies) -> None:
     """Each message is an output, or was delivered at most once to each agent."""
     lanes = run.lanes
     heard: dict[str, int] = {}
-    for pair, tally in run.tallies.items():
+    for pair, tally in tallies.items():
         delivered, channel = tally[0], pair[1]
         heard[channel] = heard.get(channel, 0) + delivered
         messages = lanes[channel].messages if channel in lanes else 0

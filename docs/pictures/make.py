@@ -1,6 +1,6 @@
 """The pictures of the documentation, drawn from runs of the programs that it shows.
 
-    python docs/pictures/make.py
+    python -m docs.pictures.make
 
 writes them all anew next to this file: the DOT source of each, and the SVG that Graphviz
 makes of it. A test runs the programs again and holds the sources against these.

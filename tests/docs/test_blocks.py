@@ -7,7 +7,7 @@ import io
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import click
 import pytest
@@ -60,6 +60,8 @@ def test_commands_exist(name: str) -> None:
         for word in words:
             if re.fullmatch(r"(?:examples|docs|tests)/\S+\.py(?::\w+)?", word):
                 assert (ROOT / word.partition(":")[0]).is_file(), line
+            elif word.startswith("docs."):
+                assert (ROOT / f"{word.replace('.', '/')}.py").is_file(), line
 
 
 def examples(page: Page) -> list[tuple[Block, str]]:
@@ -73,9 +75,10 @@ def examples(page: Page) -> list[tuple[Block, str]]:
     return found
 
 
-def compiled(page: Page, block: Block) -> object:
+def compiled(page: Page, block: Block) -> CodeType:
     """The code of a block, whose errors name the page and the line there."""
-    return compile("\n" * (block.line - 1) + block.text, page.path, "exec", dont_inherit=True)
+    lines = "\n" * (block.line - 1)
+    return compile(lines + block.text, page.path, "exec", dont_inherit=True)
 
 
 def settled(text: str) -> str:
@@ -87,7 +90,12 @@ def settled(text: str) -> str:
 
 def commands(page: Page) -> list[str]:
     """What is typed at a shell on a page."""
-    lines = [line for each in page.blocks if each.language == "console" for line in each.text.splitlines()]
+    lines = [
+        line
+        for each in page.blocks
+        if each.language == "console"
+        for line in each.text.splitlines()
+    ]
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
 
 

@@ -27,7 +27,7 @@ needs_graphviz = pytest.mark.skipif(
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_pages_are_up_to_date(name: str) -> None:
-    """A generated page says what the code says; if not, run docs/make_reference.py."""
+    """A generated page says what the code says; if not, run `python -m docs.make_reference`."""
     assert (DOCS / name).read_text("utf-8") == MAKERS[name]()
 
 
@@ -47,7 +47,7 @@ def test_settings_without_effect_are_marked() -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_are_up_to_date(name: str) -> None:
-    """A picture shows what its program does now; if not, run docs/pictures/make.py."""
+    """A picture shows what its program does now; if not, run `python -m docs.pictures.make`."""
     committed = (DOCS / "pictures" / f"{name}.dot").read_text("utf-8")
     assert shape(PICTURES[name]()) == shape(committed)
 

@@ -84,4 +84,5 @@ def named(page: Page) -> Iterator[tuple[str, str]]:
     blocks = re.compile(r"^```.*?^```$", re.M | re.S)
     holders = "|".join(re.escape(each) for each in HOLDERS)
     for span in re.findall(r"`([^`\n]+)`", blocks.sub("", page.text)):
-        yield from re.findall(rf"(?<![\w.])(?:\w+\.)?({holders})\.([a-z_]+)", span)
+        if not span.startswith("dagger."):
+            yield from re.findall(rf"\b({holders})\.([a-z_]+)", span)

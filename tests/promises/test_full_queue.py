@@ -18,6 +18,7 @@ from dagger import (
     MemoryStore,
     agent,
 )
+from dagger.words.outcomes import Overflow
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, filled, spread
 from tests.waiting import pending, until
@@ -341,7 +342,7 @@ async def test_a_settle_larger_than_the_capacity_is_rejected(make_executor: Make
 async def test_recovery_never_applies_overflow(overflow: str) -> None:
     """What was pending is pending again, however small the queue has become meanwhile."""
     store = MemoryStore()
-    config = Config(capacity=100, overflow="block", retry_strategy=Immediate())
+    config = Config(capacity=100, overflow=Overflow.BLOCK, retry_strategy=Immediate())
     gate = Gate()
     async with Executor([gate.agent], store=store, config=config) as executor:
         await filled(executor, pending_=20)

@@ -76,7 +76,7 @@ def audit(state: State) -> None:
 LEASES: dict[type[Any], tuple[str, ...]] = {
     State: ("wiring", "_heard"),
     Subscriber: ("ready", "bell"),
-    Run: ("paused", "queues", "tallies", "lanes", "keep", "cache_fold", "task_fold"),
+    Run: ("paused", "queues", "tallies", "lanes", "keep", "cache_fold", "task_fold", "tree_fold"),
     Delivery: ("stage", "queue", "tally", "bells", "kept"),
 }
 """What is no fact of each class, or is told in another form by `_TOLD`."""
@@ -89,8 +89,9 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
             for name, lane in run.lanes.items()
             if lane.messages
         },
-        "cache": meaning(run.cache_fold or Cache()),
-        "tasks": meaning(run.task_fold or Tasks()),
+        "cache": meaning(run.cache),
+        "tasks": meaning(run.tasks),
+        "tree": meaning(run.tree),
     },
     Delivery: lambda delivery: (delivery.queue.subscriber.name, delivery.kept or {}),
 }

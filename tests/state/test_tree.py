@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from dagger.state.tree import Node, Tree
+from dagger.state.tree import Names, Node, Tree
 from dagger.words.outcomes import Disposition
 from dagger.words.records import Failure
 
@@ -141,14 +141,14 @@ def test_a_row_stays_far_below_300_bytes() -> None:
     assert size / len(tree) < 60
 
 
-def test_names_without_end_do_not_pile_up() -> None:
-    """A run that makes a new channel for every message holds only the names it still needs."""
-    tree = Tree(keep=100)
-    for delivery in range(1, 20_000):
-        tree.add(delivery, 0, 0, f"reply-{delivery}", "agent", Disposition.OK, 1, 1.0, 2.0)
-    assert len(tree.dump()[2]) <= 4096 + 125
-    assert [node.channel for node in tree.nodes()][-1] == "reply-19999"
-    assert all(node.channel == f"reply-{node.delivery}" for node in tree.nodes())
+def test_a_dump_holds_its_own_names_alone() -> None:
+    """A dump holds the names that its rows use, however many others the trees share."""
+    names = Names()
+    trees = [Tree(names=names) for _ in range(3)]
+    for number, tree in enumerate(trees):
+        tree.add(1, 0, 0, f"channel-{number}", "agent", Disposition.OK, 1, 1.0, 2.0)
+    assert [tree.dump()[2] for tree in trees] == [(f"channel-{n}", "agent") for n in range(3)]
+    assert [node.channel for node in trees[2].nodes()] == ["channel-2"]
 
 
 def test_a_tree_that_keeps_nothing_is_refused() -> None:

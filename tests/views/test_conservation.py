@@ -181,7 +181,8 @@ def damage(run: Run, change: str) -> None:
         case "lost":
             del run.deliveries[2]
         case "pair":
-            del run.tallies["b", "in"]
+            lane = run.lanes["in"]
+            lane.routes = tuple(each for each in lane.routes if each.subscriber.name != "b")
         case "published":
             run.lanes["in"].messages = 0
         case "output":
