@@ -27,7 +27,7 @@ def publication(
     `also` what the channel itself declares. Raises SerializationError for what is not
     JSON and ValidationError for what breaks a schema, each with its JSON path.
     """
-    value, blob = encoded(value, agent, limit)
+    value, blob = encoded(value, agent or "outside", limit)
     if schema is None:
         checked = 0
     elif schema.is_valid(value):

@@ -150,7 +150,8 @@ class Executor:
         `limits` are `timeout` (seconds of active time), `deadline` (epoch seconds),
         `max_messages` and `max_tokens`; those of the config apply where none are given.
         An open run of `run_id` is joined and awaited, an ended one returns its report.
-        A run that waits for people is returned open: its report has `ended=None`.
+        A run that waits for people, or is paused, is returned open: its report has
+        `ended=None`.
 
         Raises NoAgentsRegistered, ChannelNotFound, ChannelClosed, SerializationError,
         ValidationError, RunConflict (that id with another first message), ExecutorStopped.

@@ -203,11 +203,11 @@ class LiveRun:
         return self._engine.watchers.watch(self.state)
 
     async def result(self) -> Report:
-        """Wait until the run has ended, or waits for people; its report.
+        """Wait until the run has ended, or waits for people, or is paused; its report.
 
         Raises ExecutorStopped if the executor stops first and the run stays open.
         """
-        while self.state.ended_at is None and not self.waiting:
+        while self.state.ended_at is None and not (self.waiting or self.state.paused):
             if self._lost:
                 raise ExecutorStopped(f"waiting for run {self.id!r}")
             if self._changed is None:

@@ -276,8 +276,10 @@ class Lane:
 
     def tallies(self) -> dict[str, list[int]]:
         """The counts of each agent that hears, or has heard, this channel."""
-        now = [(each.subscriber.name, each.tally) for each in self.routes]
-        return dict([*self.retired, *now])
+        tallies = dict(self.retired)
+        for subscriber, _, tally in self.routes:
+            tallies[subscriber.name] = tally
+        return tallies
 
     def retire(self) -> None:
         """Nothing goes anywhere any more; the counts stay."""

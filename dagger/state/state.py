@@ -78,8 +78,8 @@ class State:
         self.keep = keep or Keep()
         self.position = 0  # records applied
         self.wiring = 0  # grows whenever routes have to be made anew
-        self._heard: dict[str, tuple[Subscriber, ...]] = {}
-        self._heard_at = -1  # the wiring that those were worked out for
+        self._wires: dict[str, tuple[tuple[Subscriber, ...], bool]] = {}
+        self._wired = -1  # the wiring that those were worked out for
         self.next_run = 0  # number of the latest run
         self.subscribers: dict[str, Subscriber] = {}
         self.channels: dict[str, Channel] = {}
@@ -106,26 +106,28 @@ class State:
 
     def _wire(self, run: Run, lane: Lane, name: str) -> None:
         """Routes for the agents of now; who comes back goes on with its counts."""
-        known = lane.tallies() if lane.routes or lane.retired else {}
-        routes = [
-            make(Route, (each, run.queue(each), known.pop(each.name, None) or new_tally()))
-            for each in self._hearers(name)
-        ]
-        lane.closed = name in self.channels and self.channels[name].closed
+        hearers, lane.closed = self._heard(name)
+        lane.wiring = self.wiring
+        if not hearers and not lane.routes:
+            return  # a channel that nobody hears: most runs have one, for their outputs
+        known = lane.tallies()
+        routes = []
+        for each in hearers:
+            tally = known.pop(each.name, None) or new_tally()
+            routes.append(make(Route, (each, run.queue(each), tally)))
         lane.routes = tuple(routes)
         lane.retired = tuple(known.items())
-        lane.wiring = self.wiring
 
-    def _hearers(self, name: str) -> tuple[Subscriber, ...]:
-        """Who subscribes to a channel, as the agents are now."""
-        if self._heard_at != self.wiring:
-            self._heard, self._heard_at = {}, self.wiring
-        hearers = self._heard.get(name)
-        if hearers is None:
-            hearers = self._heard[name] = tuple(
-                each for each in self.subscribers.values() if name in each.subscriptions
-            )
-        return hearers
+    def _heard(self, name: str) -> tuple[tuple[Subscriber, ...], bool]:
+        """Who subscribes to a channel, and whether it is closed, as things are now."""
+        if self._wired != self.wiring:
+            self._wires, self._wired = {}, self.wiring
+        found = self._wires.get(name)
+        if found is None:
+            hearers = [each for each in self.subscribers.values() if name in each.subscriptions]
+            closed = name in self.channels and self.channels[name].closed
+            found = self._wires[name] = tuple(hearers), closed
+        return found
 
 
 def _agent_added(state: State, record: AgentAdded) -> None:

@@ -164,7 +164,7 @@ class Config(pydantic.BaseModel):
     )
 
     keep_runs: CountOrZero = Field(
-        default=1_000, description="Ended runs that are kept; the oldest are forgotten first."
+        default=256, description="Ended runs that are kept; the oldest are forgotten first."
     )
     keep_runs_seconds: SecondsOrNone = Field(
         default=None, description="Seconds for which an ended run is kept."
