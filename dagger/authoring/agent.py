@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from dagger.authoring.signature import CallPlan, make_plan, place_of
 from dagger.rules.derive import Derived, derive, element
 from dagger.rules.retry import RetryStrategy, strategy
 from dagger.rules.schema import Schema, schema
-from dagger.words.errors import DefinitionError
+from dagger.words.errors import ConfigError, DefinitionError
 from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.payload import encode, plain
 
@@ -143,6 +144,7 @@ def agent(handler: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     names = dict(frame.f_locals)
 
     def decorate(target: Callable[..., Any]) -> Agent:
+        _check_options(options, target)
         made = _make(target, names, **options)
         registry.add(made)
         return made
@@ -196,7 +198,7 @@ def _make(
         build=build,
         dump=returned.build if returned else None,
         concurrency=concurrency,
-        retry=None if retry is None else strategy(retry),
+        retry=_strategy(retry, where),
         max_attempts=max_attempts,
         timeout=timeout,
         overflow=None if overflow is None else _one_of(Overflow, overflow, "overflow", where),
@@ -205,6 +207,22 @@ def _make(
         on_failure=_one_of(OnFailure, on_failure, "on_failure", where),
         hears_itself=hears_itself,
     )
+
+
+def _check_options(options: Mapping[str, Any], target: Any) -> None:
+    _, _, *known = inspect.signature(_make).parameters  # all but the target and the names
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise DefinitionError(f"@agent has no option {name!r}; {hint}", place_of(target))
+
+
+def _strategy(retry: RetryStrategy | str | None, where: str) -> RetryStrategy | None:
+    try:
+        return None if retry is None else strategy(retry)
+    except ConfigError as error:
+        raise DefinitionError(str(error), where) from error
 
 
 def _handler(target: Any) -> Callable[..., Any]:

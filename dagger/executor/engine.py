@@ -166,7 +166,7 @@ class Engine:
             raise ChannelNotFound(
                 channel,
                 tuple(sorted(self.state.channels)),
-                "an agent subscribes to it, or executor.channel(name) declares it",
+                "a channel is there once an agent names it or executor.channel(name) declares it",
             )
         if known.closed:
             raise ChannelClosed(channel)

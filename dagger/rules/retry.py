@@ -12,29 +12,15 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from dagger.words.errors import ConfigError
+from dagger.words.strategy import RetryStrategy
 
 Exceptions = type[Exception] | tuple[type[Exception], ...]
 
 LONGEST = 1e9
 """Seconds that a delay may last, before jitter: some thirty years."""
-
-
-@runtime_checkable
-class RetryStrategy(Protocol):
-    """Which failed attempts are followed by another, and how soon."""
-
-    @property
-    def max_attempts(self) -> int | None:
-        """Attempts of one delivery, the first included; None leaves it to the Config."""
-
-    def delay(self, attempt: int, random: float) -> float:
-        """Seconds to wait after attempt number `attempt` failed: finite, never negative."""
-
-    def retries(self, error: BaseException) -> bool:
-        """Whether another attempt may follow one that failed with `error`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self, runtime_checkable
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from dagger.words.errors import ConfigError
 from dagger.words.outcomes import Overflow
 from dagger.words.payload import MAX_BYTES
+from dagger.words.strategy import RetryStrategy
 
 PREFIX = "DAGGER_"
 """What the name of an environment variable that is a setting starts with."""
@@ -27,18 +28,6 @@ RESERVED = frozenset({"DAGGER_PROVE", "DAGGER_STORE"})
 """Environment variables with the prefix that are no settings of an executor."""
 
 MIB = 1024 * 1024
-
-
-@runtime_checkable
-class RetryStrategy(Protocol):
-    """How long a failed attempt waits for the next one."""
-
-    def delay(self, attempt: int, random: float) -> float | None:
-        """Seconds to wait after attempt number `attempt` (from 1) failed; None gives up.
-
-        `random` is drawn evenly from 0 to 1 by the caller, so that the answer is a
-        pure function of its arguments.
-        """
 
 
 def _unlimited(value: Any) -> Any:

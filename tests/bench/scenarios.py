@@ -97,6 +97,7 @@ async def chain(messages: int, agents: list[Any]) -> float:
         assert report.outputs_total["d"] == messages
     source = next(each for each in report.tree.nodes() if each.agent == "source")
     assert report.ended is not None
+    assert source.ended is not None
     return (report.ended - source.ended) / (3 * messages)
 
 
@@ -145,8 +146,8 @@ async def long_chain(messages: int = 333_334) -> dict[str, float]:
     short = min([await chain(10_000, chain_agents()) for _ in range(ROUNDS)])
 
     async with Executor(chain_agents(), config=Config(keep_outputs=10)) as executor:
-        batch, rates = 3_334, []
-        before = 0
+        batch, before = 3_334, 0.0
+        rates: list[float] = []
         for number in range(messages // batch):
             seconds = await timed(lambda: executor.run("start", batch))
             rates.append(seconds / (3 * batch))

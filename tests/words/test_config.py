@@ -9,16 +9,22 @@ from typing import Any
 import pydantic
 import pytest
 
-from dagger.words.config import RESERVED, Config, RetryStrategy
+from dagger.words.config import RESERVED, Config
 from dagger.words.errors import ConfigError
 from dagger.words.outcomes import Overflow
+from dagger.words.strategy import RetryStrategy
 
 
 class EverySecond:
     """A retry strategy of one's own."""
 
-    def delay(self, attempt: int, random: float) -> float | None:
+    max_attempts: int | None = None
+
+    def delay(self, attempt: int, random: float) -> float:
         return 1.0
+
+    def retries(self, error: BaseException) -> bool:
+        return True
 
 
 @pytest.fixture(autouse=True)
@@ -212,5 +218,5 @@ def test_replace_remembers_what_was_written_down() -> None:
 
 @pytest.mark.parametrize("strategy", ["linear:2", EverySecond()])
 def test_a_retry_strategy_is_a_name_or_an_object(strategy: str | RetryStrategy) -> None:
-    """A strategy is kept as it was given: a name, or anything with `delay`."""
+    """A strategy is kept as it was given: a name, or an object that is one."""
     assert Config(retry_strategy=strategy).retry_strategy == strategy
