@@ -50,7 +50,7 @@ prove: $(STAMP) ## run the tests with the large counts
 	DAGGER_PROVE=1 $(PY) -m pytest $(ARGS)
 
 bench: $(STAMP) ## measure speed and memory; prints a table, writes JSON
-	$(PY) tests/bench/run.py $(ARGS)
+	$(PY) -m tests.bench.run $(ARGS)
 
 ci-deps: ## install the Debian packages that pictures want, where that is possible
 	@if command -v dot >/dev/null; then echo "ci-deps: Graphviz is installed already"; \

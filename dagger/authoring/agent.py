@@ -14,11 +14,12 @@ from dagger.authoring.publishing import refusal
 from dagger.authoring.registry import registry
 from dagger.authoring.signature import CallPlan, make_plan, place_of
 from dagger.rules.derive import Derived, derive, element
-from dagger.rules.retry import RetryStrategy, strategy
+from dagger.rules.retry import strategy
 from dagger.rules.schema import Schema, schema
 from dagger.words.errors import ConfigError, DefinitionError
 from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.payload import encode, plain
+from dagger.words.strategy import RetryStrategy
 
 ANY = "*"
 """publish="*": the agent may publish on any channel."""

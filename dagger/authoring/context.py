@@ -175,7 +175,7 @@ class Context:
         self._guard()
         held = self._invocation
         key = key if key is not None else f"#{self._next(f'step {name}')}"
-        if "idempotency_key" in inspect.signature(call).parameters:
+        if _takes_idempotency_key(call):
             call = partial(call, idempotency_key=f"{held.node_id}/{name}/{key}")
         return await held.host.step(held, name, key, partial(call, *args))
 
@@ -239,6 +239,13 @@ class Context:
 
     def _commit(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:
         return self._invocation.host.write_now(self._invocation, decide)
+
+
+def _takes_idempotency_key(call: Callable[..., Any]) -> bool:
+    try:
+        return "idempotency_key" in inspect.signature(call).parameters
+    except ValueError:  # some builtins have no signature
+        return False
 
 
 class ExecutorView:

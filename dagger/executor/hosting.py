@@ -75,16 +75,20 @@ class Hosting:
         if kept is not None:
             return decode(kept)
         await self._engine.store.flush()
-        if inspect.iscoroutinefunction(inspect.unwrap(getattr(call, "func", call))):
-            result = await call()
-        else:
-            job = self._engine.threads.start(call)
-            await job.done.wait()
-            result = job.outcome()
+        result = await self._call(call)
         _fence(invocation)
         blob = encode(plain(result, invocation.node_id), invocation.node_id)
         self._keep(invocation, f"step:{name}", key, blob)
         return decode(blob)
+
+    async def _call(self, call: Callable[[], Any]) -> Any:
+        """What a step's function returns: run in a thread unless it is async."""
+        if inspect.iscoroutinefunction(inspect.unwrap(getattr(call, "func", call))):
+            return await call()
+        job = self._engine.threads.start(call)
+        await job.done.wait()
+        result = job.outcome()
+        return await result if inspect.isawaitable(result) else result
 
     async def sleep(self, invocation: Invocation, name: str, key: str, seconds: float) -> None:
         kept = self._kept(invocation, f"sleep:{name}", key)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from dagger.state.queues import Delivery
 
 
+# Looking a member up in its enum costs more than what is done with it.
+_CANCELLING, _COMPLETED, _FAILED = RunStatus.CANCELLING, RunStatus.COMPLETED, RunStatus.FAILED
+
 TOGETHER = 16
 """Ended runs that are forgotten in one record, where many are kept."""
 
@@ -132,7 +135,7 @@ class Runs:
 
     def closing(self, run: Run) -> bool:
         """Whether the run only winds down, or has ended."""
-        return run.status is RunStatus.CANCELLING or run.ended_at is not None
+        return run.status is _CANCELLING or run.ended_at is not None
 
     def quiet(self, run: Run) -> None:
         """Look whether the run has come to an end, or only waits for people."""
@@ -140,7 +143,7 @@ class Runs:
         if live is None:
             return
         if not run.deliveries:
-            if not live.holds or run.status is RunStatus.CANCELLING:
+            if not live.holds or run.status is _CANCELLING:
                 self._finish(live, run)
             else:
                 self._drained()
@@ -189,7 +192,7 @@ class Runs:
         engine = self._engine
         del self.live[run.number]
         status = verdict(run)
-        engine.commit(make(RunEnded, (run.number, status.value, run.reason, engine.now())))
+        engine.commit(make(RunEnded, (run.number, status, run.reason, engine.now())))
         live.end()
         self._ended.append(run.number)
         if len(self._ended) > self._keep or self._keep_seconds is not None:
@@ -248,10 +251,10 @@ class Runs:
 
 def verdict(run: Run) -> RunStatus:
     """How a run that nothing moves any more has ended."""
-    if run.status is RunStatus.CANCELLING:
+    if run.status is _CANCELLING:
         return run.target
     if run.blamed:
-        return RunStatus.FAILED
+        return _FAILED
     if run.task_fold is not None and run.task_fold.open_tasks():
         return RunStatus.STALLED
-    return RunStatus.COMPLETED
+    return _COMPLETED

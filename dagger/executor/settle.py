@@ -52,12 +52,12 @@ class Settling:
 
     def collect(self, invocation: Invocation, value: Any) -> None:
         """Hold back what the handler returned: a message, several, or a request's reply."""
-        if value is None:
-            return
         request = invocation.publication
         if request.headers and is_request(request):
             blob = encode([1, plain(value, invocation.node_id)], invocation.node_id)
             invocation.effects.append(Reply(blob))
+        elif value is None:
+            return
         elif invocation.agent.publish_each:
             for item in value:
                 self.publish(invocation, item)

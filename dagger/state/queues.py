@@ -284,7 +284,8 @@ class Lane:
     def retire(self) -> None:
         """Nothing goes anywhere any more; the counts stay."""
         if self.routes:
-            self.retired = tuple(self.tallies().items())
+            now = [(each.subscriber.name, each.tally) for each in self.routes]
+            self.retired = (*self.retired, *now)
             self.routes, self.wiring = (), -1
 
 

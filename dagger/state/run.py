@@ -15,6 +15,9 @@ from dagger.words.outcomes import RunStatus
 from dagger.words.records import Failure
 
 
+_RUNNING, _COMPLETED = RunStatus.RUNNING, RunStatus.COMPLETED
+
+
 class Keep(NamedTuple):
     """How many of each list a run keeps; what is beyond is only counted."""
 
@@ -112,8 +115,8 @@ class Run:
         self.limits = limits
         self.opened_at = at
         self.ended_at: float | None = None
-        self.status = RunStatus.RUNNING
-        self.target = RunStatus.COMPLETED  # what a cancelling run will have been
+        self.status = _RUNNING
+        self.target = _COMPLETED  # what a cancelling run will have been
         self.reason = ""
         self.paused = False
         self.deliveries: dict[int, Delivery] = {}  # unsettled, oldest first
@@ -179,14 +182,14 @@ class Run:
 
     def standing(self) -> RunStatus:
         """The status as it is told: an open run may be paused, or wait for people."""
-        if self.ended_at is not None or self.status is not RunStatus.RUNNING:
+        if self.ended_at is not None or self.status is not _RUNNING:
             return self.status
         if self.paused:
             return RunStatus.PAUSED
         asked = {delivery for delivery, _ in self.questions}
         if asked and len(asked) == len(self.deliveries):
             return RunStatus.WAITING
-        return RunStatus.RUNNING
+        return _RUNNING
 
     def put_out(self, output: Output) -> None:
         """One more result; beyond what is kept, the oldest is only counted."""

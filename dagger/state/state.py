@@ -382,7 +382,7 @@ def _attempt_failed(state: State, record: AttemptFailed) -> None:
 def _kept(state: State, record: Kept) -> None:
     run = state.runs[record.run]
     run.deliveries[record.delivery].keep(record.name, record.key, record.value)
-    if run.questions:
+    if run.questions and record.name == "ask":
         answered = record.delivery, record.key
         run.questions = {key: q for key, q in run.questions.items() if key != answered}
 

@@ -1,13 +1,12 @@
 """`make bench`: a table on the terminal, and all figures in bench.json.
 
 Each scenario runs in a process of its own, so that none inherits another's memory.
-`python tests/bench/run.py NAME ...` measures only those.
+`python -m tests.bench.run NAME ...` measures only those.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import os
 import platform
@@ -15,8 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+from tests.bench import scenarios
 
 BUDGETS = {
     "chain_shared": ("hops", 10.0),
@@ -36,16 +34,15 @@ BUDGETS = {
 
 def measure(name: str) -> dict[str, float]:
     """Run one scenario here and now."""
-    import scenarios
-
-    found = getattr(scenarios, name)()
-    result: dict[str, float] = asyncio.run(found) if inspect.isawaitable(found) else found
-    return result
+    scenario = getattr(scenarios, name)
+    figures: dict[str, float]
+    figures = asyncio.run(scenario()) if asyncio.iscoroutinefunction(scenario) else scenario()
+    return figures
 
 
 def in_its_own_process(name: str) -> dict[str, float]:
     """Run one scenario in a fresh interpreter."""
-    command = [sys.executable, __file__, "--here", name]
+    command = [sys.executable, "-m", "tests.bench.run", "--here", name]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures

@@ -14,11 +14,11 @@ from dagger.rules.retry import (
     Exponential,
     Immediate,
     Linear,
-    RetryStrategy,
     attempts_allowed,
     strategy,
 )
 from dagger.words.errors import ConfigError
+from dagger.words.strategy import RetryStrategy
 
 RANDOM = st.floats(0, 1, exclude_max=True)
 SECONDS = st.floats(0, 1e9)

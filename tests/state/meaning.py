@@ -74,7 +74,7 @@ def audit(state: State) -> None:
 
 
 LEASES: dict[type[Any], tuple[str, ...]] = {
-    State: ("wiring", "_heard"),
+    State: ("wiring",),
     Subscriber: ("ready", "bell"),
     Run: ("paused", "queues", "tallies", "lanes", "keep", "cache_fold", "task_fold", "tree_fold"),
     Delivery: ("stage", "queue", "tally", "bells", "kept"),
@@ -118,8 +118,10 @@ def meaning(value: Any) -> Any:
 
 
 def _facts(value: Any) -> list[str]:
+    """Names of what is remembered: the private ones are worked out from the others."""
     names = getattr(type(value), "__slots__", None) or vars(value)
-    return [name for name in names if name not in LEASES.get(type(value), ())]
+    leases = LEASES.get(type(value), ())
+    return [name for name in names if name not in leases and not name.startswith("_")]
 
 
 def _entries(cache: Cache, namespace: str) -> dict[str, Any]:
