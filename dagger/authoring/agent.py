@@ -18,7 +18,7 @@ from dagger.rules.retry import strategy
 from dagger.rules.schema import Schema, schema
 from dagger.words.errors import ConfigError, DefinitionError
 from dagger.words.outcomes import OnFailure, Overflow
-from dagger.words.payload import encode, plain
+from dagger.words.payload import encoded
 from dagger.words.strategy import RetryStrategy
 
 ANY = "*"
@@ -75,7 +75,7 @@ class Agent:
 
     def validate_input(self, payload: Any) -> None:
         """Raise ValidationError if the payload breaks the input schema, else return."""
-        value = _plain(payload, self.name)
+        value, _ = encoded(payload, self.name)
         if self.input is not None and not self.input.is_valid(value):
             raise refusal(self.input.violation(value), value, self.name, None, "input")
 
@@ -84,7 +84,7 @@ class Agent:
 
         Without `channel`, the agent's only one is meant, or else every one of them.
         """
-        value = _plain(payload, self.name)
+        value, _ = encoded(payload, self.name)
         channels = list(self.publish) if channel is None else [channel]
         for each in channels:
             declared = self.publish.get(each)
@@ -333,9 +333,3 @@ def _returned(plan: CallPlan, each: bool) -> Derived | None:
         if annotation is None:
             return None
     return derive(annotation, plan.where, mode="serialization")
-
-
-def _plain(payload: Any, producer: str) -> Any:
-    value = plain(payload, producer)
-    encode(value, producer)
-    return value

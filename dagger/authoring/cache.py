@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from dagger.state.cache import Cache, Entry, changed
 from dagger.words.effects import CacheWrite, Commit, Effect
 from dagger.words.errors import CacheConflict, CacheKeyNotFound, CacheTypeError, SerializationError
-from dagger.words.payload import encode, plain, string
+from dagger.words.payload import encode, string
 
 DEFAULT_NAMESPACE = "default"
 _GLOBAL = "global:"
@@ -88,7 +88,7 @@ def _checked(committed: Cache, change: PendingCheck) -> CacheWrite:
 
 def _encoded(namespace: str, key: str, value: Any) -> bytes:
     who = f"cache {namespace}.{key}"
-    return encode(plain(value, who), producer=who)
+    return encode(value, who)
 
 
 def _version(entry: Entry | None) -> int:

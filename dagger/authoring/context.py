@@ -20,7 +20,7 @@ from dagger.words.effects import REPLY_TO, E
 from dagger.words.errors import ChannelUndeclared, ContextClosed, ExecutionError
 from dagger.words.ids import message_id
 from dagger.words.message import Message
-from dagger.words.payload import encode, plain
+from dagger.words.payload import encode
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -189,7 +189,7 @@ class Context:
         """Ask people, and wait for their answer (see `Run.answer`) without a worker."""
         self._guard()
         name = name or f"question-{self._next('ask')}"
-        blob = encode(plain(question, self.node_id), self.node_id)
+        blob = encode(question, self.node_id)
         return await self._invocation.host.ask(self._invocation, name, blob)
 
     async def request(self, channel: str, payload: Any, *, key: str | None = None) -> Any:
@@ -210,14 +210,14 @@ class Context:
             held.agent.name,
             held.host.max_payload_bytes,
             held.host.channel_schemas.get(channel),
-            headers={REPLY_TO: f"{held.delivery.number}/{key}"},
         )
-        return await held.host.request(held, key, ready)
+        reply_to = (REPLY_TO, f"{held.delivery.number}/{key}")
+        return await held.host.request(held, key, ready._replace(headers=(*ready.headers, reply_to)))
 
     async def emit(self, value: Any) -> None:
         """Show a value to watchers now, before the invocation settles."""
         self._guard()
-        blob = encode(plain(value, self.node_id), self.node_id)
+        blob = encode(value, self.node_id)
         await self._invocation.host.emit(self._invocation, self._next("emit"), blob)
 
     async def spend(self, *, tokens: int) -> None:

@@ -80,7 +80,11 @@ class Invocation:
             id=self.message_id,
             timestamp=envelope.at,
             run_id=run_id,
-            parent_id=envelope.cause and message_id(run_id, *envelope.cause),
+            parent_id=(
+                message_id(run_id, *envelope.cause)
+                if isinstance(envelope.cause, tuple)
+                else envelope.cause
+            ),
             task_id=publication.task_id,
             key=publication.key,
             headers=dict(publication.headers),

@@ -7,7 +7,7 @@ from typing import Any
 
 from dagger.rules.schema import Schema
 from dagger.rules.violation import Violation
-from dagger.words.effects import Publication, make
+from dagger.words.effects import REPLY_TO, Publication, make
 from dagger.words.errors import ValidationError
 from dagger.words.message import Message
 from dagger.words.payload import MAX_BYTES, encoded
@@ -53,25 +53,34 @@ def addressed(
 ) -> Publication:
     """The same, of a payload or a Message, with a key, a task or headers of its own.
 
-    What a Message says of itself counts where nothing else is given.
+    What a Message says of itself counts where nothing else is given. One that was
+    received is published anew, by whoever passes it on; and the ids of what agents
+    publish are not given but derived.
     """
     if type(value) is not Message:
         ready = publication(channel, value, schema, agent, limit, also)
         if key is None and task_id is None and not headers:
             return ready
-        return ready._replace(key=key, task_id=task_id, headers=_pairs(headers))
+        return ready._replace(key=_text(key), task_id=_text(task_id), headers=_pairs(headers))
     ready = publication(channel, value.payload, schema, agent, limit, also)
+    received = value.run_id is not None
     return ready._replace(
-        key=key or value.key,
-        task_id=task_id or value.task_id,
+        key=_text(key or value.key),
+        task_id=_text(task_id or value.task_id),
         headers=_pairs(headers or value.headers),
-        source=value.source,
-        id=value.id,
+        source="" if received else str(value.source),
+        id="" if received or agent is not None else str(value.id),
     )
 
 
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
 def _pairs(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((str(name), str(value)) for name, value in (headers or {}).items())
+    """Headers as text, without the one by which requests are told: only they have it."""
+    pairs = [(str(name), str(value)) for name, value in (headers or {}).items()]
+    return tuple(pair for pair in pairs if pair[0] != REPLY_TO)
 
 
 def refusal(

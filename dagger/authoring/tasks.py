@@ -17,7 +17,7 @@ from dagger.state.tasks import Task, Tasks, after, created
 from dagger.words.effects import Commit, TaskWrite
 from dagger.words.errors import ExecutionError, TaskNotFound, TransitionError
 from dagger.words.outcomes import TaskStatus
-from dagger.words.payload import decode, encode, plain, string
+from dagger.words.payload import decode, encode, string
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +311,7 @@ class TaskView:
 
 def _encoded(task_id: str, data: Any) -> bytes:
     who = f"task {task_id}"
-    return encode(plain(data, who), producer=who)
+    return encode(data, who)
 
 
 def _status(status: TaskStatus | str) -> str:

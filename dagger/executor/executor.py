@@ -78,20 +78,20 @@ class Executor:
     # -- life ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        if self._engine is not None:
+        if self._stack is not None:
             raise ExecutionError("this executor is running; it can be entered again once it is not")
         supervisor = Supervisor()
         engine = Engine(self.config, self._store, self._clock, supervisor)
         replay(engine)  # before anything has begun: a journal may be impossible to read
-        self._stopped = None
-        self._stack = AsyncExitStack()
-        await self._stack.enter_async_context(supervisor.running())
-        self._engine = engine
-        self._catalog.attach(engine)
-        if self._resume:
-            go_on(engine)
-        supervisor.start(engine.timers.serve, "dagger timers")
-        self._stack.push_async_callback(self.stop)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(supervisor.running())
+            self._engine, self._stopped = engine, None
+            stack.push_async_callback(self.stop)
+            supervisor.start(engine.timers.serve, "dagger timers")
+            self._catalog.attach(engine)
+            if self._resume:
+                go_on(engine)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -101,8 +101,9 @@ class Executor:
         trace: TracebackType | None,
     ) -> bool | None:
         assert self._stack is not None
+        stack, self._stack = self._stack, None
         try:
-            return await self._stack.__aexit__(kind, error, trace)
+            return await stack.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
             first, *others = group.exceptions
             if others:

@@ -16,7 +16,7 @@ from dagger.state.cache import Cache
 from dagger.words.effects import E, Publication
 from dagger.words.errors import BudgetExceeded, ContextClosed, RequestFailed
 from dagger.words.ids import REQUESTS
-from dagger.words.payload import decode, encode, plain
+from dagger.words.payload import decode, encode
 from dagger.words.records import Asked, Emitted, Kept, Logged, Requested, Spent, Wrote
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Hosting:
         await self._engine.store.flush()
         result = await self._call(call)
         _fence(invocation)
-        blob = encode(plain(result, invocation.node_id), invocation.node_id)
+        blob = encode(result, invocation.node_id)
         self._keep(invocation, f"step:{name}", key, blob)
         return decode(blob)
 

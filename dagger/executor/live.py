@@ -21,7 +21,7 @@ from dagger.words.errors import (
 )
 from dagger.words.ids import message_id, new_id
 from dagger.words.outcomes import RunStatus
-from dagger.words.payload import encode, plain
+from dagger.words.payload import encode
 from dagger.words.records import Kept, Published, Wrote
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class LiveRun:
         asked = next((each for each in self.state.questions.values() if _called(each, name)), None)
         if asked is None:
             raise QuestionNotFound(name, tuple(each.name for each in self.state.questions.values()))
-        blob = encode(plain(value))
+        blob = encode(value)
         self._engine.commit(
             Kept(self.state.number, asked.delivery, "ask", asked.name, blob, self._engine.now())
         )

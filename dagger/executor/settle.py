@@ -21,7 +21,7 @@ from dagger.words.effects import Effect, Publication, Reply, is_request, make
 from dagger.words.errors import BudgetExceeded, ExecutionError, RunCancelled, TimeoutExceeded
 from dagger.words.message import Message
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
-from dagger.words.payload import encode, plain
+from dagger.words.payload import encode
 from dagger.words.records import ABANDONED, AttemptFailed, Failure, Settled
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Settling:
         """Hold back what the handler returned: a message, several, or a request's reply."""
         request = invocation.publication
         if request.headers and is_request(request):
-            blob = encode([1, plain(value, invocation.node_id)], invocation.node_id)
+            blob = encode([1, value], invocation.node_id)
             invocation.effects.append(Reply(blob))
         elif value is None:
             return
@@ -182,7 +182,7 @@ class Settling:
         logger.warning("%s and was given up: %s", failure.message, invocation.agent.where)
         if self._engine.runs.closing(invocation.run):
             self._settled(invocation, _CANCELLED, failure)
-        else:
+        elif not self._engine.keeping:
             self._bad(invocation, _DEAD, failure)
 
     def _delay(self, invocation: Invocation, error: BaseException) -> float | None:

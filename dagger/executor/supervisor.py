@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
-from anyio.abc import TaskStatus
 
 
 class Supervisor:
@@ -20,6 +19,7 @@ class Supervisor:
     def __init__(self) -> None:
         self._block = anyio.create_task_group()
         self._tasks = anyio.create_task_group()
+        self._begun = anyio.Event()
         self._over = anyio.Event()
         self._failure: BaseException | None = None
 
@@ -27,7 +27,9 @@ class Supervisor:
     async def running(self) -> AsyncIterator[None]:
         """Tasks may be started in this block; leaving it waits for their ends."""
         async with self._block:
-            await self._block.start(self._hold)
+            self._block.start_soon(self._hold)
+            with anyio.CancelScope(shield=True):
+                await self._begun.wait()
             try:
                 yield
             finally:
@@ -45,11 +47,11 @@ class Supervisor:
             self._block.cancel_scope.cancel()
             raise
 
-    async def _hold(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    async def _hold(self) -> None:
         try:
             with anyio.CancelScope(shield=True):
                 async with self._tasks:
-                    task_status.started()
+                    self._begun.set()
                     await self._over.wait()
         except BaseExceptionGroup:
             # A handler that was given up left scopes of its own open in a task that has

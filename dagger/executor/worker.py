@@ -46,6 +46,7 @@ class Worker:
         "_deadline_left",
         "_direct",
         "_grace",
+        "_is_valid",
         "_now",
         "_slot",
         "_waits",
@@ -76,7 +77,9 @@ class Worker:
         self._grace: Timer | None = None  # gives the handler up when it goes off
         agent = crew.agent
         number = agent.input.number if agent.input is not None else -1
-        self._agreed = number if agent.build is None and agent.key is None else -1
+        only = agent.input if agent.build is None and agent.key is None else None
+        self._agreed = number if only is not None else -1
+        self._is_valid = only.is_valid if only is not None else None
         self._checks = agent.input is not None or agent.build is not None or agent.key is not None
         # What a handler without a timeout, a thread or a stream needs: the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None
@@ -149,6 +152,7 @@ class Worker:
         mine = (
             invocation.publication.checked == self._agreed  # its publisher has checked it
             or not self._checks
+            or (self._is_valid is not None and self._is_valid(invocation.data))
             or (self._valid(invocation) and self._in_turn(invocation))
         )
         if self.engine.admissions.any:

@@ -33,8 +33,8 @@ class Envelope(NamedTuple):
     """Its position among what that delivery published."""
     agent: str
     """Who published it; "" is the outside world."""
-    cause: tuple[int, int] | None
-    """(parent, place) of the message that was being handled."""
+    cause: tuple[int, int] | str | None
+    """(parent, place) of the message that was being handled, or its id if it was given one."""
     at: float
 
 

@@ -14,7 +14,6 @@ from dagger.words.effects import Publication
 from dagger.words.outcomes import RunStatus
 from dagger.words.records import Failure
 
-
 _RUNNING, _COMPLETED = RunStatus.RUNNING, RunStatus.COMPLETED
 
 

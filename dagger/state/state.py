@@ -224,7 +224,8 @@ def _publish(
         envelope = make(Envelope, (publication, 0, place, "", None, at))
     else:
         source = publisher.queue.subscriber
-        cause = publisher.envelope[1:3]  # (parent, place) of what was being handled
+        above = publisher.envelope  # what was being handled
+        cause = above.publication.id or above[1:3]
         fields = (publication, publisher.number, place, source.name, cause, at)
         envelope = make(Envelope, fields)
     deliveries = run.deliveries

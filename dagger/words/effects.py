@@ -65,7 +65,7 @@ class Reply(NamedTuple):
     value: bytes
 
 
-REPLY_TO = "reply-to"
+REPLY_TO = "dagger-reply-to"
 """The header of a request: "<delivery that asks>/<key>"."""
 
 

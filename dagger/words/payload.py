@@ -35,30 +35,30 @@ class _NotPlain(Exception):
     """The value is not made of plain JSON types; the slow path says why or mends it."""
 
 
-def encoded(value: Any, producer: str | None, limit: int) -> tuple[Any, bytes]:
-    """`plain` and `encode` in one: the plain value, and its bytes."""
-    try:
-        _check(value, MAX_DEPTH)
-    except _NotPlain:
-        value = _convert(value, "$", MAX_DEPTH, producer)
-    return value, encode(value, producer, limit)
-
-
-def encode(value: Any, producer: str | None = None, limit: int = MAX_BYTES) -> bytes:
-    """The msgpack bytes of a payload that is plain (see `plain`).
+def encoded(value: Any, producer: str | None = None, limit: int = MAX_BYTES) -> tuple[Any, bytes]:
+    """The plain form of a payload (see `plain`), and its msgpack bytes.
 
     Raises SerializationError with the JSON path, the producer and the rule broken.
     """
     try:
+        _check(value, MAX_DEPTH)
+    except _NotPlain:
+        value = _convert(value, "$", MAX_DEPTH, producer)
+    try:
         blob: bytes = _pack(value)
     except (TypeError, ValueError, OverflowError, UnicodeEncodeError, RecursionError):
-        explain(value, producer)
+        _convert(value, "$", MAX_DEPTH, producer)  # it raises, and says why
         raise
     if len(blob) > limit:
         raise SerializationError(
             "$", f"{len(blob)} bytes encoded, more than the {limit} allowed", producer
         )
-    return blob
+    return value, blob
+
+
+def encode(value: Any, producer: str | None = None, limit: int = MAX_BYTES) -> bytes:
+    """The bytes that `encoded` makes of a payload."""
+    return encoded(value, producer, limit)[1]
 
 
 decode: Callable[[bytes], Any] = msgpack.unpackb
@@ -88,11 +88,6 @@ def plain(value: Any, producer: str | None = None) -> Any:
     except _NotPlain:
         return _convert(value, "$", MAX_DEPTH, producer)
     return value
-
-
-def explain(value: Any, producer: str | None = None) -> None:
-    """Raise SerializationError for the first thing in `value` that is not JSON."""
-    _convert(value, "$", MAX_DEPTH, producer)
 
 
 def string(value: Any, what: str) -> str:
