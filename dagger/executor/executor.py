@@ -101,9 +101,8 @@ class Executor:
         trace: TracebackType | None,
     ) -> bool | None:
         assert self._stack is not None
-        stack, self._stack = self._stack, None
         try:
-            return await stack.__aexit__(kind, error, trace)
+            return await self._stack.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
             first, *others = group.exceptions
             if others:
@@ -112,7 +111,7 @@ class Executor:
                 return False  # the block's own error leaves as it came, not in a group
             raise first from first.__cause__
         finally:
-            self._engine = None
+            self._engine = self._stack = None
 
     async def stop(self) -> None:
         """Stop: nothing more is taken, handlers in hand are cancelled and awaited.

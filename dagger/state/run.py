@@ -197,11 +197,12 @@ class Run:
             outputs = self.outputs = []
         outputs.append(output)
         if len(outputs) > 2 * self.keep.outputs:
-            del outputs[: -self.keep.outputs]
+            del outputs[: len(outputs) - self.keep.outputs]
 
     def kept_outputs(self) -> tuple[Output, ...]:
         """The last outputs, at most as many as are to be kept."""
-        return tuple((self.outputs or ())[-self.keep.outputs :])
+        outputs = self.outputs or []
+        return tuple(outputs[max(0, len(outputs) - self.keep.outputs) :])
 
     def bury(self, letter: DeadLetter) -> None:
         """One more dead letter; beyond what is kept, the oldest is only counted."""

@@ -1,0 +1,124 @@
+"""Folds of agents, channels and runs: how they come and go."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from dagger.state.messages import brought, publish
+from dagger.state.queues import (
+    Channel,
+    Subscriber,
+)
+from dagger.state.run import Run
+from dagger.words.outcomes import RunStatus
+from dagger.words.records import (
+    AgentAdded,
+    AgentRemoved,
+    ChannelOpened,
+    ChannelShut,
+    LetterDiscarded,
+    RunCancelling,
+    RunEnded,
+    RunOpened,
+    RunsForgotten,
+)
+
+if TYPE_CHECKING:
+    from dagger.state.state import State
+
+_STATUS = {each.value: each for each in RunStatus}
+
+
+def agent_added(state: State, record: AgentAdded) -> None:
+    """It hears from the next message on; one of the same name is its successor."""
+    known = state.subscribers.get(record.name)
+    if known is None:
+        state.subscribers[record.name] = Subscriber(
+            record.name, record.subscriptions, record.hears_itself
+        )
+    else:  # replaced: what is pending stays pending, for its successor
+        known.subscriptions = record.subscriptions
+        known.hears_itself = record.hears_itself
+    state.wiring += 1
+
+
+def agent_removed(state: State, record: AgentRemoved) -> None:
+    """It hears nothing more."""
+    state.subscribers[record.name].subscriptions = ()  # one of its name would be its successor
+    state.wiring += 1
+
+
+def channel_opened(state: State, record: ChannelOpened) -> None:
+    """It is there, and open."""
+    channel = state.channels.get(record.name)
+    if channel is None:
+        state.channels[record.name] = Channel(record.name, record.at)
+    else:
+        channel.closed = False
+        state.wiring += 1
+
+
+def channel_shut(state: State, record: ChannelShut) -> None:
+    """Nothing can be published on it."""
+    state.channels[record.name].closed = True
+    state.wiring += 1
+
+
+def run_opened(state: State, record: RunOpened) -> None:
+    """A run, with its first message."""
+    first = record.first
+    run = Run(
+        record.run,
+        record.id,
+        first,
+        record.limits,
+        record.at,
+        state.keep,
+        state.names,
+    )
+    state.next_run = record.run
+    state.runs[record.run] = run
+    state.run_numbers[record.id] = record.run
+    state.open_runs += 1
+    run.outside = 1
+    brought(state, run, first)
+    publish(state, run, first, None, 0, record.at)
+
+
+def run_cancelling(state: State, record: RunCancelling) -> None:
+    """The run only winds down, towards its terminal status."""
+    run = state.runs[record.run]
+    run.status = RunStatus.CANCELLING
+    run.target = _STATUS[record.status]
+    run.reason = record.reason
+
+
+def run_ended(state: State, record: RunEnded) -> None:
+    """Its end: what only an open run needs is let go."""
+    run = state.runs[record.run]
+    run.status = _STATUS[record.status]
+    run.reason = record.reason
+    run.ended_at = record.at
+    for lane in run.lanes.values():
+        lane.retire()
+    run.queues = {}
+    state.open_runs -= 1
+    state.backlog -= run.brought
+
+
+def runs_forgotten(state: State, record: RunsForgotten) -> None:
+    """They are gone, but for what channels count."""
+    for number in record.runs:
+        run = state.runs.pop(number)
+        del state.run_numbers[run.id]
+        for name, lane in run.lanes.items():
+            if lane.messages:
+                state.channels[name].forgotten += lane.messages
+
+
+def letter_discarded(state: State, record: LetterDiscarded) -> None:
+    """It is not kept any more, and stays counted."""
+    run = state.runs[record.run]
+    kept = [each for each in run.dead_letters or () if each.delivery != record.delivery]
+    run.dead_letters = deque(kept, maxlen=run.keep.dead_letters)

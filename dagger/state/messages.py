@@ -1,0 +1,259 @@
+"""Folds of messages: published, delivered, settled, swept away.
+
+Everything that happens often happens here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagger.state.queues import (
+    PENDING,
+    SETTLED,
+    Channel,
+    Delivery,
+    Envelope,
+)
+from dagger.state.run import DeadLetter, Output, Run
+from dagger.state.tasks import Tasks
+from dagger.state.waits import answer
+from dagger.words.effects import (
+    CacheWrite,
+    Effect,
+    Publication,
+    Reply,
+    TaskWrite,
+    is_request,
+    make,
+)
+from dagger.words.ids import node_id
+from dagger.words.outcomes import DEAD_LETTER, Disposition
+from dagger.words.records import (
+    ABANDONED,
+    Failure,
+    Published,
+    Requested,
+    Settled,
+    Swept,
+    Wrote,
+)
+
+if TYPE_CHECKING:
+    from dagger.state.state import State
+
+_OK = int(Disposition.OK)
+_DROPPED = int(Disposition.DROPPED)
+
+
+def published(state: State, record: Published) -> None:
+    """A message from outside."""
+    run = state.runs[record.run]
+    place = run.outside
+    run.outside = place + 1
+    if record.dropped:
+        _drop(state, run, record.dropped, record.at)
+    run.blamed |= record.blame
+    brought(state, run, record.publication)
+    publish(state, run, record.publication, None, place, record.at)
+
+
+def brought(state: State, run: Run, publication: Publication) -> None:
+    """Count what the outside brings in, as long as the run is open."""
+    run.brought += len(publication.payload)
+    state.backlog += len(publication.payload)
+
+
+def publish(
+    state: State,
+    run: Run,
+    publication: Publication,
+    publisher: Delivery | None,
+    place: int,
+    at: float,
+    *,
+    exempt: bool = False,
+) -> None:
+    """One message: a delivery for each agent that hears it, or an output if none does.
+
+    An agent does not hear itself, unless it says so or the message is a request.
+    """
+    channel = publication.channel
+    lane = run.lanes.get(channel)
+    if lane is None or lane.wiring != state.wiring:
+        lane = state.lane(run, channel)
+    if not lane.messages and channel not in state.channels:
+        state.channels[channel] = Channel(channel, at)
+    lane.messages += 1
+    run.messages += 1
+    if publisher is None:
+        source = None
+        envelope = make(Envelope, (publication, 0, place, "", None, at))
+    else:
+        source = publisher.queue.subscriber
+        above = publisher.envelope  # what was being handled
+        cause = above.publication.id or above[1:3]
+        fields = (publication, publisher.number, place, source.name, cause, at)
+        envelope = make(Envelope, fields)
+    deliveries = run.deliveries
+    before = number = run.next
+    for subscriber, queue, tally in lane.routes:
+        if subscriber is source and not (subscriber.hears_itself or exempt):
+            continue
+        number += 1
+        delivery = deliveries[number] = Delivery(number, envelope, queue, tally)
+        tally[0] += 1
+        queue.push(delivery)
+    run.next = number
+    if number == before:
+        lane.outputs += 1
+        run.put_out(Output(publication.channel, publication.payload, envelope.parent, place))
+
+
+def settled(state: State, record: Settled) -> None:
+    """One delivery's end, and everything that its invocation held back."""
+    # Unpacked once: this is the fold that everything goes through.
+    (of, number, disposition, attempt, started, ended, failure, effects, dropped, blame) = record
+    run = state.runs[of]
+    delivery = run.deliveries.pop(number)
+    _end(run, delivery, disposition)
+    queue, envelope = delivery.queue, delivery.envelope
+    publication = envelope.publication
+    tree = run.tree_fold
+    if tree is None:
+        tree = run.tree
+    tree.add(
+        number,
+        envelope.parent,
+        envelope.place,
+        publication.channel,
+        queue.subscriber.name,
+        disposition,
+        attempt,
+        started,
+        ended,
+    )
+    if dropped:
+        _drop(state, run, dropped, ended)
+    if blame:
+        run.blamed = True
+    if failure is not None:
+        _failed(run, delivery, record, failure)
+    if queue.keys is not None:
+        queue.release(delivery)
+    if run.task_fold is not None:
+        _tasks_settled(run.task_fold, record)
+    if publication.headers and is_request(publication):
+        answer(run, delivery, record)
+    place = 0
+    for effect in effects:
+        if type(effect) is Publication:
+            publish(state, run, effect, delivery, place, ended)
+            place += 1
+        elif type(effect) is not Reply:
+            write(state, run, effect)
+
+
+def _tasks_settled(tasks: Tasks, record: Settled) -> None:
+    """What it claimed and did not complete stays in progress, or is pending again."""
+    if record.disposition == _OK:
+        tasks.settled(record.delivery)
+    else:
+        tasks.release(record.delivery, record.ended)
+
+
+def _end(run: Run, delivery: Delivery, disposition: int) -> None:
+    """The bookkeeping of one ended delivery that every kind of end shares."""
+    if delivery.stage == PENDING:
+        delivery.queue.depth -= 1
+        delivery.stage = SETTLED
+        delivery.queue.trim()
+    else:
+        delivery.stage = SETTLED
+    delivery.tally[1 + disposition] += 1
+    run.handled += 1
+    if run.questions:
+        number = delivery.number
+        run.questions = {key: q for key, q in run.questions.items() if key[0] != number}
+
+
+def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> None:
+    if run.failure is None:
+        run.failure = failure
+    run.tree.fail(delivery.number, failure)
+    if failure.type == ABANDONED:
+        run.abandoned += (node_id(delivery.queue.subscriber.name, run.id, delivery.number),)
+    if record.disposition in DEAD_LETTER:
+        run.bury(
+            DeadLetter(
+                delivery.number,
+                delivery.envelope,
+                delivery.queue.subscriber.name,
+                record.disposition,
+                record.attempt,
+                failure,
+                record.ended,
+            )
+        )
+
+
+def _drop(state: State, run: Run, numbers: tuple[int, ...], at: float) -> None:
+    _sweep(state, run, numbers, _DROPPED, at)
+    run.dropped += len(numbers)
+
+
+def _sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, at: float) -> None:
+    """Deliveries that end without being handled, each with its node in the tree."""
+    for number in numbers:
+        delivery = run.deliveries.pop(number)
+        _end(run, delivery, disposition)
+        queue, envelope = delivery.queue, delivery.envelope
+        queue.release(delivery)
+        if run.task_fold is not None:
+            run.task_fold.release(number, at)
+        if is_request(envelope.publication):
+            answer(run, delivery, None)
+        channel = envelope.publication.channel
+        if disposition == _DROPPED:
+            state.channels[channel].dropped += 1
+        run.tree.add(
+            number,
+            envelope.parent,
+            envelope.place,
+            channel,
+            queue.subscriber.name,
+            disposition,
+            delivery.attempts,
+            at,
+            at,
+        )
+
+
+def swept(state: State, record: Swept) -> None:
+    """Deliveries that end without being handled."""
+    _sweep(state, state.runs[record.run], record.deliveries, record.disposition, record.at)
+
+
+def write(state: State, run: Run | None, effect: Effect) -> None:
+    """One change of a cache or of tasks; what is neither changes nothing here."""
+    if isinstance(effect, CacheWrite):
+        (state.shared if effect.shared or run is None else run.cache).apply(effect)
+    elif isinstance(effect, TaskWrite) and run is not None:
+        run.tasks.apply(effect)
+
+
+def requested(state: State, record: Requested) -> None:
+    """A request, published at once."""
+    run = state.runs[record.run]
+    delivery = run.deliveries[record.delivery]
+    delivery.keep("requested", record.key, b"")
+    if record.dropped:
+        _drop(state, run, record.dropped, record.at)
+    run.blamed |= record.blame
+    publish(state, run, record.publication, delivery, record.place, record.at, exempt=True)
+
+
+def wrote(state: State, record: Wrote) -> None:
+    """Changes that took effect at once."""
+    run = state.runs.get(record.run)
+    for effect in record.effects:
+        write(state, run, effect)

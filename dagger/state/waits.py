@@ -1,0 +1,91 @@
+"""Folds of what goes on within an invocation: failed attempts, kept answers, requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagger.state.queues import (
+    PENDING,
+    WAITING,
+    Delivery,
+)
+from dagger.state.run import Question, Run
+from dagger.words.effects import (
+    REPLY_TO,
+    Reply,
+)
+from dagger.words.payload import encode
+from dagger.words.records import (
+    Asked,
+    AttemptFailed,
+    Emitted,
+    Kept,
+    Logged,
+    Settled,
+    Spent,
+)
+
+if TYPE_CHECKING:
+    from dagger.state.state import State
+
+
+def attempt_failed(state: State, record: AttemptFailed) -> None:
+    """The delivery waits for its next attempt; what it claimed is free again."""
+    run = state.runs[record.run]
+    delivery = run.deliveries[record.delivery]
+    delivery.attempts = record.attempt
+    delivery.due = record.due
+    if delivery.stage == PENDING:  # replayed: no worker has taken it
+        delivery.queue.depth -= 1
+    delivery.stage = WAITING
+    run.retries += 1
+    if run.failure is None:
+        run.failure = record.failure
+    if run.task_fold is not None:
+        run.task_fold.release(record.delivery, record.ended)
+
+
+def kept(state: State, record: Kept) -> None:
+    """An answer that later attempts will get back."""
+    run = state.runs[record.run]
+    run.deliveries[record.delivery].keep(record.name, record.key, record.value)
+    if run.questions and record.name == "ask":
+        answered = record.delivery, record.key
+        run.questions = {key: q for key, q in run.questions.items() if key != answered}
+
+
+def asked(state: State, record: Asked) -> None:
+    """A question is open."""
+    run = state.runs[record.run]
+    question = Question(record.delivery, record.name, record.question, record.at)
+    run.questions = {**run.questions, (record.delivery, record.name): question}
+
+
+def answer(run: Run, delivery: Delivery, record: Settled | None) -> None:
+    """Answer the request that `delivery` was, whatever became of it: nobody waits for ever.
+
+    The answer is (1, value) or (0, problem). Of several hearers the first to end
+    answers; an asker that has settled meanwhile has no use for it.
+    """
+    asker_number, _, key = dict(delivery.envelope.publication.headers)[REPLY_TO].partition("/")
+    asker = run.deliveries.get(int(asker_number))
+    if asker is None:
+        return
+    replies = [each for each in record.effects if type(each) is Reply] if record else []
+    if replies:
+        asker.keep("request", key, replies[0].value)
+    else:
+        name = delivery.queue.subscriber.name
+        problem = record.failure.message if record and record.failure else "it was not handled"
+        asker.keep("request", key, encode([0, f"agent {name!r}: {problem}"]))
+
+
+def spent(state: State, record: Spent) -> None:
+    """Tokens, of the run and of the node."""
+    run = state.runs[record.run]
+    run.tokens += record.tokens
+    run.tree.spend(record.delivery, record.tokens)
+
+
+def seen(state: State, record: Emitted | Logged) -> None:
+    """Only told to watchers: nothing of it is remembered here."""
