@@ -62,8 +62,10 @@ class CallPlan:
 
 def place_of(function: Callable[..., Any]) -> str:
     """Where a handler is: "function (file:line)"."""
-    code = getattr(_plain(function), "__code__", None)
-    name = getattr(function, "__qualname__", repr(function)).replace("<locals>.", "")
+    plain = _plain(function)
+    code = getattr(plain, "__code__", None)
+    named = function if hasattr(function, "__qualname__") else plain  # partials, instances
+    name = getattr(named, "__qualname__", repr(function)).replace("<locals>.", "")
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
 
 

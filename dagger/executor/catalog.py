@@ -117,13 +117,17 @@ class Catalog:
         """Declare a channel, or open one again that was shut down."""
         if not name or not isinstance(name, str):
             raise DefinitionError(f"a channel's name must be a non-empty text, not {name!r}")
-        if capacity is not None and capacity < 1:
-            raise DefinitionError(f"channel {name!r}: capacity must be at least 1, not {capacity}")
+        where = f"channel {name!r}"
+        if capacity is not None and (type(capacity) is not int or capacity < 1):
+            raise DefinitionError(f"capacity must be at least 1, not {capacity!r}", where)
+        if overflow is not None and overflow not in list(Overflow):
+            known = ", ".join(Overflow)
+            raise DefinitionError(f"overflow must be one of {known}, not {overflow!r}", where)
         channel = self.channels[name] = Channel(
             name,
             capacity,
             None if overflow is None else Overflow(overflow),
-            None if declared is None else schema(declared, f"channel {name!r}"),
+            None if declared is None else schema(declared, where),
         )
         if self._engine is not None:
             self._open(channel)

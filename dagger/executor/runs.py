@@ -43,6 +43,8 @@ class Runs:
         self._engine = engine
         self.live: dict[int, LiveRun] = {}  # open ones by number
         self._ended: deque[int] = deque()
+        self._most = engine.config.max_open_runs
+        self._most_bytes = engine.config.max_open_bytes
         self._keep = engine.config.keep_runs
         self._keep_seconds = engine.config.keep_runs_seconds
         self._gate: deque[anyio.Event] = deque()  # who waits for room
@@ -99,8 +101,8 @@ class Runs:
             self._next_turn()
 
     def _full(self) -> bool:
-        state, config = self._engine.state, self._engine.config
-        return state.open_runs >= config.max_open_runs or state.backlog >= config.max_open_bytes
+        state = self._engine.state
+        return state.open_runs >= self._most or state.backlog >= self._most_bytes
 
     def _next_turn(self) -> None:
         if self._gate and not self._entering and not self._full():

@@ -13,6 +13,7 @@ from dagger.state.queues import (
     Channel,
     Delivery,
     Envelope,
+    Route,
 )
 from dagger.state.run import DeadLetter, Output, Run
 from dagger.state.tasks import Tasks
@@ -70,7 +71,6 @@ def publish(
     publisher: Delivery | None,
     place: int,
     at: float,
-    *,
     exempt: bool = False,
 ) -> None:
     """One message: a delivery for each agent that hears it, or an output if none does.
@@ -85,6 +85,22 @@ def publish(
         state.channels[channel] = Channel(channel, at)
     lane.messages += 1
     run.messages += 1
+    if not lane.routes or not _deliver(run, lane.routes, publication, publisher, place, at, exempt):
+        lane.outputs += 1
+        parent = 0 if publisher is None else publisher.number
+        run.put_out(make(Output, (channel, publication.payload, parent, place)))
+
+
+def _deliver(
+    run: Run,
+    routes: tuple[Route, ...],
+    publication: Publication,
+    publisher: Delivery | None,
+    place: int,
+    at: float,
+    exempt: bool,
+) -> bool:
+    """A delivery for each agent that is to hear the message; whether there is any."""
     if publisher is None:
         source = None
         envelope = make(Envelope, (publication, 0, place, "", None, at))
@@ -92,11 +108,10 @@ def publish(
         source = publisher.queue.subscriber
         above = publisher.envelope  # what was being handled
         cause = above.publication.id or above[1:3]
-        fields = (publication, publisher.number, place, source.name, cause, at)
-        envelope = make(Envelope, fields)
+        envelope = make(Envelope, (publication, publisher.number, place, source.name, cause, at))
     deliveries = run.deliveries
     before = number = run.next
-    for subscriber, queue, tally in lane.routes:
+    for subscriber, queue, tally in routes:
         if subscriber is source and not (subscriber.hears_itself or exempt):
             continue
         number += 1
@@ -104,9 +119,7 @@ def publish(
         tally[0] += 1
         queue.push(delivery)
     run.next = number
-    if number == before:
-        lane.outputs += 1
-        run.put_out(Output(publication.channel, publication.payload, envelope.parent, place))
+    return number > before
 
 
 def settled(state: State, record: Settled) -> None:

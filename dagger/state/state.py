@@ -88,7 +88,7 @@ class State:
         lane.wiring = self.wiring
         if not hearers and not lane.routes:
             return  # a channel that nobody hears: most runs have one, for their outputs
-        known = lane.tallies()
+        known = lane.tallies() if lane.retired or lane.routes else {}
         routes = []
         for each in hearers:
             tally = known.pop(each.name, None) or new_tally()
