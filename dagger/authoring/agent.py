@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 from dagger.authoring.publishing import refusal
 from dagger.authoring.registry import registry
@@ -26,6 +26,16 @@ ANY = "*"
 
 SchemaLike = Mapping[str, Any] | str | bool
 Publishes = str | Sequence[str] | Mapping[str, SchemaLike | None] | None
+
+
+class Processor(Protocol):
+    """An object whose method is the handler."""
+
+    @property
+    def process_message(self) -> Callable[..., Any]: ...
+
+
+Handler = Callable[..., Any] | Processor
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -93,7 +103,7 @@ class Agent:
 
 
 @overload
-def agent(handler: Callable[..., Any], /) -> Agent: ...
+def agent(handler: Handler, /) -> Agent: ...
 
 
 @overload
@@ -115,10 +125,10 @@ def agent(
     on_failure: str = "fail",
     hears_itself: bool = False,
     publish_each: bool = False,
-) -> Callable[[Callable[..., Any]], Agent]: ...
+) -> Callable[[Handler], Agent]: ...
 
 
-def agent(handler: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+def agent(handler: Handler | None = None, /, **options: Any) -> Any:
     """Make an agent of a handler: `async def`, `def`, a generator of either, or a class.
 
     - `subscribe`: channel, or channels, it hears. `publish`: channel, channels, a mapping
@@ -144,7 +154,7 @@ def agent(handler: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     frame = sys._getframe(1)
     names = dict(frame.f_locals)
 
-    def decorate(target: Callable[..., Any]) -> Agent:
+    def decorate(target: Handler) -> Agent:
         _check_options(options, target)
         made = _make(target, names, **options)
         registry.add(made)
@@ -154,7 +164,7 @@ def agent(handler: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _make(
-    target: Callable[..., Any],
+    target: Handler,
     names: Mapping[str, Any],
     *,
     name: str | None = None,
@@ -178,8 +188,10 @@ def _make(
     plan = make_plan(handler, names)
     where = plan.where
     _at_least(1, where, concurrency=concurrency, max_attempts=max_attempts, capacity=capacity)
-    if timeout is not None and not timeout > 0:
+    if timeout is not None and not (type(timeout) in (int, float) and timeout > 0):
         raise DefinitionError(f"timeout must be more than 0 seconds, not {timeout!r}", where)
+    if key is not None and not (callable(key) or isinstance(key, str)):
+        raise DefinitionError(f"key must be the name of a field or a function, not {key!r}", where)
     schema_in, build = _input(plan, input_schema)
     returned = _returned(plan, publish_each)
     outputs = _outputs(plan, publish, output_schema, returned)
@@ -235,7 +247,7 @@ def _handler(target: Any) -> Callable[..., Any]:
             raise DefinitionError(
                 f"the class cannot be made without arguments ({error}); "
                 "pass an instance instead: agent(...)(MyAgent(...))",
-                place_of(target),
+                place_of(target.__init__),
             ) from error
     method = getattr(target, "process_message", None)
     if callable(method):
@@ -256,11 +268,20 @@ def _name(name: Any, where: str) -> str:
 
 
 def _channels(declared: Any, option: str, where: str) -> tuple[str, ...]:
-    names = (declared,) if isinstance(declared, str) else tuple(declared)
+    names = _listed(declared, option, where)
     for each in names:
         if each in ("", ANY) or type(each) is not str:
             raise DefinitionError(f"{option}= names channels, and {each!r} is not a name", where)
     return tuple(dict.fromkeys(names))
+
+
+def _listed(declared: Any, option: str, where: str) -> tuple[Any, ...]:
+    """One name or several, as a tuple."""
+    if isinstance(declared, str):
+        return (declared,)
+    if isinstance(declared, Iterable):
+        return tuple(declared)
+    raise DefinitionError(f"{option}= takes a channel or a list of them, not {declared!r}", where)
 
 
 def _at_least(least: int, where: str, **options: object) -> None:
@@ -311,7 +332,7 @@ def _outputs(
             name: None if publish[name] is None else schema(publish[name], plan.where)  # type: ignore[arg-type]
             for name in names
         }
-    listed = () if publish is None else (publish,) if isinstance(publish, str) else tuple(publish)
+    listed = () if publish is None else _listed(publish, "publish", plan.where)
     names = _channels([each for each in listed if each != ANY], "publish", plan.where)
     if declared is not None:
         one = schema(declared, plan.where)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.authoring.agent import Agent, SchemaLike
 from dagger.authoring.registry import Registry
+from dagger.executor.recovery import catch_up
 from dagger.rules.schema import Schema, schema
 from dagger.state.queues import PENDING, RUNNING
 from dagger.words.errors import (
@@ -81,6 +82,7 @@ class Catalog:
         if self._engine is not None:
             for agent in found.values():
                 self._add(agent)
+            catch_up(self._engine)
 
     def unregister(self, name: str) -> int:
         """Let an agent go; how many pending deliveries that discarded."""

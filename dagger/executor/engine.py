@@ -78,11 +78,14 @@ class Engine:
 
     def commit(self, record: Record) -> None:
         """Make a fact true: applied, appended to the journal, seen by who watches."""
-        events = self.watchers.events(record) if self.watchers.any else ()
-        self._apply(record)
-        self._append(record)
-        if events:
+        if self.watchers.any:
+            events = self.watchers.events(record)  # asked before what it ends is gone
+            self._apply(record)
+            self._append(record)
             self.watchers.tell(events)
+        else:
+            self._apply(record)
+            self._append(record)
 
     async def kept(self) -> None:
         """Return once what was committed is durable.

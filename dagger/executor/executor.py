@@ -89,8 +89,7 @@ class Executor:
             stack.push_async_callback(self.stop)
             supervisor.start(engine.timers.serve, "dagger timers")
             self._catalog.attach(engine)
-            if self._resume:
-                go_on(engine)
+            go_on(engine, self._resume)
             self._stack = stack.pop_all()
         return self
 

@@ -249,7 +249,8 @@ class LiveRun:
             self.clock.stop()
         if self.deadline is not None:
             self.deadline.cancel()
-        self.stir()
+        if self._changed is not None:
+            self.stir()
 
     def _open(self) -> None:
         if self._lost:

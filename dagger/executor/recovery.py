@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dagger.state.queues import WAITING
+from dagger.words.outcomes import RunStatus
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.state.run import Run
+
+LEFT_ALONE = "left alone: the executor was opened with resume=False"
 
 
 def replay(engine: Engine) -> None:
@@ -17,27 +20,44 @@ def replay(engine: Engine) -> None:
         engine.state.apply(record)
 
 
-def go_on(engine: Engine) -> None:
+def go_on(engine: Engine, resume: bool) -> None:
     """Watch over the open runs again, once the agents are there.
 
-    A run that waits for an agent which is missing is left paused.
+    A run that waits for an agent which is missing is left paused; so are all of them
+    if they are not to be resumed.
     """
     for run in list(engine.state.runs.values()):
-        if run.ended_at is not None:
+        if run.ended_at is None:
+            _open_again(engine, run, "" if resume else LEFT_ALONE)
+        else:
             engine.runs.remember(run)
-            continue
-        missing = {
-            each.queue.subscriber.name
-            for each in run.deliveries.values()
-            if each.queue.subscriber.name not in engine.crews
-        }
-        if missing:
-            run.paused = True
-            for queue in run.queues.values():
-                queue.leave()
-            run.reason = "missing agents: " + ", ".join(sorted(missing))
-        _wait_again(engine, run)
-        engine.runs.adopt(run)
+
+
+def catch_up(engine: Engine) -> None:
+    """Go on with the runs whose missing agents have come."""
+    for live in list(engine.runs.live.values()):
+        run = live.state
+        if run.paused and run.reason != LEFT_ALONE:
+            run.reason = _missing(engine, run)
+            if not run.reason:
+                engine.runs.go_on(live)
+
+
+def _open_again(engine: Engine, run: Run, obstacle: str) -> None:
+    if run.status is RunStatus.CANCELLING:  # the process died while it wound down
+        engine.runs.sweep(run)
+    live = engine.runs.adopt(run)
+    obstacle = obstacle or _missing(engine, run)
+    if obstacle:
+        engine.runs.pause(live, obstacle)
+    _wait_again(engine, run)
+
+
+def _missing(engine: Engine, run: Run) -> str:
+    """The agents that a run has deliveries for and that are not there; "" if none is."""
+    names = {each.queue.subscriber.name for each in run.deliveries.values()}
+    missing = sorted(names - engine.crews.keys())
+    return "missing agents: " + ", ".join(missing) if missing else ""
 
 
 def _wait_again(engine: Engine, run: Run) -> None:

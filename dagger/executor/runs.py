@@ -135,6 +135,22 @@ class Runs:
 
         self._engine.timers.after(delay, due)
 
+    def pause(self, live: LiveRun, reason: str) -> None:
+        """Nothing of a run is taken until it goes on."""
+        live.state.paused, live.state.reason = True, reason
+        for queue in live.state.queues.values():
+            queue.leave()
+        if live.clock is not None:
+            live.clock.pause()
+
+    def go_on(self, live: LiveRun) -> None:
+        """A paused run is paused no more."""
+        live.state.paused, live.state.reason = False, ""
+        for queue in live.state.queues.values():
+            queue.call()
+        if live.clock is not None:
+            live.clock.resume()
+
     def closing(self, run: Run) -> bool:
         """Whether the run only winds down, or has ended."""
         return run.status is _CANCELLING or run.ended_at is not None
@@ -172,11 +188,16 @@ class Runs:
         """Cancel all of a run that nobody has in hand; nothing more of it is taken."""
         engine = self._engine
         engine.commit(RunCancelling(run.number, target.value, reason, engine.now()))
-        idle = tuple(each.number for each in run.deliveries.values() if each.stage != RUNNING)
-        if idle:
-            engine.commit(Swept(run.number, idle, int(Disposition.CANCELLED), engine.now()))
+        self.sweep(run)
         if engine.admissions.any:
             engine.admissions.room()
+
+    def sweep(self, run: Run) -> None:
+        """Cancel all of a run that nobody has in hand."""
+        idle = tuple(each.number for each in run.deliveries.values() if each.stage != RUNNING)
+        if idle:
+            now = self._engine.now()
+            self._engine.commit(Swept(run.number, idle, int(Disposition.CANCELLED), now))
 
     def over_budget(self, run: Run, error: BudgetExceeded) -> None:
         """A run has spent what it may: it is cancelled and ends `over_budget`."""
@@ -201,7 +222,8 @@ class Runs:
             self._forget()
         if self._gate:
             self._next_turn()
-        self._drained()
+        if self._drains:
+            self._drained()
 
     def _forget(self) -> None:
         """Let go of ended runs: all but the latest, and those that are too old.

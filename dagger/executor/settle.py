@@ -98,7 +98,8 @@ class Settling:
         """
         publications = _publications(invocation)
         run = invocation.run
-        may_publish(run, len(publications))
+        if run.limits or run.status is not _RUNNING:
+            may_publish(run, len(publications))
         if publications:
             engine = self._engine
             source = worker.crew.subscriber

@@ -16,7 +16,8 @@ def new_id() -> str:
     48 bits of milliseconds, then 48 random bits, in the manner of UUID version 7
     (RFC 9562), cut to what one store needs.
     """
-    return f"{time.time_ns() // 1_000_000:012x}{_random.getrandbits(48):012x}"
+    number = time.time_ns() // 1_000_000 << 48 | _random.getrandbits(48)
+    return number.to_bytes(12, "big").hex()
 
 
 def message_id(run_id: str, delivery: int, place: int) -> str:

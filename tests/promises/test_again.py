@@ -363,26 +363,95 @@ async def test_an_agent_of_the_past_does_not_hold_up_new_runs() -> None:
     assert list(report.agents) == ["echo"]
 
 
+async def test_a_crash_at_any_record_changes_nothing() -> None:
+    """Whatever prefix of the journal survives, the run goes on to the same outputs and counts."""
+    attempts: list[int] = []
+
+    def work(number: int) -> int:
+        return number * 2
+
+    @agent(subscribe="start", publish="numbers", publish_each=True)
+    async def split(payload: int) -> list[int]:
+        return list(range(payload))
+
+    @agent(subscribe="numbers", publish=["out", "echo"], concurrency=2)
+    async def double(payload: int, ctx: Context) -> None:
+        doubled = await ctx.step("double", work, payload)
+        echoed = await ctx.request("echo", doubled)
+        attempts.append(ctx.attempt)
+        if ctx.attempt == 1 and payload == 1:
+            raise ValueError("once")
+        ctx.cache.increment("handled")
+        ctx.publish("out", echoed)
+
+    @agent(subscribe="echo")
+    async def echo(payload: int) -> int:
+        return payload
+
+    agents = [split, double, echo]
+    whole = MemoryStore()
+    async with Executor(agents, store=whole, config=QUICK) as executor:
+        expected = await executor.run("start", 3, run_id="census")
+    records = list(whole.read())
+    opened = next(at for at, each in enumerate(records) if type(each).__name__ == "RunOpened")
+    for survived in range(opened + 1, len(records) + 1):
+        store = MemoryStore()
+        for record in records[:survived]:
+            store.append(record)
+        async with Executor(agents, store=store, config=QUICK) as executor:
+            report = await executor.run("start", 3, run_id="census")
+            assert executor.live("census").cache.get("handled") == 3
+        assert report.status == "completed"
+        assert sorted(report.outputs["out"]) == [0, 2, 4]
+        assert report.dispositions == expected.dispositions
+        assert report.messages == expected.messages
+
+
+async def test_a_crash_while_a_run_winds_down_ends_it() -> None:
+    """A run that was being cancelled when the process died is cancelled, and not handled."""
+    handled: list[Any] = []
+
+    @agent(subscribe="start")
+    async def endless(payload: Any) -> None:
+        handled.append(payload)
+        await anyio.sleep_forever()
+
+    whole = MemoryStore()
+    async with Executor([endless], store=whole) as executor:
+        run = await executor.start("start", 1, run_id="case")
+        await run.publish("start", 2)
+        await until(lambda: handled == [1])
+        await run.cancel("enough")
+    store = MemoryStore()
+    for record in whole.read():
+        if type(record).__name__ in ("Swept", "Settled", "RunEnded"):
+            break
+        store.append(record)
+    async with Executor([endless], store=store) as executor:
+        report = await executor.run("start", 1, run_id="case")
+    assert handled == [1]
+    assert (report.status, report.reason) == ("cancelled", "enough")
+    assert report.dispositions == {"cancelled": 2}
+
+
 async def test_limits_of_a_run_are_kept() -> None:
     """Budgets that a run was given hold for it in the next executor too."""
+
+    stuck = True
 
     @agent(subscribe="start", publish=["start", "out"], hears_itself=True)
     async def spend(payload: int, ctx: Context) -> None:
         await ctx.spend(tokens=10)
         ctx.publish("start", payload + 1)
-        if payload == 2:
+        if stuck and payload == 2:
             await anyio.sleep_forever()
-
-    @agent(subscribe="start", name="spend", publish=["start", "out"], hears_itself=True)
-    async def go_on(payload: int, ctx: Context) -> None:
-        await ctx.spend(tokens=10)
-        ctx.publish("start", payload + 1)
 
     store = MemoryStore()
     async with Executor([spend], store=store) as executor:
         run = await executor.start("start", 0, run_id="case", max_tokens=65)
         await until(lambda: run.report().tokens == 30)
-    async with Executor([go_on], store=store) as executor:
+    stuck = False
+    async with Executor([spend], store=store) as executor:
         report = await executor.run("start", 0, run_id="case")
     assert report.status == "over_budget"
     assert report.tokens == 70
@@ -409,6 +478,8 @@ async def test_open_runs_may_be_left_alone() -> None:
     gate.set()
     async with Executor(pipeline(calls, gate), store=store, resume=False) as executor:
         assert (await executor.run("start", 0, run_id="other")).status == "completed"
+        assert (await executor.run("start", 3, run_id="census")).status == "paused"
+        executor.register(*pipeline(calls, gate), replace=True)
         await turns()
         assert len(calls) == count + 1
 

@@ -309,13 +309,8 @@ async def test_paths_resolve(make_executor: MakeExecutor) -> None:
 
     @agent(subscribe="next")
     async def node2(ctx: Context) -> None:
-        for path in (
-            "node1.output_value",
-            "node1.output_value.items.0",
-            "node1.output_value.items[1].deep",
-            "plain[1]",
-        ):
-            found.append(ctx.cache.resolve(path))
+        paths = ["node1.output_value", "node1.output_value.items.0", "plain[1]"]
+        found.extend(map(ctx.cache.resolve, [*paths, "node1.output_value.items[1].deep"]))
         for path in ("node1.none", "plain[2]", "node1.output_value.items.x", "nowhere"):
             with pytest.raises(LookupError):
                 ctx.cache.resolve(path)
@@ -323,7 +318,7 @@ async def test_paths_resolve(make_executor: MakeExecutor) -> None:
     async with make_executor([node1, node2]) as executor:
         report = await executor.run("start", {})
     assert report.status == "completed"
-    assert found == [{"items": [10, {"deep": True}]}, 10, True, 2]
+    assert found == [{"items": [10, {"deep": True}]}, 10, 2, True]
 
 
 async def test_a_cache_goes_through_json(make_executor: MakeExecutor) -> None:

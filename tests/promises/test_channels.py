@@ -34,6 +34,7 @@ def reader(heard: list[Any], name: str = "reader", channel: str = "work") -> Age
 
 
 def by_name(channels: list[ChannelInfo]) -> dict[str, ChannelInfo]:
+    """Channels as they are listed, to be looked up."""
     return {channel.name: channel for channel in channels}
 
 

@@ -88,7 +88,7 @@ async def test_no_two_agents_share_a_mutable_value(make_executor: MakeExecutor) 
 
         return spoil
 
-    first = {"list": [0]}
+    first: dict[str, list[Any]] = {"list": [0]}
     async with make_executor([spoiler("a"), spoiler("b")]) as executor:
         live = await executor.start("start", first)
         first["list"].append("outside")
@@ -113,12 +113,13 @@ async def test_ids_are_unique(make_executor: MakeExecutor) -> None:
             ctx.publish("out", message)
 
     @agent(subscribe="out", publish="more", publish_each=True)
-    async def fan(message: Message) -> list[Any]:
+    async def again(message: Message) -> list[Any]:
         messages.append(message)
         return [1, message]
 
-    async with make_executor([send, fan, collector(messages, "more")]) as executor:
-        for run_id in ("a", "a.1", None):
+    async with make_executor([send, again, collector(messages, "more")]) as executor:
+        ids: list[str | None] = ["a", "a.1", None]
+        for run_id in ids:
             live = await executor.start("start", 3, run_id=run_id)
             async with live:
                 for _ in range(3):

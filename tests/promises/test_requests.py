@@ -89,7 +89,6 @@ async def test_a_request_that_is_not_handled_fails(make_executor: MakeExecutor, 
         try:
             await ctx.request("ask", payload)
         except RequestFailed as error:
-            assert error.channel == "ask"
             ctx.publish("out", str(error))
 
     async with make_executor([told, answer]) as executor:
@@ -109,6 +108,7 @@ async def test_a_request_that_is_not_handled_fails(make_executor: MakeExecutor, 
         report = await live.result()
     (problem,) = report.outputs["out"]
     assert "'answer'" in problem
+    assert "channel 'ask'" in problem
     if how == "raises":
         assert "cannot answer" in problem
 

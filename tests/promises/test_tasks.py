@@ -137,7 +137,7 @@ async def test_every_bad_end_gives_the_claim_back(make_executor: MakeExecutor, h
             raise ValueError("no")
         if how == "rejected":
             return 5
-        await anyio.sleep_forever()
+        return await anyio.sleep_forever()
 
     async with make_executor([work]) as executor:
         live = await executor.start("start", {})

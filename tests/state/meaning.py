@@ -85,9 +85,7 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
     Run: lambda run: {
         "tallies": {pair: tuple(tally) for pair, tally in run.tallies.items() if any(tally)},
         "lanes": {
-            name: (lane.messages, lane.outputs)
-            for name, lane in run.lanes.items()
-            if lane.messages
+            name: (lane.messages, lane.outputs) for name, lane in run.lanes.items() if lane.messages
         },
         "cache": meaning(run.cache),
         "tasks": meaning(run.tasks),
