@@ -93,7 +93,8 @@ class Engine:
         Who publishes from outside without a pause would keep the loop from the agents:
         every so often they get a turn here.
         """
-        await self.store.flush()
+        if self.store.durable < self.store.position:
+            await self.store.flush()
         self._since_turn += 1
         if self._since_turn >= OUTSIDE_TURN:
             self._since_turn = 0

@@ -23,7 +23,7 @@ from dagger.executor.specs import EventDriven, Limits, Receipt, default_limits, 
 from dagger.executor.supervisor import Supervisor
 from dagger.store.memory import MemoryStore
 from dagger.words.clock import Clock, SystemClock
-from dagger.words.effects import E, Publication
+from dagger.words.effects import E, Publication, make
 from dagger.words.errors import (
     ExecutionError,
     ExecutorBusy,
@@ -173,7 +173,7 @@ class Executor:
         """
         engine = self._running("start")
         first = self._first(engine, channel, payload)
-        bounds = limits_of(self._limits, limits)
+        bounds = limits_of(self._limits, limits) if limits else self._limits
 
         if run_id is None and not engine.runs.crowded():
             live = engine.runs.open(first, None, bounds)
@@ -207,7 +207,8 @@ class Executor:
         Options are those of `start`.
         """
         state = (await self.start(channel, payload, **options)).state
-        return Receipt(state.id, state.opening.id or message_id(state.id, 0, 0))
+        first = state.opening.id or message_id(state.id, 0, 0)
+        return make(Receipt, (state.id, first))
 
     async def execute(self, spec: EventDriven, **options: Any) -> Report:
         """Run a workflow that is given as data."""

@@ -49,8 +49,6 @@ def default_limits(config: Config) -> dict[str, Any]:
 
 def limits_of(defaults: dict[str, Any], given: Limits) -> dict[str, Any]:
     """The limits of one run. Raises ConfigError for one that is unknown or out of range."""
-    if not given:
-        return defaults
     limits = dict(defaults)
     for name, value in given.items():
         if name not in Limits.__annotations__:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from weakref import ref
 
 import anyio
 
@@ -30,13 +31,17 @@ if TYPE_CHECKING:
 
 
 class Watcher:
-    """One reader's buffer: it keeps the latest, and counts what fell out."""
+    """One reader's stream of events: it keeps the latest, and counts what fell out.
 
-    __slots__ = ("_arrived", "_buffer", "_closed", "_only", "missed", "run")
+    Read it with `async for`. Where events are gone, Missed stands for them. Tasks that
+    read one stream together share its events: each goes to one of them.
+    """
+
+    __slots__ = ("__weakref__", "_arrived", "_buffer", "_closed", "_missed", "_only", "run")
 
     def __init__(self, run: Run | None, only: type[Any] | None, size: int, missed: int) -> None:
         self.run = run
-        self.missed = missed
+        self._missed = missed
         self._only = only
         self._buffer: deque[Event] = deque(maxlen=size)
         self._arrived: anyio.Event | None = None
@@ -46,7 +51,7 @@ class Watcher:
         if self._only is not None and type(event) is not self._only:
             return
         if len(self._buffer) == self._buffer.maxlen:
-            self.missed += 1
+            self._missed += 1
         self._buffer.append(event)
         self._wake()
 
@@ -55,19 +60,20 @@ class Watcher:
         self._closed = True
         self._wake()
 
-    async def read(self) -> AsyncIterator[Event]:
-        """Events in order; Missed stands where some are gone."""
-        while True:
-            if self.missed:
-                missed, self.missed = self.missed, 0
-                yield Missed(missed)
-            elif self._buffer:
-                yield self._buffer.popleft()
-            elif self._closed:
-                return
-            else:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        while not (self._missed or self._buffer):
+            if self._closed:
+                raise StopAsyncIteration
+            if self._arrived is None:
                 self._arrived = anyio.Event()
-                await self._arrived.wait()
+            await self._arrived.wait()
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            return Missed(missed)
+        return self._buffer.popleft()
 
     def _wake(self) -> None:
         arrived, self._arrived = self._arrived, None
@@ -76,12 +82,12 @@ class Watcher:
 
 
 class Watchers:
-    """Who watches which run, or all of them."""
+    """Who watches which run, or all of them. A stream that nobody holds is forgotten."""
 
     def __init__(self, state: State, size: int) -> None:
         self._state = state
         self._size = size
-        self._watchers: set[Watcher] = set()
+        self._watchers: set[ref[Watcher]] = set()
         self._stopped = False
         self.any = False
 
@@ -96,25 +102,28 @@ class Watchers:
     def stop(self) -> None:
         """Every stream ends."""
         self._stopped = True
-        for watcher in self._watchers:
-            watcher.close()
+        for known in tuple(self._watchers):
+            self._end(known)
 
-    def _follow(self, run: Run | None, only: type[Any] | None) -> AsyncIterator[Any]:
+    def _follow(self, run: Run | None, only: type[Any] | None) -> Watcher:
         """Watching begins with the call, not with the first reading."""
         watcher = Watcher(run, only, self._size, run.handled if run else 0)
         if self._stopped or (run is not None and run.ended_at is not None):
             watcher.close()
-        self._watchers.add(watcher)
-        self.any = True
-        return self._read(watcher)
+        else:
+            self._watchers.add(ref(watcher, self._forget))
+            self.any = True
+        return watcher
 
-    async def _read(self, watcher: Watcher) -> AsyncIterator[Any]:
-        try:
-            async for event in watcher.read():
-                yield event
-        finally:
-            self._watchers.discard(watcher)
-            self.any = bool(self._watchers)
+    def _end(self, known: ref[Watcher]) -> None:
+        watcher = known()
+        if watcher is not None:
+            watcher.close()
+        self._forget(known)
+
+    def _forget(self, known: ref[Watcher]) -> None:
+        self._watchers.discard(known)
+        self.any = bool(self._watchers)
 
     def events(self, record: Record) -> tuple[tuple[Run, Event | None], ...]:
         """What a record will mean to watchers; asked before it is applied, while the
@@ -126,13 +135,14 @@ class Watchers:
     def tell(self, events: tuple[tuple[Run, Event | None], ...]) -> None:
         """Give events to whoever watches their run."""
         for run, event in events:
-            for watcher in self._watchers:
-                if watcher.run is not None and watcher.run is not run:
+            for known in tuple(self._watchers):
+                watcher = known()
+                if watcher is None or watcher.run not in (None, run):
                     continue
                 if event is not None:
                     watcher.put(event)
                 elif watcher.run is run:
-                    watcher.close()
+                    self._end(known)
 
 
 Told = tuple[tuple["Run", "Event | None"], ...]

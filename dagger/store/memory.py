@@ -34,9 +34,9 @@ class MemoryStore:
         return self._position
 
     def append(self, record: Record) -> None:
-        self._position += 1
         if self._keep:
             self._blobs.append(pack(record))
+        self._position += 1
 
     async def flush(self) -> None:
         """Nothing to wait for."""

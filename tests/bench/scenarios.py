@@ -215,6 +215,7 @@ async def many_runs(runs: int = 100_000) -> dict[str, float]:
         grown = memory() - before
     return {
         "us": seconds * 1e6,
+        "hops": seconds / min([await hop() for _ in range(ROUNDS)]),
         "us_of_invocation": invocation * 1e6,
         "invocations": seconds / invocation,
         "grown_mb": grown,
