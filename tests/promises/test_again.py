@@ -261,30 +261,26 @@ async def test_steps_sleeps_and_replies_are_kept() -> None:
 async def test_attempts_are_counted_across_a_restart() -> None:
     """Failed attempts count, and a retry that was due stays due, whichever executor made them."""
     attempts: list[int] = []
+    attempted: list[anyio.Event] = []
 
     @agent(subscribe="start", retry=Linear(0.02), max_attempts=4)
     async def failing(payload: Any, ctx: Context) -> None:
         attempts.append(ctx.attempt)
+        attempted[-1].set()
         raise ValueError(f"attempt {ctx.attempt}")
 
     store = MemoryStore()
-    for executor in (Executor([failing], store=store) for _ in range(3)):
-        async with executor:
-            before = len(attempts)
+    for _ in range(3):
+        attempted.append(anyio.Event())
+        async with Executor([failing], store=store) as executor:
             await executor.start("start", None, run_id="case")
-            await until_more(attempts, before)
+            await attempted[-1].wait()
+            await turns()
     async with Executor([failing], store=store) as executor:
         report = await executor.run("start", None, run_id="case")
     assert attempts == [1, 2, 3, 4]
     assert report.dead_letters[0].attempts == 4
     assert report.retries == 3
-
-
-async def until_more(attempts: list[int], before: int) -> None:
-    """Wait for one more attempt, and for what follows it to be recorded."""
-    while len(attempts) == before:
-        await anyio.sleep(0.001)
-    await turns(2)
 
 
 async def test_a_re_execution_is_no_new_attempt() -> None:
@@ -436,7 +432,6 @@ async def test_a_crash_while_a_run_winds_down_ends_it() -> None:
 
 async def test_limits_of_a_run_are_kept() -> None:
     """Budgets that a run was given hold for it in the next executor too."""
-
     stuck = True
 
     @agent(subscribe="start", publish=["start", "out"], hears_itself=True)

@@ -17,7 +17,7 @@ QUICK = Config(blocked_loop_warning=0.02)
 
 def block() -> None:
     """Keep the loop from everybody else."""
-    time.sleep(0.03)  # noqa: TID251 (blocking is what is tried)
+    time.sleep(0.03)
 
 
 @agent(subscribe="start")

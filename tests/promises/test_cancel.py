@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -323,10 +324,8 @@ def deaf(contexts: list[Context], **options: Any) -> Agent:
     async def ignore(payload: Any, ctx: Context) -> Any:
         contexts.append(ctx)
         while payload == "deaf":
-            try:
+            with contextlib.suppress(BaseException):  # what a careless handler does
                 await anyio.sleep_forever()
-            except BaseException:  # what a careless handler does
-                pass
 
     return ignore
 
@@ -419,10 +418,8 @@ async def swallow_finally() -> None:
         await anyio.sleep_forever()
     finally:
         while True:
-            try:
+            with contextlib.suppress(BaseException):
                 await anyio.sleep_forever()
-            except BaseException:
-                pass
 
 
 @pytest.mark.parametrize("swallow", [swallow_scopes, swallow_groups, swallow_finally])

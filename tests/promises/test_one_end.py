@@ -83,37 +83,36 @@ async def test_every_waiter_of_a_run_ends_with_it(
     """However a run ends, `result()`, its streams and `drain()` end, and all tell the same."""
     reports: list[Any] = []
     ended: list[str] = []
-    async with anyio.create_task_group() as waiters:
-        async with Executor([scenario, stopper]) as executor:
-            run = await executor.start("start", payload, **limits)
+    async with anyio.create_task_group() as waiters, Executor([scenario, stopper]) as executor:
+        run = await executor.start("start", payload, **limits)
 
-            async def wait_for_result() -> None:
+        async def wait_for_result() -> None:
+            report = await run.result()
+            while report.ended is None:
+                await anyio.lowlevel.checkpoint()
                 report = await run.result()
-                while report.ended is None:
-                    await anyio.lowlevel.checkpoint()
-                    report = await run.result()
-                reports.append(report)
+            reports.append(report)
 
-            async def read(stream: Any) -> None:
-                last = [event async for event in stream][-1:]
-                ended.extend(event.status for event in last)
+        async def read(stream: Any) -> None:
+            last = [event async for event in stream][-1:]
+            ended.extend(event.status for event in last)
 
-            async def drain() -> None:
-                try:
-                    await executor.drain()
-                except ExecutorStopped:
-                    ended.append("drain refused")
-                else:
-                    ended.append("drained")
+        async def drain() -> None:
+            try:
+                await executor.drain()
+            except ExecutorStopped:
+                ended.append("drain refused")
+            else:
+                ended.append("drained")
 
-            for _ in range(3):
-                waiters.start_soon(wait_for_result)
-                waiters.start_soon(read, run.outcomes())
-                waiters.start_soon(read, run.watch())
-                waiters.start_soon(drain)
-            await turns()
-            await end(executor, run)
-            await until(lambda: len(reports) == 3)
+        for _ in range(3):
+            waiters.start_soon(wait_for_result)
+            waiters.start_soon(read, run.outcomes())
+            waiters.start_soon(read, run.watch())
+            waiters.start_soon(drain)
+        await turns()
+        await end(executor, run)
+        await until(lambda: len(reports) == 3)
     assert {report.status for report in reports} == {status}
     assert len({report.ended for report in reports}) == 1
     assert len(ended) == 9

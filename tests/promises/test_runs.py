@@ -158,19 +158,21 @@ async def test_open_runs_are_bounded(make_executor: MakeExecutor) -> None:
     """Beyond `max_open_runs` an outside publish waits, first come first served."""
     gates: dict[Any, anyio.Event] = {}
     order: list[Any] = []
-    async with make_executor([gated(gates, order)], config={"max_open_runs": 2}) as executor:
-        async with anyio.create_task_group() as tasks:
-            for number in range(6):
-                tasks.start_soon(executor.run, "start", number)
-                await turns(5)
-            assert order == [0, 1]
-            assert len(executor.runs()) == 2
-            for number in range(4):
-                gates[number].set()
-                await until(lambda number=number: len(order) == number + 3)  # type: ignore[misc]
-            assert order == [0, 1, 2, 3, 4, 5]
-            for gate in gates.values():
-                gate.set()
+    async with (
+        make_executor([gated(gates, order)], config={"max_open_runs": 2}) as executor,
+        anyio.create_task_group() as tasks,
+    ):
+        for number in range(6):
+            tasks.start_soon(executor.run, "start", number)
+            await turns(5)
+        assert order == [0, 1]
+        assert len(executor.runs()) == 2
+        for number in range(4):
+            gates[number].set()
+            await until(lambda number=number: len(order) == number + 3)  # type: ignore[misc]
+        assert order == [0, 1, 2, 3, 4, 5]
+        for gate in gates.values():
+            gate.set()
 
 
 async def test_who_comes_later_does_not_overtake(make_executor: MakeExecutor) -> None:

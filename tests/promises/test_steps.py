@@ -1,4 +1,4 @@
-"""Steps: a named piece of work whose result is kept, and its function called as rarely as may be."""
+"""Steps: the result of a named piece of work is kept; its function is called rarely."""
 
 from __future__ import annotations
 

@@ -119,11 +119,14 @@ CALLS: dict[str, Callable[[Executor], Any]] = {
 async def test_an_executor_that_does_not_run_says_so(call: Callable[[Executor], Any]) -> None:
     """Before, after, and once it has stopped within its block, calls raise ExecutorStopped."""
 
+    async def made() -> None:
+        result = call(executor)
+        if hasattr(result, "__await__"):
+            await result
+
     async def refused() -> None:
         with pytest.raises(ExecutorStopped, match="async with"):
-            result = call(executor)
-            if hasattr(result, "__await__"):
-                await result
+            await made()
 
     executor = Executor([endless([])])
     await refused()
@@ -169,20 +172,29 @@ async def test_an_executor_runs_once_at_a_time(make_executor: MakeExecutor) -> N
 async def test_an_error_of_the_block_stops_the_executor(make_executor: MakeExecutor) -> None:
     """An exception leaves the block as it came, once handlers have been cancelled and awaited."""
     ended: list[int] = []
-    with pytest.raises(LookupError, match="own"):
+    error = LookupError("the block's own")
+
+    async def block() -> None:
         async with make_executor([endless(ended)]) as executor:
             await executor.start("start", 0)
             await until(lambda: in_hand(executor) == 1)
-            raise LookupError("the block's own")
+            raise error
+
+    with pytest.raises(LookupError) as caught:
+        await block()
+    assert caught.value is error
     assert ended == [0]
 
 
 async def test_a_group_of_the_block_leaves_as_it_came(make_executor: MakeExecutor) -> None:
     """An exception group raised in the block is not wrapped in another."""
+
+    async def block() -> None:
+        async with make_executor([endless([])]), anyio.create_task_group():
+            raise LookupError("inside")
+
     with pytest.raises(ExceptionGroup) as caught:
-        async with make_executor([endless([])]):
-            async with anyio.create_task_group():
-                raise LookupError("inside")
+        await block()
     assert [type(each) for each in caught.value.exceptions] == [LookupError]
 
 

@@ -105,8 +105,8 @@ async def test_a_context_may_be_used_from_children(make_executor: MakeExecutor) 
         async with anyio.create_task_group() as tasks:
             for number in range(5):
                 tasks.start_soon(child, number)
-            tasks.start_soon(anyio.to_thread.run_sync, ctx.publish, "out", 5)
-            tasks.start_soon(anyio.to_thread.run_sync, ctx.log, "from a thread")
+            await anyio.to_thread.run_sync(ctx.publish, "out", 5)
+            await anyio.to_thread.run_sync(ctx.log, "from a thread")
         ctx.publish("out", 6)
 
     async with make_executor([parent]) as executor:

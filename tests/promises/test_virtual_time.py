@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -64,7 +65,7 @@ def test_retries_wait_as_long_as_their_strategy_says() -> None:
 
     report = on_virtual_time(main)
     assert report.dead_letters_total == 1
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     assert gaps == pytest.approx([60, 180, 500, 500])
 
 

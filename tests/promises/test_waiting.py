@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
-from dagger import Context, DaggerError, Emission, Immediate, agent
+from dagger import Agent, Context, DaggerError, Emission, Immediate, agent
 from dagger.words.errors import QuestionNotFound, RunClosed
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import in_hand, turns, until
-
 
 # -- slots ---------------------------------------------------------------------------
 
@@ -270,7 +270,7 @@ async def test_a_step_does_not_answer_a_question(make_executor: MakeExecutor) ->
 # -- requests ------------------------------------------------------------------------
 
 
-def responder(**options: Any) -> Any:
+def responder(**options: Any) -> Callable[[Callable[..., Any]], Agent]:
     """Decorate the handler that requests of these tests go to."""
     return agent(name="responder", subscribe="questions", **options)
 

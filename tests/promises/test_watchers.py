@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -21,10 +22,20 @@ async def echo(payload: Any) -> Any:
     return payload
 
 
-async def collect(stream: Any, into: list[Any]) -> None:
-    """Read a stream to its end."""
+async def collect(stream: Any, note: Callable[[Any], None]) -> None:
+    """Read a stream to its end, and note each event as it comes."""
     async for event in stream:
-        into.append(event)
+        note(event)
+
+
+async def values(stream: AsyncIterator[Outcome | Missed]) -> list[Any]:
+    """The value that each outcome published; Missed as it is."""
+    return [value_of(event) async for event in stream]
+
+
+def value_of(event: Outcome | Missed) -> Any:
+    """The first value that an outcome published; Missed as it is."""
+    return event if isinstance(event, Missed) else event.outputs[0][1]
 
 
 async def test_an_outcome_says_all_of_its_delivery(make_executor: MakeExecutor) -> None:
@@ -45,15 +56,17 @@ async def test_an_outcome_says_all_of_its_delivery(make_executor: MakeExecutor) 
 async def test_outcomes_come_as_they_happen(make_executor: MakeExecutor) -> None:
     """A watcher sees each outcome before the next message is even published."""
     seen: list[Any] = []
-    async with make_executor([echo]) as executor:
-        async with await executor.start("start", 0) as run:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(collect, run.outcomes(), seen)
-                for number in range(1, 4):
-                    await until(lambda number=number: len(seen) == number)  # type: ignore[misc]
-                    await run.publish("start", number)
-                await until(lambda: len(seen) == 4)
-                tasks.cancel_scope.cancel()
+    async with (
+        make_executor([echo]) as executor,
+        await executor.start("start", 0) as run,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(collect, run.outcomes(), seen.append)
+        for number in range(1, 4):
+            await until(lambda number=number: len(seen) == number)  # type: ignore[misc]
+            await run.publish("start", number)
+        await until(lambda: len(seen) == 4)
+        tasks.cancel_scope.cancel()
     assert [each.outputs[0][1] for each in seen] == [0, 1, 2, 3]
 
 
@@ -77,19 +90,21 @@ async def test_every_way_to_end_is_an_outcome(make_executor: MakeExecutor) -> No
             await anyio.sleep_forever()
 
     seen: list[Any] = []
-    async with make_executor([work]) as executor:
-        async with await executor.start("work", "gated") as run:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(collect, run.outcomes(), seen)
-                await turns()
-                for payload in (1, "fails", {}):  # a queue of two: the first is pushed out
-                    await run.publish("work", payload)
-                gate.set()
-                await until(lambda: len(seen) == 4)
-                await run.publish("work", "endless")
-                await turns()
-                await run.publish("work", 2)
-                await run.cancel()
+    async with (
+        make_executor([work]) as executor,
+        await executor.start("work", "gated") as run,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(collect, run.outcomes(), seen.append)
+        await turns()
+        for payload in list[Any]((1, "fails", {})):  # a queue of two: the first is pushed out
+            await run.publish("work", payload)
+        gate.set()
+        await until(lambda: len(seen) == 4)
+        await run.publish("work", "endless")
+        await turns()
+        await run.publish("work", 2)
+        await run.cancel()
     told = sorted((each.status, each.attempts, each.error and each.error.type) for each in seen)
     assert told == [
         ("cancelled", 0, None),
@@ -104,13 +119,15 @@ async def test_every_way_to_end_is_an_outcome(make_executor: MakeExecutor) -> No
 async def test_many_watch_at_once(make_executor: MakeExecutor) -> None:
     """Any number of watchers of one run each see everything, and all end with it."""
     seen: list[list[Any]] = [[] for _ in range(20)]
-    async with make_executor([echo]) as executor:
-        async with anyio.create_task_group() as tasks:
-            async with await executor.start("start", 0) as run:
-                for each in seen:
-                    tasks.start_soon(collect, run.outcomes(), each)
-                for number in range(1, 10):
-                    await run.publish("start", number)
+    async with (
+        make_executor([echo]) as executor,
+        anyio.create_task_group() as tasks,
+        await executor.start("start", 0) as run,
+    ):
+        for each in seen:
+            tasks.start_soon(collect, run.outcomes(), each.append)
+        for number in range(1, 10):
+            await run.publish("start", number)
     assert [len(each) for each in seen] == [10] * 20
     assert all(each == seen[0] for each in seen)
 
@@ -118,12 +135,11 @@ async def test_many_watch_at_once(make_executor: MakeExecutor) -> None:
 async def test_a_watcher_of_all_sees_every_run(make_executor: MakeExecutor) -> None:
     """`executor.outcomes()` tells of all runs, until the executor stops."""
     seen: list[Any] = []
-    async with anyio.create_task_group() as tasks:
-        async with make_executor([echo]) as executor:
-            tasks.start_soon(collect, executor.outcomes(), seen)
-            await turns()
-            for run_id in ("a", "b", "c"):
-                await executor.run("start", run_id, run_id=run_id)
+    async with anyio.create_task_group() as tasks, make_executor([echo]) as executor:
+        tasks.start_soon(collect, executor.outcomes(), seen.append)
+        await turns()
+        for run_id in ("a", "b", "c"):
+            await executor.run("start", run_id, run_id=run_id)
     assert [each.run_id for each in seen] == ["a", "b", "c"]
 
 
@@ -135,7 +151,7 @@ async def test_watching_begins_with_the_call(make_executor: MakeExecutor) -> Non
             await run.publish("start", 1)
             await until(lambda: run.report().handled == 2)
         await run.result()
-        assert [each.outputs[0][1] async for each in stream] == [0, 1]
+        assert await values(stream) == [0, 1]
 
 
 async def test_who_comes_late_is_told(make_executor: MakeExecutor) -> None:
@@ -148,25 +164,25 @@ async def test_who_comes_late_is_told(make_executor: MakeExecutor) -> None:
             stream = run.outcomes()
             await run.publish("start", 5)
         await run.result()
-        first, *rest = [each async for each in stream]
-        assert first == Missed(5)
-        assert [each.outputs[0][1] for each in rest] == [5]
+        assert await values(stream) == [Missed(5), 5]
         assert [each async for each in run.outcomes()] == [Missed(6)]
         assert [each async for each in executor.live(run.id).watch()] == [Missed(6)]
 
 
 async def test_who_lags_is_told(make_executor: MakeExecutor) -> None:
     """A watcher that is too slow keeps the latest, and is told how many it missed, and where."""
-    async with make_executor([echo], config={"watcher_buffer": 3}) as executor:
-        async with await executor.start("start", 0) as run:
-            stream = run.outcomes()
-            for number in range(1, 10):
-                await run.publish("start", number)
-            await until(lambda: run.report().handled == 10)
-            assert await anext(stream) == Missed(7)
-            assert [(await anext(stream)).outputs[0][1] for _ in range(3)] == [7, 8, 9]  # type: ignore[union-attr]
-            await run.publish("start", 10)
-            assert (await anext(stream)).outputs[0][1] == 10  # type: ignore[union-attr]
+    async with (
+        make_executor([echo], config={"watcher_buffer": 3}) as executor,
+        await executor.start("start", 0) as run,
+    ):
+        stream = run.outcomes()
+        for number in range(1, 10):
+            await run.publish("start", number)
+        await until(lambda: run.report().handled == 10)
+        told = [value_of(await anext(stream)) for _ in range(4)]
+        assert told == [Missed(7), 7, 8, 9]
+        await run.publish("start", 10)
+        assert value_of(await anext(stream)) == 10
 
 
 async def test_a_watcher_that_leaves_is_forgotten(make_executor: MakeExecutor) -> None:
@@ -190,15 +206,17 @@ async def test_a_watcher_that_leaves_is_forgotten(make_executor: MakeExecutor) -
 async def test_two_may_read_one_stream(make_executor: MakeExecutor) -> None:
     """Tasks that share a stream share its events: each event goes to one, and all end."""
     seen: list[list[Any]] = [[], []]
-    async with make_executor([echo]) as executor:
-        async with anyio.create_task_group() as tasks:
-            async with await executor.start("start", 0) as run:
-                stream = run.outcomes()
-                for each in seen:
-                    tasks.start_soon(collect, stream, each)
-                for number in range(1, 10):
-                    await run.publish("start", number)
-                    await turns(3)
+    async with (
+        make_executor([echo]) as executor,
+        anyio.create_task_group() as tasks,
+        await executor.start("start", 0) as run,
+    ):
+        stream = run.outcomes()
+        for each in seen:
+            tasks.start_soon(collect, stream, each.append)
+        for number in range(1, 10):
+            await run.publish("start", number)
+            await turns(3)
     assert sorted(each.outputs[0][1] for each in seen[0] + seen[1]) == list(range(10))
 
 
