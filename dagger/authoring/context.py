@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
 
 _LEVELS = logging.getLevelNamesMapping()
+_HIGHEST_LEVEL = 1_000
 
 
 class Context:
@@ -160,8 +162,7 @@ class Context:
     def log(self, text: str, *, level: str | int = "INFO") -> None:
         """Say something: to watchers of the run, and to standard logging."""
         self._guard()
-        number = level if isinstance(level, int) else _LEVELS.get(level.upper(), logging.INFO)
-        self._invocation.host.log(self._invocation, number, str(text))
+        self._invocation.host.log(self._invocation, _level(level), str(text))
 
     async def step(
         self, name: str, call: Callable[..., Any], *args: Any, key: str | None = None
@@ -174,7 +175,7 @@ class Context:
         """
         self._guard()
         held = self._invocation
-        key = key if key is not None else f"#{self._next(f'step {name}')}"
+        key = str(key) if key is not None else f"#{self._next(f'step {name}')}"
         if _takes_idempotency_key(call):
             call = partial(call, idempotency_key=f"{held.node_id}/{name}/{key}")
         return await held.host.step(held, name, key, partial(call, *args))
@@ -188,7 +189,7 @@ class Context:
     async def ask(self, question: Any, *, name: str | None = None) -> Any:
         """Ask people, and wait for their answer (see `Run.answer`) without a worker."""
         self._guard()
-        name = name or f"question-{self._next('ask')}"
+        name = str(name or f"question-{self._next('ask')}")
         blob = encode(question, self.node_id)
         return await self._invocation.host.ask(self._invocation, name, blob)
 
@@ -202,7 +203,7 @@ class Context:
         declared = held.agent.publish
         if channel not in declared and not held.agent.publish_any:
             raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
-        key = key if key is not None else f"#{self._next('request')}"
+        key = str(key) if key is not None else f"#{self._next('request')}"
         ready = addressed(
             channel,
             payload,
@@ -223,8 +224,8 @@ class Context:
     async def spend(self, *, tokens: int) -> None:
         """Count tokens against the run's `max_tokens`. Raises BudgetExceeded beyond it."""
         self._guard()
-        if tokens < 0:
-            raise ValueError(f"tokens must not be negative, not {tokens}")
+        if type(tokens) is not int or not 0 <= tokens <= sys.maxsize:
+            raise ValueError(f"tokens must be a whole number and not negative, not {tokens!r}")
         await self._invocation.host.spend(self._invocation, tokens)
 
     def _guard(self) -> None:
@@ -239,6 +240,13 @@ class Context:
 
     def _commit(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:
         return self._invocation.host.write_now(self._invocation, decide)
+
+
+def _level(level: str | int) -> int:
+    """A number of the standard logging module; what is none counts as INFO."""
+    if isinstance(level, int) and 0 <= level <= _HIGHEST_LEVEL:
+        return level
+    return _LEVELS.get(str(level).upper(), logging.INFO)
 
 
 def _takes_idempotency_key(call: Callable[..., Any]) -> bool:

@@ -172,6 +172,8 @@ class Executor:
         room, or with `wait=False` raises ExecutorBusy.
         """
         engine = self._running("start")
+        if run_id is not None and type(run_id) is not str:
+            raise ExecutionError(f"a run id is a text, not {run_id!r}")
         first = self._first(engine, channel, payload)
         bounds = limits_of(self._limits, limits) if limits else self._limits
 

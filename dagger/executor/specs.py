@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
@@ -56,7 +57,7 @@ def limits_of(defaults: dict[str, Any], given: Limits) -> dict[str, Any]:
             raise ConfigError(name, f"no such limit of a run; known: {known}")
         if value is None:
             continue
-        if not isinstance(value, int | float) or not value > 0:
+        if type(value) not in (int, float) or not 0 < value < sys.maxsize:
             raise ConfigError(name, f"a limit is a number above 0, not {value!r}")
         limits[name] = value
     return limits

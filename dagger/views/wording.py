@@ -41,7 +41,9 @@ def plural(count: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best: "0.3 ms", "420 ms", "1.8 s", "2 m 05 s", "3 h 07 m"."""
+    """Seconds in the unit that reads best: "43 µs", "420 ms", "1.8 s", "2 m 05 s", "3 h 07 m"."""
+    if seconds < 0.0009995:
+        return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.00995:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 0.9995:

@@ -23,7 +23,7 @@ with_console = [
 ]
 
 VARYING = (
-    (re.compile(r"\b\d[\d,.]* (?:ms|s|min|h)\b"), "TIME"),
+    (re.compile(r"\b\d[\d,.]* (?:µs|ms|s|min|h)\b"), "TIME"),
     (re.compile(r"\b[\d,]+ deliveries/s"), "RATE"),
     (re.compile(r"\bat \S+:\d+ in "), "at PLACE in "),
 )

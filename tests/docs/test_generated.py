@@ -71,7 +71,7 @@ def code() -> str:
 
 def shape(source: str) -> list[str]:
     """The statements of a DOT source, without numbers and times."""
-    return sorted(re.sub(r"[\d.,]+( ms| s)?", "#", line) for line in source.splitlines())
+    return sorted(re.sub(r"[\d.,]+( µs| ms| s)?", "#", line) for line in source.splitlines())
 
 
 def words(svg: bytes) -> list[str]:

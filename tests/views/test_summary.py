@@ -164,7 +164,7 @@ def test_a_run_that_nobody_hears_is_shown_too() -> None:
     assert (
         told(state, RunEnded(1, RunStatus.COMPLETED, "", 100.0))
         == """\
-run census · completed after 0.0 ms
+run census · completed after 0 µs
   1 message
 
 channel  messages  delivered  outputs

@@ -12,8 +12,10 @@ from tests.views.drawn import any_text
 @pytest.mark.parametrize(
     ("seconds", "written"),
     [
-        (0, "0.0 ms"),
-        (0.00034, "0.3 ms"),
+        (0, "0 µs"),
+        (0.000043, "43 µs"),
+        (0.00034, "340 µs"),
+        (0.0034, "3.4 ms"),
         (0.00994, "9.9 ms"),
         (0.00996, "10 ms"),
         (0.42, "420 ms"),
