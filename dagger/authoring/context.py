@@ -213,7 +213,9 @@ class Context:
             held.host.channel_schemas.get(channel),
         )
         reply_to = (REPLY_TO, f"{held.delivery.number}/{key}")
-        return await held.host.request(held, key, ready._replace(headers=(*ready.headers, reply_to)))
+        return await held.host.request(
+            held, key, ready._replace(headers=(*ready.headers, reply_to))
+        )
 
     async def emit(self, value: Any) -> None:
         """Show a value to watchers now, before the invocation settles."""
