@@ -117,7 +117,10 @@ def _code(name: str, thing: Callable[..., Any]) -> Iterator[str]:
         yield from ("```text", f"{word}{name}(", *indented, f"){returns}", "```", "")
 
 
-_MARKS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+_MARKS: dict[Any, str] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
 
 
 def _parameters(signature: inspect.Signature) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 from dagger.words.errors import ConfigError
 
@@ -50,8 +50,8 @@ def default_limits(config: Config) -> dict[str, Any]:
 
 def limits_of(defaults: dict[str, Any], given: Limits) -> dict[str, Any]:
     """The limits of one run. Raises ConfigError for one that is unknown or out of range."""
-    limits = dict(defaults)
-    for name, value in given.items():
+    limits, named = dict(defaults), cast("dict[str, Any]", given)
+    for name, value in named.items():
         if name not in Limits.__annotations__:
             known = ", ".join(Limits.__annotations__)
             raise ConfigError(name, f"no such limit of a run; known: {known}")
