@@ -45,3 +45,8 @@ def pending(executor: Executor, agent: str | None = None) -> int:
 def in_hand(executor: Executor, agent: str | None = None) -> int:
     """How many deliveries workers have taken."""
     return sum(each.stage == RUNNING for each in deliveries(executor, agent))
+
+
+async def idle(executor: Executor) -> None:
+    """Let others run until no agent has anything in hand; fails if a slot is never given back."""
+    await until(lambda: not any(each.running or each.waiting for each in executor.list_agents()))

@@ -1,6 +1,16 @@
 """Floor 3: the executor, which owns channels, agents, workers, runs and the journal.
 
-The only room that waits, and the only one that opens task groups (in
-`supervisor.py`). The pipeline of one delivery is in `worker.py`: take, decode,
-validate, attempt, settle.
+The only room that waits. Its files, by what they are about:
+
+- what a user holds: `executor`, `live` (one run), `letters`, `listing`, `specs`
+- one delivery, from taken to settled: `worker`, and in its order `accepting`, `calling`
+  (with `drive` and `threads`), `settle` (with `failures` and `keys`)
+- who works when: `crew`, `seat`, `supervisor` (the one owner of tasks), `timers`
+- whether there is room: `admission`, `deadlock`
+- how runs live and end: `runs`, `recovery`
+- what a handler is served: `hosting`
+- who looks on: `watchers`, `events`
+- what the executor consists of: `catalog` (agents and channels), `engine` (the parts)
+
+What decides is pure and below (`dagger.state`, `dagger.rules`); here it is carried out.
 """

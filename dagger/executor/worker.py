@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,11 +17,11 @@ import anyio.lowlevel
 
 from dagger.authoring.invocation import Invocation
 from dagger.authoring.signature import Kind
-from dagger.executor.crew import Slot
+from dagger.executor.accepting import Acceptance
+from dagger.executor.calling import call
 from dagger.executor.drive import Abandoned, begin, drive
-from dagger.executor.keys import key_of
+from dagger.executor.seat import Seat
 from dagger.executor.settle import overdue
-from dagger.rules.derive import BuildError, built
 from dagger.words.errors import ExecutionError
 
 if TYPE_CHECKING:
@@ -41,15 +40,12 @@ class Worker:
     """One long-lived task of a crew, and at most one invocation in hand."""
 
     __slots__ = (
+        "_accepts",
         "_agreed",
-        "_checks",
-        "_deadline_left",
         "_direct",
         "_grace",
-        "_is_valid",
         "_now",
-        "_slot",
-        "_waits",
+        "_seat",
         "cancelled",
         "crew",
         "engine",
@@ -76,17 +72,13 @@ class Worker:
         self.lost = False  # its handler was given up: it ends as soon as it can
         self._grace: Timer | None = None  # gives the handler up when it goes off
         agent = crew.agent
-        number = agent.input.number if agent.input is not None else -1
-        only = agent.input if agent.build is None and agent.key is None else None
-        self._agreed = number if only is not None else -1
-        self._is_valid = only.is_valid if only is not None else None
-        self._checks = agent.input is not None or agent.build is not None or agent.key is not None
+        acceptance = Acceptance(agent, engine.settling)
+        self._agreed = acceptance.agreed
+        self._accepts = acceptance.accepts
         # What a handler without a timeout, a thread or a stream needs: the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None
         self._direct = agent.plan.call if plain else None
-        self._waits = 0  # waits within the handler that go on now
-        self._slot = Slot.HELD
-        self._deadline_left = math.inf  # of the attempt's timeout, while it is parked
+        self._seat = Seat(self)
 
     async def serve(self) -> None:
         """Work until the crew has no use for this worker any more."""
@@ -149,12 +141,8 @@ class Worker:
         Without waiting, if the handler does not wait; else the rest is to be awaited.
         """
         invocation = self._decoded(delivery)
-        mine = (
-            invocation.publication.checked == self._agreed  # its publisher has checked it
-            or not self._checks
-            or (self._is_valid is not None and self._is_valid(invocation.data))
-            or (self._valid(invocation) and self._in_turn(invocation))
-        )
+        # What its publisher has checked against the same schema needs no asking.
+        mine = invocation.publication.checked == self._agreed or self._accepts(invocation)
         if self.engine.admissions.any:
             self.engine.admissions.room()
         if not mine:
@@ -210,8 +198,6 @@ class Worker:
             self._grace.cancel()
             self._grace = None
 
-    # -- decode, validate ------------------------------------------------------------
-
     def _decoded(self, delivery: Delivery) -> Invocation:
         return Invocation(
             self.crew.agent,
@@ -221,46 +207,16 @@ class Worker:
             self._now(),
         )
 
-    def _valid(self, invocation: Invocation) -> bool:
-        """Whether the payload is what the agent takes; it is rejected if it is not."""
-        agent = invocation.agent
-        schema = agent.input
-        if (
-            schema is not None
-            and invocation.publication.checked != schema.number
-            and not schema.is_valid(invocation.data)
-        ):
-            self.settling.reject(invocation, schema.violation(invocation.data))
-            return False
-        if agent.build is not None:
-            try:
-                invocation.payload = built(agent.build, invocation.data)
-            except BuildError as error:
-                self.settling.reject(invocation, error.violation)
-                return False
-        return True
-
-    def _in_turn(self, invocation: Invocation) -> bool:
-        """Whether the invocation's key is free; if not, it stands in line for it."""
-        if invocation.agent.key is None:
-            return True
-        try:
-            key = key_of(invocation)
-        except Exception as error:
-            self.settling.fail(invocation, error)
-            return False
-        return invocation.delivery.queue.hold(invocation.delivery, key)
-
     # -- attempt ---------------------------------------------------------------------
 
     async def _attempt(self, invocation: Invocation) -> Any:
         """What the handler returns, within the agent's timeout."""
         timeout = invocation.agent.timeout
         if timeout is None:
-            return await self._call(invocation)
+            return await call(invocation, self)
         self.scope.deadline = anyio.current_time() + timeout
         try:
-            value = await self._call(invocation)
+            value = await call(invocation, self)
         finally:
             late = self.scope.cancel_called and not self.cancelled
             self.cancelled = self.scope.cancel_called
@@ -268,44 +224,6 @@ class Worker:
         if late:  # it swallowed the cancellation, and went on
             raise overdue(invocation)
         return value
-
-    async def _call(self, invocation: Invocation) -> Any:
-        plan = invocation.agent.plan
-        match plan.kind:
-            case Kind.COROUTINE:
-                return await self._drive(plan.call(invocation))
-            case Kind.ASYNC_GENERATOR:
-                return await self._drive(self._stream(invocation, plan.call(invocation)))
-            case Kind.FUNCTION:
-                return await self._in_thread(lambda: plan.call(invocation))
-            case Kind.GENERATOR:
-                for value in await self._in_thread(lambda: list(plan.call(invocation))):
-                    self.settling.publish(invocation, value)
-        return None
-
-    async def _drive(self, handler: Coroutine[Any, Any, Any]) -> Any:
-        finished, value = begin(handler, self)
-        return value if finished else await drive(handler, value, self)
-
-    async def _stream(self, invocation: Invocation, values: AsyncGenerator[Any]) -> None:
-        async with aclosing(values):
-            async for value in values:
-                self.settling.publish(invocation, value)
-
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        """Run a plain function in a thread, which is left behind if it outlives the grace."""
-        job = self.engine.threads.start(call)
-        try:
-            await job.done.wait()
-        except BaseException:
-            if self.invocation is not None:
-                self.invocation.closed = True
-            with anyio.move_on_after(self.engine.config.cancel_grace, shield=True):
-                await job.done.wait()
-            if not job.done.is_set():
-                self._give_up()
-            raise
-        return job.outcome()
 
     def long_step(self, seconds: float, line: int) -> None:
         """Others get a turn after it; one that blocked the loop for long is named."""
@@ -340,7 +258,7 @@ class Worker:
 
     def _start_grace(self) -> None:
         if self._grace is None:
-            self._grace = self.engine.timers.after(self.engine.config.cancel_grace, self._give_up)
+            self._grace = self.engine.timers.after(self.engine.config.cancel_grace, self.give_up)
 
     def _interrupted(self) -> None:
         """The scope was cancelled: settle what was in hand by the reason for it."""
@@ -352,13 +270,13 @@ class Worker:
         if invocation is not None and not self.lost:
             self.settling.interrupt(invocation)
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         """The grace is over: fence the handler off, and end its delivery without it."""
         invocation, self.invocation = self.invocation, None
         if invocation is None or self.lost:
             return
         self.lost = True
-        self.crew.replace(self, self._slot)
+        self.crew.replace(self, self._seat.slot)
         self.engine.left(self)
         self.settling.abandon(invocation)
 
@@ -373,35 +291,6 @@ class Worker:
             return None
         return ExecutionError(f"the handler cancelled itself: {error!r}")
 
-    # -- waiting ---------------------------------------------------------------------
-
     async def wait(self, event: anyio.Event) -> None:
         """Wait inside a handler: without a slot, and without its timeout running."""
-        self._waits += 1
-        if self._slot is Slot.HELD:
-            self._park()
-        try:
-            await event.wait()
-        finally:
-            self._waits -= 1
-            if self._waits == 0 and self._slot is Slot.PARKED and not self.lost:
-                await self._unpark()
-
-    def _park(self) -> None:
-        if self.scope.deadline != math.inf:
-            self._deadline_left = self.scope.deadline - anyio.current_time()
-            self.scope.deadline = math.inf
-        self._slot = Slot.PARKED
-        self.crew.park()
-
-    async def _unpark(self) -> None:
-        self._slot = Slot.RETURNING
-        try:
-            await self.crew.unpark()
-        finally:
-            self._slot = Slot.HELD
-            if self.lost:  # given up meanwhile: it has no use for a slot
-                self.crew.give_back()
-        if self._deadline_left != math.inf:
-            self.scope.deadline = anyio.current_time() + self._deadline_left
-            self._deadline_left = math.inf
+        await self._seat.wait(event)

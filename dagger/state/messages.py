@@ -267,6 +267,6 @@ def requested(state: State, record: Requested) -> None:
 
 def wrote(state: State, record: Wrote) -> None:
     """Changes that took effect at once."""
-    run = state.runs.get(record.run)
+    run = state.runs[record.run] if record.run else None
     for effect in record.effects:
         write(state, run, effect)

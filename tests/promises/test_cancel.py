@@ -13,7 +13,7 @@ import pytest
 from dagger import Agent, Context, Executor, Linear, agent
 from dagger.words.errors import ContextClosed, RunClosed
 from tests.promises.conftest import MakeExecutor
-from tests.waiting import in_hand, turns, until
+from tests.waiting import idle, in_hand, turns, until
 
 
 def endless(ended: list[Any], **options: Any) -> Agent:
@@ -214,7 +214,7 @@ async def test_a_handler_is_cancelled_wherever_it_waits(
         assert report.questions == ()
         for _ in range(3):
             assert (await executor.run("start", "quick")).status == "completed"
-        assert [(each.running, each.waiting) for each in executor.list_agents()] == [(0, 0)] * 2
+        await idle(executor)
 
 
 async def test_a_delayed_retry_is_cancelled(make_executor: MakeExecutor) -> None:
@@ -388,8 +388,7 @@ async def test_the_slot_of_an_abandoned_handler_is_free(make_executor: MakeExecu
             other = await executor.start("start", "fine")
             await run.cancel()
             assert (await other.result()).status == "completed"
-        [told] = executor.list_agents()
-        assert (told.running, told.waiting) == (0, 0)
+        await idle(executor)
 
 
 async def swallow_scopes() -> None:
@@ -464,9 +463,7 @@ async def test_a_shielded_wait_is_given_up(
         for _ in range(3):
             assert (await executor.run("start", "fine")).status == "completed"
         shields[0].cancel()  # what is shielded must end by itself before the block can be left
-        await turns()
-        [told] = executor.list_agents()
-        assert (told.running, told.waiting) == (0, 0)
+        await idle(executor)
 
 
 async def test_handlers_of_an_agent_that_is_gone_are_cancelled(

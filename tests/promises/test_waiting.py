@@ -12,7 +12,7 @@ import pytest
 from dagger import Agent, Context, DaggerError, Emission, Immediate, agent
 from dagger.words.errors import QuestionNotFound, RunClosed
 from tests.promises.conftest import MakeExecutor
-from tests.waiting import in_hand, turns, until
+from tests.waiting import idle, in_hand, turns, until
 
 # -- slots ---------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ async def test_waiting_never_lets_more_run_than_may(
             for number in range(1, 30):
                 await run.publish("start", number)
         report = await run.result()
-        assert [(each.running, each.waiting) for each in executor.list_agents()] == [(0, 0)] * 2
+        await idle(executor)
     assert report.status == "completed"
     assert most == concurrency
 
@@ -124,7 +124,7 @@ async def test_thousands_may_wait_at_once(make_executor: MakeExecutor) -> None:
 
     async with make_executor([spread, sleeper]) as executor:
         report = await executor.run("start", 1_000)
-        assert [each.waiting for each in executor.list_agents()] == [0, 0]
+        await idle(executor)
     assert report.status == "completed"
     assert sorted(report.outputs["out"]) == list(range(1_000))
 

@@ -1,0 +1,61 @@
+"""Accepting: whether a delivery is what its agent takes, and whether it is its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dagger.executor.keys import key_of
+from dagger.rules.derive import BuildError, built
+
+if TYPE_CHECKING:
+    from dagger.authoring.agent import Agent
+    from dagger.authoring.invocation import Invocation
+    from dagger.executor.settle import Settling
+
+
+class Acceptance:
+    """One agent's conditions, worked out once; `accepts` is asked for each delivery."""
+
+    __slots__ = ("_build", "_key", "_schema", "_settling", "agreed")
+
+    def __init__(self, agent: Agent, settling: Settling) -> None:
+        self._settling = settling
+        self._schema = agent.input
+        self._build = agent.build
+        self._key = agent.key
+        alone = agent.build is None and agent.key is None
+        self.agreed = agent.input.number if agent.input is not None and alone else -1
+        """A message that was checked against this schema needs no asking."""
+
+    def accepts(self, invocation: Invocation) -> bool:
+        """Whether to go on; if not, the delivery was settled, or stands in line."""
+        schema = self._schema
+        if (
+            schema is not None
+            and invocation.publication.checked != schema.number
+            and not schema.is_valid(invocation.data)
+        ):
+            self._settling.reject(invocation, schema.violation(invocation.data))
+            return False
+        if self._build is not None and not self._built(invocation, self._build):
+            return False
+        return self._key is None or self._in_turn(invocation)
+
+    def _built(self, invocation: Invocation, build: Callable[[Any], Any]) -> bool:
+        """Whether the payload becomes what the handler's annotation wants."""
+        try:
+            invocation.payload = built(build, invocation.data)
+        except BuildError as error:
+            self._settling.reject(invocation, error.violation)
+            return False
+        return True
+
+    def _in_turn(self, invocation: Invocation) -> bool:
+        """Whether the invocation's key is free; if not, it stands in line for it."""
+        try:
+            key = key_of(invocation)
+        except Exception as error:
+            self._settling.fail(invocation, error)
+            return False
+        return invocation.delivery.queue.hold(invocation.delivery, key)

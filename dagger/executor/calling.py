@@ -1,0 +1,60 @@
+"""Calling a handler, whatever it is: a coroutine, a generator, or a plain function."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from dagger.authoring.signature import Kind
+from dagger.executor.drive import begin, drive
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+    from dagger.executor.worker import Worker
+
+
+async def call(invocation: Invocation, worker: Worker) -> Any:
+    """What the handler returns; what it yields is held back as it comes."""
+    plan = invocation.agent.plan
+    match plan.kind:
+        case Kind.COROUTINE:
+            return await _driven(plan.call(invocation), worker)
+        case Kind.ASYNC_GENERATOR:
+            values = plan.call(invocation)
+            return await _driven(_stream(invocation, values, worker), worker)
+        case Kind.FUNCTION:
+            return await _in_thread(lambda: plan.call(invocation), worker)
+        case Kind.GENERATOR:
+            for value in await _in_thread(lambda: list(plan.call(invocation)), worker):
+                worker.settling.publish(invocation, value)
+    return None
+
+
+async def _driven(handler: Coroutine[Any, Any, Any], worker: Worker) -> Any:
+    finished, value = begin(handler, worker)
+    return value if finished else await drive(handler, value, worker)
+
+
+async def _stream(invocation: Invocation, values: AsyncGenerator[Any], worker: Worker) -> None:
+    async with aclosing(values):
+        async for value in values:
+            worker.settling.publish(invocation, value)
+
+
+async def _in_thread(function: Callable[[], Any], worker: Worker) -> Any:
+    """Run a plain function in a thread, which is left behind if it outlives the grace."""
+    job = worker.engine.threads.start(function)
+    try:
+        await job.done.wait()
+    except BaseException:
+        if worker.invocation is not None:
+            worker.invocation.closed = True
+        with anyio.move_on_after(worker.engine.config.cancel_grace, shield=True):
+            await job.done.wait()
+        if not job.done.is_set():
+            worker.give_up()
+        raise
+    return job.outcome()
