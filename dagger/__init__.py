@@ -7,8 +7,9 @@ record. Everything you see is a fold of records.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dagger.authoring.agent import Agent, agent
+    from dagger.authoring.agent import Agent
     from dagger.authoring.context import Context
+    from dagger.authoring.decorator import agent
     from dagger.authoring.registry import Registry, registry
     from dagger.executor.events import Emission, LogLine, Missed, Outcome
     from dagger.executor.executor import Executor, run
@@ -79,8 +80,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "authoring.agent": ("Agent", "agent"),
+    "authoring.agent": ("Agent",),
     "authoring.context": ("Context",),
+    "authoring.decorator": ("agent",),
     "authoring.registry": ("Registry", "registry"),
     "executor.events": ("Emission", "LogLine", "Missed", "Outcome"),
     "executor.executor": ("Executor", "run"),

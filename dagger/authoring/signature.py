@@ -60,7 +60,7 @@ class CallPlan:
     """"function (file:line)", for messages."""
 
 
-def place_of(function: Callable[..., Any]) -> str:
+def place_of(function: Any) -> str:
     """Where a handler is: "function (file:line)"."""
     plain = _plain(function)
     code = getattr(plain, "__code__", None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from dagger.authoring.agent import Agent, SchemaLike
+from dagger.authoring.agent import Agent
+from dagger.authoring.options import SchemaLike
 from dagger.authoring.registry import Registry
 from dagger.executor.recovery import catch_up
 from dagger.rules.schema import Schema, schema

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import anyio
 
-from dagger.authoring.agent import Agent, SchemaLike
+from dagger.authoring.agent import Agent
 from dagger.authoring.cache import CacheView
+from dagger.authoring.options import SchemaLike
 from dagger.authoring.publishing import addressed
 from dagger.authoring.registry import Registry, registry
 from dagger.executor.catalog import Catalog

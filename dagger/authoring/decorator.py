@@ -1,0 +1,54 @@
+"""The `@agent` decorator."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Unpack, overload
+
+from dagger.authoring.agent import Agent
+from dagger.authoring.making import Handler, make
+from dagger.authoring.options import AgentOptions
+from dagger.authoring.registry import registry
+
+
+@overload
+def agent(handler: Handler, /) -> Agent: ...
+
+
+@overload
+def agent(**options: Unpack[AgentOptions]) -> Callable[[Handler], Agent]: ...
+
+
+def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) -> Any:
+    """Make an agent of a handler: `async def`, `def`, a generator of either, or a class.
+
+    - `subscribe`: channel, or channels, it hears. `publish`: channel, channels, a mapping
+      from channel to schema, or "*" for any.
+    - `input_schema`, `output_schema`: JSON Schema (2020-12 unless `$schema` says otherwise)
+      as a dict or JSON text; taken from the annotations where they are not given.
+    - `concurrency`: invocations at once; 1 keeps a run's messages in order.
+    - `retry`, `max_attempts`: see dagger.Exponential, Linear, Immediate.
+    - `timeout`: seconds of running time one attempt may take.
+    - `overflow` ("drop_oldest", "block", "reject") and `capacity`: its queue in each run.
+    - `key`: a field of the payload ("customer.id") or a function of it; messages of one key
+      are handled in order and one at a time, whatever the concurrency.
+    - `on_failure`: "fail" (the run goes on and ends failed), "stop" (it is cancelled),
+      "continue" (its status stays untouched).
+    - `hears_itself`: whether it receives what it published itself.
+    - `publish_each`: a returned list is published item by item.
+
+    A class with `process_message` is instantiated without arguments; an instance that
+    is callable or has `process_message` will do as well.
+
+    Raises DefinitionError, SchemaError or DuplicateAgent, naming function, file and line.
+    """
+    # Annotations may use the local names of whoever decorates.
+    names = dict(sys._getframe(1).f_locals)
+
+    def decorate(target: Handler) -> Agent:
+        made = make(target, names, options)
+        registry.add(made)
+        return made
+
+    return decorate if handler is None else decorate(handler)

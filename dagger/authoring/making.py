@@ -1,0 +1,160 @@
+"""Making an agent: from a handler and its options to all that an executor needs to know."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from dagger.authoring.agent import Agent
+from dagger.authoring.options import AgentOptions, Publishes, SchemaLike, check_names, policies
+from dagger.authoring.signature import CallPlan, make_plan, place_of
+from dagger.rules.derive import Derived, derive, element
+from dagger.rules.schema import Schema, schema
+from dagger.words.errors import DefinitionError
+
+ANY = "*"
+"""publish="*": the agent may publish on any channel."""
+
+
+class Processor(Protocol):
+    """An object whose method is the handler."""
+
+    @property
+    def process_message(self) -> Callable[..., Any]: ...
+
+
+Handler = Callable[..., Any] | Processor
+
+
+def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Agent:
+    """The agent of a handler; `names` are the local names its annotations may use.
+
+    Raises DefinitionError or SchemaError, naming function, file and line.
+    """
+    check_names(options, place_of(target))
+    handler = _handler(target)
+    plan = make_plan(handler, names)
+    each, publish = options.get("publish_each", False), options.get("publish")
+    schema_in, build = _input(plan, options.get("input_schema"))
+    returned = _returned(plan, each)
+    outputs = _outputs(plan, publish, options.get("output_schema"), returned)
+    single = next(iter(outputs)) if len(outputs) == 1 else None
+    description = options.get("description")
+    return Agent(
+        name=_name(options.get("name") or _default_name(target), plan.where),
+        description=description if description is not None else inspect.getdoc(target) or "",
+        handler=handler,
+        plan=plan,
+        subscribe=_channels(options.get("subscribe", ()), "subscribe", plan.where),
+        publish=MappingProxyType(outputs),
+        single=single,
+        single_schema=outputs[single] if single is not None else None,
+        publish_any=publish == ANY or (isinstance(publish, (list, tuple)) and ANY in publish),
+        publish_each=each,
+        input=schema_in,
+        build=build,
+        dump=returned.build if returned else None,
+        **policies(options, plan.where),
+    )
+
+
+def _handler(target: Any) -> Callable[..., Any]:
+    """The function of a handler given as function, class or instance."""
+    if inspect.isclass(target):
+        try:
+            target = target()
+        except TypeError as error:
+            raise DefinitionError(
+                f"the class cannot be made without arguments ({error}); "
+                "pass an instance instead: agent(...)(MyAgent(...))",
+                place_of(target.__init__),
+            ) from error
+    method = getattr(target, "process_message", None)
+    if callable(method):
+        return method  # type: ignore[no-any-return]
+    if callable(target):
+        return target  # type: ignore[no-any-return]
+    raise DefinitionError(f"{target!r} is neither callable nor has a process_message method", None)
+
+
+def _default_name(target: Any) -> str:
+    return str(getattr(target, "__name__", type(target).__name__))
+
+
+def _name(name: Any, where: str) -> str:
+    if not isinstance(name, str) or not name or name != name.strip():
+        raise DefinitionError(f"an agent's name must be a non-empty text, not {name!r}", where)
+    return name
+
+
+def _channels(declared: Any, option: str, where: str) -> tuple[str, ...]:
+    names = _listed(declared, option, where)
+    for each in names:
+        if each in ("", ANY) or type(each) is not str:
+            raise DefinitionError(f"{option}= names channels, and {each!r} is not a name", where)
+    return tuple(dict.fromkeys(names))
+
+
+def _listed(declared: Any, option: str, where: str) -> tuple[Any, ...]:
+    """One name or several, as a tuple."""
+    if isinstance(declared, str):
+        return (declared,)
+    if isinstance(declared, Iterable):
+        return tuple(declared)
+    raise DefinitionError(f"{option}= takes a channel or a list of them, not {declared!r}", where)
+
+
+def _input(
+    plan: CallPlan, declared: SchemaLike | None
+) -> tuple[Schema | None, Callable[[Any], Any] | None]:
+    """The input schema (the declared one, or the annotation's) and the builder of its type."""
+    derived = None
+    if plan.payload is not inspect.Parameter.empty:
+        derived = derive(plan.payload, plan.where)
+    build = derived.build if derived else None
+    if declared is not None:
+        return schema(declared, plan.where), build
+    if derived is None or derived.schema is True:
+        return None, build
+    return schema(derived.schema, plan.where), build
+
+
+def _outputs(
+    plan: CallPlan, publish: Publishes, declared: SchemaLike | None, returned: Derived | None
+) -> dict[str, Schema | None]:
+    """The channels an agent publishes on, with the schema of each."""
+    if isinstance(publish, Mapping):
+        if declared is not None:
+            raise DefinitionError(
+                "output_schema= and a mapping in publish= say the same thing twice; keep one",
+                plan.where,
+            )
+        names = _channels(publish, "publish", plan.where)
+        return {
+            name: None if publish[name] is None else schema(publish[name], plan.where)  # type: ignore[arg-type]
+            for name in names
+        }
+    listed = () if publish is None else _listed(publish, "publish", plan.where)
+    names = _channels([each for each in listed if each != ANY], "publish", plan.where)
+    if declared is not None:
+        one = schema(declared, plan.where)
+        return dict.fromkeys(names, one)
+    if len(names) != 1:
+        return dict.fromkeys(names)
+    if returned is None or returned.schema is True:
+        return {names[0]: None}
+    return {names[0]: schema(returned.schema, plan.where)}
+
+
+def _returned(plan: CallPlan, each: bool) -> Derived | None:
+    """What the return annotation says of one published value; None if it says nothing."""
+    annotation = plan.returns
+    if annotation is inspect.Parameter.empty or annotation in (None, type(None), Any):
+        return None
+    if each or plan.kind.streams:
+        annotation = element(annotation)
+        if annotation is None:
+            return None
+    return derive(annotation, plan.where, mode="serialization")

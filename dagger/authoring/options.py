@@ -1,0 +1,94 @@
+"""What may be said of an agent with `@agent(...)`, and the checks of what needs no handler."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, cast
+
+from dagger.rules.retry import strategy
+from dagger.words.errors import ConfigError, DefinitionError
+from dagger.words.outcomes import OnFailure, Overflow
+from dagger.words.strategy import RetryStrategy
+
+SchemaLike = Mapping[str, Any] | str | bool
+Publishes = str | Sequence[str] | Mapping[str, SchemaLike | None] | None
+
+
+class AgentOptions(TypedDict, total=False):
+    """The options of `@agent`; its docstring says what each is for."""
+
+    name: str | None
+    description: str | None
+    subscribe: str | Sequence[str]
+    publish: Publishes
+    publish_each: bool
+    input_schema: SchemaLike | None
+    output_schema: SchemaLike | None
+    concurrency: int
+    retry: RetryStrategy | str | None
+    max_attempts: int | None
+    timeout: float | None
+    overflow: str | None
+    capacity: int | None
+    key: Callable[[Any], Any] | str | None
+    on_failure: str
+    hears_itself: bool
+
+
+def check_names(options: AgentOptions, where: str) -> None:
+    """Raise DefinitionError for an option there is none of, naming the nearest."""
+    known = list(AgentOptions.__annotations__)
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise DefinitionError(f"@agent has no option {name!r}; {hint}", where)
+
+
+def policies(options: AgentOptions, where: str) -> dict[str, Any]:
+    """The fields of an Agent that are policies, checked. Raises DefinitionError."""
+    given = cast("dict[str, Any]", options)
+    concurrency = given.get("concurrency", 1)
+    _at_least_one("concurrency", concurrency, where)
+    for option in ("max_attempts", "capacity"):
+        if given.get(option) is not None:
+            _at_least_one(option, given[option], where)
+    timeout, key = given.get("timeout"), given.get("key")
+    if timeout is not None and not (type(timeout) in (int, float) and timeout > 0):
+        raise DefinitionError(f"timeout must be more than 0 seconds, not {timeout!r}", where)
+    if key is not None and not (callable(key) or isinstance(key, str)):
+        raise DefinitionError(f"key must be the name of a field or a function, not {key!r}", where)
+    overflow = given.get("overflow")
+    return {
+        "concurrency": concurrency,
+        "retry": _strategy(given.get("retry"), where),
+        "max_attempts": given.get("max_attempts"),
+        "timeout": timeout,
+        "overflow": None if overflow is None else _one_of(Overflow, overflow, "overflow", where),
+        "capacity": given.get("capacity"),
+        "key": key,
+        "on_failure": _one_of(OnFailure, given.get("on_failure", "fail"), "on_failure", where),
+        "hears_itself": given.get("hears_itself", False),
+    }
+
+
+def _strategy(retry: object, where: str) -> RetryStrategy | None:
+    try:
+        return None if retry is None else strategy(retry)
+    except ConfigError as error:
+        raise DefinitionError(str(error), where) from error
+
+
+def _at_least_one(option: str, value: object, where: str) -> None:
+    if type(value) is not int or value < 1:
+        problem = f"{option} must be a whole number of at least 1, not {value!r}"
+        raise DefinitionError(problem, where)
+
+
+def _one_of(kind: Any, value: Any, option: str, where: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        names = ", ".join(repr(each.value) for each in kind)
+        raise DefinitionError(f"{option} must be one of {names}, not {value!r}", where) from None
