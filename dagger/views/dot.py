@@ -56,8 +56,9 @@ NOTE: dict[str, str | float] = {
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;", "\n": "\\n"})
 
-# Graphviz obeys escapes (\N is the node's name) in HTML-like labels too.
-_MARKUP = str.maketrans({"\\": "\\\\", "\n": "<BR/>"})
+# Graphviz obeys escapes (\N is the node's name) in HTML-like labels too, and its parser
+# stumbles over a bracket right before a tag.
+_MARKUP = str.maketrans({"\\": "\\\\", "\n": "<BR/>", "]": "&#93;"})
 
 _NAME = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " "})
 

@@ -1,0 +1,337 @@
+"""The executor against its model: whatever is done to it, in whichever order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+from anyio.from_thread import start_blocking_portal
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    precondition,
+    rule,
+)
+
+from dagger import (
+    Agent,
+    ChannelFull,
+    Config,
+    Context,
+    DaggerError,
+    Executor,
+    Immediate,
+    LiveRun,
+    MemoryStore,
+    agent,
+)
+from dagger.views.report import Report
+from tests.executor.model import ATTEMPTS, CAPACITY, Message, Model, Run, Step
+from tests.state import meaning
+
+OVERFLOW = {"block": "block", "reject": "reject"}
+GATED = ["drop", "block", "reject", "free"]
+JOBS = ["", "", "add", "work", "forget"]
+
+
+class House:
+    """An executor with five agents, of which all but the fan wait at a gate."""
+
+    def __init__(self) -> None:
+        self.said: list[Step] = []
+        self.gates: dict[str, anyio.Event] = {}
+        self.executor: Executor
+        self.store = MemoryStore()
+
+    async def start(self) -> Executor:
+        """Made in the loop, where its events belong."""
+        self.gates = {name: anyio.Event() for name in GATED}
+        config = Config(retry_strategy=Immediate(), max_attempts=ATTEMPTS)
+        agents = [self.agent(name) for name in CAPACITY]
+        self.executor = Executor(agents, store=self.store, config=config)
+        return self.executor
+
+    def agent(self, name: str) -> Agent:
+        """One of the five, made anew."""
+        handler = self.fan if name == "fan" else self.work
+        options: dict[str, Any] = {"overflow": OVERFLOW.get(name, "drop_oldest")}
+        make = agent(
+            name=name, subscribe=name, publish="*", capacity=CAPACITY[name],
+            on_failure="continue", **options,
+        )  # fmt: skip
+        return make(handler)
+
+    async def work(self, payload: dict[str, Any], ctx: Context) -> None:
+        """Write, claim, wait at the gate, and fail as often as one is told to."""
+        self._say("begin", payload, ctx)
+        name = ctx.channel
+        task = None
+        ctx.cache.increment("sum", payload["id"])
+        ctx.cache.append(name, payload["id"])
+        if payload["job"] == "add":
+            ctx.tasks.add_task("task", payload["id"], ATTEMPTS)
+        elif payload["job"]:
+            task = ctx.tasks.claim_task("task")
+        await self.gates[name].wait()
+        if task is not None and payload["job"] == "work":
+            ctx.tasks.complete_task(task.id, success=True)
+        self._say("end", payload, ctx)
+        if ctx.attempt <= payload["fails"]:
+            raise ValueError("not yet")
+
+    async def fan(self, payload: dict[str, Any], ctx: Context) -> None:
+        """Pass on what is in the message."""
+        self._say("begin", payload, ctx)
+        for each in payload["sends"]:
+            ctx.publish(each["agent"], each)
+        self._say("end", payload, ctx)
+
+    def _say(self, what: Any, payload: dict[str, Any], ctx: Context) -> None:
+        self.said.append(Step(what, ctx.run_id, payload["id"], ctx.attempt))
+
+    async def settle_down(self) -> list[Step]:
+        """Everything that handlers have said, once nothing moves any more."""
+        quiet, before = 0, -1
+        while quiet < 8:
+            await anyio.lowlevel.checkpoint()
+            quiet = quiet + 1 if self.store.position == before else 0
+            before = self.store.position
+        said, self.said = self.said, []
+        return said
+
+
+def payload_of(message: Message) -> dict[str, Any]:
+    """A message as it is published."""
+    return message._asdict() | {"sends": [payload_of(each) for each in message.sends]}
+
+
+class ExecutorMachine(RuleBasedStateMachine):
+    """Rules do one thing each, let it come to rest, and compare."""
+
+    backend = "asyncio"
+    runs = Bundle("runs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = House()
+        self.model = Model()
+        self.live: dict[str, LiveRun] = {}
+        self.publishing: dict[int, tuple[Run, Future[Any]]] = {}
+        self.ids = 0
+        self.stack = ExitStack()
+        self.portal = self.stack.enter_context(start_blocking_portal(self.backend))
+        executor = self.portal.call(self.house.start)
+        self.executor = self.stack.enter_context(self.portal.wrap_async_context_manager(executor))
+        for name in GATED:
+            self.open_gate(name)
+
+    def teardown(self) -> None:
+        """Let everything end, and look at the whole of it once more."""
+        for name in GATED:
+            self.open_gate(name)
+        for run in list(self.model.runs.values()):
+            if run.held:
+                self.let_go(run)
+        self.contents_are_as_they_should_be()
+        for run in self.model.runs.values():
+            assert self.live[run.name].report().ended is not None
+        self.portal.call(meaning.agree, self.house.executor._engine.state, self.house.store)  # type: ignore[union-attr]
+        self.stack.close()
+
+    def after(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Do something in the loop, and let the model hear what came of it."""
+        result = self.portal.call(call, *args)
+        self.listen()
+        return result
+
+    def listen(self) -> None:
+        """Let everything come to rest."""
+        for step in self.portal.call(self.house.settle_down):
+            self.model.step(step)
+
+    def message(self, agent: str, **what: Any) -> Message:
+        """A message with an id of its own."""
+        self.ids += 1
+        return Message(self.ids, agent, **what)
+
+    # -- rules -----------------------------------------------------------------------
+
+    @rule(target=runs)
+    def open_run(self) -> Run:
+        first = self.message("free")
+        name = f"run{len(self.live)}"
+        run = self.model.runs[name] = Run(name)
+        assert self.model.publish(run, first) == "entered"
+
+        async def start() -> LiveRun:
+            live = await self.executor.start("free", payload_of(first), run_id=name)
+            return await live.__aenter__()
+
+        if self.model.crews["free"] < 0:  # nobody hears it: it would end before it is held
+            self.portal.call(self.executor.register, self.house.agent("free"))
+            run.outputs.clear()
+            self.model.register("free", self.ids)
+            assert self.model.publish(run, first) == "entered"
+        self.live[name] = self.portal.call(start)
+        self.listen()
+        return run
+
+    @precondition(lambda self: any(run.held for run in self.model.runs.values()))
+    @rule(
+        run=runs,
+        agent=st.sampled_from(GATED),
+        fails=st.sampled_from([0, 0, 0, 1, 2, 3]),
+        job=st.sampled_from(JOBS),
+    )
+    def publish(self, run: Run, agent: str, fails: int, job: str) -> None:
+        """From outside: it enters, is refused, or waits in line."""
+        if run.held:
+            self._publish(run, self.message(agent, fails=fails, job=job))
+
+    @rule(run=runs, agent=st.sampled_from(GATED), count=st.integers(0, 4))
+    def fan_out(self, run: Run, agent: str, count: int) -> None:
+        """Through an agent, whose messages enter together or wait together."""
+        if run.held:
+            sends = tuple(self.message(agent) for _ in range(count))
+            self._publish(run, self.message("fan", sends=sends))
+
+    def _publish(self, run: Run, message: Message) -> None:
+        expected = self.model.publish(run, message)
+        call = self.live[run.name].publish, message.agent, payload_of(message)
+        if expected == "waits":
+            self.publishing[message.id] = run, self.portal.start_task_soon(*call)
+            self.listen()
+            return
+        try:
+            self.after(*call)
+        except ChannelFull:
+            assert expected == "refused"
+        else:
+            assert expected == "entered"
+
+    @rule(name=st.sampled_from(GATED))
+    def open_gate(self, name: str) -> None:
+        """All that waits at it, and all that comes, goes through."""
+        self.after(self.house.gates[name].set)
+
+    @rule(name=st.sampled_from(GATED))
+    def shut_gate(self, name: str) -> None:
+        """From now on whoever comes waits."""
+        self.house.gates[name] = self.portal.call(anyio.Event)
+
+    @rule(run=runs, amount=st.integers(-5, 5))
+    def write_from_outside(self, run: Run, amount: int) -> None:
+        """Cache and tasks of an open run are anybody's."""
+        if run.held:
+            live = self.live[run.name]
+            self.portal.call(live.cache.increment, "sum", amount)
+            run.cache["sum"] += amount
+
+    @rule(run=consumes(runs))
+    def cancel(self, run: Run) -> None:
+        """All that is left of the run ends, and others go on."""
+        if run.held or self.model.open(run):
+            self.model.cancel(run)
+            self.after(self.live[run.name].cancel)
+
+    @rule(run=runs)
+    def let_go(self, run: Run) -> None:
+        """A run that nobody holds open ends as soon as nothing of it is left."""
+        if run.held:
+            run.held = False
+            self.after(self.live[run.name].__aexit__, None, None, None)
+
+    @rule(name=st.sampled_from(list(CAPACITY)))
+    def unregister(self, name: str) -> None:
+        """What is pending for it is discarded; what it has in hand goes on."""
+        if self.model.crews[name] >= 0:
+            self.model.unregister(name)
+            self.after(self.executor.unregister, name)
+
+    @rule(name=st.sampled_from(list(CAPACITY)))
+    def register(self, name: str) -> None:
+        """It comes back, or its successor takes over what is pending."""
+        self.ids += 1
+        self.model.register(name, self.ids)
+        self.after(lambda: self.executor.register(self.house.agent(name), replace=True))
+
+    # -- what must be true -----------------------------------------------------------
+
+    @invariant()
+    def contents_are_as_they_should_be(self) -> None:
+        """Counts, queues, cache, tasks and outputs of every run are those of the model."""
+        for run in self.model.runs.values():
+            self.portal.call(self._compare, run)
+
+    @invariant()
+    def nobody_is_idle_while_there_is_work(self) -> None:
+        """A worker without anything in hand has nothing to take, in any run."""
+        for name, crew in self.model.crews.items():
+            if crew >= 0 and self.model.idle(name):
+                for run in self.model.runs.values():
+                    assert not run.queue(name)
+                    assert not run.again.get(name)
+
+    @invariant()
+    def waiting_publishers_wait_and_others_are_done(self) -> None:
+        """Who is in line has not returned; who entered has; who cannot any more was told."""
+        waiting = {
+            each.id for waiter in self.model.line if not waiter.hand for each in waiter.messages
+        }
+        for number, (run, future) in list(self.publishing.items()):
+            if number in waiting:
+                assert not future.done()
+                continue
+            error = future.exception(timeout=5)
+            assert isinstance(error, DaggerError) if run.cancelled else error is None
+            del self.publishing[number]
+
+    def _compare(self, run: Run) -> None:
+        live = self.live[run.name]
+        report = live.report()
+        ends = dispositions(report)
+        assert ends == {pair: count for pair, count in run.ends.items() if count}
+        assert report.open == self.model.open(run)
+        assert (report.ended is None) == (run.held or self.model.open(run) > 0)
+        assert live.cache.get("sum", 0) == run.cache["sum"]
+        for name in GATED:
+            assert live.cache.get(name, []) == run.lists.get(name, [])
+            queue = live.state.queues.get(name)
+            assert (queue.depth if queue else 0) == len(run.queue(name))
+        found = [each for outputs in report.outputs.values() for each in outputs]
+        assert sorted(each["id"] for each in found) == sorted(run.outputs)
+        tasks = [
+            (task.status.value, task.attempts) for task in live.tasks.get_tasks_by_type("task")
+        ]
+        assert tasks == [(task.status, task.attempts) for task in run.tasks]
+        if report.ended is not None:
+            assert report.status == self.model.verdict(run)
+
+
+def dispositions(report: Report) -> dict[tuple[str, str], int]:
+    """How deliveries of a report ended, by agent and disposition."""
+    return {
+        (name, disposition): count
+        for name, counts in report.agents.items()
+        for disposition, count in counts.dispositions.items()
+    }
+
+
+class TrioMachine(ExecutorMachine):
+    """The same on the other loop."""
+
+    backend = "trio"
+
+
+TestOnAsyncio = ExecutorMachine.TestCase
+TestOnTrio = TrioMachine.TestCase
+for _case in (TestOnAsyncio, TestOnTrio):
+    _case.settings = settings(stateful_step_count=30)
