@@ -110,12 +110,15 @@ class Crew:
         return None if self._returning or self.leaving else self._take()
 
     async def rest(self) -> bool:
-        """Wait until there may be something to take; False if there is no need to."""
+        """Wait until there may be something to take; False if there is no need to.
+
+        Also who need not stay says that a slot is free: those at rest may not know it.
+        """
+        self.tune()
         if len(self._idle) >= self.limit:
             return False
         event = anyio.Event()
         self._idle.append(event)
-        self.tune()
         try:
             await event.wait()
         finally:

@@ -9,7 +9,9 @@ one `send`.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
-from threading import Event, Thread
+from functools import cache
+from queue import SimpleQueue
+from threading import Thread
 from time import perf_counter
 from types import coroutine
 from typing import Any, Protocol
@@ -83,8 +85,19 @@ def _leave(handler: Coroutine[Any, Any, Any]) -> None:
     has shown that it does not end when it is told to, and might begin to wait in the name
     of a task that is gone. A daemon thread holds it for as long as the process lives.
     """
-    Thread(target=_hold, args=(handler,), name="dagger abandoned handler", daemon=True).start()
+    _start_keeper()
+    _LEFT.put(handler)
 
 
-def _hold(_: object) -> None:
-    Event().wait()
+_LEFT: SimpleQueue[object] = SimpleQueue()
+
+
+@cache
+def _start_keeper() -> None:
+    Thread(target=_keep, name="dagger abandoned handlers", daemon=True).start()
+
+
+def _keep() -> None:
+    kept = []
+    while True:
+        kept.append(_LEFT.get())

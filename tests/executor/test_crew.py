@@ -142,3 +142,20 @@ async def test_a_crew_that_leaves_takes_nothing() -> None:
     assert crew.subscriber.bell is None
     assert crew.take() is None
     assert crew.more() is None
+
+
+async def test_a_surplus_worker_leaves_the_bell_in_order() -> None:
+    """Who goes home last, and had the last slot, leaves somebody to answer the next ring."""
+    crew, hired = made(1)
+    crew.active = 1  # a handler that came back from waiting has the slot
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(crew.rest)  # the worker that gave it the slot
+        await turns()
+        assert crew.subscriber.bell is None
+        crew.give_back()
+        assert await crew.rest() is False
+        assert crew.subscriber.bell is not None
+        crew.subscriber.bell()
+        await turns()
+    assert hired == []
