@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dagger.executor.timers import Timer
     from dagger.state.queues import Delivery
 
-TURN = 100
+TURN = 200
 """Deliveries a worker handles before it lets the others have the loop."""
 
 logger = logging.getLogger("dagger")
