@@ -18,7 +18,13 @@ from dagger.executor.admission import FREE, admit
 from dagger.executor.failures import describe
 from dagger.rules.retry import attempts_allowed
 from dagger.words.effects import Effect, Publication, Reply, is_request, make
-from dagger.words.errors import BudgetExceeded, ExecutionError, RunCancelled, TimeoutExceeded
+from dagger.words.errors import (
+    BudgetExceeded,
+    DaggerError,
+    ExecutionError,
+    RunCancelled,
+    TimeoutExceeded,
+)
 from dagger.words.message import Message
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
 from dagger.words.payload import encode
@@ -143,10 +149,11 @@ class Settling:
         """An attempt that raised: again later, or dead; or its run is over its budget."""
         invocation.closed = True
         engine, run = self._engine, invocation.run
-        if isinstance(error, BudgetExceeded) and run.limits.get(error.budget) == error.limit:
+        if isinstance(error, BudgetExceeded) and error.run_id == run.id:
             engine.runs.over_budget(run, error)
         if engine.runs.closing(run):
-            self._settled(invocation, _CANCELLED, None)
+            own = not isinstance(error, DaggerError)  # not what the end itself has caused
+            self._settled(invocation, _CANCELLED, describe(error) if own else None)
             return
         try:
             delay = self._delay(invocation, error)

@@ -189,7 +189,7 @@ def _served(
         return
     subject = f"{writer} -> {channel} -> {reader.name}"
     if output is None:
-        text = f"{writer!r} declares no schema: what it sends is checked on arrival"
+        text = f"not decided: {writer!r} declares no schema, so what it sends is checked on arrival"
         yield Finding("note", "not-decided", subject, text)
         return
     answer, reason, path = serves(output, reader.input_schema)
@@ -198,7 +198,7 @@ def _served(
         text = f"nothing of that schema fits the input of {whose} at {path}: {reason}"
         yield Finding("error", "schemas", subject, text)
     elif answer is Answer.UNDECIDED:
-        yield Finding("note", "not-decided", subject, reason)
+        yield Finding("note", "not-decided", subject, f"not decided: {reason}")
 
 
 def _names(agents: tuple[AgentShape, ...]) -> str:

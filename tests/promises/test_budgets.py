@@ -273,6 +273,27 @@ async def test_a_spent_budget_harms_no_other_run(make_executor: MakeExecutor) ->
     assert attempts == [1, 1, 1]
 
 
+async def test_the_budget_of_another_run_is_only_an_error(make_executor: MakeExecutor) -> None:
+    """A handler that runs into the budget of a run that it feeds fails, and spends nothing here."""
+    others: list[Any] = []
+
+    @agent(subscribe="start", max_attempts=1)
+    async def feed(payload: Any) -> None:
+        await others[0].publish("other", payload)
+
+    @agent(subscribe="other")
+    async def other(payload: Any) -> None: ...
+
+    async with make_executor([feed, other]) as executor:
+        async with await executor.start("other", 0, max_messages=1) as run:
+            others.append(run)
+            report = await executor.run("start", 1, max_messages=1)
+        assert (await run.result()).status == "completed"
+    assert report.status == "failed"
+    assert report.error is not None
+    assert report.error.type == "BudgetExceeded"
+
+
 async def test_tokens_are_not_given_back(make_executor: MakeExecutor) -> None:
     """A negative number of tokens is refused."""
 

@@ -153,6 +153,27 @@ async def test_nothing_leaves_a_run_that_winds_down(
     assert report.dispositions == {"cancelled": 1}
 
 
+async def test_what_a_cleanup_raises_is_told(make_executor: MakeExecutor) -> None:
+    """A handler that fails while it is cancelled is cancelled, and its error is in the report."""
+
+    @agent(subscribe="start")
+    async def unclean(payload: Any) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise ValueError("while it cleaned up")
+
+    async with make_executor([unclean]) as executor:
+        run = await executor.start("start", None)
+        await until(lambda: in_hand(executor) == 1)
+        report = await run.cancel()
+    assert report.status == "cancelled"
+    assert report.dispositions == {"cancelled": 1}
+    assert report.dead_letters == ()
+    assert report.error is not None
+    assert report.error.message == "while it cleaned up"
+
+
 # -- wherever it waits ---------------------------------------------------------------
 
 

@@ -137,6 +137,8 @@ class Trouble:
                 while True:
                     with contextlib.suppress(anyio.get_cancelled_exc_class()):
                         await anyio.sleep_forever()
+                    with anyio.CancelScope(shield=True):  # or virtual time would stand still
+                        await anyio.sleep(1)
             case "is shielded":
                 with anyio.CancelScope(shield=True):
                     await anyio.sleep(30)

@@ -366,6 +366,23 @@ async def test_bad_input_is_rejected_without_an_attempt(make_executor: MakeExecu
     assert report.retries == 0
 
 
+@pytest.mark.parametrize(
+    ("on_failure", "status"), [("fail", "failed"), ("stop", "failed"), ("continue", "completed")]
+)
+async def test_bad_input_is_a_failure_like_any_other(
+    make_executor: MakeExecutor, on_failure: str, status: str
+) -> None:
+    """What a rejected message does to its run is what `on_failure=` says of dead ones."""
+
+    @agent(subscribe="start", input_schema={"type": "string"}, on_failure=on_failure)
+    async def strict(payload: Any) -> None: ...
+
+    async with make_executor([strict]) as executor:
+        report = await executor.run("start", 1)
+    assert report.status == status
+    assert report.dispositions == {"rejected": 1}
+
+
 async def test_an_annotated_type_that_cannot_be_built_is_bad_input(
     make_executor: MakeExecutor,
 ) -> None:

@@ -339,6 +339,38 @@ async def test_it_stops_wherever_its_handlers_are(where: str) -> None:
     assert report.open == 0
 
 
+async def test_a_handler_that_stops_its_executor_is_given_up() -> None:
+    """A handler that reaches for its executor and stops it waits for itself, but not for ever."""
+    box: list[Executor] = []
+
+    @agent(subscribe="start")
+    async def suicidal(payload: Any) -> None:
+        await box[0].stop()
+
+    async with Executor([suicidal], config=Config(cancel_grace=0.02)) as executor:
+        box.append(executor)
+        report = await executor.run("start", None)
+    assert report.status == "cancelled"
+    assert len(report.abandoned) == 1
+
+
+def test_an_executor_is_bound_to_no_loop() -> None:
+    """One executor may run in one event loop after the other."""
+
+    @agent(subscribe="start", publish="out")
+    async def echo(payload: Any) -> Any:
+        return payload
+
+    executor = Executor([echo])
+
+    async def main() -> Any:
+        async with executor:
+            return await executor.run("start", 1)
+
+    for backend in ("asyncio", "trio", "asyncio"):
+        assert anyio.run(main, backend=backend).outputs == {"out": [1]}
+
+
 KEYBOARD = """
 import sys
 import anyio

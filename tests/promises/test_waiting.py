@@ -509,6 +509,34 @@ async def test_a_request_waits_for_room(make_executor: MakeExecutor) -> None:
     assert report.dispositions == {"ok": 40}
 
 
+async def test_agents_may_go_while_their_handlers_wait(make_executor: MakeExecutor) -> None:
+    """A waiting handler of an agent that was unregistered or replaced goes on to its end."""
+
+    def asking() -> Agent:
+        @agent(name="asking", subscribe="start", publish="out")
+        async def ask(payload: str, ctx: Context) -> str:
+            return f"{payload}: {await ctx.ask('?')}"
+
+        return ask
+
+    async with make_executor([asking()]) as executor:
+        runs = []
+        for payload in ("replaced", "unregistered"):
+            runs.append(await executor.start("start", payload))
+            await until(lambda: len(runs[-1].questions) == 1)
+            if payload == "replaced":
+                executor.register(asking(), replace=True)
+            else:
+                executor.unregister("asking")
+        for run in runs:
+            await run.answer("question-0", "answered")
+        reports = [await run.result() for run in runs]
+    assert [report.outputs for report in reports] == [
+        {"out": ["replaced: answered"]},
+        {"out": ["unregistered: answered"]},
+    ]
+
+
 # -- showing -------------------------------------------------------------------------
 
 
