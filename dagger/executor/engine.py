@@ -69,7 +69,7 @@ class Engine:
         self._apply = self.state.apply
         self._append = store.append
         self._since_turn = 0  # publications from outside
-        self._supervisor = supervisor
+        self.supervisor = supervisor
         self._workers: set[Worker] = set()
         self._left = anyio.Event()
         self.floor = config.capacity
@@ -149,7 +149,7 @@ class Engine:
     def _enlist(self, crew: Crew) -> Worker:
         worker = Worker(self, crew)
         self._workers.add(worker)
-        self._supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
+        self.supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
         return worker
 
     def cancel(self, run: Run) -> None:

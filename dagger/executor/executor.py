@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -122,18 +123,12 @@ class Executor:
         engine = self._engine
         if engine is None:
             return
-        if self._stopped is not None:
-            with anyio.CancelScope(shield=True):
-                await self._stopped.wait()
-            return
-        self._stopped = anyio.Event()
-        try:
-            with anyio.CancelScope(shield=True):  # others wait for what was begun here
-                await engine.stop()
-                await self._store.close()
-        finally:
-            self._catalog.detach()
-            self._stopped.set()
+        if self._stopped is None:
+            self._stopped = anyio.Event()
+            # In a task of its own: others wait for it too, whatever becomes of the caller.
+            engine.supervisor.start(partial(self._stop, engine, self._stopped), "dagger stop")
+        with anyio.CancelScope(shield=True):
+            await self._stopped.wait()
 
     # -- runs ------------------------------------------------------------------------
 
@@ -156,7 +151,10 @@ class Executor:
         Raises NoAgentsRegistered, ChannelNotFound, ChannelClosed, SerializationError,
         ValidationError, RunConflict (that id with another first message), ExecutorStopped.
         """
-        return await (await self.start(channel, payload, run_id=run_id, **limits)).result()
+        engine = self._running("run")
+        live = await self._open(channel, payload, run_id, True, limits)
+        await engine.kept()
+        return await live.result()
 
     async def start(
         self,
@@ -169,9 +167,22 @@ class Executor:
     ) -> LiveRun:
         """Publish a first message; the live run, once the message is kept.
 
+        Nothing of a new run has begun when this returns: whoever awaits it can hold the
+        run open, or watch it, from the very beginning.
+
         Limits and errors are those of `run`. If `max_open_runs` are open it waits for
         room, or with `wait=False` raises ExecutorBusy.
         """
+        engine = self._running("start")
+        live = await self._open(channel, payload, run_id, wait, limits)
+        with engine.runs.held_back(live):
+            await engine.kept()
+        return live
+
+    async def _open(
+        self, channel: str, payload: Any, run_id: str | None, wait: bool, limits: Limits
+    ) -> LiveRun:
+        """The run of that id, or a new one with this first message."""
         engine = self._running("start")
         if run_id is not None and type(run_id) is not str:
             raise ExecutionError(f"a run id is a text, not {run_id!r}")
@@ -179,11 +190,8 @@ class Executor:
         bounds = limits_of(self._limits, limits) if limits else self._limits
 
         if run_id is None and not engine.runs.crowded():
-            live = engine.runs.open(first, None, bounds)
-        else:
-            live = await self._enter(first, run_id, bounds, wait)
-        await engine.kept()
-        return live
+            return engine.runs.open(first, None, bounds)
+        return await self._enter(first, run_id, bounds, wait)
 
     async def _enter(
         self, first: Publication, run_id: str | None, bounds: dict[str, Any], wait: bool
@@ -204,12 +212,22 @@ class Executor:
             raise ExecutorBusy(engine.state.open_runs)
         return live
 
-    async def publish(self, channel: str, payload: Any, **options: Any) -> Receipt:
+    async def publish(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        run_id: str | None = None,
+        wait: bool = True,
+        **limits: Unpack[Limits],
+    ) -> Receipt:
         """Open a new run with this message; its receipt, once the message is kept.
 
         Options are those of `start`.
         """
-        state = (await self.start(channel, payload, **options)).state
+        engine = self._running("publish")
+        state = (await self._open(channel, payload, run_id, wait, limits)).state
+        await engine.kept()
         first = state.opening.id or message_id(state.id, 0, 0)
         return make(Receipt, (state.id, first))
 
@@ -218,7 +236,10 @@ class Executor:
         return await self.run(spec.channel, spec.payload, **options)
 
     async def drain(self) -> list[LiveRun]:
-        """Wait until nothing can move; the runs that wait for something from outside."""
+        """Wait until nothing can move; the runs that wait for something from outside.
+
+        Raises ExecutorStopped if the executor stops first.
+        """
         return await self._running("drain").runs.drain()
 
     def runs(self) -> list[Report]:
@@ -307,6 +328,15 @@ class Executor:
         return self._catalog.topology(self.config)
 
     # -- inside ----------------------------------------------------------------------
+
+    async def _stop(self, engine: Engine, stopped: anyio.Event) -> None:
+        try:
+            with anyio.CancelScope(shield=True):
+                await engine.stop()
+                await self._store.close()
+        finally:
+            self._catalog.detach()
+            stopped.set()
 
     def _running(self, call: str) -> Engine:
         if self._engine is None or self._engine.closing:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -150,6 +151,19 @@ class Runs:
             queue.call()
         if live.clock is not None:
             live.clock.resume()
+
+    @contextmanager
+    def held_back(self, live: LiveRun) -> Iterator[None]:
+        """Nothing more of a run is taken meanwhile."""
+        queues = list(live.state.queues.values())
+        for queue in queues:
+            queue.leave()
+        try:
+            yield
+        finally:
+            for queue in queues:
+                if queue.pending or queue.retries:
+                    queue.call()
 
     def closing(self, run: Run) -> bool:
         """Whether the run only winds down, or has ended."""

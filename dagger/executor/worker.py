@@ -88,7 +88,7 @@ class Worker:
                 # Only we cancel it: what comes from outside reaches the executor, which
                 # then stops, and sees what is in hand to its end.
                 with anyio.CancelScope(shield=True) as self.scope:
-                    await self._work()
+                    await self._work_on()
                     if not self.cancelled:
                         return
                 self._interrupted()
@@ -100,6 +100,14 @@ class Worker:
         finally:
             self.crew.workers.discard(self)
             self.engine.left(self)
+
+    async def _work_on(self) -> None:
+        try:
+            await self._work()
+        except anyio.get_cancelled_exc_class():
+            if self.scope.cancel_called:
+                raise
+            self.cancelled = True  # by a handler that cancelled its own task, and was gone by then
 
     # -- take ------------------------------------------------------------------------
 
@@ -289,6 +297,7 @@ class Worker:
             return error
         if self.scope.cancel_called:
             return None
+        self.cancelled = True  # its task may have been, and a new scope begins anew
         return ExecutionError(f"the handler cancelled itself: {error!r}")
 
     async def wait(self, event: anyio.Event) -> None:

@@ -159,7 +159,8 @@ class Queue:
     def leave(self) -> None:
         """Out of the rotation: nothing is taken until somebody calls again."""
         if self.listed:
-            self.subscriber.ready.remove(self)
+            ready = self.subscriber.ready
+            ready.pop() if ready[-1] is self else ready.remove(self)  # the latest is often meant
             self.listed = False
 
     def next(self) -> Delivery | None:

@@ -9,10 +9,15 @@ import pytest
 
 from dagger import Agent, Config, Executor, Immediate, MemoryStore, Store
 from tests.state import meaning
+from tests.store.lagging import LaggingStore
 
 NewStore = Callable[[], Store | None]
 
-STORES: dict[str, NewStore] = {"no-store": lambda: None, "memory": MemoryStore}
+STORES: dict[str, NewStore] = {
+    "no-store": lambda: None,
+    "memory": MemoryStore,
+    "lagging": LaggingStore,
+}
 
 
 class Audited(Executor):

@@ -325,6 +325,20 @@ async def test_a_run_whose_agent_is_missing_is_paused() -> None:
     assert report.outputs == {"out": ["0", "1", "4"]}
 
 
+async def test_a_paused_run_can_be_cancelled() -> None:
+    """A run that waits for a missing agent ends when it is told to."""
+    store, calls, gate = MemoryStore(), list[Any](), anyio.Event()
+    split, square, show = pipeline(calls, gate)
+    async with Executor([split, square, show], store=store) as executor:
+        await executor.start("start", 3, run_id="census")
+        await until(lambda: ("square", 2) in calls)
+    async with Executor([split, show], store=store) as executor:
+        report = await executor.live("census").cancel("without it")
+        assert await executor.drain() == []
+    assert (report.status, report.reason) == ("cancelled", "without it")
+    assert report.open == 0
+
+
 async def test_a_missing_agent_that_comes_ends_the_pause() -> None:
     """Registering the missing agent lets the paused run go on."""
     calls: list[Any] = []
