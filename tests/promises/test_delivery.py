@@ -221,3 +221,21 @@ async def test_a_worker_is_hired_for_each_slot(make_executor: MakeExecutor) -> N
         release.set()
         await live.result()
     assert most == 3
+
+
+async def test_nothing_has_begun_when_start_returns(make_executor: MakeExecutor) -> None:
+    """Whoever starts a run can hold it open, and watch it, from the very beginning."""
+    begun: list[str] = []
+
+    @agent(subscribe="start")
+    async def note(ctx: Context) -> None:
+        begun.append(ctx.run_id)
+
+    async with make_executor([note]) as executor:
+        for _ in range(70):
+            run = await executor.start("start", {})
+            assert run.id not in begun
+            async with run:
+                outcomes = run.outcomes()
+                await until(lambda run=run: run.id in begun)  # type: ignore[misc]
+            assert [each.agent async for each in outcomes] == ["note"]  # type: ignore[union-attr]

@@ -102,8 +102,9 @@ async def test_waiting_never_lets_more_run_than_may(
 
     async with make_executor([waiter, echo]) as executor:
         async with await executor.start("start", 0) as run:
-            for number in range(1, 30):
-                await run.publish("start", number)
+            async with anyio.create_task_group() as tasks:
+                for number in range(1, 30):
+                    tasks.start_soon(run.publish, "start", number)
         report = await run.result()
         await idle(executor)
     assert report.status == "completed"

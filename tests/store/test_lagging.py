@@ -1,0 +1,30 @@
+"""The store that lags keeps the contract: what the promises are tried over is a store."""
+
+from __future__ import annotations
+
+import pytest
+
+from dagger import Store
+from tests.store.contract import RECORDS, StoreContract
+from tests.store.lagging import LaggingStore
+
+
+class TestLaggingStore(StoreContract):
+    """In memory, and durable some turns of the loop later."""
+
+    @pytest.fixture(autouse=True)
+    def _store(self) -> None:
+        self.store = LaggingStore()
+
+    async def opened(self) -> Store:
+        """The same object goes on where it was."""
+        return self.store
+
+
+async def test_it_does_lag() -> None:
+    """What was appended is not durable before somebody has waited for it."""
+    store = LaggingStore()
+    store.append(RECORDS[0])
+    assert (store.durable, store.position) == (0, 1)
+    await store.flush()
+    assert store.durable == 1
