@@ -98,8 +98,6 @@ WITHOUT_EFFECT = {
     "durability": "needs the store on disk",
     "snapshot_every_records": "needs the store on disk",
     "snapshot_every_seconds": "needs the store on disk",
-    "keep_outcomes": "late watchers are told a number only",
-    "keep_logs": "log records are told to watchers and not kept",
     "keep_runs_bytes": "needs the store on disk",
 }
 """Settings that are checked but do nothing yet, and why. A test looks for others."""

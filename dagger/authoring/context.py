@@ -10,9 +10,9 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from dagger.authoring.cache import CacheView
 from dagger.authoring.publishing import addressed
@@ -26,8 +26,29 @@ from dagger.words.payload import encode
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _LEVELS = logging.getLevelNamesMapping()
 _HIGHEST_LEVEL = 1_000
+
+
+def _awaited(
+    method: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]:
+    """A call that waits: refused at once where nobody could await it."""
+
+    @wraps(method)
+    def call(self: Context, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        self._guard()
+        if self._invocation.agent.plan.kind.threaded:
+            raise ExecutionError(
+                f"{self.node_id} called ctx.{method.__name__} in a plain def handler, which "
+                "cannot await it; write the handler as async def"
+            )
+        return method(self, *args, **kwargs)
+
+    return call
 
 
 class Context:
@@ -134,7 +155,7 @@ class Context:
         declared = held.agent.publish
         if channel not in declared and not held.agent.publish_any:
             raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
-        link = {"id": task} if isinstance(task, str) else task
+        link = _link(task)
         ready = addressed(
             channel,
             payload,
@@ -164,6 +185,7 @@ class Context:
         self._guard()
         self._invocation.host.log(self._invocation, _level(level), str(text))
 
+    @_awaited
     async def step(
         self, name: str, call: Callable[..., Any], *args: Any, key: str | None = None
     ) -> Any:
@@ -173,32 +195,31 @@ class Context:
         `idempotency_key`, it is given one that is the same each time it is called for
         this step. Steps of one name are told apart by `key`, or else by their order.
         """
-        self._guard()
         held = self._invocation
         key = str(key) if key is not None else f"#{self._next(f'step {name}')}"
         if _takes_idempotency_key(call):
             call = partial(call, idempotency_key=f"{held.node_id}/{name}/{key}")
         return await held.host.step(held, name, key, partial(call, *args))
 
+    @_awaited
     async def sleep(self, seconds: float, *, name: str = "sleep") -> None:
         """Wait `seconds` without holding a worker; a restart does not start it again."""
-        self._guard()
         key = f"#{self._next(f'sleep {name}')}"
         await self._invocation.host.sleep(self._invocation, name, key, seconds)
 
+    @_awaited
     async def ask(self, question: Any, *, name: str | None = None) -> Any:
         """Ask people, and wait for their answer (see `Run.answer`) without a worker."""
-        self._guard()
         name = str(name or f"question-{self._next('ask')}")
         blob = encode(question, self.node_id)
         return await self._invocation.host.ask(self._invocation, name, blob)
 
+    @_awaited
     async def request(self, channel: str, payload: Any, *, key: str | None = None) -> Any:
         """Publish at once and wait for the reply: what the first handler to end returns.
 
         Raises RequestFailed where nobody hears the channel or who did failed.
         """
-        self._guard()
         held = self._invocation
         declared = held.agent.publish
         if channel not in declared and not held.agent.publish_any:
@@ -217,15 +238,15 @@ class Context:
             held, key, ready._replace(headers=(*ready.headers, reply_to))
         )
 
+    @_awaited
     async def emit(self, value: Any) -> None:
         """Show a value to watchers now, before the invocation settles."""
-        self._guard()
         blob = encode(value, self.node_id)
         await self._invocation.host.emit(self._invocation, self._next("emit"), blob)
 
+    @_awaited
     async def spend(self, *, tokens: int) -> None:
         """Count tokens against the run's `max_tokens`. Raises BudgetExceeded beyond it."""
-        self._guard()
         if type(tokens) is not int or not 0 <= tokens <= sys.maxsize:
             raise ValueError(f"tokens must be a whole number and not negative, not {tokens!r}")
         await self._invocation.host.spend(self._invocation, tokens)
@@ -307,3 +328,18 @@ class ExecutorView:
             f"{self._context.node_id} called executor.{call}() from inside a handler, which "
             "would wait for itself; publish instead, or call it from outside"
         )
+
+
+def _link(task: str | Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """`task=` in its full form. Raises ExecutionError for what is none."""
+    if task is None:
+        return None
+    if isinstance(task, str):
+        return {"id": task}
+    names: Any = getattr(task, "keys", tuple)()  # whatever the annotation says
+    if "id" in names and set(names) <= {"id", "type", "status"}:
+        return task
+    raise ExecutionError(
+        "task= takes a task id, or a mapping with 'id' and perhaps 'type' and 'status', "
+        f"not {task!r}"
+    )

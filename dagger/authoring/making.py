@@ -41,9 +41,17 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
     returned = _returned(plan, each)
     outputs = _outputs(plan, publish, options.get("output_schema"), returned)
     single = next(iter(outputs)) if len(outputs) == 1 else None
-    description = options.get("description")
+    if each and single is None:
+        raise DefinitionError(
+            "publish_each=True needs publish= with exactly one channel", plan.where
+        )
+    if options.get("output_schema") is not None and not outputs:
+        raise DefinitionError(
+            "output_schema= needs publish= with the channel it is for", plan.where
+        )
+    name, description = options.get("name"), options.get("description")
     return Agent(
-        name=_name(options.get("name") or _default_name(target), plan.where),
+        name=_name(_default_name(target) if name is None else name, plan.where),
         description=description if description is not None else inspect.getdoc(target) or "",
         handler=handler,
         plan=plan,
@@ -76,7 +84,9 @@ def _handler(target: Any) -> Callable[..., Any]:
         return method  # type: ignore[no-any-return]
     if callable(target):
         return target  # type: ignore[no-any-return]
-    raise DefinitionError(f"{target!r} is neither callable nor has a process_message method", None)
+    hint = f"; did you mean @agent(subscribe={target!r})?" if isinstance(target, str) else ""
+    problem = f"{target!r} is neither callable nor has a process_message method{hint}"
+    raise DefinitionError(problem, None)
 
 
 def _default_name(target: Any) -> str:

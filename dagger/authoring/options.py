@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, TypedDict, cast
 
 from dagger.rules.retry import strategy
@@ -55,10 +56,13 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         if given.get(option) is not None:
             _at_least_one(option, given[option], where)
     timeout, key = given.get("timeout"), given.get("key")
-    if timeout is not None and not (type(timeout) in (int, float) and timeout > 0):
+    if timeout is not None and not (type(timeout) in (int, float) and 0 < timeout < inf):
         raise DefinitionError(f"timeout must be more than 0 seconds, not {timeout!r}", where)
     if key is not None and not (callable(key) or isinstance(key, str)):
         raise DefinitionError(f"key must be the name of a field or a function, not {key!r}", where)
+    for option in ("hears_itself", "publish_each"):
+        if type(given.get(option, False)) is not bool:
+            raise DefinitionError(f"{option} must be True or False, not {given[option]!r}", where)
     overflow = given.get("overflow")
     return {
         "concurrency": concurrency,

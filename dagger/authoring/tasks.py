@@ -164,8 +164,8 @@ class TaskView:
         exists. Raises SerializationError, TaskNotFound, or ExecutionError.
         """
         self._guard()
-        if not 1 <= max_attempts <= sys.maxsize:
-            raise ExecutionError(f"a task needs at least 1 attempt, not {max_attempts}")
+        if type(max_attempts) is not int or not 1 <= max_attempts <= sys.maxsize:
+            raise ExecutionError(f"a task needs at least 1 attempt, not {max_attempts!r}")
         if parent is not None:
             self._task(parent)
         task_id = self._new_id()

@@ -29,12 +29,25 @@ class Commands(click.Group):
             ctx.exit(Exit.INTERRUPTED)
 
 
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Show the version and exit."""
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        click.echo(f"dagger, version {version('dagger-runtime')}")
+    except PackageNotFoundError:
+        click.echo("dagger, from a source tree that is not installed")
+    ctx.exit()
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Shell completion: https://click.palletsprojects.com/shell-completion/",
 )
-@click.version_option(package_name="dagger-runtime", prog_name="dagger")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version)
 def main() -> None:
     """Run, check and list agents that are written in a Python file."""
 

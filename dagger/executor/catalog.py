@@ -117,7 +117,7 @@ class Catalog:
         overflow: str | None,
         declared: SchemaLike | None,
     ) -> None:
-        """Declare a channel, or open one again that was shut down."""
+        """Declare a channel, or open one again; what is not given stays as it was declared."""
         if not name or not isinstance(name, str):
             raise DefinitionError(f"a channel's name must be a non-empty text, not {name!r}")
         where = f"channel {name!r}"
@@ -126,11 +126,12 @@ class Catalog:
         if overflow is not None and overflow not in list(Overflow):
             known = ", ".join(Overflow)
             raise DefinitionError(f"overflow must be one of {known}, not {overflow!r}", where)
+        before = self.channels.get(name, Channel(name))
         channel = self.channels[name] = Channel(
             name,
-            capacity,
-            None if overflow is None else Overflow(overflow),
-            None if declared is None else schema(declared, where),
+            before.capacity if capacity is None else capacity,
+            before.overflow if overflow is None else Overflow(overflow),
+            before.schema if declared is None else schema(declared, where),
         )
         if self._engine is not None:
             self._open(channel)
@@ -157,10 +158,6 @@ class Catalog:
             raise ChannelInUse(name, tuple(hearers), pending)
         discarded = _discard(engine, from_here)
         engine.commit(ChannelShut(name, engine.now()))
-        self.channels.pop(name, None)
-        engine.channel_schemas.pop(name, None)
-        engine.channel_limits.pop(name, None)
-        engine.relimit()
         _look_around(engine)
         return discarded
 

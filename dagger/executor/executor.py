@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -23,10 +24,12 @@ from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, replay
 from dagger.executor.specs import EventDriven, Limits, Receipt, default_limits, limits_of
 from dagger.executor.supervisor import Supervisor
+from dagger.rules.retry import strategy
 from dagger.store.memory import MemoryStore
 from dagger.words.clock import Clock, SystemClock
 from dagger.words.effects import E, Publication, make
 from dagger.words.errors import (
+    ConfigError,
     ExecutionError,
     ExecutorBusy,
     ExecutorStopped,
@@ -58,7 +61,7 @@ class Executor:
 
     def __init__(
         self,
-        agents: Iterable[Agent | str] = (),
+        agents: Iterable[Agent | str] | Agent = (),
         *,
         store: Store | None = None,
         config: Config | None = None,
@@ -66,12 +69,14 @@ class Executor:
         clock: Clock | None = None,
         registry: Registry = registry,
     ) -> None:
-        self.config = config if config is not None else _default_config()
-        self._store: Store = store if store is not None else MemoryStore(keep=False)
+        self.config = _config(config)
+        self._store = _store(store)
         self._limits = default_limits(self.config)
         self._resume = resume
         self._clock = clock or SystemClock()
         self._catalog = Catalog(registry)
+        if isinstance(agents, (Agent, str)):
+            agents = (agents,)
         self._catalog.register(agents, replace=False)
         self._engine: Engine | None = None
         self._stack: AsyncExitStack | None = None
@@ -303,7 +308,10 @@ class Executor:
         overflow: str | None = None,
         schema: SchemaLike | None = None,
     ) -> None:
-        """Declare a channel's bound, overflow policy and schema; opens a closed one again."""
+        """Declare a channel's bound, overflow policy and schema; opens a closed one again.
+
+        What is not given stays as it was declared before.
+        """
         self._catalog.channel(name, capacity, overflow, schema)
 
     def shutdown_channel(self, name: str, force: bool = False) -> int:
@@ -365,8 +373,8 @@ def run(
     agents: Iterable[Agent | str],
     channel: str,
     payload: Any,
-    *,
     store: Store | None = None,
+    *,
     config: Config | None = None,
     **options: Any,
 ) -> Report:
@@ -382,7 +390,26 @@ def run(
     return anyio.run(main)
 
 
-def _default_config() -> Config:
+def _config(given: Config | None) -> Config:
+    """The settings, checked as far as a Config cannot check them itself."""
     from dagger.words.config import Config
 
-    return Config.load()
+    config = Config.load() if given is None else given
+    if not isinstance(config, Config):
+        raise ConfigError(
+            "config", f"it takes a Config, such as Config(capacity=16), not {given!r}"
+        )
+    try:
+        strategy(config.retry_strategy)
+    except ConfigError as error:
+        raise ConfigError("retry_strategy", error.problem) from error
+    return config
+
+
+def _store(given: Store | None) -> Store:
+    if given is None:
+        return MemoryStore(keep=False)
+    if isinstance(given, (str, PathLike)):
+        problem = f"a store on disk ({given}) is not there yet; pass a MemoryStore(), or nothing"
+        raise ConfigError("store", problem)
+    return given

@@ -20,10 +20,9 @@ def key_of(invocation: Invocation) -> str:
 
 def _field(value: object, path: str) -> object:
     for part in path.split("."):
-        if isinstance(value, list):
-            value = value[int(part)]
-        elif isinstance(value, dict):
-            value = value[part]
-        else:
-            raise LookupError(f"key={path!r}: there is no {part!r} in a {type(value).__name__}")
+        try:
+            value = value[int(part)] if isinstance(value, list) else value[part]  # type: ignore[index]
+        except (LookupError, TypeError, ValueError):
+            kind = type(value).__name__
+            raise LookupError(f"key={path!r}: there is no {part!r} in this {kind}") from None
     return value

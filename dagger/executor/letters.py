@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class DeadLetters:
     """What `executor.dead_letters` is: look at them, and clear them away.
 
-    A dead letter is named by the node id of the invocation that failed.
+    A dead letter is named by the node id of the invocation that failed, or by the id of
+    its message; where several agents failed on one message, that is the first of them.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -43,7 +44,7 @@ class DeadLetters:
     def _find(self, node_id: str) -> tuple[Run, DeadLetter]:
         found = self.list()
         for letter in found:
-            if letter.node_id == node_id:
+            if node_id in (letter.node_id, letter.id):
                 number = self._engine.state.run_numbers[letter.run_id]
                 return self._engine.state.runs[number], letter
         raise LetterNotFound(node_id, tuple(letter.node_id for letter in found))

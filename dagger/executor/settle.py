@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.cache import decide
@@ -65,7 +66,7 @@ class Settling:
         elif value is None:
             return
         elif invocation.agent.publish_each:
-            for item in value:
+            for item in _items(invocation, value):
                 self.publish(invocation, item)
         else:
             self.publish(invocation, value)
@@ -75,9 +76,10 @@ class Settling:
         agent, engine = invocation.agent, self._engine
         channel = agent.single
         if channel is None:
+            where = "any channel" if agent.publish_any else f"{len(agent.publish) or 'no'} channels"
             raise ExecutionError(
-                f"{invocation.node_id} returned a value, but publishes on "
-                f"{len(agent.publish) or 'no'} channels; use ctx.publish(channel, payload)"
+                f"{invocation.node_id} returned a value, but publishes on {where}; "
+                "use ctx.publish(channel, payload)"
             )
         if agent.dump is not None and type(value) is not dict:
             value = agent.dump(value)
@@ -267,6 +269,16 @@ def may_publish(run: Run, count: int) -> None:
 def overdue(invocation: Invocation) -> TimeoutExceeded:
     """The error of an attempt that ran longer than its agent's timeout."""
     return TimeoutExceeded(f"an attempt of {invocation.node_id}", invocation.agent.timeout or 0.0)
+
+
+def _items(invocation: Invocation, value: Any) -> Iterator[Any]:
+    """What `publish_each` publishes of a returned value."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise ExecutionError(
+            f"{invocation.node_id} returned a {type(value).__name__}, but publish_each=True "
+            "publishes the items of a list"
+        )
+    return iter(value)
 
 
 def _publications(invocation: Invocation) -> list[Publication]:

@@ -64,7 +64,7 @@ class Names(dict[str, int]):
 
 
 class Tree:
-    """The rows of one run in the order of settling: at least the last `keep`.
+    """The rows of one run in the order of settling: the last `keep`.
 
     Older rows go, a fifth of all at a time, with their failures and tokens, and are
     counted in `forgotten`. The outside world is no row.
@@ -72,10 +72,10 @@ class Tree:
 
     __slots__ = (
         "_cut_at",
+        "_gone",
         "_names",
         "_rows",
         "failures",
-        "forgotten",
         "keep",
         "tokens",
     )
@@ -85,7 +85,7 @@ class Tree:
             raise ValueError(f"keep={keep}: a tree keeps at least one row")
         self.keep = keep
         self._names = names if names is not None else Names()
-        self.forgotten = 0
+        self._gone = 0
         self.failures: dict[int, Failure] = _NONE
         self.tokens: dict[int, int] = _NONE
         self._rows = bytearray()
@@ -122,18 +122,24 @@ class Tree:
             self.tokens = {}
         self.tokens[delivery] = self.tokens.get(delivery, 0) + tokens
 
+    @property
+    def forgotten(self) -> int:
+        """How many rows have gone, or go with the next cut."""
+        return self._gone + max(0, len(self._rows) // _ROW.size - self.keep)
+
     def __len__(self) -> int:
-        return len(self._rows) // _ROW.size
+        return min(self.keep, len(self._rows) // _ROW.size)
+
+    def _kept(self) -> bytes:
+        return bytes(self._rows[max(0, len(self._rows) - self.keep * _ROW.size) :])
 
     def nodes(self) -> Iterator[Node]:
         """The kept rows as they are at this call, whenever they are read."""
-        return _nodes(
-            bytes(self._rows), self._names.known, self.failures.copy(), self.tokens.copy()
-        )
+        return _nodes(self._kept(), self._names.known, self.failures.copy(), self.tokens.copy())
 
     def node(self, delivery: int) -> Node | None:
         """The row of one delivery, or None if it is open, forgotten or unknown; O(kept)."""
-        rows = bytes(self._rows)
+        rows = self._kept()
         for index, (number,) in enumerate(_DELIVERY.iter_unpack(rows)):
             if number == delivery:
                 row = rows[index * _ROW.size : (index + 1) * _ROW.size]
@@ -145,6 +151,7 @@ class Tree:
 
         It holds the names that its own rows use, and no others.
         """
+        self._trim()
         own = Names()
         rows = bytearray()
         for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(self._rows):
@@ -164,7 +171,7 @@ class Tree:
         """The tree that `dump` was asked of, from its own or from unpacked values."""
         keep, forgotten, own, rows, failures, tokens = data
         tree = cls(keep, names)
-        tree.forgotten = forgotten
+        tree._gone = forgotten
         for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(rows):
             channel, agent = tree._names[own[on]], tree._names[own[by]]
             tree._rows += _pack(delivery, parent, place, channel, agent, *rest)
@@ -175,12 +182,14 @@ class Tree:
     def _trim(self) -> None:
         """Forget all but the last `keep` rows; its cost is spread over a quarter of `keep`."""
         surplus = len(self._rows) - self.keep * _ROW.size
+        if surplus <= 0:
+            return
         if self.failures or self.tokens:
             for (delivery,) in _DELIVERY.iter_unpack(self._rows[:surplus]):
                 self.failures.pop(delivery, None)
                 self.tokens.pop(delivery, None)
         del self._rows[:surplus]
-        self.forgotten += surplus // _ROW.size
+        self._gone += surplus // _ROW.size
 
 
 def _nodes(

@@ -11,6 +11,7 @@ from dagger.state.tree import Node
 from dagger.views import merge, outline, picture
 from dagger.views.nodes import OpenNode, OutputEdge, TreeNode, settled, unsettled
 from dagger.views.render import render
+from dagger.words.errors import ExecutionError
 
 if TYPE_CHECKING:
     import networkx
@@ -88,6 +89,8 @@ class ExecutionTree:
         path from the root, into one node with its count; None draws every node; "auto"
         collapses above 500 nodes.
         """
+        if collapse not in ("agent", "auto", None):
+            raise ExecutionError(f'collapse is "agent", "auto" or None, not {collapse!r}')
         if collapse == "auto":
             collapse = "agent" if len(self) > COLLAPSE_ABOVE else None
         gather = merge.merge if collapse else merge.apart

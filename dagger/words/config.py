@@ -137,15 +137,9 @@ class Config(pydantic.BaseModel):
     keep_dead_letters: CountOrZero = Field(
         default=1_000, description="Dead letters that a run lists; older ones are only counted."
     )
-    keep_outcomes: CountOrZero = Field(
-        default=1_000, description="Outcomes kept for late watchers; older ones are only counted."
-    )
     keep_nodes: CountOrZero = Field(
         default=100_000,
         description="Nodes of the execution tree that a run keeps; older ones are only counted.",
-    )
-    keep_logs: CountOrZero = Field(
-        default=1_000, description="Log records that a run keeps; older ones are only counted."
     )
     watcher_buffer: Count = Field(
         default=1_000,

@@ -110,7 +110,14 @@ class Model:
             self.line.append(Waiter(run, (message,), None))
         return verdict
 
+    def add_task(self, run: Run) -> None:
+        """One more task, which can be claimed from now on."""
+        task = Task()
+        run.tasks.append(task)
+        run.waiting_tasks.append(task)
+
     def cancel(self, run: Run) -> None:
+        """What is left of the run ends."""
         run.cancelled, run.held = True, False
         for hand in [hand for hand in self.hands if hand.run is run]:
             self.hands.remove(hand)
@@ -198,9 +205,7 @@ class Model:
             run.cache["sum"] += message.id
             run.lists.setdefault(message.agent, []).append(message.id)
         if message.job == "add":
-            task = Task()
-            run.tasks.append(task)
-            run.waiting_tasks.append(task)
+            self.add_task(run)
         elif message.job == "work" and hand.task is not None:
             hand.task.status = "Completed"
         self._enter(run, message.sends)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import partial
+from random import Random
 from typing import Any
 
 import anyio
@@ -13,9 +15,8 @@ from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -39,7 +40,11 @@ from tests.state import meaning
 
 OVERFLOW = {"block": "block", "reject": "reject"}
 GATED = ["drop", "block", "reject", "free"]
+
 JOBS = ["", "", "add", "work", "forget"]
+
+dice = st.randoms(use_true_random=True)
+"""What is done is hypothesis's to choose; what with, evenly, the dice's."""
 
 
 @agent(subscribe="start")
@@ -122,7 +127,6 @@ class ExecutorMachine(RuleBasedStateMachine):
     """Rules do one thing each, let it come to rest, and compare."""
 
     backend = "asyncio"
-    runs = Bundle("runs")
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,16 +139,13 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.portal = self.stack.enter_context(start_blocking_portal(self.backend))
         executor = self.portal.call(self.house.start)
         self.executor = self.stack.enter_context(self.portal.wrap_async_context_manager(executor))
-        for name in GATED:
-            self.open_gate(name)
 
     def teardown(self) -> None:
         """Let everything end, and look at the whole of it once more."""
         for name in GATED:
-            self.open_gate(name)
-        for run in list(self.model.runs.values()):
-            if run.held:
-                self.let_go(run)
+            self.after(self.house.gates[name].set)
+        for run in self.held():
+            self._let_go(run)
         self.contents_are_as_they_should_be()
         for run in self.model.runs.values():
             assert self.live[run.name].report().ended is not None
@@ -169,97 +170,117 @@ class ExecutorMachine(RuleBasedStateMachine):
 
     # -- rules -----------------------------------------------------------------------
 
-    @rule(target=runs)
-    def open_run(self) -> Run:
+    @initialize()
+    def open_first_run(self) -> None:
+        """There is always something to do something to."""
+        self.open_run()
+
+    @precondition(lambda self: sum(run.held for run in self.model.runs.values()) < 3)
+    @rule()
+    def open_run(self) -> None:
+        """A run that is held open, and about whose first message nobody cares."""
         name = f"run{len(self.live)}"
-        run = self.model.runs[name] = Run(name)
+        self.model.runs[name] = Run(name)
 
         async def start() -> LiveRun:
             live = await self.executor.start("start", {}, run_id=name)
             return await live.__aenter__()
 
         self.live[name] = self.after(start)
-        return run
 
-    @precondition(lambda self: any(run.held for run in self.model.runs.values()))
-    @rule(
-        run=runs,
-        agent=st.sampled_from(GATED),
-        fails=st.sampled_from([0, 0, 0, 1, 2, 3]),
-        job=st.sampled_from(JOBS),
-    )
-    def publish(self, run: Run, agent: str, fails: int, job: str) -> None:
-        """From outside: it enters, is refused, or waits in line."""
-        if run.held:
+    @precondition(lambda self: self.held())
+    @rule(dice=dice)
+    def publish(self, dice: Random) -> None:
+        """From outside: each enters, is refused, or waits in line."""
+        run, agent = dice.choice(self.held()), dice.choice(GATED)
+        for _ in range(dice.randint(1, 5)):
+            fails, job = dice.choice([0, 0, 0, 1, 2, 3]), dice.choice(JOBS)
             self._publish(run, self.message(agent, fails=fails, job=job))
 
-    @rule(run=runs, agent=st.sampled_from(GATED), count=st.integers(0, 4))
-    def fan_out(self, run: Run, agent: str, count: int) -> None:
+    @precondition(lambda self: self.held())
+    @rule(dice=dice)
+    def fan_out(self, dice: Random) -> None:
         """Through an agent, whose messages enter together or wait together."""
-        if run.held:
-            sends = tuple(self.message(agent) for _ in range(count))
+        run, agent = dice.choice(self.held()), dice.choice(GATED)
+        for _ in range(dice.randint(1, 2)):
+            sends = tuple(self.message(agent) for _ in range(dice.randint(0, 4)))
             self._publish(run, self.message("fan", sends=sends))
+
+    @rule(dice=dice)
+    def open_gate(self, dice: Random) -> None:
+        """All that waits at it goes through; all that comes too, unless it is shut again."""
+        name = dice.choice(GATED)
+        self.after(self.house.gates[name].set)
+        if dice.random() < 0.8:
+            self.house.gates[name] = self.portal.call(anyio.Event)
+
+    @precondition(lambda self: self.held())
+    @rule(dice=dice)
+    def write_from_outside(self, dice: Random) -> None:
+        """Cache and tasks of an open run are anybody's."""
+        run = dice.choice(self.held())
+        live, amount = self.live[run.name], dice.randint(-5, 5)
+        self.portal.call(live.cache.increment, "sum", amount)
+        run.cache["sum"] += amount
+        for _ in range(dice.randint(0, 3)):
+            self.portal.call(live.tasks.add_task, "task", {}, ATTEMPTS)
+            self.model.add_task(run)
+
+    @precondition(lambda self: self.busy())
+    @rule(dice=dice)
+    def cancel(self, dice: Random) -> None:
+        """All that is left of a run ends, and others go on."""
+        run = dice.choice(self.busy())
+        self.model.cancel(run)
+        self.after(self.live[run.name].cancel)
+
+    @precondition(lambda self: self.held())
+    @rule(dice=dice)
+    def let_go(self, dice: Random) -> None:
+        """A run that nobody holds open ends as soon as nothing of it is left."""
+        self._let_go(dice.choice(self.held()))
+
+    @rule(dice=dice)
+    def unregister(self, dice: Random) -> None:
+        """What is pending for it is discarded; what it has in hand goes on."""
+        name = dice.choice(list(CAPACITY))
+        if self.model.crews[name] >= 0:
+            self.model.unregister(name)
+            self.after(self.executor.unregister, name)
+
+    @rule(dice=dice)
+    def register(self, dice: Random) -> None:
+        """It comes back, or its successor takes over what is pending."""
+        name = dice.choice(list(CAPACITY))
+        self.ids += 1
+        self.model.register(name, self.ids)
+        self.after(lambda: self.executor.register(self.house.agent(name), replace=True))
+
+    def held(self) -> list[Run]:
+        """Runs that anybody may still publish into."""
+        return [run for run in self.model.runs.values() if run.held]
+
+    def busy(self) -> list[Run]:
+        """Runs that have not ended."""
+        return [run for run in self.model.runs.values() if run.held or self.model.open(run)]
 
     def _publish(self, run: Run, message: Message) -> None:
         expected = self.model.publish(run, message)
-        call = self.live[run.name].publish, message.agent, payload_of(message)
+        call = partial(self.live[run.name].publish, message.agent, payload_of(message))
         if expected == "waits":
-            self.publishing[message.id] = run, self.portal.start_task_soon(*call)
+            self.publishing[message.id] = run, self.portal.start_task_soon(call)
             self.listen()
             return
         try:
-            self.after(*call)
+            self.after(call)
         except ChannelFull:
             assert expected == "refused"
         else:
             assert expected == "entered"
 
-    @rule(name=st.sampled_from(GATED))
-    def open_gate(self, name: str) -> None:
-        """All that waits at it, and all that comes, goes through."""
-        self.after(self.house.gates[name].set)
-
-    @rule(name=st.sampled_from(GATED))
-    def shut_gate(self, name: str) -> None:
-        """From now on whoever comes waits."""
-        if self.house.gates[name].is_set():
-            self.house.gates[name] = self.portal.call(anyio.Event)
-
-    @rule(run=runs, amount=st.integers(-5, 5))
-    def write_from_outside(self, run: Run, amount: int) -> None:
-        """Cache and tasks of an open run are anybody's."""
-        if run.held:
-            live = self.live[run.name]
-            self.portal.call(live.cache.increment, "sum", amount)
-            run.cache["sum"] += amount
-
-    @rule(run=consumes(runs))
-    def cancel(self, run: Run) -> None:
-        """All that is left of the run ends, and others go on."""
-        if run.held or self.model.open(run):
-            self.model.cancel(run)
-            self.after(self.live[run.name].cancel)
-
-    @rule(run=runs)
-    def let_go(self, run: Run) -> None:
-        """A run that nobody holds open ends as soon as nothing of it is left."""
-        if run.held:
-            run.held = False
-            self.after(self.live[run.name].__aexit__, None, None, None)
-
-    @rule(name=st.sampled_from(list(CAPACITY)))
-    def unregister(self, name: str) -> None:
-        """What is pending for it is discarded; what it has in hand goes on."""
-        if self.model.crews[name] >= 0:
-            self.model.unregister(name)
-            self.after(self.executor.unregister, name)
-
-    @rule(name=st.sampled_from(list(CAPACITY)))
-    def register(self, name: str) -> None:
-        """It comes back, or its successor takes over what is pending."""
-        self.ids += 1
-        self.model.register(name, self.ids)
-        self.after(lambda: self.executor.register(self.house.agent(name), replace=True))
+    def _let_go(self, run: Run) -> None:
+        run.held = False
+        self.after(self.live[run.name].__aexit__, None, None, None)
 
     # -- what must be true -----------------------------------------------------------
 

@@ -17,7 +17,7 @@ from dagger import (
     agent,
 )
 from dagger.executor.listing import ChannelInfo
-from dagger.words.errors import ChannelInUse, DefinitionError
+from dagger.words.errors import ChannelInUse, DefinitionError, ValidationError
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, filled, spread
 from tests.waiting import in_hand, pending, turns, until
@@ -169,13 +169,13 @@ async def test_publishing_on_a_closed_channel_fails_the_attempt(
 
 
 async def test_a_reopened_channel_is_as_it_is_declared(make_executor: MakeExecutor) -> None:
-    """Opening it again brings its subscribers back, and the new bounds with it."""
+    """Opening it again brings its subscribers back, with new bounds where some are given."""
     gate = Gate()
     executor = make_executor([gate.agent])
     executor.channel("work", capacity=50, overflow="reject", schema={"type": "string"})
     async with executor:
         executor.shutdown_channel("work", force=True)
-        executor.channel("work", capacity=1, overflow="drop_oldest")
+        executor.channel("work", capacity=1, overflow="drop_oldest", schema={"type": "integer"})
         live = await executor.start("work", 5)
         async with live:
             await until(lambda: in_hand(executor) == 1)
@@ -185,6 +185,21 @@ async def test_a_reopened_channel_is_as_it_is_declared(make_executor: MakeExecut
         report = await live.result()
     assert gate.handled == [5, 2]
     assert report.dropped == 2
+
+
+async def test_what_is_not_said_again_stays_declared(make_executor: MakeExecutor) -> None:
+    """Opening a channel again, or declaring one thing of it, keeps what was declared before."""
+    gate = Gate()
+    executor = make_executor([gate.agent])
+    async with executor:
+        executor.channel("work", capacity=5, schema={"type": "integer"})
+        executor.channel("work", overflow="block")
+        executor.shutdown_channel("work", force=True)
+        executor.channel("work")
+        [channel] = [each for each in executor.list_channels() if each.name == "work"]
+        assert (channel.capacity, channel.overflow, channel.is_active) == (5, "block", True)
+        with pytest.raises(ValidationError):
+            await executor.start("work", "no integer")
 
 
 async def test_who_waits_for_a_channel_is_told_when_it_is_shut_down(

@@ -564,7 +564,7 @@ async def test_what_users_hand_in_may_raise_too(make_executor: MakeExecutor) -> 
     assert report.dispositions == {"dead": 4}
     assert {each.agent: each.failure.type for each in report.dead_letters} == {
         "keyed": "ZeroDivisionError",
-        "pathed": "KeyError",
+        "pathed": "LookupError",
         "updating": "ZeroDivisionError",
         "listing": "ZeroDivisionError",
     }

@@ -101,10 +101,12 @@ async def test_waiting_never_lets_more_run_than_may(
         return payload
 
     async with make_executor([waiter, echo]) as executor:
-        async with await executor.start("start", 0) as run:
-            async with anyio.create_task_group() as tasks:
-                for number in range(1, 30):
-                    tasks.start_soon(run.publish, "start", number)
+        async with (
+            await executor.start("start", 0) as run,
+            anyio.create_task_group() as tasks,
+        ):
+            for number in range(1, 30):
+                tasks.start_soon(run.publish, "start", number)
         report = await run.result()
         await idle(executor)
     assert report.status == "completed"

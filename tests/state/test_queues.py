@@ -174,7 +174,8 @@ def test_an_heir_that_has_ended_is_passed_over() -> None:
     assert house.taken() is third
     house.settle(third)
     assert queue.keys is not None
-    assert queue.keys.lines == queue.keys.locks == {}
+    assert not queue.keys.lines
+    assert not queue.keys.locks
 
 
 def test_an_ended_run_holds_no_queues() -> None:

@@ -180,7 +180,7 @@ def everything() -> list[Agent]:
     data=st.data(),
 )
 def test_a_journal_folded_again_gives_the_live_state(
-    runs: list[int], keep: dict[str, int], backend: str, data: st.DataObject
+    runs: list[int], keep: dict[str, Any], backend: str, data: st.DataObject
 ) -> None:
     """At every moment, in the middle of the work and after it, the records say all there is."""
     store = MemoryStore()
