@@ -130,7 +130,7 @@ class Hosting:
             return engine.admit(run, (publication,), None)
 
         def enter(plan: Plan) -> None:
-            asked = sum(1 for name, _ in delivery.kept or () if name == "requested")
+            asked = sum(1 for name, _ in delivery.kept or () if name in ("requested", "refused"))
             engine.commit(
                 Requested(
                     run.number,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.words.effects import Publication
 from dagger.words.outcomes import DISPOSITIONS
+from dagger.words.payload import decode
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
@@ -71,6 +72,13 @@ class Delivery:
         self.kept.setdefault((name, key), value)
         for bell in self.bells or ():
             bell()
+
+    def ask_again(self) -> None:
+        """Requests that failed are refused answers: the next attempt asks anew."""
+        for (name, key), value in list((self.kept or {}).items()):
+            if self.kept and name == "request" and not decode(value)[0]:
+                del self.kept[name, key]
+                self.kept["refused", f"{key}/{self.attempts}"] = self.kept.pop(("requested", key))
 
 
 class Keys:

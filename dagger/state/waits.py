@@ -35,6 +35,7 @@ def attempt_failed(state: State, record: AttemptFailed) -> None:
     delivery = run.deliveries[record.delivery]
     delivery.attempts = record.attempt
     delivery.due = record.due
+    delivery.ask_again()
     if delivery.stage == PENDING:  # replayed: no worker has taken it
         delivery.queue.depth -= 1
     delivery.stage = WAITING

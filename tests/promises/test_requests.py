@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Agent, Context, MemoryStore, Message, agent
+from dagger import Agent, Context, Immediate, MemoryStore, Message, agent
 from dagger.views.report import Report
 from dagger.words.errors import RequestFailed
 from tests.promises.conftest import MakeExecutor
@@ -331,3 +331,24 @@ async def test_a_request_outlives_the_executor() -> None:
     assert report.outputs == {"out": [[10, 20]]}
     assert questions == [1, 2, 2]
     assert report.channels["ask"].messages == 2
+
+
+async def test_a_retry_asks_anew_after_a_failed_request(make_executor: MakeExecutor) -> None:
+    """A failed request is no answer to keep: the next attempt sends one of its own."""
+    heard: list[str] = []
+
+    @agent(subscribe="ask", max_attempts=1)
+    async def answer(payload: int, ctx: Context) -> int:
+        heard.append(ctx.message.id)
+        if len(heard) == 1:
+            raise ValueError("not yet")
+        return payload + 1
+
+    @agent(subscribe="start", publish=["ask", "out"], retry=Immediate(), max_attempts=3)
+    async def asker(payload: int, ctx: Context) -> None:
+        ctx.publish("out", await ctx.request("ask", payload))
+
+    async with make_executor([asker, answer]) as executor:
+        report = await executor.run("start", 1)
+    assert report.outputs["out"] == [2]
+    assert len(set(heard)) == 2
