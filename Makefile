@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format format-check lint types floors prove bench ci-deps clean
+.PHONY: help install demo test check format format-check lint types floors prove bench docs ci-deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,6 +51,10 @@ prove: $(STAMP) ## run the tests with the large counts
 
 bench: $(STAMP) ## measure speed and memory; prints a table, writes JSON
 	$(PY) -m tests.bench.run $(ARGS)
+
+docs: $(STAMP) ## make the generated pages and pictures of docs/ anew
+	$(PY) -m docs.make_reference
+	$(PY) -m docs.pictures.make
 
 ci-deps: ## install the Debian packages that pictures want, where that is possible
 	@if command -v dot >/dev/null; then echo "ci-deps: Graphviz is installed already"; \
