@@ -25,6 +25,7 @@ from dagger.words.payload import encode
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
+    from dagger.state.cache import Cache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,28 +94,16 @@ class Context:
     def cache(self) -> CacheView:
         """The run's cache: committed state and own writes."""
         if self._cache is None:
-            held = self._invocation
-            self._cache = CacheView(
-                lambda: held.run.cache,
-                self._commit,
-                shared=False,
-                held=held.effects,
-                guard=self._guard,
-            )
+            run = self._invocation.run
+            self._cache = self._view(lambda: run.cache, shared=False)
         return self._cache
 
     @property
     def shared(self) -> CacheView:
         """The cache that all runs of the executor share."""
         if self._shared is None:
-            held = self._invocation
-            self._shared = CacheView(
-                lambda: held.host.shared,
-                self._commit,
-                shared=True,
-                held=held.effects,
-                guard=self._guard,
-            )
+            host = self._invocation.host
+            self._shared = self._view(lambda: host.shared, shared=True)
         return self._shared
 
     @property
@@ -260,6 +249,10 @@ class Context:
         number = self._counts.get(what, 0)
         self._counts[what] = number + 1
         return number
+
+    def _view(self, committed: Callable[[], Cache], *, shared: bool) -> CacheView:
+        held = self._invocation.effects
+        return CacheView(committed, self._commit, shared=shared, held=held, guard=self._guard)
 
     def _commit(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:
         return self._invocation.host.write_now(self._invocation, decide)

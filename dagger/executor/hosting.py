@@ -1,4 +1,4 @@
-"""Hosting: what the executor does for a handler while it runs (see `agent.host.Host`)."""
+"""Hosting: what the executor does for a handler while it runs (see `authoring.host.Host`)."""
 
 from __future__ import annotations
 
