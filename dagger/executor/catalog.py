@@ -230,8 +230,8 @@ def _discard(engine: Engine, chosen: Callable[[Delivery], bool]) -> int:
 
 
 def _look_around(engine: Engine) -> None:
-    """After deliveries were discarded: runs may have ended, queues may have room."""
-    for live in list(engine.runs.live.values()):
-        engine.runs.quiet(live.state)
+    """After deliveries were discarded: queues may have room, and what is left may be nothing."""
     if engine.admissions.any:
         engine.admissions.room()
+    for live in list(engine.runs.live.values()):
+        engine.runs.quiet(live.state)

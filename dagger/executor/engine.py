@@ -6,8 +6,9 @@ runs, settling, hosting, admissions, timers, threads, watchers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -44,6 +45,10 @@ OUTSIDE_TURN = 32
 """Publications from outside before the agents get a turn."""
 
 
+_LET_GO: Callable[[Record], None] = deque[Any](maxlen=0).append
+"""Takes the records that nobody will read again, and costs nothing."""
+
+
 class Engine:
     """The parts of one executor. Made anew each time it starts; touched from the loop only."""
 
@@ -67,7 +72,8 @@ class Engine:
         self.hosting = Hosting(self)
         self.runs = Runs(self)
         self._apply = self.state.apply
-        self._append = store.append
+        self._append = store.append if store.lasting else _LET_GO
+        self._lasting = store.lasting
         self._since_turn = 0  # publications from outside
         self.supervisor = supervisor
         self._workers: set[Worker] = set()
@@ -93,7 +99,7 @@ class Engine:
         Who publishes from outside without a pause would keep the loop from the agents:
         every so often they get a turn here.
         """
-        if self.store.durable < self.store.position:
+        if self._lasting:
             await self.store.flush()
         self._since_turn += 1
         if self._since_turn >= OUTSIDE_TURN:

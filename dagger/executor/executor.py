@@ -37,7 +37,7 @@ from dagger.words.errors import (
     RunConflict,
 )
 from dagger.words.ids import message_id
-from dagger.words.payload import same
+from dagger.words.payload import same, string
 from dagger.words.records import Wrote
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Executor:
     ) -> LiveRun:
         """The run of that id, or a new one with this first message."""
         engine = self._running("start")
-        if run_id is not None and type(run_id) is not str:
+        if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
             raise ExecutionError(f"a run id is a text, not {run_id!r}")
         first = self._first(engine, channel, payload)
         bounds = limits_of(self._limits, limits) if limits else self._limits

@@ -104,7 +104,9 @@ class Settling:
         Raises RunCancelled if its run only winds down, BudgetExceeded, and what
         admission and decided effects raise.
         """
-        publications = _publications(invocation)
+        effects = invocation.effects  # messages alone, or else they have to be picked out
+        messages_alone = len(effects) == invocation.seats
+        publications = effects if messages_alone else _publications(invocation)
         run = invocation.run
         if run.limits or run.status is not _RUNNING:
             may_publish(run, len(publications))
@@ -283,7 +285,4 @@ def _items(invocation: Invocation, value: Any) -> Iterator[Any]:
 
 def _publications(invocation: Invocation) -> list[Publication]:
     """What it publishes, of all that it holds back."""
-    effects = invocation.effects
-    if len(effects) == invocation.seats:  # nothing else is in it
-        return effects
-    return [each for each in effects if type(each) is Publication]
+    return [each for each in invocation.effects if type(each) is Publication]

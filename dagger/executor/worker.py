@@ -148,7 +148,8 @@ class Worker:
 
         Without waiting, if the handler does not wait; else the rest is to be awaited.
         """
-        invocation = self._decoded(delivery)
+        run = delivery.queue.run
+        invocation = Invocation(self.crew.agent, delivery, run, self, self._now())
         # What its publisher has checked against the same schema needs no asking.
         mine = invocation.publication.checked == self._agreed or self._accepts(invocation)
         if self.engine.admissions.any:
@@ -205,15 +206,6 @@ class Worker:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-
-    def _decoded(self, delivery: Delivery) -> Invocation:
-        return Invocation(
-            self.crew.agent,
-            delivery,
-            delivery.queue.run,
-            self,
-            self._now(),
-        )
 
     # -- attempt ---------------------------------------------------------------------
 

@@ -45,21 +45,24 @@ class Node(NamedTuple):
     tokens: int
 
 
-class Names(dict[str, int]):
-    """Names as small numbers: `names["parser"]` gives a new name the next one.
+class Names:
+    """Names as small numbers, in the order in which they were first met.
 
     Shared by the trees of all runs, for there are few agents and channels and many
     runs. It only grows, as the channels of a state do.
     """
 
-    __slots__ = ("known",)
+    __slots__ = ("known", "numbers")
 
     def __init__(self) -> None:
         self.known: list[str] = []  # by number
+        self.numbers: dict[str, int] = {}
 
-    def __missing__(self, name: str) -> int:
-        number = self[name] = len(self.known)
-        self.known.append(name)
+    def number(self, name: str) -> int:
+        """The number of a name; a new one gets the next."""
+        number = self.numbers.setdefault(name, len(self.known))
+        if number == len(self.known):
+            self.known.append(name)
         return number
 
 
@@ -104,8 +107,11 @@ class Tree:
         ended: float,
     ) -> None:
         """Append the row of a delivery that has just ended; called once for each."""
-        names, rows = self._names, self._rows
-        on, by = names[channel], names[agent]
+        numbers, rows = self._names.numbers, self._rows
+        try:
+            on, by = numbers[channel], numbers[agent]
+        except KeyError:
+            on, by = self._names.number(channel), self._names.number(agent)
         rows += _pack(delivery, parent, place, on, by, disposition, attempts, started, ended)
         if len(rows) > self._cut_at:
             self._trim()
@@ -156,7 +162,7 @@ class Tree:
         rows = bytearray()
         for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(self._rows):
             channel, agent = self._names.known[on], self._names.known[by]
-            rows += _pack(delivery, parent, place, own[channel], own[agent], *rest)
+            rows += _pack(delivery, parent, place, own.number(channel), own.number(agent), *rest)
         return (
             self.keep,
             self.forgotten,
@@ -173,7 +179,7 @@ class Tree:
         tree = cls(keep, names)
         tree._gone = forgotten
         for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(rows):
-            channel, agent = tree._names[own[on]], tree._names[own[by]]
+            channel, agent = tree._names.number(own[on]), tree._names.number(own[by])
             tree._rows += _pack(delivery, parent, place, channel, agent, *rest)
         tree.failures = {delivery: _failure(*fields) for delivery, fields in failures}
         tree.tokens = dict(tokens)
