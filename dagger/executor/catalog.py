@@ -171,6 +171,8 @@ class Catalog:
         else:
             engine.channel_schemas.pop(channel.name, None)
         engine.relimit()
+        if engine.admissions.any:
+            engine.admissions.room()
 
     # -- the picture -----------------------------------------------------------------
 

@@ -164,10 +164,12 @@ class Worker:
             finished, value = begin(handler, self)
             if not finished:
                 return self._go_on(invocation, drive(handler, value, self))
-            if self._settled(invocation, value):
-                self.invocation = None
-                return None
-            return self._go_on(invocation, None)
+            invocation.closed = True
+            self.settling.collect(invocation, value)
+            if self.settling.enter(invocation, self):
+                return self._go_on(invocation, None)
+            self.invocation = None
+            return None
         except BaseException as error:
             self._failed(invocation, error)
         return None
@@ -175,18 +177,16 @@ class Worker:
     async def _go_on(self, invocation: Invocation, attempt: Awaitable[Any] | None) -> None:
         """The rest of it: the attempt, if it is not over, and the wait for room, if any."""
         try:
-            if attempt is None or not self._settled(invocation, await attempt):
+            if attempt is not None:
+                value = await attempt
+                invocation.closed = True
+                self.settling.collect(invocation, value)
+            if attempt is None or self.settling.enter(invocation, self):
                 await self.settling.wait(invocation, self)
         except BaseException as error:
             self._failed(invocation, error)
         else:
             self._let_go()
-
-    def _settled(self, invocation: Invocation, value: Any) -> bool:
-        """Settle what returned `value`; False if there is no room for it yet."""
-        invocation.closed = True
-        self.settling.collect(invocation, value)
-        return not self.settling.enter(invocation, self)
 
     def _failed(self, invocation: Invocation, error: BaseException) -> None:
         """The end of an attempt that raised; cancellations and interrupts are raised again."""

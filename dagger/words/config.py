@@ -137,7 +137,7 @@ class Config(pydantic.BaseModel):
     keep_dead_letters: CountOrZero = Field(
         default=1_000, description="Dead letters that a run lists; older ones are only counted."
     )
-    keep_nodes: CountOrZero = Field(
+    keep_nodes: Count = Field(
         default=100_000,
         description="Nodes of the execution tree that a run keeps; older ones are only counted.",
     )

@@ -145,7 +145,7 @@ async def long_chain(messages: int = 333_334) -> dict[str, float]:
     """1,000,000 invocations in batches: the rate at the end against the rate of 30,000."""
     short = min([await chain(10_000, chain_agents()) for _ in range(ROUNDS)])
 
-    async with Executor(chain_agents(), config=Config(keep_outputs=10)) as executor:
+    async with Executor(chain_agents(), config=Config(keep_outputs=10, keep_runs=16)) as executor:
         batch, before = 3_334, 0.0
         rates: list[float] = []
         for number in range(messages // batch):

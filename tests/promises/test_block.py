@@ -319,3 +319,29 @@ async def test_a_context_is_closed_while_its_settle_waits(make_executor: MakeExe
             gate.open.set()
         await live.result()
     assert gate.handled == ["in hand", 0, "late"]
+
+
+@pytest.mark.parametrize("how", ["channel", "agent"])
+async def test_a_wider_queue_lets_in_who_waits(make_executor: MakeExecutor, how: str) -> None:
+    """Raising a capacity, or replacing an agent by one with more, makes room at once."""
+    gate = Gate(overflow="block")
+    executor = make_executor([gate.agent])
+    executor.channel("work", capacity=1)
+    async with executor:
+        live = await filled(executor, pending_=1)
+        async with live, anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(live.publish, "work", f"waits {number}")
+            await turns()
+            assert pending(executor) == 1
+            if how == "channel":
+                executor.channel("work", capacity=3)
+                assert pending(executor) == 3
+            else:
+                wider = Gate(overflow="block", capacity=3, concurrency=1)
+                executor.register(wider.agent, replace=True)
+                await until(lambda: pending(executor) == 3)
+                wider.open.set()
+            gate.open.set()
+        report = await live.result()
+    assert report.agents["work"].dispositions == {"ok": 5}

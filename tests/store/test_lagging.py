@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dagger import Store
-from tests.store.contract import RECORDS, StoreContract
+from tests.store.contract import RECORDS, LastingStoreContract
 from tests.store.lagging import LaggingStore
 
 
-class TestLaggingStore(StoreContract):
+class TestLaggingStore(LastingStoreContract):
     """In memory, and durable some turns of the loop later."""
 
     @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ import pytest
 
 from dagger import MemoryStore, Store
 from dagger.words.records import Spent
-from tests.store.contract import RECORDS, StoreContract
+from tests.store.contract import RECORDS, LastingStoreContract, StoreContract
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(LastingStoreContract):
     """A store that keeps its records as long as its object lives."""
 
     @pytest.fixture(autouse=True)
