@@ -16,14 +16,14 @@ from pathlib import Path
 
 from tests.bench import scenarios
 
-BUDGETS = {
+BUDGETS: dict[str, tuple[str, float | None]] = {
     "chain_shared": ("hops", 10.0),
     "chain_checked": ("hops", 10.0),
     "fan_out": ("hops", 10.0),
     "long_chain": ("ratio", 1.15),
     "one_run_long": ("ratio", 1.15),
     "many_runs": ("invocations", 2.5),
-    "many_runs_with_output": ("invocations", 2.5),
+    "many_runs_with_output": ("invocations", None),
     "pending_messages": ("bytes", 1_000.0),
     "tree_nodes": ("bytes", 300.0),
     "idle_runs": ("bytes", 3_000.0),
@@ -63,7 +63,8 @@ def main(names: list[str]) -> None:
         found[name] = in_its_own_process(name)
         figure, budget = BUDGETS[name]
         rest = "  ".join(f"{key} {value:,.2f}" for key, value in found[name].items())
-        print(f"{name:22}{found[name][figure]:>14,.2f}{budget:>10,.2f}   {rest}", flush=True)
+        allowed = f"{budget:,.2f}" if budget is not None else "none set"
+        print(f"{name:22}{found[name][figure]:>14,.2f}{allowed:>10}   {rest}", flush=True)
     Path("bench.json").write_text(json.dumps({"machine": machine, "figures": found}, indent=2))
     print("\nwritten: bench.json")
 
