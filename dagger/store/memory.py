@@ -11,8 +11,8 @@ class MemoryStore:
     """A store that lasts as long as its object.
 
     `keep=True` keeps every record, packed as on disk: an executor that is given the
-    same object again goes on where the last one was. `keep=False` only counts, and
-    is what an executor without a store writes to.
+    same object again goes on where the last one was. `keep=False` only counts, and does
+    not last: an executor does not trouble such a store with records nobody will read.
     """
 
     def __init__(self, *, keep: bool = True) -> None:

@@ -38,3 +38,16 @@ async def filled(executor: Executor, channel: str = "work", pending_: int = 0) -
     for number in range(pending_):
         await live.publish(channel, number)
     return live
+
+
+def endless(ended: list[Any], **options: Any) -> Agent:
+    """An agent whose handler only ends by being cancelled."""
+
+    @agent(name="endless", subscribe="start", **options)
+    async def wait(payload: Any) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(payload)
+
+    return wait

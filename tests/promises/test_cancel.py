@@ -13,20 +13,8 @@ import pytest
 from dagger import Agent, Context, Executor, Linear, agent
 from dagger.words.errors import ContextClosed, RunClosed
 from tests.promises.conftest import MakeExecutor
+from tests.promises.gates import endless
 from tests.waiting import idle, in_hand, turns, until
-
-
-def endless(ended: list[Any], **options: Any) -> Agent:
-    """An agent whose handler only ends by being cancelled."""
-
-    @agent(name="endless", subscribe="start", **options)
-    async def wait(payload: Any) -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            ended.append(payload)
-
-    return wait
 
 
 async def test_a_cancelled_run_ends_and_counts_everything(make_executor: MakeExecutor) -> None:

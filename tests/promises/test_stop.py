@@ -13,20 +13,8 @@ import pytest
 from dagger import Config, Context, Executor, Linear, MemoryStore, agent
 from dagger.words.errors import ExecutionError, ExecutorStopped
 from tests.promises.conftest import MakeExecutor
+from tests.promises.gates import endless
 from tests.waiting import in_hand, turns, until
-
-
-def endless(ended: list[Any], **options: Any) -> Any:
-    """An agent whose handler only ends by being cancelled."""
-
-    @agent(name="endless", subscribe="start", **options)
-    async def wait(payload: Any) -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            ended.append(payload)
-
-    return wait
 
 
 async def test_open_runs_end_cancelled() -> None:
