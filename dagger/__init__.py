@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dagger.executor.specs import EventDriven, Receipt
     from dagger.rules.retry import Exponential, Immediate, Linear
     from dagger.store.contract import Store
+    from dagger.store.lmdb import LmdbStore
     from dagger.store.memory import MemoryStore
     from dagger.views.report import Report
     from dagger.words.clock import LoopClock
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
         LetterNotFound,
         LockError,
         NoAgentsRegistered,
+        NotAStore,
+        OutcomeUnknown,
         QuestionNotFound,
         RequestFailed,
         RunCancelled,
@@ -55,6 +58,9 @@ if TYPE_CHECKING:
         RunNotFound,
         SchemaError,
         SerializationError,
+        StoreCorrupt,
+        StoreForked,
+        StoreUnavailable,
         TaskNotFound,
         TimeoutExceeded,
         TransitionError,
@@ -96,6 +102,7 @@ __all__ = [
     "LetterNotFound",
     "Linear",
     "LiveRun",
+    "LmdbStore",
     "LockError",
     "LogLine",
     "LoopClock",
@@ -103,7 +110,9 @@ __all__ = [
     "Message",
     "Missed",
     "NoAgentsRegistered",
+    "NotAStore",
     "Outcome",
+    "OutcomeUnknown",
     "QuestionNotFound",
     "Receipt",
     "Registry",
@@ -116,6 +125,9 @@ __all__ = [
     "SchemaError",
     "SerializationError",
     "Store",
+    "StoreCorrupt",
+    "StoreForked",
+    "StoreUnavailable",
     "TaskNotFound",
     "TimeoutExceeded",
     "TransitionError",
@@ -136,6 +148,7 @@ _HOMES = {
     "executor.specs": ("EventDriven", "Receipt"),
     "rules.retry": ("Exponential", "Immediate", "Linear"),
     "store.contract": ("Store",),
+    "store.lmdb": ("LmdbStore",),
     "store.memory": ("MemoryStore",),
     "views.report": ("Report",),
     "words.clock": ("LoopClock",),

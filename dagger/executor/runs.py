@@ -136,17 +136,20 @@ class Runs:
 
         self._engine.timers.after(delay, due)
 
-    def pause(self, live: LiveRun, reason: str) -> None:
+    def halt(self, live: LiveRun, obstacle: str = "") -> None:
         """Nothing of a run is taken until it goes on."""
-        live.state.paused, live.state.reason = True, reason
+        live.state.paused, live.state.obstacle = True, obstacle
         for queue in live.state.queues.values():
             queue.leave()
         if live.clock is not None:
             live.clock.pause()
 
     def go_on(self, live: LiveRun) -> None:
-        """A paused run is paused no more."""
-        live.state.paused, live.state.reason = False, ""
+        """There is no obstacle any more: unless somebody paused it, the run goes on."""
+        live.state.obstacle = ""
+        if live.state.on_hold:
+            return
+        live.state.paused = False
         for queue in live.state.queues.values():
             queue.call()
         if live.clock is not None:

@@ -18,9 +18,12 @@ from dagger.words.records import (
     ChannelOpened,
     ChannelShut,
     LetterDiscarded,
+    CommandTaken,
     RunCancelling,
     RunEnded,
     RunOpened,
+    RunPaused,
+    RunResumed,
     RunsForgotten,
 )
 
@@ -94,6 +97,20 @@ def run_cancelling(state: State, record: RunCancelling) -> None:
     run.reason = record.reason
 
 
+def run_paused(state: State, record: RunPaused) -> None:
+    """Nothing of it is taken until it is resumed."""
+    run = state.runs[record.run]
+    run.on_hold = True
+    run.reason = record.reason
+
+
+def run_resumed(state: State, record: RunResumed) -> None:
+    """It goes on."""
+    run = state.runs[record.run]
+    run.on_hold = False
+    run.reason = ""
+
+
 def run_ended(state: State, record: RunEnded) -> None:
     """Its end: what only an open run needs is let go."""
     run = state.runs[record.run]
@@ -122,3 +139,8 @@ def letter_discarded(state: State, record: LetterDiscarded) -> None:
     run = state.runs[record.run]
     kept = [each for each in run.dead_letters or () if each.delivery != record.delivery]
     run.dead_letters = deque(kept, maxlen=run.keep.dead_letters)
+
+
+def command_taken(state: State, record: CommandTaken) -> None:
+    """It, and all before it, are not carried out again."""
+    state.commands = record.number

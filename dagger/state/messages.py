@@ -85,6 +85,7 @@ def publish(
         state.channels[channel] = Channel(channel, at)
     lane.messages += 1
     run.messages += 1
+    run.bytes += len(publication.payload)
     if not lane.routes or not _deliver(run, lane.routes, publication, publisher, place, at, exempt):
         lane.outputs += 1
         parent = 0 if publisher is None else publisher.number

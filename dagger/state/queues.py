@@ -45,6 +45,7 @@ class Delivery:
     __slots__ = (
         "attempts",
         "bells",
+        "deaths",
         "due",
         "envelope",
         "kept",
@@ -62,6 +63,7 @@ class Delivery:
         self.stage = PENDING
         self.attempts = 0  # attempts that failed so far
         self.due = 0.0  # when the next attempt may start, epoch seconds
+        self.deaths = 0  # times that the process died with it in hand
         self.kept: dict[tuple[str, str], bytes] | None = None  # answers of steps and the like
         self.bells: list[Callable[[], None]] | None = None  # the executor's, while it waits
 

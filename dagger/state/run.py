@@ -66,6 +66,7 @@ class Run:
         "abandoned",
         "blamed",
         "brought",
+        "bytes",
         "cache_fold",
         "dead_letters",
         "deliveries",
@@ -82,6 +83,8 @@ class Run:
         "names",
         "next",
         "number",
+        "obstacle",
+        "on_hold",
         "opened_at",
         "opening",
         "outputs",
@@ -117,11 +120,14 @@ class Run:
         self.status = _RUNNING
         self.target = _COMPLETED  # what a cancelling run will have been
         self.reason = ""
-        self.paused = False
+        self.on_hold = False  # paused by somebody, until somebody resumes it
+        self.paused = False  # nothing is taken now: on hold, or there is an obstacle
+        self.obstacle = ""  # what keeps this executor from going on with it
         self.deliveries: dict[int, Delivery] = {}  # unsettled, oldest first
         self.next = 0  # number of the latest delivery
         self.outside = 0  # messages published from outside
         self.brought = 0  # bytes of those
+        self.bytes = 0  # of all payloads published in it
         self.messages = 0
         self.handled = 0  # deliveries settled
         self.retries = 0

@@ -31,6 +31,7 @@ from dagger.words.records import (
     AttemptFailed,
     ChannelOpened,
     ChannelShut,
+    CommandTaken,
     Emitted,
     Kept,
     LetterDiscarded,
@@ -38,9 +39,12 @@ from dagger.words.records import (
     Published,
     Record,
     Requested,
+    Restarted,
     RunCancelling,
     RunEnded,
     RunOpened,
+    RunPaused,
+    RunResumed,
     RunsForgotten,
     Settled,
     Spent,
@@ -66,6 +70,7 @@ class State:
         self.open_runs = 0
         self.backlog = 0  # bytes that the outside has brought into open runs
         self.shared = Cache()
+        self.commands = 0  # number of the latest command of another process
         self.names = Names()
 
     def apply(self, record: Record) -> None:
@@ -129,4 +134,8 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     RunEnded: lives.run_ended,
     RunsForgotten: lives.runs_forgotten,
     LetterDiscarded: lives.letter_discarded,
+    Restarted: waits.restarted,
+    RunPaused: lives.run_paused,
+    RunResumed: lives.run_resumed,
+    CommandTaken: lives.command_taken,
 }

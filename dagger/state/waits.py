@@ -21,6 +21,7 @@ from dagger.words.records import (
     Emitted,
     Kept,
     Logged,
+    Restarted,
     Settled,
     Spent,
 )
@@ -90,3 +91,13 @@ def spent(state: State, record: Spent) -> None:
 
 def seen(state: State, record: Emitted | Logged) -> None:
     """Only told to watchers: nothing of it is remembered here."""
+
+
+def restarted(state: State, record: Restarted) -> None:
+    """Nothing is in hand any more: what was claimed is free, and who died with it is noted."""
+    run = state.runs[record.run]
+    for number in record.died:
+        run.deliveries[number].deaths += 1
+    if run.task_fold is not None:
+        for number in run.deliveries:
+            run.task_fold.release(number, record.at)

@@ -9,8 +9,8 @@ DaggerError
 ├── ChannelNotFound           no channel of that name
 ├── RunNotFound               no run of that id
 ├── TaskNotFound              no task of that id
-├── LetterNotFound           no dead letter of that node
-├── QuestionNotFound         nobody asked that
+├── LetterNotFound            no dead letter of that node
+├── QuestionNotFound          nobody asked that
 ├── NoAgentsRegistered        a run was asked of an executor without agents
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema
@@ -36,7 +36,12 @@ DaggerError
 ├── RunCancelled              the run was cancelled while being waited for
 ├── TimeoutExceeded           an attempt or a run took longer than allowed
 └── DatabaseError             the store cannot do what was asked
-    └── LockError             the store is owned by another process
+    ├── LockError             the store is owned by another process
+    ├── NotAStore             the folder is not a store, or one of a newer version
+    ├── OutcomeUnknown        a write failed: what waited for it may be kept or not
+    ├── StoreCorrupt          what is on disk is not what was written
+    ├── StoreForked           the process that uses it is a copy of its owner
+    └── StoreUnavailable      it cannot write at the moment, and takes nothing
 
 Each class composes its own message from typed fields, so that a caller can
 match on the fields and a person can act on the text.
@@ -432,4 +437,61 @@ class LockError(DatabaseError):
         super().__init__(
             f"the store {path} is in use by process {pid} on {host}; stop it first, "
             "or open another folder"
+        )
+
+
+class NotAStore(DatabaseError):
+    """`path` is not a store that this version of Dagger can use."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path} cannot be opened as a store: {problem}")
+
+
+class StoreUnavailable(DatabaseError):
+    """The store in `path` cannot write at the moment; nothing was accepted."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(
+            f"the store {path} cannot write ({problem}), so nothing was accepted; it tries again "
+            "by itself, and goes on as soon as it can"
+        )
+
+
+class OutcomeUnknown(DatabaseError):
+    """A write to the store in `path` failed: what waited for it may be kept or not."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(
+            f"the store {path} failed to write ({problem}): what was waited for may be kept or "
+            "not; publish again under the same run_id to be sure, once the store can write"
+        )
+
+
+class StoreCorrupt(DatabaseError):
+    """What is on disk in `path` is not what was written; records before `position` are whole."""
+
+    def __init__(self, path: str, position: int, problem: str) -> None:
+        self.path = path
+        self.position = position
+        self.problem = problem
+        super().__init__(
+            f"the store {path} is damaged at record {position} ({problem}); everything before "
+            "it is whole"
+        )
+
+
+class StoreForked(DatabaseError):
+    """A copy of the process that owns the store in `path` tried to use it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(
+            f"the store {path} belongs to the process that opened it, and this one is a fork of "
+            "it; open an executor after the fork, or use the spawn start method"
         )

@@ -8,12 +8,12 @@ number in the run; number 0 of a run is the outside world.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgpack
 
-from dagger.words.effects import CacheWrite, Effect, Publication, Reply, TaskWrite
+from dagger.words.effects import CacheWrite, Effect, Publication, Reply, TaskWrite, make
 
 
 class Failure(NamedTuple):
@@ -215,6 +215,34 @@ class LetterDiscarded(NamedTuple):
     delivery: int
 
 
+class Restarted(NamedTuple):
+    """An open run goes on in another executor: what was leased is free again."""
+
+    run: int
+    died: tuple[int, ...]
+    """Deliveries that were in hand when the process died; none if it ended in order."""
+    at: float
+
+
+class RunPaused(NamedTuple):
+    """Nothing of the run is taken until it is resumed."""
+
+    run: int
+    reason: str
+    at: float
+
+
+class RunResumed(NamedTuple):
+    run: int
+    at: float
+
+
+class CommandTaken(NamedTuple):
+    """A command of another process, and all before it, have been carried out."""
+
+    number: int
+
+
 Record = (
     AgentAdded
     | AgentRemoved
@@ -236,6 +264,10 @@ Record = (
     | RunEnded
     | RunsForgotten
     | LetterDiscarded
+    | Restarted
+    | RunPaused
+    | RunResumed
+    | CommandTaken
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -260,88 +292,163 @@ RECORDS: tuple[type[Any], ...] = (
     RunEnded,
     RunsForgotten,
     LetterDiscarded,
+    Restarted,
+    RunPaused,
+    RunResumed,
+    CommandTaken,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)
 
 _record_number = {kind: number for number, kind in enumerate(RECORDS)}
 _effect_number = {kind: number for number, kind in enumerate(EFFECTS)}
 
+WIRING = 0
+"""The `run_of` records that every run needs to be understood: who hears what."""
 
-def pack(record: Record) -> bytes:
-    """The bytes of one record: its number and its fields, msgpack."""
-    row = (_record_number[type(record)], *(_flat(value) for value in record))
-    try:
-        blob: bytes = msgpack.packb(row)
-    except UnicodeEncodeError:  # the text of an error may hold half a surrogate pair
-        blob = msgpack.packb(row, unicode_errors="surrogatepass")
-    return blob
+WORLD = 2**32 - 1
+"""The `run_of` records that belong to no run: once folded, they are of no use."""
+
+_WIRING = frozenset({AgentAdded, AgentRemoved, ChannelOpened, ChannelShut})
+_WORLD = frozenset({RunsForgotten, CommandTaken})
 
 
-def unpack(blob: bytes) -> Record:
-    """The record that `pack` was given, but for what is live only.
+def run_of(record: Record) -> int:
+    """The number of the run that a record belongs to, or WIRING, or WORLD."""
+    kind = type(record)
+    if kind in _WIRING:
+        return WIRING
+    if kind in _WORLD:
+        return WORLD
+    run: int = record[0]  # type: ignore[assignment]
+    return run or WORLD  # 0 is written for the shared cache
 
-    Raises ValueError for an unknown number.
+
+def packer() -> Callable[[Record], bytes]:
+    """A function that packs records: each to its number and its fields, msgpack.
+
+    Each thread needs one of its own. It raises TypeError or OverflowError for what
+    cannot be packed.
     """
-    number, *fields = msgpack.unpackb(blob, use_list=False, unicode_errors="surrogatepass")
-    if not 0 <= number < len(RECORDS):
-        raise ValueError(f"unknown record number {number}: written by a newer version?")
-    kind = RECORDS[number]
-    mend = _MEND.get(kind)
-    record: Record = kind(*(mend(fields) if mend else fields))
+    pack: Callable[[tuple[Any, ...]], bytes] = msgpack.Packer().pack
+    # The text of an error may hold half a surrogate pair.
+    pack_any: Callable[[tuple[Any, ...]], bytes] = msgpack.Packer(
+        unicode_errors="surrogatepass"
+    ).pack
+    numbers = _record_number
+
+    def packed(record: Record) -> bytes:
+        kind = type(record)
+        if kind is Settled or kind is Wrote:
+            record = _tagged(record)  # type: ignore[arg-type]
+        try:
+            return pack((numbers[kind], *record))
+        except UnicodeEncodeError:
+            return pack_any((numbers[kind], *record))
+
+    return packed
+
+
+def _tagged(record: Settled | Wrote) -> Settled | Wrote:
+    """Effects that are not all messages have their number in front of their fields."""
+    effects = record.effects
+    for each in effects:
+        if type(each) is not Publication:
+            rows = tuple((_effect_number[type(one)], *one) for one in effects)
+            return record._replace(effects=rows)  # type: ignore[arg-type]
     return record
 
 
-def _flat(value: Any) -> Any:
-    """Effects get their number in front; everything else is packed as it is."""
-    if type(value) is tuple and value and type(value[0]) in _effect_number:
-        return tuple((_effect_number[type(each)], *each) for each in value)
-    return value
+def pack(record: Record) -> bytes:
+    """The bytes of one record."""
+    return packer()(record)
 
 
-def _publication(channel: str, payload: bytes, _checked: int, *rest: Any) -> Publication:
+def unpack(blob: bytes) -> Record:
+    """The record that was packed. Raises ValueError for an unknown number."""
+    return next(unpack_all(blob))
+
+
+def unpack_all(blob: bytes) -> Iterator[Record]:
+    """The records that were packed one behind the other, but for what is live only.
+
+    Raises ValueError for an unknown number, and for what is no record.
+    """
+    rows = msgpack.Unpacker(
+        use_list=False, unicode_errors="surrogatepass", max_buffer_size=0, strict_map_key=False
+    )
+    rows.feed(blob)
+    builders = _BUILDERS
+    for row in rows:
+        if not 0 <= row[0] < len(builders):
+            raise ValueError(f"unknown record number {row[0]}: written by a newer version?")
+        yield builders[row[0]](row)
+
+
+def _publication(fields: tuple[Any, ...]) -> Publication:
     """Schemas are numbered anew in every process, so that no number is taken over."""
-    return Publication(channel, payload, 0, *rest)
-
-
-_EFFECT: tuple[Callable[..., Effect], ...] = (_publication, *EFFECTS[1:])
+    return make(Publication, (fields[0], fields[1], 0, *fields[3:]))
 
 
 def _effects(rows: tuple[Any, ...]) -> tuple[Effect, ...]:
-    return tuple(_EFFECT[number](*fields) for number, *fields in rows)
+    return tuple([_effect(row) for row in rows])
 
 
-def _opened(fields: list[Any]) -> list[Any]:
-    fields[3] = _publication(*fields[3])
-    return fields
+def _effect(row: tuple[Any, ...]) -> Effect:
+    """One effect: a message begins with its channel, any other with its number."""
+    if type(row[0]) is str:
+        return _publication(row)
+    if row[0] == _PUBLICATION:
+        return _publication(row[1:])
+    effect: Effect = EFFECTS[row[0]](*row[1:])
+    return effect
 
 
-def _published(fields: list[Any]) -> list[Any]:
-    fields[1] = _publication(*fields[1])
-    return fields
+_PUBLICATION = _effect_number[Publication]
 
 
-def _settled(fields: list[Any]) -> list[Any]:
-    if fields[6] is not None:
-        fields[6] = Failure(*fields[6])
-    fields[7] = _effects(fields[7])
-    return fields
+def _settled(row: tuple[Any, ...]) -> Settled:
+    _, run, delivery, end, attempt, started, ended, failure, effects, dropped, blame = row
+    if failure is not None:
+        failure = Failure(*failure)
+    if effects:
+        effects = _effects(effects)
+    return make(
+        Settled,
+        (run, delivery, end, attempt, started, ended, failure, effects, dropped, blame),
+    )
 
 
-def _attempted(fields: list[Any]) -> list[Any]:
-    fields[5] = Failure(*fields[5])
-    return fields
+def _opened(row: tuple[Any, ...]) -> RunOpened:
+    return RunOpened(row[1], row[2], row[3], _publication(row[4]), row[5])
 
 
-def _wrote(fields: list[Any]) -> list[Any]:
-    fields[1] = _effects(fields[1])
-    return fields
+def _published(row: tuple[Any, ...]) -> Published:
+    return Published(row[1], _publication(row[2]), *row[3:])
 
 
-_MEND: dict[type[Any], Callable[[list[Any]], list[Any]]] = {
+def _requested(row: tuple[Any, ...]) -> Requested:
+    return Requested(row[1], row[2], row[3], _publication(row[4]), *row[5:])
+
+
+def _attempted(row: tuple[Any, ...]) -> AttemptFailed:
+    return AttemptFailed(*row[1:6], Failure(*row[6]), row[7])
+
+
+def _wrote(row: tuple[Any, ...]) -> Wrote:
+    return Wrote(row[1], _effects(row[2]))
+
+
+def _builder(kind: type[Any]) -> Callable[[tuple[Any, ...]], Any]:
+    """Makes records that are nothing but their fields."""
+    return lambda row: kind(*row[1:])
+
+
+_SPECIAL: dict[type[Any], Callable[[tuple[Any, ...]], Any]] = {
     RunOpened: _opened,
     Published: _published,
     Settled: _settled,
     AttemptFailed: _attempted,
-    Requested: _opened,
+    Requested: _requested,
     Wrote: _wrote,
 }
+_BUILDERS = tuple(_SPECIAL.get(kind) or _builder(kind) for kind in RECORDS)

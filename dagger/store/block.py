@@ -1,0 +1,109 @@
+"""Blocks: records on their way to disk and back, with position, run and checksum.
+
+One block holds the records of one commit, or those of them that are of one run. All
+integers are little-endian:
+
+    offset  size    field
+    0       1       format, now 1
+    1       3       zero
+    4       4       CRC-32 of everything behind it
+    8       8       position of the first record
+    16      4       n, the number of records
+    20      4 n     position of each, less that of the first
+    20+4n   4 n     run of each (see `dagger.words.records.run_of`)
+    20+8n   4 n     length of each in bytes
+    20+12n          the records (see `dagger.words.records.packer`), back to back
+
+Runs stand beside the records so that those of one run are found without unpacking any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from itertools import accumulate
+from struct import Struct, error, pack, unpack_from
+from typing import NamedTuple
+from zlib import crc32
+
+from dagger.words.records import Record, unpack_all
+
+FORMAT = 1
+
+_HEAD = Struct("<B3xI")
+_COUNT = Struct("<QI")
+_COLUMNS = _HEAD.size + _COUNT.size
+
+
+class BadBlock(ValueError):
+    """Bytes that are no block, or not the one that was written."""
+
+
+class Block(NamedTuple):
+    """Some records in order, packed."""
+
+    first: int
+    """Position of the first record."""
+    offsets: Sequence[int]
+    """Position of each, less that of the first."""
+    runs: Sequence[int]
+    lengths: Sequence[int]
+    body: bytes
+
+    @property
+    def last(self) -> int:
+        """Position of the last record."""
+        return self.first + self.offsets[-1]
+
+    def records(self) -> Iterator[tuple[int, Record]]:
+        """Each record with its position. Raises BadBlock."""
+        first = self.first
+        try:
+            for offset, record in zip(self.offsets, unpack_all(self.body), strict=True):
+                yield first + offset, record
+        except (ValueError, TypeError, IndexError) as broken:
+            raise BadBlock(f"a record cannot be read: {broken}") from broken
+
+    def only(self, wanted: Container[int]) -> Block | None:
+        """The records of the wanted runs; None if there are none."""
+        chosen = [at for at, run in enumerate(self.runs) if run in wanted]
+        if len(chosen) == len(self.runs):
+            return self
+        if not chosen:
+            return None
+        ends = list(accumulate(self.lengths))
+        offsets = [self.offsets[at] for at in chosen]
+        return Block(
+            self.first + offsets[0],
+            [each - offsets[0] for each in offsets],
+            [self.runs[at] for at in chosen],
+            [self.lengths[at] for at in chosen],
+            b"".join([self.body[ends[at] - self.lengths[at] : ends[at]] for at in chosen]),
+        )
+
+    def encode(self) -> bytes:
+        """The bytes of the block."""
+        count = len(self.offsets)
+        columns = pack(f"<{3 * count}I", *self.offsets, *self.runs, *self.lengths)
+        rest = b"".join((_COUNT.pack(self.first, count), columns, self.body))
+        return _HEAD.pack(FORMAT, crc32(rest)) + rest
+
+
+def block(first: int, runs: Sequence[int], blobs: Sequence[bytes]) -> Block:
+    """The block of packed records that follow each other from position `first` on."""
+    return Block(first, range(len(blobs)), runs, [len(each) for each in blobs], b"".join(blobs))
+
+
+def decode(data: bytes) -> Block:
+    """The block that was encoded. Raises BadBlock."""
+    try:
+        version, checksum = _HEAD.unpack_from(data)
+        if version != FORMAT:
+            raise BadBlock(f"block format {version} is not known: written by a newer version?")
+        if crc32(memoryview(data)[_HEAD.size :]) != checksum:
+            raise BadBlock("its checksum does not match")
+        first, count = _COUNT.unpack_from(data, _HEAD.size)
+        columns = unpack_from(f"<{3 * count}I", data, _COLUMNS)
+    except error as short:
+        raise BadBlock(f"it is cut short: {short}") from short
+    offsets, runs = columns[:count], columns[count : 2 * count]
+    return Block(first, offsets, runs, columns[2 * count :], data[_COLUMNS + 12 * count :])

@@ -1,0 +1,167 @@
+"""What is in the journal's environment, and how it is read.
+
+    journal  position of its last record -> a block: what came since, and a little before
+    history  run, position of its last record -> a block of that run's own records
+    state    part, chunk -> some bytes of the latest snapshot, each with its checksum
+    meta     "format", "snapshot" (its position)
+
+Keys are big-endian, so that they are in order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import groupby
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from dagger.store.block import BadBlock, Block, decode
+from dagger.store.environment import Environment
+from dagger.words.errors import StoreCorrupt
+from dagger.words.records import WIRING, Record
+
+if TYPE_CHECKING:
+    import lmdb
+
+NAMES = ("journal", "history", "state", "meta")
+
+POSITION = Struct(">Q")
+OF_RUN = Struct(">IQ")
+"""Run, and position of the last record."""
+OF_PART = Struct(">IH")
+"""Part, and number of the chunk."""
+
+CHUNK = 1024 * 1024
+"""Bytes of a part that are kept in one value."""
+
+AT_ONCE = 4 * 1024 * 1024
+"""Bytes of blocks that are read in one transaction: none is kept open while others work."""
+
+_SUM = Struct("<I")
+
+
+class Shelves:
+    """Reads blocks and parts; each call is a transaction of its own."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self._path = str(environment.path)
+
+    # -- the journal -----------------------------------------------------------------
+
+    def saved(self) -> int:
+        """The position of the latest snapshot; 0 if there is none."""
+        with self.environment.reading() as txn:
+            return _number(txn.get(b"snapshot", db=self.environment.db["meta"]))
+
+    def last(self) -> int:
+        """The position of the last record that is on disk."""
+        with self.environment.reading() as txn:
+            cursor = txn.cursor(self.environment.db["journal"])
+            found = POSITION.unpack(cursor.key())[0] if cursor.last() else 0
+            return max(found, _number(txn.get(b"snapshot", db=self.environment.db["meta"])))
+
+    def read(self, after: int = 0) -> Iterator[Record]:
+        """The records of the journal behind a position."""
+        for block in self.blocks(after):
+            for position, record in self.records(block):
+                if position > after:
+                    yield record
+
+    def blocks(self, after: int = 0) -> Iterator[Block]:
+        """The blocks of the journal that hold records behind a position. Raises StoreCorrupt."""
+        for key, value in self._rows("journal", POSITION.pack(after + 1)):
+            yield self._decoded(value, POSITION.unpack(key)[0])
+
+    # -- one run ---------------------------------------------------------------------
+
+    def history(self, run: int) -> Iterator[tuple[int, Record]]:
+        """Position and record of all that concerns one run, in order."""
+        wanted = (run, WIRING)
+        found = (each.only(wanted) for each in self.blocks())
+        recent = (pair for block in found if block is not None for pair in self.records(block))
+        moved = [self._moved(each) for each in wanted]
+        merged = heapq.merge(*moved, recent, key=lambda pair: pair[0])
+        # What is moved meanwhile is met in both places.
+        return (next(same) for _, same in groupby(merged, key=lambda pair: pair[0]))
+
+    def _moved(self, run: int) -> Iterator[tuple[int, Record]]:
+        stop = OF_RUN.pack(run + 1, 0)
+        for key, value in self._rows("history", OF_RUN.pack(run, 0), stop):
+            yield from self.records(self._decoded(value, OF_RUN.unpack(key)[1]))
+
+    # -- the snapshot ----------------------------------------------------------------
+
+    def parts(self) -> Iterator[tuple[int, bytes]]:
+        """All parts of the latest snapshot, the world first. Raises StoreCorrupt."""
+        rows = self._rows("state", b"")
+        for part, chunks in groupby(rows, key=lambda row: OF_PART.unpack(row[0])[0]):
+            yield part, b"".join(self._whole(part, value) for _, value in chunks)
+
+    def part(self, number: int) -> bytes | None:
+        """One part of the latest snapshot, if it is there."""
+        rows = self._rows("state", OF_PART.pack(number, 0), OF_PART.pack(number + 1, 0))
+        chunks = [self._whole(number, value) for _, value in rows]
+        return b"".join(chunks) if chunks else None
+
+    def _whole(self, part: int, value: bytes) -> bytes:
+        if len(value) < _SUM.size or _SUM.unpack_from(value)[0] != crc32(value[_SUM.size :]):
+            problem = f"part {part} of the snapshot has another checksum"
+            raise StoreCorrupt(self._path, self.saved(), problem)
+        return value[_SUM.size :]
+
+    # -- rows ------------------------------------------------------------------------
+
+    def _rows(self, name: str, start: bytes, stop: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values from one key to before another, some at a time."""
+        at: bytes | None = start
+        while at is not None:
+            with self.environment.reading() as txn:
+                some, at = self._some(txn.cursor(self.environment.db[name]), at, stop)
+            yield from some
+
+    def _some(
+        self, cursor: lmdb.Cursor[bytes], start: bytes, stop: bytes
+    ) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+        """About AT_ONCE bytes of rows, and the key to go on with."""
+        found: list[tuple[bytes, bytes]] = []
+        size = 0
+        there = cursor.set_range(start) if start else cursor.first()
+        while there:
+            key = cursor.key()
+            if stop and key >= stop:
+                return found, None
+            if size >= AT_ONCE:
+                return found, key
+            value = cursor.value()
+            found.append((key, value))
+            size += len(value)
+            there = cursor.next()
+        return found, None
+
+    def _decoded(self, value: bytes, last: int) -> Block:
+        try:
+            return decode(value)
+        except BadBlock as broken:
+            raise StoreCorrupt(self._path, last, str(broken)) from broken
+
+    def records(self, block: Block) -> Iterator[tuple[int, Record]]:
+        """Each record of a block with its position. Raises StoreCorrupt."""
+        try:
+            yield from block.records()
+        except BadBlock as broken:
+            raise StoreCorrupt(self._path, block.first, str(broken)) from broken
+
+
+def chunks(pieces: Any) -> Iterator[bytes]:
+    """The values that a part is kept in."""
+    whole = b"".join(pieces)
+    for start in range(0, max(1, len(whole)), CHUNK):
+        piece = whole[start : start + CHUNK]
+        yield _SUM.pack(crc32(piece)) + piece
+
+
+def _number(value: bytes | None) -> int:
+    return POSITION.unpack(value)[0] if value else 0

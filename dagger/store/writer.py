@@ -1,0 +1,183 @@
+"""The writer: one thread that makes durable what the loop appends, by group commit.
+
+While one commit is on its way to the disk, records gather for the next. Snapshots are
+written, and blocks that a snapshot has made superfluous are moved away, in the same
+transactions and by the same thread, which is the only one that writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from dagger.store.block import Block, block
+from dagger.store.environment import plain
+
+MOST_RECORDS = 4_096
+"""Records of one block."""
+
+MOST_BLOCKS = 16
+"""Blocks of one commit."""
+
+PATIENCE = (0.05, 1.0)
+"""Seconds between two tries after a failed write: the first, and the longest."""
+
+logger = logging.getLogger("dagger")
+
+
+class Job(Protocol):
+    """Something that is written besides records, once those up to `after` are."""
+
+    after: int
+
+    def done(self, error: Exception | None) -> None:
+        """Called in the writer's thread."""
+
+
+class Disk(Protocol):
+    """Where a writer writes to."""
+
+    def write(self, blocks: list[Block], job: Job | None) -> bool:
+        """Write both in one transaction; whether there is tidying up left to do.
+
+        Raises any Exception if nothing of it was written, or if nobody can know.
+        """
+
+    def recover(self) -> None:
+        """Get ready to try again after a failure."""
+
+
+class Writer:
+    """The thread, and what passes between it and the loop.
+
+    `add((run, blob, ...))` takes packed records from the loop, all of them or none.
+    `written`, `bytes` and `problem` tell how far it is, and `told` is called after each
+    change of them, in the writer's thread.
+    """
+
+    def __init__(self, disk: Disk, position: int, told: Callable[[], None]) -> None:
+        self._disk = disk
+        self._told = told
+        # Flat: run, blob, run, blob. Only ever extended at its end and cut at its front,
+        # each in one step that no other thread can come between.
+        self._pending: list[int | bytes] = []
+        self.add = self._pending.extend
+        self.written = position
+        self.bytes = 0  # of records written
+        self.problem: Exception | None = None
+        self._blocks: list[Block] = []  # taken, and not written yet
+        self._jobs: deque[Job] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self.asleep = False
+        self.ended = False
+        self._stopping = False
+        self._tidy = True  # there may be something to tidy up
+        self._thread = threading.Thread(target=self._serve, name="dagger writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to write."""
+        self.asleep = False
+        self._bell.put(None)
+
+    def submit(self, job: Job) -> None:
+        self._jobs.append(job)
+        self.wake()
+
+    def stop(self) -> None:
+        """End once everything is written, or right after the next failure."""
+        self._stopping = True
+        self.wake()
+
+    # -- in the thread ---------------------------------------------------------------
+
+    def _serve(self) -> None:
+        delay = PATIENCE[0]
+        while True:
+            self._take()
+            job = self._due()
+            idle = not (self._blocks or job)
+            if idle and not self._tidy:
+                if self._stopping:
+                    break
+                self._rest()
+                continue
+            if self._stopping and idle:
+                break  # what is to be tidied up waits for another time
+            if self._write(job):
+                delay = PATIENCE[0]
+            elif self._stopping:
+                break
+            else:
+                self._pause(delay)
+                delay = min(2 * delay, PATIENCE[1])
+        for job in self._jobs:
+            job.done(self.problem or RuntimeError("the store was closed"))
+        self.ended = True
+        self._told()
+
+    def _take(self) -> None:
+        """Make blocks of what has gathered; those that could not be written stay as they are."""
+        pending = self._pending
+        while pending and len(self._blocks) < MOST_BLOCKS:
+            some = pending[: 2 * MOST_RECORDS]
+            del pending[: len(some)]
+            first = (self._blocks[-1].last if self._blocks else self.written) + 1
+            self._blocks.append(block(first, some[::2], some[1::2]))  # type: ignore[arg-type]
+
+    def _due(self) -> Job | None:
+        """The next job, if all that it depends on is written with it."""
+        upto = self._blocks[-1].last if self._blocks else self.written
+        return self._jobs[0] if self._jobs and self._jobs[0].after <= upto else None
+
+    def _write(self, job: Job | None) -> bool:
+        try:
+            if self.problem is not None:
+                self._disk.recover()
+            self._tidy = self._disk.write(self._blocks, job)
+        except Exception as error:
+            if self.problem is None:
+                logger.warning("the store cannot write: %s; it tries again", plain(error))
+            self.problem = error
+            self._told()
+            return False
+        if self.problem is not None:
+            logger.warning("the store can write again")
+            self.problem = None
+        if self._blocks:
+            self.written = self._blocks[-1].last
+            self.bytes += sum(len(each.body) for each in self._blocks)
+            self._blocks = []
+        if job is not None:
+            self._jobs.popleft().done(None)
+        self._told()
+        return True
+
+    def _rest(self) -> None:
+        """Sleep until somebody rings, unless somebody has come meanwhile."""
+        self.asleep = True
+        if self._pending or self._jobs or self._stopping:
+            self.asleep = False
+            return
+        self._bell.get()
+        self.asleep = False
+
+    def _pause(self, seconds: float) -> None:
+        """Wait a while before the next try, less if everything is to stop."""
+        if self._stopping:
+            return
+        try:
+            while True:  # rings of the past say nothing
+                self._bell.get_nowait()
+        except Empty:
+            pass
+        try:
+            self._bell.get(timeout=seconds)
+        except Empty:
+            pass
