@@ -105,7 +105,10 @@ class Catalog:
         for channel in (*agent.subscribe, *agent.publish):
             if channel not in engine.state.channels:
                 engine.commit(ChannelOpened(channel, now))
-        engine.commit(AgentAdded(agent.name, agent.subscribe, agent.hears_itself, now))
+        known = engine.state.subscribers.get(agent.name)
+        wanted = agent.subscribe, agent.hears_itself
+        if known is None or (known.subscriptions, known.hears_itself) != wanted:
+            engine.commit(AgentAdded(agent.name, *wanted, now))
         engine.hire(agent)
 
     # -- channels --------------------------------------------------------------------
@@ -164,7 +167,9 @@ class Catalog:
     def _open(self, channel: Channel) -> None:
         engine = self._engine
         assert engine is not None
-        engine.commit(ChannelOpened(channel.name, engine.now()))
+        known = engine.state.channels.get(channel.name)
+        if known is None or known.closed:
+            engine.commit(ChannelOpened(channel.name, engine.now()))
         engine.channel_limits[channel.name] = channel.capacity, channel.overflow
         if channel.schema is not None:
             engine.channel_schemas[channel.name] = channel.schema

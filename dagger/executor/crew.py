@@ -43,7 +43,7 @@ class Crew:
         self.leaving = False  # the agent was unregistered: nothing is taken any more
         self.workers: set[Worker] = set()
         self._hire = hire
-        self._take = subscriber.take
+        self._take: Callable[[], Delivery | None] = subscriber.take
         self._idle: list[anyio.Event] = []
         self._returning: deque[anyio.Event] = deque()
         self.tune()
@@ -128,6 +128,12 @@ class Crew:
                 self.arrive()
         return True
 
+    def hold(self, held: bool) -> None:
+        """While held, nothing is taken: what would be done could not be written down."""
+        self._take = _nothing if held else self.subscriber.take
+        if not held and self.subscriber.ready:
+            self.ring()
+
     def give_back(self) -> None:
         """A slot is free: whoever returns gets it first, then whoever works."""
         self.active -= 1
@@ -171,3 +177,8 @@ class Crew:
         self.tune()
         if self.subscriber.ready:
             self.ring()
+
+
+def _nothing() -> Delivery | None:
+    """What there is to take while nothing may be taken."""
+    return None

@@ -7,24 +7,27 @@ runs, settling, hosting, admissions, timers, threads, watchers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 
 from dagger.executor.admission import Admissions, Limit, Plan, admit
+from dagger.executor.commands import Commands
 from dagger.executor.crew import Crew
+from dagger.executor.gate import Gate
 from dagger.executor.hosting import Hosting
 from dagger.executor.runs import Runs
 from dagger.executor.settle import Settling
+from dagger.executor.snapshots import Snapshots
 from dagger.executor.threads import Threads
 from dagger.executor.timers import Timers
 from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
 from dagger.rules.retry import strategy
-from dagger.state.run import Keep
-from dagger.state.state import State
+from dagger.store.hands import PAIR, Hands
 from dagger.words.errors import ChannelClosed, ChannelNotFound
 from dagger.words.outcomes import Overflow
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from dagger.rules.schema import Schema
     from dagger.state.queues import Subscriber
     from dagger.state.run import Run
+    from dagger.state.state import State
     from dagger.store.contract import Store
     from dagger.words.clock import Clock
     from dagger.words.config import Config
@@ -45,6 +49,9 @@ OUTSIDE_TURN = 32
 """Publications from outside before the agents get a turn."""
 
 
+NO_HANDS = Hands(bytearray(PAIR.size))
+"""Takes what is in hand where nothing outlives the process."""
+
 _LET_GO: Callable[[Record], None] = deque[Any](maxlen=0).append
 """Takes the records that nobody will read again, and costs nothing."""
 
@@ -52,30 +59,35 @@ _LET_GO: Callable[[Record], None] = deque[Any](maxlen=0).append
 class Engine:
     """The parts of one executor. Made anew each time it starts; touched from the loop only."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock, supervisor: Supervisor) -> None:
+    def __init__(
+        self, config: Config, store: Store, clock: Clock, supervisor: Supervisor, state: State
+    ) -> None:
         self.config = config
         self.store = store
         self.now = clock.now
         self.max_payload_bytes = config.max_payload_bytes
         self.retry = strategy(config.retry_strategy)
-        self.state = State(Keep(config.keep_outputs, config.keep_dead_letters, config.keep_nodes))
+        self.state = state
         self.closing = False  # no new work is taken
         self.keeping = False  # and what is unsettled stays so, for the next time
         self.channel_schemas: dict[str, Schema] = {}
         self.channel_limits: dict[str, tuple[int | None, Overflow | None]] = {}
         self.crews: dict[str, Crew] = {}
-        self.watchers = Watchers(self.state, config.watcher_buffer)
+        self.hands = store.hands if store.lasting else NO_HANDS
+        self.gate = Gate(store)
+        self.watchers = Watchers(self.state, self.gate, config.watcher_buffer)
         self.timers = Timers()
         self.threads = Threads()
         self.admissions = Admissions(self.crews)
         self.settling = Settling(self)
         self.hosting = Hosting(self)
-        self.runs = Runs(self)
-        self._apply = self.state.apply
+        self.runs: Runs = Runs(self)
+        self._apply: Callable[[Record], None] = self.state.apply
         self._append = store.append if store.lasting else _LET_GO
         self._lasting = store.lasting
         self._since_turn = 0  # publications from outside
         self.supervisor = supervisor
+        self.stuck = False  # the disk is slow or full: no work is taken
         self._workers: set[Worker] = set()
         self._left = anyio.Event()
         self.floor = config.capacity
@@ -92,6 +104,46 @@ class Engine:
         else:
             self._apply(record)
             self._append(record)
+
+    @contextmanager
+    def applying(self, apply: Callable[[Record], None]) -> Iterator[None]:
+        """Meanwhile records are applied by this, which ends in `State.apply`."""
+        self._apply = apply
+        try:
+            yield
+        finally:
+            self._apply = self.state.apply
+
+    def begin(self) -> None:
+        """From now on the store is kept in mind, and commands of others are carried out."""
+        self.snapshots = Snapshots(self)
+        self.commands = Commands(self)
+        if self._lasting:
+            self.store.heard = self._heard
+            self.supervisor.start(self.snapshots.serve, "dagger snapshots")
+            if self.store.inbox is not None:
+                self.supervisor.start(self.commands.serve, "dagger commands")
+
+    def _heard(self) -> None:
+        """The store has got on, or is in trouble."""
+        self.gate.open()
+        self.snapshots.look()
+        stuck = self.store.clogged or self.store.trouble is not None
+        if stuck is not self.stuck:
+            self.stuck = stuck
+            for crew in self.crews.values():
+                crew.hold(stuck)
+
+    async def durable(self) -> None:
+        """Return once all that has been recorded so far is durable, however long it takes."""
+        event = anyio.Event()
+        self.gate.after(event.set)
+        await event.wait()
+
+    def writable(self) -> None:
+        """Raise StoreUnavailable while the store cannot write: nothing is accepted then."""
+        if self.stuck and self.store.trouble is not None:
+            raise self.store.trouble
 
     async def kept(self) -> None:
         """Return once what was committed is durable.
@@ -115,10 +167,22 @@ class Engine:
             self.admissions.room()  # there is none any more: who waits outside is told
         finally:
             await self._dismiss_all()
+            await self.put_away()
+
+    async def put_away(self) -> None:
+        """Make durable what there is, tell it, and end what is left of the parts."""
+        self.commands.stop()
+        self.snapshots.stop()
+        try:
+            await self.store.flush()
+            self.gate.open()
+            if self._lasting:
+                await self.snapshots.take()
+        finally:
+            self.store.heard = None
             self.watchers.stop()
             self.threads.close()
             self.timers.close()
-        await self.store.flush()
 
     # -- crews -----------------------------------------------------------------------
 
@@ -127,6 +191,7 @@ class Engine:
         self.dismiss(agent.name)
         crew = Crew(agent, self.state.subscribers[agent.name], self._enlist)
         self.crews[agent.name] = crew
+        crew.hold(self.stuck)
         self.relimit()
         if crew.subscriber.ready:
             crew.ring()

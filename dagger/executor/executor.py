@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
-from os import PathLike
+from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -21,7 +21,7 @@ from dagger.executor.engine import Engine
 from dagger.executor.letters import DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
-from dagger.executor.recovery import go_on, replay
+from dagger.executor.recovery import go_on, keep_of, restored, take_over
 from dagger.executor.specs import EventDriven, Limits, Receipt, default_limits, limits_of
 from dagger.executor.supervisor import Supervisor
 from dagger.rules.retry import strategy
@@ -63,7 +63,7 @@ class Executor:
         self,
         agents: Iterable[Agent | str] | Agent = (),
         *,
-        store: Store | None = None,
+        store: Store | str | PathLike[str] | None = None,
         config: Config | None = None,
         resume: bool = True,
         clock: Clock | None = None,
@@ -87,18 +87,29 @@ class Executor:
     async def __aenter__(self) -> Self:
         if self._stack is not None:
             raise ExecutionError("this executor is running; it can be entered again once it is not")
-        supervisor = Supervisor()
-        engine = Engine(self.config, self._store, self._clock, supervisor)
-        replay(engine)  # before anything has begun: a journal may be impossible to read
+        await self._store.open()
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._store.close)
+            supervisor = Supervisor()
+            # Before anything has begun: a journal may be impossible to read.
+            state = restored(self._store, keep_of(self.config))
+            engine = Engine(self.config, self._store, self._clock, supervisor, state)
             await stack.enter_async_context(supervisor.running())
             self._engine, self._stopped = engine, None
             stack.push_async_callback(self.stop)
             supervisor.start(engine.timers.serve, "dagger timers")
-            self._catalog.attach(engine)
-            go_on(engine, self._resume)
+            await self._go_on(engine)
             self._stack = stack.pop_all()
         return self
+
+    async def _go_on(self, engine: Engine) -> None:
+        """Take over from who had the store before."""
+        engine.begin()
+        take_over(engine)
+        self._catalog.attach(engine)
+        await self._store.flush()
+        self._store.hands.clear()
+        go_on(engine, self._resume)
 
     async def __aexit__(
         self,
@@ -189,6 +200,7 @@ class Executor:
     ) -> LiveRun:
         """The run of that id, or a new one with this first message."""
         engine = self._running("start")
+        engine.writable()
         if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
             raise ExecutionError(f"a run id is a text, not {run_id!r}")
         first = self._first(engine, channel, payload)
@@ -340,8 +352,10 @@ class Executor:
     async def _stop(self, engine: Engine, stopped: anyio.Event) -> None:
         try:
             with anyio.CancelScope(shield=True):
-                await engine.stop()
-                await self._store.close()
+                try:
+                    await engine.stop()
+                finally:
+                    await self._store.close()
         finally:
             self._catalog.detach()
             stopped.set()
@@ -373,7 +387,7 @@ def run(
     agents: Iterable[Agent | str],
     channel: str,
     payload: Any,
-    store: Store | None = None,
+    store: Store | str | PathLike[str] | None = None,
     *,
     config: Config | None = None,
     **options: Any,
@@ -406,10 +420,14 @@ def _config(given: Config | None) -> Config:
     return config
 
 
-def _store(given: Store | None) -> Store:
+def _store(given: Store | str | PathLike[str] | None) -> Store:
+    """What records go to: nothing that lasts, a folder, or what was given."""
     if given is None:
         return MemoryStore(keep=False)
-    if isinstance(given, (str, PathLike)):
-        problem = f"a store on disk ({given}) is not there yet; pass a MemoryStore(), or nothing"
-        raise ConfigError("store", problem)
-    return given
+    if not isinstance(given, (str, PathLike)):
+        return given
+    if not fspath(given):
+        raise ConfigError("store", "a store is a folder, and its name is not empty")
+    from dagger.store.lmdb import LmdbStore
+
+    return LmdbStore(given)

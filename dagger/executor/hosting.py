@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -62,9 +63,10 @@ class Hosting:
             self._engine.commit(
                 Logged(invocation.run.number, invocation.delivery.number, level, text, self.now())
             )
+            line = partial(logger.log, level, "%s: %s", invocation.node_id, text)
+            self._engine.gate.after(line)
 
         self._engine.threads.on_loop(write)
-        logger.log(level, "%s: %s", invocation.node_id, text)
 
     # -- awaited, kept across attempts -----------------------------------------------
 
@@ -74,7 +76,7 @@ class Hosting:
         kept = self._kept(invocation, f"step:{name}", key)
         if kept is not None:
             return decode(kept)
-        await self._engine.store.flush()
+        await self._engine.durable()
         result = await self._call(call)
         _fence(invocation)
         blob = encode(result, invocation.node_id)
@@ -107,7 +109,7 @@ class Hosting:
         if self._kept(invocation, "ask", name) is None:
             if (delivery.number, name) not in run.questions:
                 self._engine.commit(Asked(run.number, delivery.number, name, question, self.now()))
-            await self._engine.store.flush()
+            await self._engine.durable()
             self._engine.runs.quiet(run)
         return decode(await self._answer(invocation, "ask", name))
 

@@ -12,6 +12,7 @@ from dagger.authoring.cache import CacheView
 from dagger.authoring.publishing import addressed
 from dagger.authoring.tasks import TaskView
 from dagger.executor.listing import Progress, progress
+from dagger.executor.recovery import resume
 from dagger.executor.settle import may_publish
 from dagger.words.effects import E
 from dagger.words.errors import (
@@ -114,6 +115,7 @@ class LiveRun:
         """
         self._open()
         engine, run = self._engine, self.state
+        engine.writable()
         ready = addressed(
             channel,
             payload,
@@ -146,12 +148,32 @@ class LiveRun:
 
     async def cancel(self, reason: str = "cancelled from outside") -> Report:
         """Wind the run down, wait for its end, and return its report."""
+        self._engine.writable()
         self._engine.runs.cancel(self.state, reason)
         return await self.result()
+
+    async def pause(self, reason: str = "paused from outside") -> None:
+        """Take nothing more of the run until `resume`; what is in hand is finished.
+
+        It stays so in the store, whoever opens it. Raises RunClosed.
+        """
+        self._open()
+        self._engine.writable()
+        self._engine.runs.pause(self.state, reason)
+        await self._engine.kept()
+
+    async def resume(self) -> None:
+        """Go on with a run that was paused, or left alone. Raises RunClosed."""
+        self._open()
+        self._engine.writable()
+        self._engine.runs.resume(self.state)
+        resume(self._engine, self.state)
+        await self._engine.kept()
 
     async def answer(self, name: str, value: Any) -> None:
         """Answer a question (see `questions`) by its name, or by "<node id>/<name>"."""
         self._open()
+        self._engine.writable()
         asked = next((each for each in self.state.questions.values() if _called(each, name)), None)
         if asked is None:
             raise QuestionNotFound(name, tuple(each.name for each in self.state.questions.values()))
@@ -160,7 +182,7 @@ class LiveRun:
             Kept(self.state.number, asked.delivery, "ask", asked.name, blob, self._engine.now())
         )
         self._engine.runs.quiet(self.state)
-        await self._engine.store.flush()
+        await self._engine.kept()
 
     @property
     def questions(self) -> tuple[Question, ...]:

@@ -1,23 +1,83 @@
-"""Recovery: from a journal back to a state, and on with what was open."""
+"""Recovery: from a store back to a state, and on with what was open."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dagger.state.loading import load_run, load_world
 from dagger.state.queues import WAITING
+from dagger.state.run import Keep
+from dagger.state.state import State
 from dagger.words.outcomes import RunStatus
+from dagger.words.records import WIRING, Restarted
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.state.run import Run
+    from dagger.store.contract import Source
+    from dagger.words.config import Config
 
 LEFT_ALONE = "left alone: the executor was opened with resume=False"
 
+MANY = 2**31
+"""So many of everything that it is all of it."""
 
-def replay(engine: Engine) -> None:
-    """Fold the journal: everything that was not settled is pending again."""
-    for record in engine.store.read():
-        engine.state.apply(record)
+DEATHS = 3
+"""Deaths of the process under one delivery, before it is taken no more."""
+
+
+def keep_of(config: Config) -> Keep:
+    """How much of each run is kept in memory."""
+    return Keep(config.keep_outputs, config.keep_dead_letters, config.keep_nodes)
+
+
+def restored(source: Source, keep: Keep | None = None) -> State:
+    """The state that a store amounts to: its latest snapshot, and what came after."""
+    state = State(keep)
+    for number, blob in source.parts():
+        if number == WIRING:
+            load_world(state, blob)
+        else:
+            load_run(state, blob)
+    state.position = source.saved()
+    for record in source.read(state.position):
+        state.apply(record)
+    return state
+
+
+def restored_run(source: Source, number: int, keep: Keep | None = None) -> Run | None:
+    """One run, from the latest snapshot and what came after; None if it is not there.
+
+    Costs in proportion to the run, and to the records since the snapshot.
+    """
+    state = State(keep)
+    world, part = source.part(WIRING), source.part(number)
+    if world is not None:
+        load_world(state, world)
+    if part is not None:
+        load_run(state, part)
+    for _, record in source.history(number, source.saved()):
+        state.apply(record)
+    return state.runs.get(number)
+
+
+def whole_run(source: Source, number: int) -> Run | None:
+    """One run with all that ever was of it, from its history; None if it is not there."""
+    state = State(Keep(outputs=MANY, dead_letters=MANY, nodes=MANY))
+    for _, record in source.history(number):
+        state.apply(record)
+    return state.runs.get(number)
+
+
+def take_over(engine: Engine) -> None:
+    """What a former executor had leased is free again; who died with it is noted."""
+    died: dict[int, list[int]] = {}
+    for number, delivery in engine.store.hands.left_behind():
+        died.setdefault(number, []).append(delivery)
+    for run in list(engine.state.runs.values()):
+        numbers = tuple(each for each in died.get(run.number, ()) if each in run.deliveries)
+        if run.ended_at is None and (numbers or run.task_fold is not None):
+            engine.commit(Restarted(run.number, numbers, engine.now()))
 
 
 def go_on(engine: Engine, resume: bool) -> None:
@@ -31,16 +91,26 @@ def go_on(engine: Engine, resume: bool) -> None:
             _open_again(engine, run, "" if resume else LEFT_ALONE)
         else:
             engine.runs.remember(run)
+    engine.runs.forget()
 
 
 def catch_up(engine: Engine) -> None:
     """Go on with the runs whose missing agents have come."""
     for live in list(engine.runs.live.values()):
         run = live.state
-        if run.paused and run.reason != LEFT_ALONE:
-            run.reason = _missing(engine, run)
-            if not run.reason:
+        if run.obstacle and run.obstacle != LEFT_ALONE:
+            run.obstacle = _missing(engine, run)
+            if not run.obstacle:
                 engine.runs.go_on(live)
+
+
+def resume(engine: Engine, run: Run) -> None:
+    """Go on after all with a run that was left alone."""
+    live = engine.runs.live.get(run.number)
+    if live is not None and run.obstacle == LEFT_ALONE:
+        run.obstacle = _missing(engine, run)
+        if not run.obstacle:
+            engine.runs.go_on(live)
 
 
 def _open_again(engine: Engine, run: Run, obstacle: str) -> None:
@@ -48,9 +118,12 @@ def _open_again(engine: Engine, run: Run, obstacle: str) -> None:
         engine.runs.sweep(run)
     live = engine.runs.adopt(run)
     obstacle = obstacle or _missing(engine, run)
-    if obstacle:
-        engine.runs.pause(live, obstacle)
+    if run.on_hold or obstacle:
+        engine.runs.halt(live, obstacle)
     _wait_again(engine, run)
+    for delivery in list(run.deliveries.values()):
+        if delivery.deaths >= DEATHS and delivery.number in run.deliveries:
+            engine.settling.crashed(run, delivery)
 
 
 def _missing(engine: Engine, run: Run) -> str:

@@ -21,6 +21,8 @@ from dagger.words.records import (
     RunCancelling,
     RunEnded,
     RunOpened,
+    RunPaused,
+    RunResumed,
     RunsForgotten,
     Swept,
 )
@@ -48,6 +50,8 @@ class Runs:
         self._most_bytes = engine.config.max_open_bytes
         self._keep = engine.config.keep_runs
         self._keep_seconds = engine.config.keep_runs_seconds
+        self._keep_bytes = engine.config.keep_runs_bytes
+        self._ended_bytes = 0
         self._gate: deque[anyio.Event] = deque()  # who waits for room
         self._entering = False  # one of them was let in, and has not opened its run yet
         self._drains: list[anyio.Event] = []
@@ -72,8 +76,9 @@ class Runs:
         return live
 
     def remember(self, run: Run) -> None:
-        """An ended run of an earlier time is kept as long as those of now."""
+        """An ended run is kept until there are too many, or it is too old, or they too big."""
         self._ended.append(run.number)
+        self._ended_bytes += run.size
 
     def find(self, run_id: str) -> LiveRun:
         """The run of that id, open or ended. Raises RunNotFound."""
@@ -135,6 +140,25 @@ class Runs:
                 queue.again(delivery)
 
         self._engine.timers.after(delay, due)
+
+    def pause(self, run: Run, reason: str) -> None:
+        """Nothing of a run is taken until it is resumed, also by another executor."""
+        live = self.live.get(run.number)
+        if live is None or run.on_hold or self.closing(run):
+            return
+        self._engine.commit(RunPaused(run.number, reason, self._engine.now()))
+        self.halt(live, run.obstacle)
+        live.stir()
+        self._drained()
+
+    def resume(self, run: Run) -> None:
+        """A run that was paused goes on, unless there is an obstacle."""
+        live = self.live.get(run.number)
+        if live is None or not run.on_hold or self.closing(run):
+            return
+        self._engine.commit(RunResumed(run.number, self._engine.now()))
+        if not run.obstacle:
+            self.go_on(live)
 
     def halt(self, live: LiveRun, obstacle: str = "") -> None:
         """Nothing of a run is taken until it goes on."""
@@ -234,28 +258,44 @@ class Runs:
         status = verdict(run)
         engine.commit(make(RunEnded, (run.number, status, run.reason, engine.now())))
         live.end()
-        self._ended.append(run.number)
-        if len(self._ended) > self._keep or self._keep_seconds is not None:
-            self._forget()
+        self.remember(run)
+        self.forget()
         if self._gate:
             self._next_turn()
         if self._drains:
             self._drained()
 
-    def _forget(self) -> None:
-        """Let go of ended runs: all but the latest, and those that are too old.
+    def forget(self) -> None:
+        """Let go of ended runs: the oldest of too many, those that are too old, and as many
+        as make the others small enough together.
 
         Of many that are kept, some more may stand until they go together.
         """
-        engine = self._engine
         surplus = len(self._ended) - self._keep
         gone = surplus if surplus > min(self._keep // 10, TOGETHER) else 0
         if self._keep_seconds is not None:
-            oldest = engine.now() - self._keep_seconds
-            ended = (engine.state.runs[number].ended_at or oldest for number in self._ended)
-            gone = max(gone, sum(1 for at in ended if at < oldest))
+            gone = max(gone, self._too_old(self._engine.now() - self._keep_seconds))
+        if self._keep_bytes is not None and self._ended_bytes > self._keep_bytes:
+            gone = max(gone, self._too_big(self._keep_bytes))
         if gone:
-            engine.commit(RunsForgotten(tuple(self._ended.popleft() for _ in range(gone))))
+            runs = self._engine.state.runs
+            numbers = tuple(self._ended.popleft() for _ in range(gone))
+            self._ended_bytes -= sum(runs[number].size for number in numbers)
+            self._engine.commit(RunsForgotten(numbers))
+
+    def _too_old(self, before: float) -> int:
+        runs = self._engine.state.runs
+        return sum(1 for number in self._ended if (runs[number].ended_at or before) < before)
+
+    def _too_big(self, most: int) -> int:
+        """How many of the oldest have to go, so that the others take `most` bytes together."""
+        left, count = self._ended_bytes, 0
+        for number in self._ended:
+            if left <= most:
+                break
+            left -= self._engine.state.runs[number].size
+            count += 1
+        return count
 
     # -- all of them -----------------------------------------------------------------
 

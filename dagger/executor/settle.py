@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.cache import decide
@@ -26,10 +27,11 @@ from dagger.words.errors import (
     RunCancelled,
     TimeoutExceeded,
 )
+from dagger.words.ids import node_id
 from dagger.words.message import Message
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
 from dagger.words.payload import encode
-from dagger.words.records import ABANDONED, AttemptFailed, Failure, Settled
+from dagger.words.records import ABANDONED, CRASHED, AttemptFailed, Failure, Settled
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.executor.worker import Worker
     from dagger.rules.violation import Violation
+    from dagger.state.queues import Delivery
     from dagger.state.run import Run
 
 _OK, _DEAD, _REJECTED, _CANCELLED = (
@@ -191,11 +194,30 @@ class Settling:
         failure = Failure(
             ABANDONED, f"{invocation.node_id} ignored its cancellation for {seconds:g} s"
         )
-        logger.warning("%s and was given up: %s", failure.message, invocation.agent.where)
         if self._engine.runs.closing(invocation.run):
             self._settled(invocation, _CANCELLED, failure)
         elif not self._engine.keeping:
             self._bad(invocation, _DEAD, failure)
+        self._warn("%s and was given up: %s", failure.message, invocation.agent.where)
+
+    def _warn(self, text: str, *values: str) -> None:
+        """Say what has become of something, once that is on disk."""
+        self._engine.gate.after(partial(logger.warning, text, *values))
+
+    def crashed(self, run: Run, delivery: Delivery) -> None:
+        """A delivery that the process has died under too often: it is not taken again."""
+        name = delivery.queue.subscriber.name
+        crew = self._engine.crews.get(name)
+        wish = crew.agent.on_failure if crew else OnFailure.FAIL
+        node = node_id(name, run.id, delivery.number)
+        failure = Failure(CRASHED, f"the process died {delivery.deaths} times while {node} ran")
+        self._warn("%s: it is a dead letter now", failure.message)
+        now, blame = self._engine.now(), wish is not OnFailure.CONTINUE
+        fields = (run.number, delivery.number, _DEAD, delivery.attempts + 1)
+        self._engine.commit(make(Settled, (*fields, now, now, failure, (), (), blame)))
+        if wish is OnFailure.STOP:
+            self._engine.runs.stop_failed(run, node, failure)
+        self._engine.runs.quiet(run)
 
     def _delay(self, invocation: Invocation, error: BaseException) -> float | None:
         """Seconds until another attempt; None if there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from weakref import ref
 
@@ -25,6 +26,7 @@ from dagger.words.records import (
 )
 
 if TYPE_CHECKING:
+    from dagger.executor.gate import Gate
     from dagger.state.queues import Delivery
     from dagger.state.run import Run
     from dagger.state.state import State
@@ -84,8 +86,9 @@ class Watcher:
 class Watchers:
     """Who watches which run, or all of them. A stream that nobody holds is forgotten."""
 
-    def __init__(self, state: State, size: int) -> None:
+    def __init__(self, state: State, gate: Gate, size: int) -> None:
         self._state = state
+        self._after = gate.after
         self._size = size
         self._watchers: set[ref[Watcher]] = set()
         self._stopped = False
@@ -133,16 +136,22 @@ class Watchers:
         return make(self._state, record) if make is not None else ()
 
     def tell(self, events: tuple[tuple[Run, Event | None], ...]) -> None:
-        """Give events to whoever watches their run."""
+        """Give events to whoever watches their run by now, once their record is durable."""
         for run, event in events:
             for known in tuple(self._watchers):
                 watcher = known()
                 if watcher is None or watcher.run not in (None, run):
                     continue
                 if event is not None:
-                    watcher.put(event)
+                    self._after(partial(_put, known, event))
                 elif watcher.run is run:
-                    self._end(known)
+                    self._after(partial(self._end, known))
+
+
+def _put(known: ref[Watcher], event: Event) -> None:
+    watcher = known()
+    if watcher is not None:
+        watcher.put(event)
 
 
 Told = tuple[tuple["Run", "Event | None"], ...]

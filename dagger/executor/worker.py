@@ -43,8 +43,11 @@ class Worker:
         "_accepts",
         "_agreed",
         "_direct",
+        "_free",
         "_grace",
+        "_hold",
         "_now",
+        "_place",
         "_seat",
         "cancelled",
         "crew",
@@ -71,6 +74,9 @@ class Worker:
         self.cancelled = False  # its scope was cancelled: it needs a new one
         self.lost = False  # its handler was given up: it ends as soon as it can
         self._grace: Timer | None = None  # gives the handler up when it goes off
+        # Who dies with a delivery in hand leaves a note of it, if there is a store.
+        self._place = engine.hands.seat()
+        self._hold, self._free = engine.hands.hold, engine.hands.free
         agent = crew.agent
         acceptance = Acceptance(agent, engine.settling)
         self._agreed = acceptance.agreed
@@ -98,6 +104,7 @@ class Worker:
             if not self.lost:
                 raise
         finally:
+            self.engine.hands.leave(self._place)
             self.crew.workers.discard(self)
             self.engine.left(self)
 
@@ -116,6 +123,7 @@ class Worker:
         while not (crew.leaving or self.lost or self.cancelled):
             delivery = crew.take()
             if delivery is None:
+                self._free(self._place)
                 if not await crew.rest():
                     return
                 continue
@@ -157,6 +165,7 @@ class Worker:
         if not mine:
             return None
         self.invocation = invocation
+        self._hold(self._place, run.number, delivery.number)
         if self._direct is None:
             return self._go_on(invocation, self._attempt(invocation))
         try:
@@ -294,4 +303,7 @@ class Worker:
 
     async def wait(self, event: anyio.Event) -> None:
         """Wait inside a handler: without a slot, and without its timeout running."""
+        self._free(self._place)
         await self._seat.wait(event)
+        if self.invocation is not None:
+            self._hold(self._place, self.invocation.run.number, self.invocation.delivery.number)

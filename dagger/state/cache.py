@@ -7,6 +7,7 @@ fails, whatever another invocation has made of the key meanwhile (see `changed`)
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgpack
@@ -67,20 +68,24 @@ class Entry(NamedTuple):
 class Cache:
     """The entries of one cache at one journal position."""
 
-    __slots__ = ("_namespaces", "_writes")
+    __slots__ = ("_namespaces", "writes")
 
     def __init__(self) -> None:
         self._namespaces: dict[str, dict[str, Entry]] = {}
-        self._writes = 0  # ever applied; the latest entry's version
+        self.writes = 0  # ever applied; the latest entry's version
 
     def apply(self, write: CacheWrite) -> None:
         """Make one decided write true, in constant time. See `changed` for the rules."""
-        entry = changed(self.entry(write.namespace, write.key), write, self._writes + 1)
-        self._writes += 1
+        entry = changed(self.entry(write.namespace, write.key), write, self.writes + 1)
+        self.writes += 1
         if entry is not None:
-            self._namespaces.setdefault(write.namespace, {})[write.key] = entry
+            self.put(write.namespace, write.key, entry)
         else:
             self._remove(write.namespace, write.key)
+
+    def put(self, namespace: str, key: str, entry: Entry) -> None:
+        """Make the key hold this."""
+        self._namespaces.setdefault(namespace, {})[key] = entry
 
     def _remove(self, namespace: str, key: str) -> None:
         entries = self._namespaces.get(namespace, {})
@@ -104,11 +109,17 @@ class Cache:
         """The namespaces that hold at least one key, in the order in which they came."""
         return list(self._namespaces)
 
+    def entries(self) -> Iterator[tuple[str, str, Entry]]:
+        """Namespace, key and entry of all, as they came. Change nothing meanwhile."""
+        for namespace, entries in self._namespaces.items():
+            for key, entry in entries.items():
+                yield namespace, key, entry
+
     def copy(self) -> Cache:
         """An independent cache of the same entries: later writes to one miss the other."""
         other = Cache()
         other._namespaces = {name: entries.copy() for name, entries in self._namespaces.items()}
-        other._writes = self._writes
+        other.writes = self.writes
         return other
 
 

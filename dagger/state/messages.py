@@ -29,6 +29,7 @@ from dagger.words.effects import (
 )
 from dagger.words.ids import node_id
 from dagger.words.outcomes import DEAD_LETTER, Disposition
+from dagger.words.payload import encode
 from dagger.words.records import (
     ABANDONED,
     Failure,
@@ -259,7 +260,7 @@ def requested(state: State, record: Requested) -> None:
     """A request, published at once."""
     run = state.runs[record.run]
     delivery = run.deliveries[record.delivery]
-    delivery.keep("requested", record.key, b"")
+    delivery.keep("requested", record.key, encode(record.place))
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
     run.blamed |= record.blame

@@ -55,6 +55,9 @@ class Question(NamedTuple):
     at: float
 
 
+_OVERHEAD = 100
+"""Bytes that a message or delivery takes besides its payload, about."""
+
 _NOTHING: Mapping[Any, Any] = {}
 """Shared by all runs that ask nobody anything."""
 
@@ -184,6 +187,11 @@ class Run:
             for name, lane in self.lanes.items()
             for agent, tally in lane.tallies().items()
         }
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the run takes, in memory as on disk: an ended one, for good."""
+        return self.bytes + _OVERHEAD * (self.messages + self.handled)
 
     def standing(self) -> RunStatus:
         """The status as it is told: an open run may be paused, or wait for people."""

@@ -7,17 +7,23 @@ million invocations can be kept. Whoever looks makes objects of it: see
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from struct import Struct
 from typing import Any, NamedTuple
 
 from dagger.words.records import Failure
 
 _ROW = Struct("<5IBI2d")
-"""Delivery, parent, place, channel, agent, disposition, attempts, started, ended."""
+"""Delivery, parent, place, channel, agent, disposition, attempts, started, ended.
+
+Rows are kept on disk as they are packed here: see `dagger.state.parts`.
+"""
 
 _DELIVERY = Struct(f"<I{_ROW.size - 4}x")
 """A row, of which only the delivery is read."""
+
+_PIECE = 6_000 * _ROW.size
+"""How much `raw` gives at a time."""
 
 _pack = _ROW.pack
 
@@ -75,10 +81,10 @@ class Tree:
 
     __slots__ = (
         "_cut_at",
-        "_gone",
         "_names",
         "_rows",
         "failures",
+        "gone",
         "keep",
         "tokens",
     )
@@ -88,7 +94,7 @@ class Tree:
             raise ValueError(f"keep={keep}: a tree keeps at least one row")
         self.keep = keep
         self._names = names if names is not None else Names()
-        self._gone = 0
+        self.gone = 0  # rows that were cut
         self.failures: dict[int, Failure] = _NONE
         self.tokens: dict[int, int] = _NONE
         self._rows = bytearray()
@@ -131,7 +137,7 @@ class Tree:
     @property
     def forgotten(self) -> int:
         """How many rows have gone, or go with the next cut."""
-        return self._gone + max(0, len(self._rows) // _ROW.size - self.keep)
+        return self.gone + max(0, len(self._rows) // _ROW.size - self.keep)
 
     def __len__(self) -> int:
         return min(self.keep, len(self._rows) // _ROW.size)
@@ -152,38 +158,25 @@ class Tree:
                 return next(_nodes(row, self._names.known, self.failures, self.tokens))
         return None
 
-    def dump(self) -> tuple[Any, ...]:
-        """Everything, as values that msgpack packs and no later change touches.
+    def copy(self) -> Tree:
+        """An independent tree of the same rows: later ones in one are not in the other.
 
-        It holds the names that its own rows use, and no others.
+        It is a copy of memory: 100,000 rows take a millisecond.
         """
-        self._trim()
-        own = Names()
-        rows = bytearray()
-        for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(self._rows):
-            channel, agent = self._names.known[on], self._names.known[by]
-            rows += _pack(delivery, parent, place, own.number(channel), own.number(agent), *rest)
-        return (
-            self.keep,
-            self.forgotten,
-            tuple(own.known),
-            bytes(rows),
-            tuple((delivery, tuple(failure)) for delivery, failure in self.failures.items()),
-            tuple(self.tokens.items()),
-        )
+        other = Tree(self.keep, self._names)
+        other.gone = self.gone
+        other._rows = self._rows.copy()
+        other.failures, other.tokens = self.failures.copy(), self.tokens.copy()
+        return other
 
-    @classmethod
-    def load(cls, data: Iterable[Any], names: Names | None = None) -> Tree:
-        """The tree that `dump` was asked of, from its own or from unpacked values."""
-        keep, forgotten, own, rows, failures, tokens = data
-        tree = cls(keep, names)
-        tree._gone = forgotten
-        for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(rows):
-            channel, agent = tree._names.number(own[on]), tree._names.number(own[by])
-            tree._rows += _pack(delivery, parent, place, channel, agent, *rest)
-        tree.failures = {delivery: _failure(*fields) for delivery, fields in failures}
-        tree.tokens = dict(tokens)
-        return tree
+    def raw(self) -> Iterator[bytes]:
+        """The rows as they are packed, some thousand at a time. Add none meanwhile."""
+        for at in range(0, len(self._rows), _PIECE):
+            yield bytes(self._rows[at : at + _PIECE])
+
+    def extend(self, rows: bytes) -> None:
+        """Append rows that are packed already, with the numbers of this tree's names."""
+        self._rows += rows
 
     def _trim(self) -> None:
         """Forget all but the last `keep` rows; its cost is spread over a quarter of `keep`."""
@@ -195,7 +188,7 @@ class Tree:
                 self.failures.pop(delivery, None)
                 self.tokens.pop(delivery, None)
         del self._rows[:surplus]
-        self._gone += surplus // _ROW.size
+        self.gone += surplus // _ROW.size
 
 
 def _nodes(
@@ -210,7 +203,3 @@ def _nodes(
         yield Node(
             delivery, parent, place, channel, agent, end, attempts, started, ended, why, cost
         )
-
-
-def _failure(type: str, message: str, path: str, causes: Iterable[str], trace: str) -> Failure:
-    return Failure(type, message, path, tuple(causes), trace)

@@ -67,11 +67,13 @@ def answer(run: Run, delivery: Delivery, record: Settled | None) -> None:
     """Answer the request that `delivery` was, whatever became of it: nobody waits for ever.
 
     The answer is (1, value) or (0, problem). Of several hearers the first to end
-    answers; an asker that has settled meanwhile has no use for it.
+    answers; an asker that has settled meanwhile, or asks anew, has no use for it.
     """
     asker_number, _, key = dict(delivery.envelope.publication.headers)[REPLY_TO].partition("/")
     asker = run.deliveries.get(int(asker_number))
-    if asker is None:
+    if asker is None or not asker.kept:
+        return
+    if asker.kept.get(("requested", key)) != encode(delivery.envelope.place):
         return
     replies = [each for each in record.effects if type(each) is Reply] if record else []
     if replies:

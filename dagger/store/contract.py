@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -11,9 +11,9 @@ from dagger.store.inbox import Inbox
 from dagger.words.errors import DatabaseError
 from dagger.words.records import Record
 
-Parts = Mapping[int, Sequence[bytes]]
+Parts = Mapping[int, Iterable[bytes]]
 """A snapshot, or what has changed of it: part 0 is the world, part n is run n. The bytes
-of a part come in pieces, one behind the other."""
+of a part come in pieces, which are made as they are asked for, in any thread."""
 
 
 class Source(Protocol):
@@ -34,9 +34,9 @@ class Source(Protocol):
         What a snapshot holds may not be kept. Raises StoreCorrupt.
         """
 
-    def history(self, run: int) -> Iterator[tuple[int, Record]]:
-        """Position and record of all that concerns one run, in order: its own records,
-        and those that say who hears what. Costs in proportion to that run.
+    def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
+        """Position and record of all that concerns one run behind a position, in order: its
+        own records, and those that say who hears what. Costs in proportion to that run.
         """
 
 
@@ -56,8 +56,8 @@ class Store(Source, Protocol):
     hands: Hands
     """What workers have in hand, known to whoever opens the store next."""
 
-    inbox: Inbox
-    """Commands from other processes."""
+    inbox: Inbox | None
+    """Commands from other processes; None where no other process could send one."""
 
     @property
     def lasting(self) -> bool:

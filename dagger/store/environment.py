@@ -56,6 +56,7 @@ class Environment:
             self._env = lmdb.open(
                 str(self.path),
                 lib_version=ENGINE,
+                mode=0o600,
                 map_size=max(START, _size(self.path)),
                 readonly=self._readonly,
                 create=False,
@@ -142,7 +143,7 @@ def create(path: Path, names: tuple[str, ...], fill: Callable[[Environment], Non
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        with lmdb.open(str(made), lib_version=ENGINE, map_size=START, max_dbs=len(names)):
+        with lmdb.open(str(made), lib_version=ENGINE, map_size=START, mode=0o600):
             pass
         environment = Environment(made, names)
         try:

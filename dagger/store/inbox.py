@@ -7,7 +7,7 @@ twice: an owner that remembers the last it carried out carries out each exactly 
 On disk an inbox is an LMDB environment of its own, so that senders never wait for the
 journal. Row 0 holds the number last given, row n the command n; keys and numbers are 8
 bytes, big-endian. A command is 1 byte of format, 4 of CRC-32 over the rest (little-endian),
-and the rest: its fields in order, msgpack.
+and the rest: a msgpack map of its fields.
 """
 
 from __future__ import annotations
@@ -90,7 +90,11 @@ class Inbox(Protocol):
         """The commands behind number `after`, in order, at most 100; they stay."""
 
     def drop(self, upto: int) -> None:
-        """Let go of the commands up to a number: they have been carried out."""
+        """Let go of the commands up to a number: they have been carried out.
+
+        No number up to it is given any more, even if it never was: an owner who remembers
+        more than the inbox does, because the folder was replaced, will hear again.
+        """
 
     def close(self) -> None:
         """Let go of the inbox; what is in it stays."""
@@ -98,7 +102,7 @@ class Inbox(Protocol):
 
 def pack(command: Command) -> bytes:
     """The bytes of a command. Raises SerializationError."""
-    body = encode([*command], f"command {command.verb!r}", MAX_BYTES - _HEAD.size)
+    body = encode(command._asdict(), f"command {command.verb!r}", MAX_BYTES - _HEAD.size)
     return _HEAD.pack(FORMAT, crc32(body)) + body
 
 
@@ -116,7 +120,7 @@ def unpack(blob: bytes) -> Command:
         body = blob[_HEAD.size :]
         if crc32(body) != checksum:
             raise DatabaseError("a command is damaged: its checksum does not match")
-        return Command(*decode(body))
+        return Command(**decode(body))
     except (error, ValueError, TypeError) as broken:
         raise DatabaseError(f"a command is cut short or is none: {broken}") from broken
 
@@ -145,6 +149,7 @@ class MemoryInbox:
     def drop(self, upto: int) -> None:
         with self._lock:
             self._blobs = {number: blob for number, blob in self._open().items() if number > upto}
+            self._last = max(self._last, upto)
 
     def close(self) -> None:
         self._blobs = None
@@ -215,6 +220,8 @@ class LmdbInbox:
             cursor.set_range(_NUMBER.pack(1))
             while b"" < cursor.key() <= end:
                 cursor.delete()
+            if upto > _last_given(transaction):
+                transaction.put(_LAST, end)
 
         self._transact(remove, write=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,14 @@ import anyio
 
 from dagger.store.block import Block, decode
 from dagger.store.contract import Parts
-from dagger.store.environment import Environment, create, plain
-from dagger.store.hands import open_hands
-from dagger.store.inbox import LmdbInbox
+from dagger.store.environment import Environment, plain
+from dagger.store.hands import Hands, open_hands
+from dagger.store.inbox import Inbox, LmdbInbox
+from dagger.store.layout import check_format, make, make_journal
 from dagger.store.lock import Lock
 from dagger.store.posting import poster
-from dagger.store.shelves import NAMES, OF_PART, OF_RUN, POSITION, Shelves, chunks
+from dagger.store.saving import Saving
+from dagger.store.shelves import NAMES, OF_PART, OF_RUN, POSITION, Shelves
 from dagger.store.writer import Job, Writer
 from dagger.words.errors import (
     DatabaseError,
@@ -31,9 +33,6 @@ from dagger.words.records import WIRING, Record, packer, run_of
 
 if TYPE_CHECKING:
     import lmdb
-
-FORMAT = 1
-"""The format of a store as a whole; see docs/durability.md."""
 
 CLOGGED = 64 * 1024 * 1024
 """Bytes that may wait to be written before no more work is taken."""
@@ -48,6 +47,8 @@ class LmdbStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.heard: Callable[[], None] | None = None
+        self.hands: Hands
+        self.inbox: Inbox | None = None
         self.clogged = False
         self._lock = Lock(self.path / "owner", self._forked)
         self._position = 0
@@ -80,19 +81,9 @@ class LmdbStore:
     # -- opening and closing ---------------------------------------------------------
 
     async def open(self) -> None:
-        make(self.path)
-        self._lock.acquire()
-        try:
-            if not (self.path / "journal").exists():
-                create(self.path / "journal", NAMES, _first)
-            self._environment = Environment(self.path / "journal", NAMES)
-            self._shelves = Shelves(self._environment)
-            check_format(self._environment, self.path)
-            self.hands = open_hands(self.path / "hands")
-            self.inbox = LmdbInbox(self.path / "inbox")
-        except BaseException:
-            self._lock.release()
-            raise
+        with ExitStack() as opened:
+            self._take_hold(opened)
+            self._opened = opened.pop_all()
         self._position = self._durable = self._shelves.last()
         self._appended = 0
         self._problem = None
@@ -103,6 +94,25 @@ class LmdbStore:
         self._add = self._writer.add
         self._writer.start()
 
+    def _take_hold(self, opened: ExitStack) -> None:
+        """Lock it, and open what is in it; made first, where it is not there yet."""
+        journal = self.path / "journal"
+        try:
+            make(self.path)
+            self._lock.acquire()
+            opened.callback(self._lock.release)
+            make_journal(journal)
+            self._environment = Environment(journal, NAMES)
+            opened.callback(self._environment.close)
+            check_format(self._environment, self.path)
+            self.hands = open_hands(self.path / "hands")
+            opened.callback(self.hands.close)
+            self.inbox = inbox = LmdbInbox(self.path / "inbox")
+            opened.callback(inbox.close)
+        except OSError as error:
+            raise NotAStore(str(self.path), plain(error)) from error
+        self._shelves = Shelves(self._environment)
+
     async def close(self) -> None:
         if self._closed:
             return
@@ -110,10 +120,7 @@ class LmdbStore:
         self._writer.stop()
         with anyio.CancelScope(shield=True):
             await self._over.wait()
-        self.hands.close()
-        self.inbox.close()
-        self._environment.close()
-        self._lock.release()
+        self._opened.close()
         if self._durable < self._position:
             raise self._unknown()
 
@@ -125,6 +132,7 @@ class LmdbStore:
 
         self._add = refuse
         self._closed = True
+        self.hands.close()
 
     # -- appending -------------------------------------------------------------------
 
@@ -203,8 +211,8 @@ class LmdbStore:
                 if position > after:
                     yield record
 
-    def history(self, run: int) -> Iterator[tuple[int, Record]]:
-        return self._shelves.history(run)
+    def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
+        return self._shelves.history(run, after)
 
     # -- snapshots -------------------------------------------------------------------
 
@@ -214,8 +222,10 @@ class LmdbStore:
 
     async def save(self, position: int, parts: Parts, gone: Collection[int]) -> None:
         saving = Saving(position, parts, gone)
-        self._writer.submit(saving)
-        await saving.wait()
+        saving.start(self._writer.submit)
+        await saving.over.wait()
+        if saving.error is not None:
+            raise OutcomeUnknown(str(self.path), plain(saving.error)) from saving.error
 
     # -- in the writer's thread ------------------------------------------------------
 
@@ -231,42 +241,6 @@ class LmdbStore:
 
     def recover(self) -> None:
         self._environment.again()
-
-
-class Saving:
-    """A snapshot on its way to the disk."""
-
-    def __init__(self, position: int, parts: Parts, gone: Collection[int]) -> None:
-        self.after = position
-        self.size = sum(len(piece) for pieces in parts.values() for piece in pieces)
-        self._rows = [
-            (OF_PART.pack(number, at), value)
-            for number, pieces in parts.items()
-            for at, value in enumerate(chunks(pieces))
-        ]
-        self._old = [*parts, *gone]
-        self._gone = gone
-        self._event = anyio.Event()
-        self._error: Exception | None = None
-        self._tell = poster(self._event.set)
-
-    def write(self, txn: lmdb.Transaction[bytes], db: dict[str, Any]) -> None:
-        """Put the new parts in the place of the old ones."""
-        for part in self._old:
-            _delete(txn.cursor(db["state"]), OF_PART.pack(part, 0), OF_PART.pack(part + 1, 0))
-        for run in self._gone:
-            _delete(txn.cursor(db["history"]), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
-        txn.cursor(db["state"]).putmulti(self._rows)
-        txn.put(b"snapshot", POSITION.pack(self.after), db=db["meta"])
-
-    def done(self, error: Exception | None) -> None:
-        self._error = error
-        self._tell()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-        if self._error is not None:
-            raise self._error
 
 
 def tidy(txn: lmdb.Transaction[bytes], db: dict[str, Any], budget: int) -> bool:
@@ -288,35 +262,3 @@ def tidy(txn: lmdb.Transaction[bytes], db: dict[str, Any], budget: int) -> bool:
                     txn.put(OF_RUN.pack(run, own.last), own.encode(), db=db["history"])
         cursor.delete()
     return False
-
-
-def _delete(cursor: lmdb.Cursor[bytes], start: bytes, stop: bytes) -> None:
-    there = cursor.set_range(start)
-    while there and cursor.key() < stop:
-        there = cursor.delete()
-
-
-def make(path: Path) -> None:
-    """The folder of a store; one that is full of something else is refused."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        there = {each.name for each in path.iterdir() if not each.name.startswith(".")}
-    except OSError as error:
-        raise NotAStore(str(path), plain(error)) from error
-    if there and "journal" not in there and not there <= {"owner", "inbox", "hands"}:
-        raise NotAStore(str(path), "the folder has other things in it, and no journal")
-
-
-def _first(environment: Environment) -> None:
-    with environment.writing(0) as txn:
-        txn.put(b"format", POSITION.pack(FORMAT), db=environment.db["meta"])
-
-
-def check_format(environment: Environment, path: Path) -> None:
-    """Raise NotAStore for a store of a format that is not known here."""
-    with environment.reading() as txn:
-        value = txn.get(b"format", db=environment.db["meta"])
-    if value is None:
-        raise NotAStore(str(path), "its journal is empty, and does not say which format it has")
-    if (version := POSITION.unpack(value)[0]) != FORMAT:
-        raise NotAStore(str(path), f"it has format {version}, and a newer Dagger is needed for it")

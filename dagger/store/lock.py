@@ -112,7 +112,9 @@ def owner(path: Path) -> Owner | None:
 
     Takes nothing from anybody. Raises OSError if the file cannot be read.
     """
-    if fcntl is None or not path.exists():
+    if fcntl is None:
+        return None  # nor can anybody
+    if not path.exists():
         return None
     with FileIO(path) as file:
         if _flock(file, fcntl.LOCK_SH):
@@ -141,8 +143,7 @@ def _sign(file: FileIO) -> None:
 
 
 def _who(file: FileIO) -> Owner:
-    found = _persist(lambda: _signed(file), READING)
-    return UNKNOWN if found is None else found
+    return _persist(lambda: _signed(file), READING) or UNKNOWN
 
 
 def _signed(file: FileIO) -> Owner | None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from dagger.store.contract import Parts
 from dagger.store.hands import Hands
-from dagger.store.inbox import MemoryInbox
+from dagger.store.inbox import Inbox
 from dagger.words.errors import DatabaseError
 from dagger.words.records import WIRING, Record, packer, run_of, unpack
 
@@ -23,7 +23,7 @@ class MemoryStore:
     def __init__(self, *, keep: bool = True) -> None:
         self.heard: Callable[[], None] | None = None
         self.hands = Hands(bytearray(64 * 1024))
-        self.inbox = MemoryInbox()
+        self.inbox: Inbox | None = None
         self._keep = keep
         self._pack = packer()
         self._blobs: list[bytes] = []
@@ -75,9 +75,9 @@ class MemoryStore:
         for blob in self._blobs[after:]:
             yield unpack(blob)
 
-    def history(self, run: int) -> Iterator[tuple[int, Record]]:
+    def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         for position, (of, blob) in enumerate(zip(self._runs, self._blobs, strict=True), 1):
-            if of in (run, WIRING):
+            if position > after and of in (run, WIRING):
                 yield position, unpack(blob)
 
     def saved(self) -> int:

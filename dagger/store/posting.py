@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio.lowlevel
@@ -18,9 +19,7 @@ def poster(call: Callable[[], None]) -> Callable[[], None]:
     post = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
 
     def posted() -> None:
-        try:
+        with suppress(RuntimeError):  # the loop has ended: nobody waits for this any more
             post(call)
-        except RuntimeError:  # the loop has ended: nobody waits for this any more
-            pass
 
     return posted

@@ -14,7 +14,7 @@ import heapq
 from collections.abc import Iterator
 from itertools import groupby
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from dagger.store.block import BadBlock, Block, decode
@@ -77,19 +77,20 @@ class Shelves:
 
     # -- one run ---------------------------------------------------------------------
 
-    def history(self, run: int) -> Iterator[tuple[int, Record]]:
-        """Position and record of all that concerns one run, in order."""
+    def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
+        """Position and record of all that concerns one run behind a position, in order."""
         wanted = (run, WIRING)
-        found = (each.only(wanted) for each in self.blocks())
+        found = (each.only(wanted) for each in self.blocks(after))
         recent = (pair for block in found if block is not None for pair in self.records(block))
-        moved = [self._moved(each) for each in wanted]
+        moved = [self._moved(each, after) for each in wanted]
         merged = heapq.merge(*moved, recent, key=lambda pair: pair[0])
         # What is moved meanwhile is met in both places.
-        return (next(same) for _, same in groupby(merged, key=lambda pair: pair[0]))
+        once = (next(same) for _, same in groupby(merged, key=lambda pair: pair[0]))
+        return (pair for pair in once if pair[0] > after)
 
-    def _moved(self, run: int) -> Iterator[tuple[int, Record]]:
-        stop = OF_RUN.pack(run + 1, 0)
-        for key, value in self._rows("history", OF_RUN.pack(run, 0), stop):
+    def _moved(self, run: int, after: int) -> Iterator[tuple[int, Record]]:
+        start, stop = OF_RUN.pack(run, after + 1), OF_RUN.pack(run + 1, 0)
+        for key, value in self._rows("history", start, stop):
             yield from self.records(self._decoded(value, OF_RUN.unpack(key)[1]))
 
     # -- the snapshot ----------------------------------------------------------------
@@ -155,9 +156,8 @@ class Shelves:
             raise StoreCorrupt(self._path, block.first, str(broken)) from broken
 
 
-def chunks(pieces: Any) -> Iterator[bytes]:
-    """The values that a part is kept in."""
-    whole = b"".join(pieces)
+def chunks(whole: bytes) -> Iterator[bytes]:
+    """The values that a part is kept in: never none, so that the part is there."""
     for start in range(0, max(1, len(whole)), CHUNK):
         piece = whole[start : start + CHUNK]
         yield _SUM.pack(crc32(piece)) + piece

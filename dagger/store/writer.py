@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -172,12 +173,8 @@ class Writer:
         """Wait a while before the next try, less if everything is to stop."""
         if self._stopping:
             return
-        try:
+        with suppress(Empty):
             while True:  # rings of the past say nothing
                 self._bell.get_nowait()
-        except Empty:
-            pass
-        try:
+        with suppress(Empty):
             self._bell.get(timeout=seconds)
-        except Empty:
-            pass

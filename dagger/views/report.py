@@ -287,7 +287,7 @@ def make_report(run: Run, now: float) -> Report:
     return Report(
         run_id=run.id,
         status=run.standing(),
-        reason=run.reason,
+        reason=run.reason or run.obstacle,
         started=run.opened_at,
         ended=run.ended_at,
         seconds=max(0.0, (now if run.ended_at is None else run.ended_at) - run.opened_at),

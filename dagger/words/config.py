@@ -116,11 +116,6 @@ class Config(pydantic.BaseModel):
         "continue with no answer, or cancel the run.",
     )
 
-    durability: Literal["fsync", "flush"] = Field(
-        default="fsync",
-        description="When a store calls a record safe: once it is on disk (fsync, outlives a power "
-        "cut), or once the operating system has it (flush, outlives only the process).",
-    )
     snapshot_every_records: Count = Field(
         default=250_000,
         description="Records after which a store makes a snapshot; reopening replays at most so "
@@ -153,7 +148,9 @@ class Config(pydantic.BaseModel):
         default=None, description="Seconds for which an ended run is kept."
     )
     keep_runs_bytes: CountOrNone = Field(
-        default=None, description="Bytes that ended runs may take together."
+        default=256 * MIB,
+        description="Bytes that ended runs may take together, about; the oldest are forgotten "
+        "first.",
     )
 
     @pydantic.model_validator(mode="wrap")

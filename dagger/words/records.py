@@ -33,6 +33,10 @@ ABANDONED = "Abandoned"
 """The failure type of an invocation that ignored its cancellation and was given up."""
 
 
+CRASHED = "crashed_process"
+"""The failure type of a delivery that the process died under too often."""
+
+
 class AgentAdded(NamedTuple):
     name: str
     subscriptions: tuple[str, ...]

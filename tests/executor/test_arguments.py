@@ -16,10 +16,10 @@ async def echo(payload: Any) -> Any:
     return payload
 
 
-def test_a_folder_is_no_store_yet() -> None:
-    """A path says that the disk is not there, and what is."""
-    with pytest.raises(ConfigError, match="store on disk"):
-        Executor([echo], store="state/")  # type: ignore[arg-type]
+def test_a_folder_without_a_name_is_no_store() -> None:
+    """A store is a folder; the empty path is refused at once."""
+    with pytest.raises(ConfigError, match="its name is not empty"):
+        Executor([echo], store="")
 
 
 def test_a_dict_is_no_config() -> None:

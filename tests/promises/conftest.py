@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from dagger import Agent, Config, Executor, Immediate, MemoryStore, Store
+from dagger import Agent, Config, Executor, Immediate, LmdbStore, MemoryStore, Store
+from dagger.store.reader import StoreReader
+from dagger.words.ids import new_id
 from tests.state import meaning
 from tests.store.lagging import LaggingStore
 
 NewStore = Callable[[], Store | None]
 
-STORES: dict[str, NewStore] = {
-    "no-store": lambda: None,
-    "memory": MemoryStore,
-    "lagging": LaggingStore,
+STORES: dict[str, Callable[[Path], Store | None]] = {
+    "no-store": lambda folder: None,
+    "memory": lambda folder: MemoryStore(),
+    "lagging": lambda folder: LaggingStore(),
+    "lmdb": lambda folder: LmdbStore(folder / new_id()),
 }
 
 
@@ -32,10 +37,13 @@ class Audited(Executor):
         await super().stop()
         if engine is None:
             return
-        if engine.store.lasting:
-            meaning.agree(engine.state, engine.store)
-        else:
+        if not engine.store.lasting:
             meaning.audit(engine.state)
+        elif isinstance(engine.store, LmdbStore):
+            with StoreReader(engine.store.path) as reader:
+                meaning.agree(engine.state, reader)
+        else:
+            meaning.agree(engine.state, engine.store)
 
 
 class MakeExecutor(Protocol):
@@ -55,10 +63,10 @@ class MakeExecutor(Protocol):
 
 
 @pytest.fixture(params=STORES.values(), ids=list(STORES))
-def new_store(request: pytest.FixtureRequest) -> NewStore:
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
     """Makes a store of the kind this test runs over; None stands for no store at all."""
-    made: NewStore = request.param
-    return made
+    made: Callable[[Path], Store | None] = request.param
+    return partial(made, tmp_path)
 
 
 @pytest.fixture

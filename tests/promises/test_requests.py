@@ -352,3 +352,37 @@ async def test_a_retry_asks_anew_after_a_failed_request(make_executor: MakeExecu
         report = await executor.run("start", 1)
     assert report.outputs["out"] == [2]
     assert len(set(heard)) == 2
+
+
+async def test_a_late_answer_does_not_answer_the_next_request(make_executor: MakeExecutor) -> None:
+    """What still comes for a request that has failed is not taken for the one after it."""
+    asked_again, failed_late = anyio.Event(), anyio.Event()
+    asked: list[str] = []
+
+    @agent(subscribe="ask", concurrency=2, max_attempts=1)
+    async def quick(payload: int, ctx: Context) -> int:
+        asked.append(ctx.message.id)
+        if len(asked) == 1:
+            raise ValueError("at once")
+        asked_again.set()
+        await failed_late.wait()
+        await turns()
+        return payload + 1
+
+    @agent(subscribe="ask", concurrency=2, max_attempts=1)
+    async def late(payload: int, ctx: Context) -> int:
+        await asked_again.wait()
+        if ctx.message.id == asked[1]:
+            await anyio.sleep_forever()
+        failed_late.set()
+        raise ValueError("late")
+
+    @agent(subscribe="start", publish=["ask", "out"], retry=Immediate(), max_attempts=2)
+    async def asker(payload: int, ctx: Context) -> None:
+        ctx.publish("out", await ctx.request("ask", payload))
+
+    async with make_executor([asker, quick, late]) as executor:
+        live = await executor.start("start", 1)
+        await until(lambda: "out" in live.report().outputs)
+        assert live.report().outputs["out"] == [2]
+        await live.cancel()

@@ -12,13 +12,15 @@ from enum import Enum
 from typing import Any
 
 from dagger.executor.executor import Executor
+from dagger.executor.recovery import restored, restored_run
 from dagger.state.cache import Cache
 from dagger.state.queues import PENDING, Delivery, Subscriber
 from dagger.state.run import Keep, Run
 from dagger.state.state import State
 from dagger.state.tasks import Tasks
 from dagger.state.tree import Tree
-from dagger.store.contract import Store
+from dagger.store.contract import Source
+from dagger.store.memory import MemoryStore
 from dagger.views.conservation import check
 from dagger.words.effects import Publication
 from dagger.words.outcomes import TaskStatus
@@ -31,20 +33,28 @@ def live_state(executor: Executor) -> State:
     return engine.state
 
 
-def replayed(store: Store, keep: Keep | None = None) -> State:
-    """The state that a journal amounts to."""
+def replayed(store: Source, keep: Keep | None = None) -> State:
+    """The state that a journal amounts to, which nothing was taken from."""
     state = State(keep)
     for record in store.read():
         state.apply(record)
     return state
 
 
-def agree(live: State, store: Store) -> None:
-    """Fail unless the journal, folded again, gives the live state; check both on the way."""
-    again = replayed(store, live.keep)
+def agree(live: State, store: Source) -> None:
+    """Fail unless what is stored gives the live state again, and each run by itself does;
+    check what adds up on the way.
+    """
+    again = restored(store, live.keep)
     assert not (found := list(differences(meaning(again), meaning(live)))), found
     audit(again)
     audit(live)
+    for number, run in live.runs.items():
+        alone = restored_run(store, number, live.keep)
+        assert not (found := list(differences(meaning(alone), meaning(run)))), found
+    if isinstance(store, MemoryStore):  # it keeps all records, snapshot or not
+        agreed = meaning(replayed(store, live.keep))
+        assert not (found := list(differences(agreed, meaning(live)))), found
 
 
 def differences(left: Any, right: Any, path: str = "") -> Iterator[str]:
@@ -76,7 +86,10 @@ def audit(state: State) -> None:
 LEASES: dict[type[Any], tuple[str, ...]] = {
     State: ("wiring",),
     Subscriber: ("ready", "bell"),
-    Run: ("paused", "queues", "tallies", "lanes", "keep", "cache_fold", "task_fold", "tree_fold"),
+    Run: (
+        *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
+        *("outputs", "cache_fold", "task_fold", "tree_fold"),
+    ),
     Delivery: ("stage", "queue", "tally", "bells", "kept"),
 }
 """What is no fact of each class, or is told in another form by `_TOLD`."""
@@ -87,6 +100,7 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
         "lanes": {
             name: (lane.messages, lane.outputs) for name, lane in run.lanes.items() if lane.messages
         },
+        "outputs": meaning(run.kept_outputs()),
         "cache": meaning(run.cache),
         "tasks": meaning(run.tasks),
         "tree": meaning(run.tree),
@@ -102,9 +116,9 @@ def meaning(value: Any) -> Any:
     if isinstance(value, Cache):
         return {name: _entries(value, name) for name in value.namespaces()}
     if isinstance(value, Tasks):
-        return [meaning(value.of_status(status)) for status in TaskStatus]
+        return _turns(value), [meaning(value.of_status(status)) for status in TaskStatus]
     if isinstance(value, Tree):
-        return value.dump()
+        return value.forgotten, list(value.nodes()), dict(value.tokens), dict(value.failures)
     if isinstance(value, Mapping):
         return {key: meaning(each) for key, each in value.items()}
     if isinstance(value, list | tuple | deque):
@@ -125,3 +139,9 @@ def _facts(value: Any) -> list[str]:
 def _entries(cache: Cache, namespace: str) -> dict[str, Any]:
     found = {key: cache.entry(namespace, key) for key in cache.keys(namespace)}
     return {key: (entry.version, entry.value()) for key, entry in found.items() if entry}
+
+
+def _turns(tasks: Tasks) -> dict[str, list[str]]:
+    """In which order the pending tasks of each type will be claimed."""
+    types = sorted({task.type for task in tasks.of_status(TaskStatus.PENDING)})
+    return {each: [task.id for task in tasks.pending(each)] for each in types}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import anyio.lowlevel
 
 from dagger import MemoryStore
+from dagger.store.posting import poster
+from dagger.words.records import Record
 
 
 class LaggingStore(MemoryStore):
@@ -18,16 +20,36 @@ class LaggingStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self._durable = 0
+        self._turns = 0
 
     @property
     def durable(self) -> int:
         return self._durable
 
+    async def open(self) -> None:
+        self._soon = poster(self._turn)
+        self._turns = 0
+
+    def append(self, record: Record) -> None:
+        super().append(record)
+        if not self._turns:
+            self._turns = self.TURNS
+            self._soon()
+
+    def _turn(self) -> None:
+        """One turn of the loop; after the last one, what was there at the first is durable."""
+        self._turns -= 1
+        if self._turns:
+            self._soon()
+            return
+        self._durable = self.position
+        if self.heard is not None:
+            self.heard()
+
     async def flush(self) -> None:
         position = self.position
-        for _ in range(self.TURNS):
+        while self._durable < position:
             await anyio.lowlevel.checkpoint()
-        self._durable = max(self._durable, position)
 
     async def close(self) -> None:
         self._durable = self.position

@@ -1,0 +1,245 @@
+"""Loading: from the parts of a snapshot back to a state, row by row.
+
+What comes out is what folding the journal up to that position gives: every delivery is
+pending again in its queue, or waits if a retry of it is due.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dagger.state.cache import Cache, Entry, Link
+from dagger.state.parts import (
+    AgentRow,
+    AnswerRow,
+    CacheRow,
+    ChannelRow,
+    DeliveryRow,
+    EntryRow,
+    FailureRow,
+    ItemRow,
+    LaneRow,
+    NameRow,
+    NodesRow,
+    RunRow,
+    TaskRow,
+    TokensRow,
+    TreeRow,
+    WorldRow,
+    unpack,
+)
+from dagger.state.queues import WAITING, Channel, Delivery, Envelope, Lane, Subscriber
+from dagger.state.run import DeadLetter, Output, Question, Run
+from dagger.state.tasks import Task
+from dagger.words.effects import Publication, make
+from dagger.words.outcomes import RunStatus, TaskStatus
+from dagger.words.records import Failure
+
+if TYPE_CHECKING:
+    from dagger.state.state import State
+
+
+def load_world(state: State, blob: bytes) -> None:
+    """Part 0 of a snapshot, into a fresh state; which position it is of is not in it.
+
+    Raises ValueError for what a newer version wrote.
+    """
+    _load(state, blob)
+
+
+def load_run(state: State, blob: bytes) -> Run:
+    """One run, into a state whose world is loaded already: of the same position or a later one.
+
+    Runs may be loaded in any order: `state.runs` and the rotation of each agent will
+    have that order. Raises ValueError for what a newer version wrote.
+    """
+    return _load(state, blob).run
+
+
+class _Loading:
+    """A state, and what the rows so far mean for those to come."""
+
+    cache: Cache
+    run: Run
+    envelope: Envelope
+    delivery: Delivery
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.items: list[bytes] = []  # appended to the next entry, the latest first
+        self.tallies: dict[tuple[str, str], list[int]] = {}  # by channel and agent
+
+
+def _load(state: State, blob: bytes) -> _Loading:
+    loading = _Loading(state)
+    for row in unpack(blob):
+        _FOLDS[type(row)](loading, row)
+    return loading
+
+
+def _world(loading: _Loading, row: WorldRow) -> None:
+    loading.state.next_run = row.next_run
+    loading.state.commands = row.commands
+
+
+def _name(loading: _Loading, row: NameRow) -> None:
+    loading.state.names.number(row.name)
+
+
+def _agent(loading: _Loading, row: AgentRow) -> None:
+    subscriber = Subscriber(row.name, row.subscriptions, row.hears_itself)
+    loading.state.subscribers[row.name] = subscriber
+
+
+def _channel(loading: _Loading, row: ChannelRow) -> None:
+    channel = loading.state.channels[row.name] = Channel(row.name, row.created_at)
+    channel.closed = row.closed
+    channel.forgotten, channel.dropped = row.forgotten, row.dropped
+
+
+def _cache(loading: _Loading, row: CacheRow) -> None:
+    loading.cache = loading.state.shared if row.shared else loading.run.cache
+    loading.cache.writes = row.writes
+
+
+def _item(loading: _Loading, row: ItemRow) -> None:
+    loading.items.append(row.blob)
+
+
+def _entry(loading: _Loading, row: EntryRow) -> None:
+    last = None
+    for blob in reversed(loading.items):
+        last = Link(blob, last)
+    loading.items.clear()
+    loading.cache.put(row.namespace, row.key, Entry(row.version, row.blob, last))
+
+
+_AS_IT_IS = (
+    *("ended_at", "reason", "on_hold", "next", "outside", "brought", "bytes", "messages"),
+    *("handled", "retries", "dropped", "tokens", "blamed", "abandoned", "letters"),
+)
+
+
+def _run(loading: _Loading, row: RunRow) -> None:
+    state = loading.state
+    opening = _publication(row.opening)
+    run = Run(row.number, row.id, opening, row.limits, row.opened_at, state.keep, state.names)
+    for name in _AS_IT_IS:
+        setattr(run, name, getattr(row, name))
+    run.status, run.target = RunStatus(row.status), RunStatus(row.target)
+    run.failure = row.failure and Failure(*row.failure)
+    if run.letters:
+        run.dead_letters = deque(maxlen=run.keep.dead_letters)
+    state.runs[run.number] = loading.run = run
+    state.run_numbers[run.id] = run.number
+    if run.ended_at is None:
+        state.open_runs += 1
+        state.backlog += run.brought
+
+
+def _lane(loading: _Loading, row: LaneRow) -> None:
+    """Its counts: whoever hears it will go on with them, see `State.lane`."""
+    lane = loading.run.lanes[row.name] = Lane()
+    lane.messages, lane.outputs = row.messages, row.outputs
+    lane.retired = tuple((agent, list(tally)) for agent, tally in row.tallies)
+    for agent, tally in lane.retired:
+        loading.tallies[row.name, agent] = tally
+
+
+def _message(loading: _Loading, row: Envelope) -> None:
+    loading.envelope = _envelope(row)
+
+
+def _delivery(loading: _Loading, row: DeliveryRow) -> None:
+    """It is last in line; if an attempt failed, it waits until it is due."""
+    run, envelope = loading.run, loading.envelope
+    queue = run.queue(loading.state.subscribers[row.agent])
+    tally = loading.tallies[envelope.publication.channel, row.agent]
+    delivery = run.deliveries[row.number] = Delivery(row.number, envelope, queue, tally)
+    delivery.attempts, delivery.due, delivery.deaths = row.attempts, row.due, row.deaths
+    queue.push(delivery)
+    if row.attempts:
+        queue.depth -= 1
+        delivery.stage = WAITING
+    loading.delivery = delivery
+
+
+def _answer(loading: _Loading, row: AnswerRow) -> None:
+    loading.delivery.keep(row.name, row.key, row.value)
+
+
+def _output(loading: _Loading, row: Output) -> None:
+    loading.run.put_out(row)
+
+
+def _letter(loading: _Loading, row: DeadLetter) -> None:
+    failure = Failure(*row.failure)
+    letter = row._replace(envelope=_envelope(row.envelope), failure=failure)
+    if loading.run.dead_letters is not None:
+        loading.run.dead_letters.append(letter)
+
+
+def _question(loading: _Loading, row: Question) -> None:
+    run = loading.run
+    run.questions = {**run.questions, (row.delivery, row.name): row}
+
+
+_TASK_STATUS = {each.value: each for each in TaskStatus}
+
+
+def _task(loading: _Loading, row: TaskRow) -> None:
+    fields: dict[str, Any] = dict(zip(TaskRow._fields, row, strict=True))
+    fields["status"] = _TASK_STATUS[row.status]
+    loading.run.tasks.restore(Task(**fields))
+
+
+def _tree(loading: _Loading, row: TreeRow) -> None:
+    loading.run.tree.gone = row.gone
+
+
+def _nodes(loading: _Loading, row: NodesRow) -> None:
+    loading.run.tree.extend(row.nodes)
+
+
+def _failure(loading: _Loading, row: FailureRow) -> None:
+    loading.run.tree.fail(row.delivery, Failure(*row.failure))
+
+
+def _tokens(loading: _Loading, row: TokensRow) -> None:
+    loading.run.tree.spend(row.delivery, row.tokens)
+
+
+def _envelope(fields: Envelope) -> Envelope:
+    """What was packed as one, with the right type within."""
+    return make(Envelope, (_publication(fields[0]), *fields[1:]))
+
+
+def _publication(fields: tuple[Any, ...]) -> Publication:
+    """Schemas are numbered anew in every process, so that no number is taken over."""
+    return make(Publication, (fields[0], fields[1], 0, *fields[3:]))
+
+
+_FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
+    WorldRow: _world,
+    NameRow: _name,
+    AgentRow: _agent,
+    ChannelRow: _channel,
+    CacheRow: _cache,
+    ItemRow: _item,
+    EntryRow: _entry,
+    RunRow: _run,
+    LaneRow: _lane,
+    Envelope: _message,
+    DeliveryRow: _delivery,
+    AnswerRow: _answer,
+    Output: _output,
+    DeadLetter: _letter,
+    Question: _question,
+    TaskRow: _task,
+    TreeRow: _tree,
+    NodesRow: _nodes,
+    FailureRow: _failure,
+    TokensRow: _tokens,
+}

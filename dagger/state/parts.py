@@ -1,0 +1,263 @@
+"""The parts of a snapshot, as bytes: part 0 is the world, part n is run number n.
+
+A part is msgpack: the number of the format, then rows. A row is an array that begins
+with the number of its kind; its fields follow in the order of the class below. Folding
+the rows of a part gives the part back (see `loading`), as folding a journal gives the
+state: a row may mean something for the rows behind it, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgpack
+
+from dagger.state.queues import Envelope
+from dagger.state.run import DeadLetter, Output, Question
+from dagger.words.effects import Publication
+from dagger.words.records import Failure
+
+FORMAT = 1
+"""What a part begins with; 2 is for when rows of 1 are not understood any more."""
+
+PIECE_ROWS = 500
+PIECE_BYTES = 256 * 1024
+"""How much is packed in one go: less than a millisecond's work, unless one row is bigger."""
+
+
+class WorldRow(NamedTuple):
+    """What the state counts over all runs; the rest of it is worked out from them."""
+
+    next_run: int
+    commands: int
+
+
+class NameRow(NamedTuple):
+    """The next name that trees know by its number, from 0."""
+
+    name: str
+
+
+class AgentRow(NamedTuple):
+    """A subscriber, in the order in which messages are routed; one that is gone hears nothing."""
+
+    name: str
+    subscriptions: tuple[str, ...]
+    hears_itself: bool
+
+
+class ChannelRow(NamedTuple):
+    name: str
+    created_at: float
+    closed: bool
+    forgotten: int
+    dropped: int
+
+
+class CacheRow(NamedTuple):
+    """A cache begins: its entries follow."""
+
+    shared: bool
+    """True for the executor's shared cache, false for the run's own."""
+    writes: int
+
+
+class ItemRow(NamedTuple):
+    """An item appended to the list of the next entry; the latest comes first."""
+
+    blob: bytes
+
+
+class EntryRow(NamedTuple):
+    """The next key of the cache, with the value that it was set with."""
+
+    namespace: str
+    key: str
+    version: int
+    blob: bytes
+
+
+class RunRow(NamedTuple):
+    """The run itself: the first row of its part."""
+
+    number: int
+    id: str
+    opening: Publication
+    limits: dict[str, Any]
+    opened_at: float
+    ended_at: float | None
+    status: str
+    target: str
+    reason: str
+    on_hold: bool
+    next: int
+    outside: int
+    brought: int
+    bytes: int
+    messages: int
+    handled: int
+    retries: int
+    dropped: int
+    tokens: int
+    blamed: bool
+    abandoned: tuple[str, ...]
+    failure: Failure | None
+    letters: int
+
+
+class LaneRow(NamedTuple):
+    """A channel on which there were messages, with the counts of each agent that heard it."""
+
+    name: str
+    messages: int
+    outputs: int
+    tallies: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class DeliveryRow(NamedTuple):
+    """An unsettled delivery, oldest first: of the message that the latest Envelope is."""
+
+    number: int
+    agent: str
+    attempts: int
+    due: float
+    deaths: int
+
+
+class AnswerRow(NamedTuple):
+    """An answer that the delivery before keeps."""
+
+    name: str
+    key: str
+    value: bytes
+
+
+class TaskRow(NamedTuple):
+    """A task. Those that are pending come longest pending first, those held longest held first."""
+
+    id: str
+    type: str
+    data: bytes
+    max_attempts: int
+    parent: str | None
+    created_at: float
+    updated_at: float
+    status: str
+    attempts: int
+    claimed_by: str | None
+    holder: int
+    number: int
+
+
+class TreeRow(NamedTuple):
+    """The tree begins: how many of its nodes have gone."""
+
+    gone: int
+
+
+class NodesRow(NamedTuple):
+    """The next nodes, 41 bytes each: as `tree` packs them, with the numbers of the names."""
+
+    nodes: bytes
+
+
+class FailureRow(NamedTuple):
+    """Why a delivery of the tree ended badly."""
+
+    delivery: int
+    failure: Failure
+
+
+class TokensRow(NamedTuple):
+    """What a delivery of the tree has cost."""
+
+    delivery: int
+    tokens: int
+
+
+Row = (
+    WorldRow
+    | NameRow
+    | AgentRow
+    | ChannelRow
+    | CacheRow
+    | ItemRow
+    | EntryRow
+    | RunRow
+    | LaneRow
+    | Envelope
+    | DeliveryRow
+    | AnswerRow
+    | Output
+    | DeadLetter
+    | Question
+    | TaskRow
+    | TreeRow
+    | NodesRow
+    | FailureRow
+    | TokensRow
+)
+
+# The position in this table is the number on disk: append, never reorder. So are the
+# fields of each class, and of the named tuples in them; one that is added has a default.
+ROWS: tuple[type[Any], ...] = (
+    WorldRow,
+    NameRow,
+    AgentRow,
+    ChannelRow,
+    CacheRow,
+    ItemRow,
+    EntryRow,
+    RunRow,
+    LaneRow,
+    Envelope,
+    DeliveryRow,
+    AnswerRow,
+    Output,
+    DeadLetter,
+    Question,
+    TaskRow,
+    TreeRow,
+    NodesRow,
+    FailureRow,
+    TokensRow,
+)
+
+_numbers = {kind: number for number, kind in enumerate(ROWS)}
+
+
+def pieces(rows: Iterable[Row]) -> Iterator[bytes]:
+    """The bytes of a part, a little at a time: others may run between two pieces.
+
+    A row of more than PIECE_BYTES is a piece of its own.
+    """
+    # Text from outside, as that of an error, may hold half a surrogate pair.
+    pack = msgpack.Packer(unicode_errors="surrogatepass").pack
+    piece, size = [pack(FORMAT)], 0
+    for row in rows:
+        blob: bytes = pack((_numbers[type(row)], *row))
+        if len(piece) == PIECE_ROWS or size + len(blob) > PIECE_BYTES:
+            yield b"".join(piece)
+            piece, size = [], 0
+        piece.append(blob)
+        size += len(blob)
+    yield b"".join(piece)
+
+
+def unpack(blob: bytes) -> Iterator[Row]:
+    """The rows of a part; named tuples within them come as plain ones.
+
+    Raises ValueError for a format, or a kind of row, that is not known.
+    """
+    unpacker = msgpack.Unpacker(
+        use_list=False, unicode_errors="surrogatepass", max_buffer_size=0, strict_map_key=False
+    )
+    unpacker.feed(blob)
+    if (version := next(unpacker, None)) != FORMAT:
+        raise ValueError(f"unknown format {version!r} of a snapshot: written by a newer version?")
+    kinds = ROWS
+    for number, *fields in unpacker:
+        if not 0 <= number < len(kinds):
+            raise ValueError(f"unknown row {number} in a snapshot: written by a newer version?")
+        yield kinds[number](*fields)

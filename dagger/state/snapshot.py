@@ -1,0 +1,205 @@
+"""Snapshots: copies of the state at one journal position, made fast and written later.
+
+`copy_world` and `copy_run` are called on the event loop. They are shallow: what never
+changes is shared, what may change is copied, in few and large steps. Their `pieces` are
+for a thread, meanwhile the state goes on. Leases are left out: what is in hand, or waits
+for a timer, comes back as if the journal had been folded again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from dagger.state import parts
+from dagger.state.parts import (
+    AgentRow,
+    AnswerRow,
+    CacheRow,
+    ChannelRow,
+    DeliveryRow,
+    EntryRow,
+    FailureRow,
+    ItemRow,
+    LaneRow,
+    NameRow,
+    NodesRow,
+    Row,
+    RunRow,
+    TaskRow,
+    TokensRow,
+    TreeRow,
+    WorldRow,
+)
+from dagger.words.effects import make
+
+if TYPE_CHECKING:
+    from dagger.state.cache import Cache
+    from dagger.state.queues import Delivery
+    from dagger.state.run import DeadLetter, Output, Question, Run
+    from dagger.state.state import State
+    from dagger.state.tasks import TasksCopy
+    from dagger.state.tree import Tree
+
+_world_fields = attrgetter(*WorldRow._fields)
+_agent_fields = attrgetter(*AgentRow._fields)
+_channel_fields = attrgetter(*ChannelRow._fields)
+_run_fields = attrgetter(*RunRow._fields)
+_task_fields = attrgetter(*TaskRow._fields)
+
+
+class Mark(NamedTuple):
+    """What has happened to a delivery so far."""
+
+    attempts: int
+    due: float
+    deaths: int
+    kept: dict[tuple[str, str], bytes]
+
+
+_NO_ANSWERS: dict[tuple[str, str], bytes] = {}
+_UNTOUCHED = Mark(0, 0.0, 0, _NO_ANSWERS)
+
+
+class WorldCopy(NamedTuple):
+    """Everything that belongs to no run, as it was."""
+
+    world: WorldRow
+    names: list[str]
+    agents: list[AgentRow]
+    channels: list[ChannelRow]
+    shared: Cache
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of part 0, in pieces of at most about 1 ms of work."""
+        return parts.pieces(self._rows())
+
+    def _rows(self) -> Iterator[Row]:
+        yield self.world
+        for name in self.names:
+            yield NameRow(name)
+        yield from self.agents
+        yield from self.channels
+        yield from _cache_rows(self.shared, shared=True)
+
+
+class RunCopy(NamedTuple):
+    """One run as it was."""
+
+    run: RunRow
+    lanes: list[LaneRow]
+    deliveries: list[Delivery]
+    """Only their number, envelope and agent, which never change, are read later."""
+    marks: dict[int, Mark]
+    """What may change of a delivery, by number, where it is not as at first."""
+    outputs: tuple[Output, ...]
+    letters: tuple[DeadLetter, ...]
+    questions: Mapping[tuple[int, str], Question]
+    cache: Cache | None
+    tasks: TasksCopy | None
+    tree: Tree | None
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of the run's part, in pieces of at most about 1 ms of work."""
+        return parts.pieces(self._rows())
+
+    def _rows(self) -> Iterator[Row]:
+        yield self.run
+        yield from self.lanes
+        yield from self._delivery_rows()
+        yield from self.outputs
+        yield from self.letters
+        yield from self.questions.values()
+        if self.cache is not None:
+            yield from _cache_rows(self.cache, shared=False)
+        for task in self.tasks or ():
+            yield make(TaskRow, _task_fields(task))
+        if self.tree is not None:
+            yield from _tree_rows(self.tree)
+
+    def _delivery_rows(self) -> Iterator[Row]:
+        """Each message once, and behind it its deliveries: they are numbered in a row."""
+        message = None
+        for delivery in self.deliveries:
+            if delivery.envelope is not message:
+                message = delivery.envelope
+                yield message
+            number = delivery.number
+            attempts, due, deaths, kept = self.marks.get(number, _UNTOUCHED)
+            yield DeliveryRow(number, delivery.queue.subscriber.name, attempts, due, deaths)
+            for (name, key), value in kept.items():
+                yield AnswerRow(name, key, value)
+
+
+def copy_world(state: State) -> WorldCopy:
+    """What belongs to no run, at this moment: nothing changes it later."""
+    return WorldCopy(
+        make(WorldRow, _world_fields(state)),
+        state.names.known.copy(),
+        [make(AgentRow, _agent_fields(each)) for each in state.subscribers.values()],
+        [make(ChannelRow, _channel_fields(each)) for each in state.channels.values()],
+        state.shared.copy(),
+    )
+
+
+def copy_run(run: Run) -> RunCopy:
+    """One run, at this moment: nothing changes it later.
+
+    Its part can be loaded with the world of the same position, or of a later one.
+    """
+    deliveries = list(run.deliveries.values())
+    return RunCopy(
+        make(RunRow, _run_fields(run)),
+        _lanes(run),
+        deliveries,
+        {
+            each.number: _mark(each)
+            for each in deliveries
+            if each.attempts or each.deaths or each.kept
+        },
+        run.kept_outputs(),
+        tuple(run.dead_letters or ()),
+        run.questions,
+        None if run.cache_fold is None else run.cache_fold.copy(),
+        None if run.task_fold is None else run.task_fold.copy(),
+        None if run.tree_fold is None else run.tree_fold.copy(),
+    )
+
+
+def _mark(each: Delivery) -> Mark:
+    kept = each.kept.copy() if each.kept else _NO_ANSWERS
+    return make(Mark, (each.attempts, each.due, each.deaths, kept))
+
+
+def _lanes(run: Run) -> list[LaneRow]:
+    return [
+        LaneRow(
+            name,
+            lane.messages,
+            lane.outputs,
+            tuple((agent, tuple(tally)) for agent, tally in lane.tallies().items()),
+        )
+        for name, lane in run.lanes.items()
+        if lane.messages
+    ]
+
+
+def _cache_rows(cache: Cache, *, shared: bool) -> Iterator[Row]:
+    yield CacheRow(shared, cache.writes)
+    for namespace, key, entry in cache.entries():
+        link = entry.last
+        while link is not None:
+            yield ItemRow(link.blob)
+            link = link.previous
+        yield EntryRow(namespace, key, entry.version, entry.blob)
+
+
+def _tree_rows(tree: Tree) -> Iterator[Row]:
+    yield TreeRow(tree.gone)
+    for rows in tree.raw():
+        yield NodesRow(rows)
+    for delivery, failure in tree.failures.items():
+        yield FailureRow(delivery, failure)
+    for delivery, tokens in tree.tokens.items():
+        yield TokensRow(delivery, tokens)

@@ -1,0 +1,46 @@
+"""The folder of a store: what is in it, and which format it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagger.store.environment import Environment, create
+from dagger.store.shelves import NAMES, POSITION
+from dagger.words.errors import NotAStore
+
+FORMAT = 1
+"""The format of a store as a whole; see docs/durability.md."""
+
+_OWN = {"journal", "inbox", "owner", "hands"}
+
+
+def make(path: Path) -> None:
+    """The folder of a store; one that is full of something else is refused.
+
+    Raises NotAStore, OSError.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    there = {each.name for each in path.iterdir() if not each.name.startswith(".")}
+    if "journal" not in there and not there <= _OWN:
+        raise NotAStore(str(path), "the folder has other things in it, and no journal")
+
+
+def make_journal(path: Path) -> None:
+    """An empty journal in a store's folder, if there is none yet."""
+    if not path.exists():
+        create(path, NAMES, _write_format)
+
+
+def _write_format(environment: Environment) -> None:
+    with environment.writing(0) as txn:
+        txn.put(b"format", POSITION.pack(FORMAT), db=environment.db["meta"])
+
+
+def check_format(environment: Environment, path: Path) -> None:
+    """Raise NotAStore for a store of a format that is not known here."""
+    with environment.reading() as txn:
+        value = txn.get(b"format", db=environment.db["meta"])
+    if value is None:
+        raise NotAStore(str(path), "its journal is empty, and does not say which format it has")
+    if (version := POSITION.unpack(value)[0]) != FORMAT:
+        raise NotAStore(str(path), f"its format {version} is not known: a newer Dagger wrote it?")

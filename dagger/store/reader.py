@@ -1,0 +1,76 @@
+"""A store that is only looked into, whoever owns it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dagger.store.environment import Environment
+from dagger.store.layout import check_format
+from dagger.store.lock import Owner, owner
+from dagger.store.shelves import NAMES, Shelves
+from dagger.words.errors import NotAStore
+from dagger.words.records import Record
+
+
+class StoreReader:
+    """The Source that a folder is, for who does not own it: needs no lock, changes nothing.
+
+    What is read within `still()` is of one moment, however long it takes.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Raises NotAStore if there is no store in that folder."""
+        self.path = Path(path)
+        journal = self.path / "journal"
+        if not journal.is_dir():
+            raise NotAStore(str(path), "there is no store in that folder")
+        self._environment = Environment(journal, NAMES, readonly=True)
+        check_format(self._environment, self.path)
+        self._shelves = Shelves(self._environment)
+
+    def still(self) -> AbstractContextManager[None]:
+        """What is read within is of one moment."""
+        return self._environment.still()
+
+    @property
+    def position(self) -> int:
+        """The number of records that are on disk."""
+        return self._shelves.last()
+
+    def owner(self) -> Owner | None:
+        """Who owns the store now."""
+        return owner(self.path / "owner")
+
+    def saved(self) -> int:
+        return self._shelves.saved()
+
+    def parts(self) -> Iterator[tuple[int, bytes]]:
+        return self._shelves.parts()
+
+    def part(self, number: int) -> bytes | None:
+        return self._shelves.part(number)
+
+    def read(self, after: int = 0) -> Iterator[Record]:
+        return self._shelves.read(after)
+
+    def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
+        return self._shelves.history(run, after)
+
+    def close(self) -> None:
+        self._environment.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

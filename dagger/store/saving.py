@@ -1,0 +1,83 @@
+"""A snapshot on its way to the disk: encoded in a thread, written by the writer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from dagger.store.contract import Parts
+from dagger.store.posting import poster
+from dagger.store.shelves import OF_PART, OF_RUN, POSITION, chunks
+
+if TYPE_CHECKING:
+    import lmdb
+
+BUSY = 0.0005
+"""Seconds for which the encoding thread works, and then"""
+YIELD = 0.0002
+"""seconds for which it lets the others run: they would wait longer for the interpreter."""
+
+
+class Saving:
+    """One snapshot; `over` is set on the loop when it is written, or has failed."""
+
+    def __init__(self, position: int, parts: Parts, gone: Collection[int]) -> None:
+        self.after = position
+        self.size = 0
+        self.over = anyio.Event()
+        self.error: Exception | None = None
+        self._parts = parts
+        self._gone = gone
+        self._rows: list[tuple[bytes, bytes]] = []
+        self._tell = poster(self.over.set)
+
+    def start(self, ready: Callable[[Saving], None]) -> None:
+        """Encode it in a thread, which calls `ready` in the end."""
+        threading.Thread(
+            target=self._encode, args=(ready,), name="dagger snapshot", daemon=True
+        ).start()
+
+    def _encode(self, ready: Callable[[Saving], None]) -> None:
+        try:
+            for number, pieces in self._parts.items():
+                whole = b"".join(_taking_turns(pieces))
+                self.size += len(whole)
+                for at, value in enumerate(chunks(whole)):
+                    self._rows.append((OF_PART.pack(number, at), value))
+        except Exception as error:
+            self.done(error)
+        else:
+            ready(self)
+
+    def write(self, txn: lmdb.Transaction[bytes], db: dict[str, Any]) -> None:
+        """Put the new parts in the place of the old ones."""
+        for part in (*self._parts, *self._gone):
+            _delete(txn.cursor(db["state"]), OF_PART.pack(part, 0), OF_PART.pack(part + 1, 0))
+        for run in self._gone:
+            _delete(txn.cursor(db["history"]), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
+        txn.cursor(db["state"]).putmulti(self._rows)
+        txn.put(b"snapshot", POSITION.pack(self.after), db=db["meta"])
+
+    def done(self, error: Exception | None) -> None:
+        self.error = error
+        self._tell()
+
+
+def _taking_turns(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces, with pauses in which others have the interpreter."""
+    until = time.perf_counter() + BUSY
+    for piece in pieces:
+        yield piece
+        if time.perf_counter() > until:
+            time.sleep(YIELD)  # noqa: TID251 - in a thread of ours
+            until = time.perf_counter() + BUSY
+
+
+def _delete(cursor: lmdb.Cursor[bytes], start: bytes, stop: bytes) -> None:
+    there = cursor.set_range(start)
+    while there and cursor.key() < stop:
+        there = cursor.delete()

@@ -1,0 +1,421 @@
+"""Snapshots: what is loaded is what folding the journal again would give, and goes on so."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import anyio
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from dagger import Config, Executor, Immediate, MemoryStore
+from dagger.state.loading import load_run, load_world
+from dagger.state.parts import FORMAT, PIECE_BYTES, PIECE_ROWS, ROWS
+from dagger.state.queues import PENDING, SETTLED, WAITING, Delivery
+from dagger.state.run import Keep, Run
+from dagger.state.snapshot import RunCopy, WorldCopy, copy_run, copy_world
+from dagger.state.state import State
+from dagger.words.effects import REPLY_TO, CacheWrite, Effect, Publication, Reply, TaskWrite
+from dagger.words.outcomes import Disposition, RunStatus, TaskStatus
+from dagger.words.payload import encode
+from dagger.words.records import (
+    ABANDONED,
+    AgentAdded,
+    AgentRemoved,
+    Asked,
+    AttemptFailed,
+    ChannelOpened,
+    ChannelShut,
+    CommandTaken,
+    Failure,
+    Kept,
+    LetterDiscarded,
+    Published,
+    Record,
+    Requested,
+    Restarted,
+    RunCancelling,
+    RunEnded,
+    RunOpened,
+    RunPaused,
+    RunResumed,
+    RunsForgotten,
+    Settled,
+    Spent,
+    Swept,
+    Wrote,
+    pack,
+    run_of,
+    unpack,
+)
+from tests.state.meaning import audit, differences, meaning
+from tests.state.test_state import everything
+
+KEEP = Keep(outputs=2, dead_letters=1, nodes=4)
+MESSAGE = Publication("c", b"\x01")
+
+
+class Snapshot(NamedTuple):
+    """Copies of a state, not yet encoded: some of its runs may have been copied before."""
+
+    position: int
+    world: WorldCopy
+    runs: dict[int, RunCopy]
+
+
+def snapshot(state: State) -> Snapshot:
+    """All of a state as it is now."""
+    runs = {number: copy_run(run) for number, run in state.runs.items()}
+    return Snapshot(state.position, copy_world(state), runs)
+
+
+def loaded(taken: Snapshot, keep: Keep | None = None, *, backwards: bool = False) -> State:
+    """A fresh state, made of a snapshot."""
+    state = State(keep)
+    load_world(state, b"".join(taken.world.pieces()))
+    for number in sorted(taken.runs, reverse=backwards):
+        load_run(state, b"".join(taken.runs[number].pieces()))
+    state.position = taken.position
+    return state
+
+
+def folded(records: list[Record], keep: Keep | None = None) -> State:
+    """The state that some records amount to."""
+    state = State(keep)
+    for record in records:
+        state.apply(record)
+    return state
+
+
+def queued(run: Run) -> dict[str, tuple[int, list[tuple[int, int]]]]:
+    """What stands in the queues of a run, in order, and what they count."""
+    found = {
+        name: (queue.depth, [(each.number, each.stage) for each in queue.pending])
+        for name, queue in run.queues.items()
+    }
+    lines = {
+        name: (depth, [each for each in line if each[1] != SETTLED])
+        for name, (depth, line) in found.items()
+    }
+    return {name: found for name, found in lines.items() if found[1]}
+
+
+def turns(state: State) -> dict[tuple[str, int], list[int]]:
+    """What each agent would take of each run, in order; it is taken then."""
+    taken: dict[tuple[str, int], list[int]] = {}
+    for name, subscriber in state.subscribers.items():
+        while (delivery := subscriber.take()) is not None:
+            taken.setdefault((name, delivery.queue.run.number), []).append(delivery.number)
+    return taken
+
+
+def same(taken: Snapshot, records: list[Record], keep: Keep | None = None) -> None:
+    """Fail unless a snapshot is the first records, and with the others is all of them."""
+    before = folded(records[: taken.position], keep)
+    again = loaded(taken, keep)
+    assert not (found := list(differences(meaning(again), meaning(before)))), found
+    for number, run in before.runs.items():
+        assert queued(again.runs[number]) == queued(run)
+    assert turns(again) == turns(before)
+
+    again = loaded(taken, keep, backwards=True)
+    for record in records[taken.position :]:
+        again.apply(record)
+    whole = folded(records, keep)
+    assert not (found := list(differences(meaning(again), meaning(whole)))), found
+    audit(again)
+    assert turns(again) == turns(whole)
+
+
+# -- any records ---------------------------------------------------------------------------
+
+CHANNELS = st.sampled_from("cde")
+NAMES = st.sampled_from(["one", "two", "three"])
+WHICH = st.integers(0, 20)
+"""Which of those that are there: counted round."""
+TIMES = st.integers(1, 9).map(float)
+SMALL = st.integers(-3, 3).map(encode)
+ENDS = st.sampled_from([0, 0, *(int(each) for each in Disposition if each is not Disposition.DROPPED)])
+FAILURES = st.builds(
+    Failure,
+    type=st.sampled_from(["ValueError", ABANDONED]),
+    message=st.sampled_from(["no", "not again"]),
+    causes=st.sampled_from([(), ("KeyError: 'a'", "OSError: gone")]),
+    trace=st.sampled_from(["", "half a pair: \ud800"]),
+)
+PUBLICATIONS = st.builds(
+    Publication,
+    channel=CHANNELS,
+    payload=SMALL,
+    checked=st.integers(0, 2),
+    key=st.sampled_from([None, "k"]),
+    task_id=st.sampled_from([None, "t1"]),
+    headers=st.sampled_from([(), (("a", "b"), ("c", ""))]),
+    source=st.sampled_from(["", "shell"]),
+    id=st.sampled_from(["", "given"]),
+)
+CACHE_WRITES = st.builds(
+    CacheWrite,
+    op=st.sampled_from(["set", "append", "append", "increment", "delete"]),
+    namespace=st.sampled_from("nm"),
+    key=st.sampled_from("kl"),
+    value=SMALL,
+    shared=st.booleans(),
+)
+TASK_WRITES = st.builds(
+    TaskWrite,
+    op=st.sampled_from(["put", "put", "claim", "claim", "status", "fail"]),
+    task_id=st.sampled_from(["t1", "t2", "t3", "t4"]),
+    status=st.sampled_from([each.value for each in TaskStatus]),
+    task_type=st.sampled_from(["search", "read"]),
+    data=SMALL,
+    max_attempts=st.integers(0, 3),
+    parent=st.sampled_from([None, "t1"]),
+    agent=NAMES,
+    holder=st.integers(0, 4),
+    at=TIMES,
+)
+EFFECTS: st.SearchStrategy[tuple[Effect, ...]] = st.lists(
+    PUBLICATIONS | PUBLICATIONS | CACHE_WRITES | TASK_WRITES, max_size=3
+).map(tuple)
+REPLIES = st.sampled_from([(), (Reply(encode([1, "good"])),), (Reply(encode([0, "bad"])),)])
+
+
+class Folding(RuleBasedStateMachine):
+    """A state that is lived in and copied now and then, against its records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = State(KEEP)
+        self.records: list[Record] = []
+        self.taken: list[Snapshot] = []
+        self.touched: set[int] = set()
+        self.count = 0
+
+    def apply(self, record: Record) -> None:
+        """One more, as it would come from the disk."""
+        record = unpack(pack(record))
+        self.live.apply(record)
+        self.records.append(record)
+        self.touched.add(run_of(record))
+
+    def run(self, which: int) -> Run:
+        """One of the open runs."""
+        found = [run for run in self.live.runs.values() if run.ended_at is None]
+        return found[which % len(found)]
+
+    def delivery(self, which: int) -> tuple[int, Delivery]:
+        """One of the unsettled deliveries, and the number of its run."""
+        found = [(n, each) for n, run in self.live.runs.items() for each in run.deliveries.values()]
+        return found[which % len(found)]
+
+    def drops(self, run: int, count: int, but: int = 0) -> tuple[int, ...]:
+        """Some pending deliveries that something pushes out."""
+        found = [each for each in self.live.runs[run].deliveries.values() if each.number != but]
+        return tuple(each.number for each in found[:count] if each.stage == PENDING)
+
+    def is_open(self) -> bool:
+        return self.live.open_runs > 0
+
+    def is_pending(self) -> bool:
+        return any(run.deliveries for run in self.live.runs.values())
+
+    @initialize()
+    def begin(self) -> None:
+        for number, name in enumerate(["one", "two", "three"]):
+            self.apply(AgentAdded(name, ("c", "d")[: number + 1], number == 2, 0.0))
+
+    # -- agents, channels and runs
+
+    @rule(
+        what=st.sampled_from(["agent", "agent", "gone", "channel", "shut", "command"]),
+        name=NAMES,
+        channels=st.sets(CHANNELS, min_size=1),
+        hears_itself=st.booleans(),
+    )
+    def world(self, what: str, name: str, channels: set[str], hears_itself: bool) -> None:
+        first, *_ = heard = sorted(channels)
+        match what:
+            case "agent":
+                self.apply(AgentAdded(name, tuple(heard), hears_itself, 1.0))
+            case "gone":
+                self.apply(AgentRemoved(name, 1.0))
+            case "shut" if first in self.live.channels:
+                self.apply(ChannelShut(first, 2.0))
+            case "command":
+                self.apply(CommandTaken(self.live.commands + 1))
+            case _:
+                self.apply(ChannelOpened(first, 2.0))
+
+    @precondition(lambda self: self.live.open_runs < 3)
+    @rule(first=PUBLICATIONS, limits=st.sampled_from([{}, {"timeout": 1.5, "max_messages": 9}]))
+    def run_opened(self, first: Publication, limits: dict[str, Any]) -> None:
+        number = self.live.next_run + 1
+        self.apply(RunOpened(number, f"run-{number}", limits, first, 3.0))
+
+    @precondition(is_open)
+    @rule(which=WHICH, what=st.sampled_from(["pause", "resume", "cancel"]), at=TIMES)
+    def stays(self, which: int, what: str, at: float) -> None:
+        number = self.run(which).number
+        match what:
+            case "pause":
+                self.apply(RunPaused(number, "lunch", at))
+            case "resume":
+                self.apply(RunResumed(number, at))
+            case _:
+                self.apply(RunCancelling(number, RunStatus.TIMED_OUT.value, "slow", at))
+
+    @precondition(is_open)
+    @rule(which=WHICH, disposition=ENDS, some=st.integers(0, 9))
+    def swept(self, which: int, disposition: int, some: int) -> None:
+        run, end = self.run(which), some == 9
+        numbers = tuple(run.deliveries) if end else tuple(run.deliveries)[:some]
+        self.apply(Swept(run.number, numbers, disposition, 5.0))
+        if end:
+            self.apply(RunEnded(run.number, RunStatus.CANCELLED.value, "over", 6.0))
+
+    @precondition(lambda self: self.live.open_runs < len(self.live.runs))
+    @rule(which=WHICH)
+    def forgotten(self, which: int) -> None:
+        ended = [run.number for run in self.live.runs.values() if run.ended_at is not None]
+        self.apply(RunsForgotten((ended[which % len(ended)],)))
+
+    # -- messages
+
+    @precondition(is_open)
+    @rule(which=WHICH, message=PUBLICATIONS, some=st.integers(0, 2), blame=st.booleans())
+    def published(self, which: int, message: Publication, some: int, blame: bool) -> None:
+        run = self.run(which).number
+        self.apply(Published(run, message, self.drops(run, some), blame, 7.0))
+
+    @precondition(is_pending)
+    @rule(which=WHICH, effects=EFFECTS, reply=REPLIES, at=TIMES)
+    def done(
+        self, which: int, effects: tuple[Effect, ...], reply: tuple[Effect, ...], at: float
+    ) -> None:
+        self.settled(which, 0, None, effects, reply, 0, at)
+
+    @precondition(is_pending)
+    @rule(
+        which=WHICH,
+        end=ENDS,
+        failure=st.none() | FAILURES,
+        effects=EFFECTS,
+        reply=REPLIES,
+        some=st.integers(0, 2),
+        at=TIMES,
+    )
+    def settled(
+        self,
+        which: int,
+        end: int,
+        failure: Failure | None,
+        effects: tuple[Effect, ...],
+        reply: tuple[Effect, ...],
+        some: int,
+        at: float,
+    ) -> None:
+        run, delivery = self.delivery(which)
+        dropped = self.drops(run, some, but=delivery.number)
+        attempt = delivery.attempts + 1
+        effects = (*effects, *reply)
+        self.apply(
+            Settled(run, delivery.number, end, attempt, at, 8.5, failure, effects, dropped, False)
+        )
+
+    @precondition(is_pending)
+    @rule(which=WHICH, failure=FAILURES, due=TIMES)
+    def attempt_failed(self, which: int, failure: Failure, due: float) -> None:
+        run, delivery = self.delivery(which)
+        attempt = delivery.attempts + 1
+        self.apply(AttemptFailed(run, delivery.number, attempt, 1.0, 2.0, failure, due))
+
+    @precondition(is_pending)
+    @rule(which=WHICH, key=st.sampled_from("xy"), value=SMALL)
+    def kept(self, which: int, key: str, value: bytes) -> None:
+        run, delivery = self.delivery(which)
+        self.apply(Kept(run, delivery.number, "step", key, value, 1.0))
+
+    @precondition(is_pending)
+    @rule(which=WHICH, name=st.sampled_from("xy"), answer=st.booleans())
+    def asked(self, which: int, name: str, answer: bool) -> None:
+        run, delivery = self.delivery(which)
+        if answer:
+            self.apply(Kept(run, delivery.number, "ask", name, b"\x07", 1.0))
+        else:
+            self.apply(Asked(run, delivery.number, name, b"\x08", 1.0))
+
+    @precondition(is_pending)
+    @rule(which=WHICH, message=PUBLICATIONS)
+    def requested(self, which: int, message: Publication) -> None:
+        run, delivery = self.delivery(which)
+        self.count += 1
+        header = REPLY_TO, f"{delivery.number}/{self.count}"
+        message = message._replace(headers=(*message.headers, header))
+        key = str(self.count)
+        self.apply(Requested(run, delivery.number, key, message, 1_000 + self.count, (), False, 9.0))
+
+    @precondition(is_pending)
+    @rule(which=WHICH, tokens=st.integers(0, 9))
+    def spent(self, which: int, tokens: int) -> None:
+        run, delivery = self.delivery(which)
+        self.apply(Spent(run, delivery.number, tokens))
+
+    @precondition(is_open)
+    @rule(which=WHICH, effects=st.lists(CACHE_WRITES | TASK_WRITES | TASK_WRITES, max_size=4))
+    def wrote(self, which: int, effects: list[Effect]) -> None:
+        self.apply(Wrote(self.run(which).number if which else 0, tuple(effects)))
+
+    @precondition(is_open)
+    @rule(which=WHICH, some=st.integers(0, 2))
+    def restarted(self, which: int, some: int) -> None:
+        run = self.run(which)
+        self.apply(Restarted(run.number, tuple(run.deliveries)[:some], 9.0))
+
+    @precondition(lambda self: any(run.dead_letters for run in self.live.runs.values()))
+    @rule()
+    def letter_discarded(self) -> None:
+        for run in self.live.runs.values():
+            for letter in list(run.dead_letters or ()):
+                self.apply(LetterDiscarded(run.number, letter.delivery))
+
+    # -- leases, which no record says
+
+    @rule(name=NAMES, key=st.none() | st.sampled_from("pq"))
+    def taken_in_hand(self, name: str, key: str | None) -> None:
+        delivery = self.live.subscribers[name].take()
+        if delivery is not None and key is not None:
+            delivery.queue.hold(delivery, key)
+
+    @precondition(is_pending)
+    @rule(which=WHICH)
+    def due_again(self, which: int) -> None:
+        _, delivery = self.delivery(which)
+        if delivery.stage == WAITING and delivery not in (delivery.queue.retries or ()):
+            delivery.queue.again(delivery)
+
+    # -- snapshots
+
+    @rule()
+    def copied(self) -> None:
+        """Runs that nothing has happened to since the last time are not copied again."""
+        former = self.taken[-1].runs if self.taken else {}
+        runs = {
+            number: former[number] if number in former and number not in self.touched
+            else copy_run(run)
+            for number, run in self.live.runs.items()
+        }  # fmt: skip
+        self.taken.append(Snapshot(len(self.records), copy_world(self.live), runs))
+        self.touched.clear()
+
+    def teardown(self) -> None:
+        for taken in self.taken[-3:]:
+            same(taken, self.records, KEEP)
+
+
+TestFolding = Folding.TestCase
