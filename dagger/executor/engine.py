@@ -27,7 +27,7 @@ from dagger.executor.timers import Timers
 from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
 from dagger.rules.retry import strategy
-from dagger.store.hands import PAIR, Hands
+from dagger.store.hands import NO_HANDS
 from dagger.words.errors import ChannelClosed, ChannelNotFound
 from dagger.words.outcomes import Overflow
 
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 OUTSIDE_TURN = 32
 """Publications from outside before the agents get a turn."""
 
-
-NO_HANDS = Hands(bytearray(PAIR.size))
-"""Takes what is in hand where nothing outlives the process."""
 
 _LET_GO: Callable[[Record], None] = deque[Any](maxlen=0).append
 """Takes the records that nobody will read again, and costs nothing."""

@@ -76,6 +76,10 @@ class Hands:
             self._memory.close()
 
 
+NO_HANDS = Hands(bytearray(PAIR.size))
+"""Takes what is in hand where nobody will ask for it."""
+
+
 def open_hands(path: Path) -> Hands:
     """The hands that the file `path` keeps; one of another size is made anew.
 

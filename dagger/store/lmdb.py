@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
-from dagger.store.block import Block, decode
+from dagger.store.block import Block
 from dagger.store.contract import Parts
+from dagger.store.disk import JournalDisk, Opened
 from dagger.store.environment import Environment, plain
-from dagger.store.hands import Hands, open_hands
+from dagger.store.hands import NO_HANDS, open_hands
 from dagger.store.inbox import Inbox, LmdbInbox
 from dagger.store.layout import check_format, make, make_journal
 from dagger.store.lock import Lock
 from dagger.store.posting import poster
 from dagger.store.saving import Saving
-from dagger.store.shelves import NAMES, OF_PART, OF_RUN, POSITION, Shelves
-from dagger.store.writer import Job, Writer
+from dagger.store.shelves import NAMES, Shelves
+from dagger.store.writer import Writer
 from dagger.words.errors import (
     DatabaseError,
     NotAStore,
@@ -29,16 +30,10 @@ from dagger.words.errors import (
     StoreForked,
     StoreUnavailable,
 )
-from dagger.words.records import WIRING, Record, packer, run_of
-
-if TYPE_CHECKING:
-    import lmdb
+from dagger.words.records import Record, RunOpened, packer, run_of
 
 CLOGGED = 64 * 1024 * 1024
 """Bytes that may wait to be written before no more work is taken."""
-
-TIDY = 1024 * 1024
-"""Bytes of blocks that one commit moves into history, at most."""
 
 
 class LmdbStore:
@@ -47,7 +42,7 @@ class LmdbStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.heard: Callable[[], None] | None = None
-        self.hands: Hands
+        self.hands = NO_HANDS
         self.inbox: Inbox | None = None
         self.clogged = False
         self._lock = Lock(self.path / "owner", self._forked)
@@ -58,6 +53,7 @@ class LmdbStore:
         self._waiting: deque[tuple[int, anyio.Event]] = deque()
         self._problem: Exception | None = None
         self._closed = True
+        self._opened_runs: deque[Opened] = deque()
         self._pack = packer()
 
     @property
@@ -86,6 +82,8 @@ class LmdbStore:
             self._opened = opened.pop_all()
         self._position = self._durable = self._shelves.last()
         self._appended = 0
+        self._touched = set()
+        self._opened_runs.clear()
         self._problem = None
         self._closed = self.clogged = False
         self._over = anyio.Event()
@@ -112,6 +110,7 @@ class LmdbStore:
         except OSError as error:
             raise NotAStore(str(self.path), plain(error)) from error
         self._shelves = Shelves(self._environment)
+        self._disk = JournalDisk(self._environment, self._opened_runs)
 
     async def close(self) -> None:
         if self._closed:
@@ -138,10 +137,12 @@ class LmdbStore:
 
     def append(self, record: Record) -> None:
         blob, run = self._pack(record), run_of(record)
-        self._add((run, blob))
         self._position += 1
         self._touched.add(run)
+        if type(record) is RunOpened:
+            self._opened_runs.append(Opened(self._position, run, record.id))
         self._appended += len(blob)
+        self._add((run, blob))
         if self._writer.asleep:
             self._writer.wake()
         if not self.clogged and self._appended - self._writer.bytes > CLOGGED:
@@ -229,36 +230,10 @@ class LmdbStore:
 
     # -- in the writer's thread ------------------------------------------------------
 
-    def write(self, blocks: list[Block], job: Job | None) -> bool:
-        """One transaction: new blocks, a snapshot, and some of what is to be tidied up."""
-        rows = [(POSITION.pack(each.last), each.encode()) for each in blocks]
-        need = sum(len(value) for _, value in rows) + (job.size if isinstance(job, Saving) else 0)
-        with self._environment.writing(3 * need + 2 * TIDY) as txn:
-            txn.cursor(self._environment.db["journal"]).putmulti(rows)
-            if isinstance(job, Saving):
-                job.write(txn, self._environment.db)
-            return tidy(txn, self._environment.db, max(TIDY, 2 * need))
+    def write(self, blocks: Sequence[Block], job: Saving | None) -> bool:
+        """One transaction; see `JournalDisk.write`."""
+        return self._disk.write(blocks, job)
 
     def recover(self) -> None:
-        self._environment.again()
-
-
-def tidy(txn: lmdb.Transaction[bytes], db: dict[str, Any], budget: int) -> bool:
-    """Move blocks that the snapshot holds into the history of their runs; whether there
-    are more. What was left of runs that are gone is let go.
-    """
-    saved = txn.get(b"snapshot", db=db["meta"])
-    cursor = txn.cursor(db["journal"])
-    while saved is not None and cursor.first() and cursor.key() <= saved:
-        if budget <= 0:
-            return True
-        value = cursor.value()
-        budget -= len(value)
-        block = decode(value)
-        for run in sorted(set(block.runs)):
-            if run == WIRING or txn.get(OF_PART.pack(run, 0), db=db["state"]) is not None:
-                own = block.only((run,))
-                if own is not None:
-                    txn.put(OF_RUN.pack(run, own.last), own.encode(), db=db["history"])
-        cursor.delete()
-    return False
+        """Get ready to try again."""
+        self._disk.recover()

@@ -46,6 +46,14 @@ class StoreReader:
         """Who owns the store now."""
         return owner(self.path / "owner")
 
+    def find(self, run_id: str) -> int | None:
+        """The number of the run of that id, if it is there."""
+        return self._shelves.find(run_id)
+
+    def ids(self) -> Iterator[tuple[int, str]]:
+        """Number and id of every run, oldest first."""
+        return self._shelves.ids()
+
     def saved(self) -> int:
         return self._shelves.saved()
 

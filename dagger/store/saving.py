@@ -11,7 +11,7 @@ import anyio
 
 from dagger.store.contract import Parts
 from dagger.store.posting import poster
-from dagger.store.shelves import OF_PART, OF_RUN, POSITION, chunks
+from dagger.store.shelves import OF_PART, OF_RUN, POSITION, chunks, id_key, number_key
 
 if TYPE_CHECKING:
     import lmdb
@@ -59,6 +59,9 @@ class Saving:
             _delete(txn.cursor(db["state"]), OF_PART.pack(part, 0), OF_PART.pack(part + 1, 0))
         for run in self._gone:
             _delete(txn.cursor(db["history"]), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
+            name = txn.pop(number_key(run), db=db["ids"])
+            if name is not None:
+                txn.delete(id_key(name.decode()), db=db["ids"])
         txn.cursor(db["state"]).putmulti(self._rows)
         txn.put(b"snapshot", POSITION.pack(self.after), db=db["meta"])
 

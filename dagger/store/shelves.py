@@ -3,6 +3,7 @@
     journal  position of its last record -> a block: what came since, and a little before
     history  run, position of its last record -> a block of that run's own records
     state    part, chunk -> some bytes of the latest snapshot, each with its checksum
+    ids      run id -> run; run -> run id
     meta     "format", "snapshot" (its position)
 
 Keys are big-endian, so that they are in order.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from hashlib import blake2b
 from itertools import groupby
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -25,9 +27,10 @@ from dagger.words.records import WIRING, Record
 if TYPE_CHECKING:
     import lmdb
 
-NAMES = ("journal", "history", "state", "meta")
+NAMES = ("journal", "history", "state", "ids", "meta")
 
 POSITION = Struct(">Q")
+RUN = Struct(">I")
 OF_RUN = Struct(">IQ")
 """Run, and position of the last record."""
 OF_PART = Struct(">IH")
@@ -35,6 +38,9 @@ OF_PART = Struct(">IH")
 
 CHUNK = 1024 * 1024
 """Bytes of a part that are kept in one value."""
+
+LONG_ID = 256
+"""Bytes of a run id beyond which its key is cut, and told apart by a digest."""
 
 AT_ONCE = 4 * 1024 * 1024
 """Bytes of blocks that are read in one transaction: none is kept open while others work."""
@@ -92,6 +98,17 @@ class Shelves:
         start, stop = OF_RUN.pack(run, after + 1), OF_RUN.pack(run + 1, 0)
         for key, value in self._rows("history", start, stop):
             yield from self.records(self._decoded(value, OF_RUN.unpack(key)[1]))
+
+    def find(self, run_id: str) -> int | None:
+        """The number of the run of that id, if it is there."""
+        with self.environment.reading() as txn:
+            value = txn.get(id_key(run_id), db=self.environment.db["ids"])
+        return RUN.unpack(value)[0] if value else None
+
+    def ids(self) -> Iterator[tuple[int, str]]:
+        """Number and id of every run, oldest first."""
+        for key, value in self._rows("ids", b"#", b"$"):
+            yield RUN.unpack(key[1:])[0], value.decode()
 
     # -- the snapshot ----------------------------------------------------------------
 
@@ -154,6 +171,19 @@ class Shelves:
             yield from block.records()
         except BadBlock as broken:
             raise StoreCorrupt(self._path, block.first, str(broken)) from broken
+
+
+def id_key(run_id: str) -> bytes:
+    """The key of a run id: keys are at most 511 bytes long."""
+    encoded = run_id.encode()
+    if len(encoded) > LONG_ID:
+        encoded = encoded[:LONG_ID] + blake2b(encoded, digest_size=16).digest()
+    return b"=" + encoded
+
+
+def number_key(run: int) -> bytes:
+    """The key under which a run's id is found."""
+    return b"#" + RUN.pack(run)
 
 
 def chunks(whole: bytes) -> Iterator[bytes]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from dagger.store.block import Block, block
 from dagger.store.environment import plain
+from dagger.store.saving import Saving
 
 MOST_RECORDS = 4_096
 """Records of one block."""
@@ -30,19 +31,10 @@ PATIENCE = (0.05, 1.0)
 logger = logging.getLogger("dagger")
 
 
-class Job(Protocol):
-    """Something that is written besides records, once those up to `after` are."""
-
-    after: int
-
-    def done(self, error: Exception | None) -> None:
-        """Called in the writer's thread."""
-
-
 class Disk(Protocol):
     """Where a writer writes to."""
 
-    def write(self, blocks: list[Block], job: Job | None) -> bool:
+    def write(self, blocks: Sequence[Block], job: Saving | None) -> bool:
         """Write both in one transaction; whether there is tidying up left to do.
 
         Raises any Exception if nothing of it was written, or if nobody can know.
@@ -71,7 +63,7 @@ class Writer:
         self.bytes = 0  # of records written
         self.problem: Exception | None = None
         self._blocks: list[Block] = []  # taken, and not written yet
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[Saving] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self.asleep = False
         self.ended = False
@@ -87,7 +79,7 @@ class Writer:
         self.asleep = False
         self._bell.put(None)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Saving) -> None:
         self._jobs.append(job)
         self.wake()
 
@@ -132,12 +124,12 @@ class Writer:
             first = (self._blocks[-1].last if self._blocks else self.written) + 1
             self._blocks.append(block(first, some[::2], some[1::2]))  # type: ignore[arg-type]
 
-    def _due(self) -> Job | None:
+    def _due(self) -> Saving | None:
         """The next job, if all that it depends on is written with it."""
         upto = self._blocks[-1].last if self._blocks else self.written
         return self._jobs[0] if self._jobs and self._jobs[0].after <= upto else None
 
-    def _write(self, job: Job | None) -> bool:
+    def _write(self, job: Saving | None) -> bool:
         try:
             if self.problem is not None:
                 self._disk.recover()

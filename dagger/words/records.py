@@ -435,7 +435,7 @@ def _requested(row: tuple[Any, ...]) -> Requested:
 
 
 def _attempted(row: tuple[Any, ...]) -> AttemptFailed:
-    return AttemptFailed(*row[1:6], Failure(*row[6]), row[7])
+    return make(AttemptFailed, (*row[1:6], Failure(*row[6]), row[7]))
 
 
 def _wrote(row: tuple[Any, ...]) -> Wrote:

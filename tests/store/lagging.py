@@ -26,14 +26,11 @@ class LaggingStore(MemoryStore):
     def durable(self) -> int:
         return self._durable
 
-    async def open(self) -> None:
-        self._soon = poster(self._turn)
-        self._turns = 0
-
     def append(self, record: Record) -> None:
         super().append(record)
         if not self._turns:
             self._turns = self.TURNS
+            self._soon = poster(self._turn)
             self._soon()
 
     def _turn(self) -> None:

@@ -1,0 +1,88 @@
+"""What one commit writes; all of it runs in the writer's thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from dagger.store.block import Block, decode
+from dagger.store.environment import Environment
+from dagger.store.saving import Saving
+from dagger.store.shelves import OF_PART, OF_RUN, POSITION, RUN, id_key, number_key
+from dagger.words.records import WIRING
+
+if TYPE_CHECKING:
+    import lmdb
+
+TIDY = 1024 * 1024
+"""Bytes of blocks that one commit moves into history, at most; more if it writes more."""
+
+
+class Opened(NamedTuple):
+    """A run that a record opens."""
+
+    position: int
+    run: int
+    id: str
+
+
+class JournalDisk:
+    """Writes blocks, snapshots and ids of runs; tidies up a little each time."""
+
+    def __init__(self, environment: Environment, opened: deque[Opened]) -> None:
+        self._environment = environment
+        self._opened = opened  # the loop appends to it, in order
+
+    def write(self, blocks: Sequence[Block], saving: Saving | None) -> bool:
+        """All of it in one transaction; whether there is more to tidy up."""
+        rows = [(POSITION.pack(each.last), each.encode()) for each in blocks]
+        need = sum(len(value) for _, value in rows)
+        room = 3 * need + 2 * TIDY + (saving.size if saving is not None else 0)
+        with self._environment.writing(room) as txn:
+            txn.cursor(self._environment.db["journal"]).putmulti(rows)
+            named = self._name_runs(txn, blocks[-1].last) if blocks else 0
+            if saving is not None:
+                saving.write(txn, self._environment.db)
+            more = self._tidy(txn, max(TIDY, 2 * need))
+        for _ in range(named):
+            self._opened.popleft()
+        return more
+
+    def recover(self) -> None:
+        """Open the environment anew: after some failures LMDB refuses everything until then."""
+        self._environment.again()
+
+    def _name_runs(self, txn: lmdb.Transaction[bytes], upto: int) -> int:
+        """Write down the ids of the runs that are opened by then; how many that were."""
+        ids = self._environment.db["ids"]
+        opened = [each for each in tuple(self._opened) if each.position <= upto]
+        for _, run, run_id in opened:
+            txn.put(id_key(run_id), RUN.pack(run), db=ids)
+            txn.put(number_key(run), run_id.encode(), db=ids)
+        return len(opened)
+
+    def _tidy(self, txn: lmdb.Transaction[bytes], budget: int) -> bool:
+        """Move blocks that the snapshot holds into the history of their runs; whether there
+        are more. What was left of runs that are gone is let go.
+        """
+        db = self._environment.db
+        saved = txn.get(b"snapshot", db=db["meta"])
+        cursor = txn.cursor(db["journal"])
+        while saved is not None and cursor.first() and cursor.key() <= saved:
+            if budget <= 0:
+                return True
+            value = cursor.value()
+            budget -= len(value)
+            self._move(txn, decode(value))
+            cursor.first()  # what was put elsewhere may have moved it
+            cursor.delete()
+        return False
+
+    def _move(self, txn: lmdb.Transaction[bytes], block: Block) -> None:
+        db = self._environment.db
+        for run in sorted(set(block.runs)):
+            if run == WIRING or txn.get(OF_PART.pack(run, 0), db=db["state"]) is not None:
+                own = block.only((run,))
+                if own is not None:
+                    txn.put(OF_RUN.pack(run, own.last), own.encode(), db=db["history"])
