@@ -111,12 +111,16 @@ class Engine:
         finally:
             self._apply = self.state.apply
 
-    def begin(self) -> None:
-        """From now on the store is kept in mind, and commands of others are carried out."""
+    def listen(self) -> None:
+        """From now on the store is heard."""
         self.snapshots = Snapshots(self)
         self.commands = Commands(self)
         if self._lasting:
             self.store.heard = self._heard
+
+    def begin(self) -> None:
+        """From now on snapshots are made, and commands of others are carried out."""
+        if self._lasting:
             self.supervisor.start(self.snapshots.serve, "dagger snapshots")
             if self.store.inbox is not None:
                 self.supervisor.start(self.commands.serve, "dagger commands")

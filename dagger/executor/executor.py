@@ -104,12 +104,13 @@ class Executor:
 
     async def _go_on(self, engine: Engine) -> None:
         """Take over from who had the store before."""
-        engine.begin()
+        engine.listen()
         take_over(engine)
         self._catalog.attach(engine)
         await self._store.flush()
         self._store.hands.clear()
         go_on(engine, self._resume)
+        engine.begin()
 
     async def __aexit__(
         self,

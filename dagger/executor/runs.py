@@ -307,6 +307,7 @@ class Runs:
             event = anyio.Event()
             self._drains.append(event)
             await event.wait()
+        await self._engine.store.flush()
         return list(self.live.values())
 
     def _drained(self) -> None:

@@ -16,7 +16,7 @@ import anyio.lowlevel
 
 from dagger.state.snapshot import RunCopy, copy_run, copy_world
 from dagger.words.errors import DatabaseError
-from dagger.words.records import WIRING, WORLD, Record, RunsForgotten, run_of
+from dagger.words.records import WIRING, Record, RunsForgotten, run_of
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
@@ -32,13 +32,16 @@ logger = logging.getLogger("dagger")
 class Copying:
     """The copies of one position, while the state goes on."""
 
-    def __init__(self, state: State, touched: set[int]) -> None:
+    def __init__(self, state: State, touched: set[int], newest: int) -> None:
         self._state = state
         self.position = state.position
         self.world = copy_world(state)
         self.runs: dict[int, RunCopy] = {}
+        self.ids: dict[int, str] = {}
         self._left = {number for number in touched if number in state.runs}
-        self.gone = touched - self._left - {WIRING, WORLD}
+        self.newest = state.next_run
+        # Of those that came and went since the last snapshot nothing was ever kept.
+        self.gone = {run for run in touched - self._left if WIRING < run <= newest}
 
     def apply(self, record: Record) -> None:
         """Apply a record to the state, after what it changes has been copied."""
@@ -50,6 +53,7 @@ class Copying:
 
     def _copy(self, run: int) -> None:
         self._left.discard(run)
+        self.ids[run] = self._state.runs[run].id
         self.runs[run] = copy_run(self._state.runs[run])
 
     async def finish(self) -> None:
@@ -69,7 +73,8 @@ class Snapshots:
         self._store = engine.store
         self._records = engine.config.snapshot_every_records
         self._seconds = engine.config.snapshot_every_seconds
-        self._latest = engine.state.position
+        self._latest = engine.store.saved()
+        self._newest = engine.state.next_run
         self._unsaved: set[int] = set()  # runs that a failed snapshot would have held
         self._due = anyio.Event()
         self._stopped = False
@@ -101,7 +106,7 @@ class Snapshots:
             if engine.state.position == self._latest or store.trouble is not None:
                 return
             touched = self._unsaved = self._unsaved | store.touched()
-            copying = Copying(engine.state, touched)
+            copying = Copying(engine.state, touched, self._newest)
             with engine.applying(copying.apply):
                 await copying.finish()
             try:
@@ -109,10 +114,10 @@ class Snapshots:
             except DatabaseError as error:
                 logger.warning("a snapshot was not made: %s", error)
             else:
-                self._latest = copying.position
+                self._latest, self._newest = copying.position, copying.newest
                 self._unsaved = set()
 
     async def _save(self, copying: Copying) -> None:
         parts = {WIRING: copying.world.pieces()}
         parts |= {number: run.pieces() for number, run in sorted(copying.runs.items())}
-        await self._store.save(copying.position, parts, copying.gone)
+        await self._store.save(copying.position, parts, copying.ids, copying.gone)

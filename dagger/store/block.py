@@ -68,8 +68,12 @@ class Block(NamedTuple):
         chosen = [at for at, run in enumerate(self.runs) if run in wanted]
         if len(chosen) == len(self.runs):
             return self
+        return self.at(chosen) if chosen else None
+
+    def at(self, chosen: Sequence[int]) -> Block:
+        """The records in these places of the block."""
         if not chosen:
-            return None
+            return Block(self.first, (), (), (), b"")
         ends = list(accumulate(self.lengths))
         offsets = [self.offsets[at] for at in chosen]
         return Block(

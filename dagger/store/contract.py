@@ -99,8 +99,12 @@ class Store(Source, Protocol):
         latest snapshot.
         """
 
-    async def save(self, position: int, parts: Parts, gone: Collection[int]) -> None:
+    async def save(
+        self, position: int, parts: Parts, ids: Mapping[int, str], gone: Collection[int]
+    ) -> None:
         """Make a snapshot: these parts, and those of the one before that are not `gone`.
+
+        `ids` has the run ids of these parts, so that a run can be found by its id.
 
         It holds everything up to `position`, and takes the place of the one before at
         once or not at all. The history of runs that are gone is deleted.

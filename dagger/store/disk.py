@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dagger.store.block import Block, decode
 from dagger.store.environment import Environment
 from dagger.store.saving import Saving
-from dagger.store.shelves import OF_PART, OF_RUN, POSITION, RUN, id_key, number_key
+from dagger.store.shelves import OF_PART, OF_RUN, POSITION
 from dagger.words.records import WIRING
 
 if TYPE_CHECKING:
@@ -19,20 +18,11 @@ TIDY = 1024 * 1024
 """Bytes of blocks that one commit moves into history, at most; more if it writes more."""
 
 
-class Opened(NamedTuple):
-    """A run that a record opens."""
-
-    position: int
-    run: int
-    id: str
-
-
 class JournalDisk:
-    """Writes blocks, snapshots and ids of runs; tidies up a little each time."""
+    """Writes blocks and snapshots, and tidies up a little each time."""
 
-    def __init__(self, environment: Environment, opened: deque[Opened]) -> None:
+    def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._opened = opened  # the loop appends to it, in order
 
     def write(self, blocks: Sequence[Block], saving: Saving | None) -> bool:
         """All of it in one transaction; whether there is more to tidy up."""
@@ -41,26 +31,13 @@ class JournalDisk:
         room = 3 * need + 2 * TIDY + (saving.size if saving is not None else 0)
         with self._environment.writing(room) as txn:
             txn.cursor(self._environment.db["journal"]).putmulti(rows)
-            named = self._name_runs(txn, blocks[-1].last) if blocks else 0
             if saving is not None:
                 saving.write(txn, self._environment.db)
-            more = self._tidy(txn, max(TIDY, 2 * need))
-        for _ in range(named):
-            self._opened.popleft()
-        return more
+            return self._tidy(txn, max(TIDY, 2 * need))
 
     def recover(self) -> None:
         """Open the environment anew: after some failures LMDB refuses everything until then."""
         self._environment.again()
-
-    def _name_runs(self, txn: lmdb.Transaction[bytes], upto: int) -> int:
-        """Write down the ids of the runs that are opened by then; how many that were."""
-        ids = self._environment.db["ids"]
-        opened = [each for each in tuple(self._opened) if each.position <= upto]
-        for _, run, run_id in opened:
-            txn.put(id_key(run_id), RUN.pack(run), db=ids)
-            txn.put(number_key(run), run_id.encode(), db=ids)
-        return len(opened)
 
     def _tidy(self, txn: lmdb.Transaction[bytes], budget: int) -> bool:
         """Move blocks that the snapshot holds into the history of their runs; whether there

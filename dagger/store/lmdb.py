@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import anyio
 
 from dagger.store.block import Block
 from dagger.store.contract import Parts
-from dagger.store.disk import JournalDisk, Opened
+from dagger.store.disk import JournalDisk
 from dagger.store.environment import Environment, plain
 from dagger.store.hands import NO_HANDS, open_hands
 from dagger.store.inbox import Inbox, LmdbInbox
@@ -30,7 +30,7 @@ from dagger.words.errors import (
     StoreForked,
     StoreUnavailable,
 )
-from dagger.words.records import Record, RunOpened, packer, run_of
+from dagger.words.records import Record, packer, run_of
 
 CLOGGED = 64 * 1024 * 1024
 """Bytes that may wait to be written before no more work is taken."""
@@ -53,7 +53,6 @@ class LmdbStore:
         self._waiting: deque[tuple[int, anyio.Event]] = deque()
         self._problem: Exception | None = None
         self._closed = True
-        self._opened_runs: deque[Opened] = deque()
         self._pack = packer()
 
     @property
@@ -83,7 +82,6 @@ class LmdbStore:
         self._position = self._durable = self._shelves.last()
         self._appended = 0
         self._touched = set()
-        self._opened_runs.clear()
         self._problem = None
         self._closed = self.clogged = False
         self._over = anyio.Event()
@@ -110,7 +108,7 @@ class LmdbStore:
         except OSError as error:
             raise NotAStore(str(self.path), plain(error)) from error
         self._shelves = Shelves(self._environment)
-        self._disk = JournalDisk(self._environment, self._opened_runs)
+        self._disk = JournalDisk(self._environment)
 
     async def close(self) -> None:
         if self._closed:
@@ -139,8 +137,6 @@ class LmdbStore:
         blob, run = self._pack(record), run_of(record)
         self._position += 1
         self._touched.add(run)
-        if type(record) is RunOpened:
-            self._opened_runs.append(Opened(self._position, run, record.id))
         self._appended += len(blob)
         self._add((run, blob))
         if self._writer.asleep:
@@ -221,8 +217,10 @@ class LmdbStore:
         touched, self._touched = self._touched, set()
         return touched
 
-    async def save(self, position: int, parts: Parts, gone: Collection[int]) -> None:
-        saving = Saving(position, parts, gone)
+    async def save(
+        self, position: int, parts: Parts, ids: Mapping[int, str], gone: Collection[int]
+    ) -> None:
+        saving = Saving(position, parts, ids, gone)
         saving.start(self._writer.submit)
         await saving.over.wait()
         if saving.error is not None:

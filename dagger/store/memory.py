@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from dagger.store.contract import Parts
@@ -93,7 +93,9 @@ class MemoryStore:
         touched, self._touched = self._touched, set()
         return touched
 
-    async def save(self, position: int, parts: Parts, gone: Collection[int]) -> None:
+    async def save(
+        self, position: int, parts: Parts, ids: Mapping[int, str], gone: Collection[int]
+    ) -> None:
         for number in gone:
             self._parts.pop(number, None)
         self._parts.update({number: b"".join(pieces) for number, pieces in parts.items()})

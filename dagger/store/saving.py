@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from dagger.store.contract import Parts
 from dagger.store.posting import poster
-from dagger.store.shelves import OF_PART, OF_RUN, POSITION, chunks, id_key, number_key
+from dagger.store.shelves import OF_PART, OF_RUN, POSITION, RUN, chunks, id_key, number_key
 
 if TYPE_CHECKING:
     import lmdb
@@ -25,12 +25,15 @@ YIELD = 0.0002
 class Saving:
     """One snapshot; `over` is set on the loop when it is written, or has failed."""
 
-    def __init__(self, position: int, parts: Parts, gone: Collection[int]) -> None:
+    def __init__(
+        self, position: int, parts: Parts, ids: Mapping[int, str], gone: Collection[int]
+    ) -> None:
         self.after = position
         self.size = 0
         self.over = anyio.Event()
         self.error: Exception | None = None
         self._parts = parts
+        self._ids = ids
         self._gone = gone
         self._rows: list[tuple[bytes, bytes]] = []
         self._tell = poster(self.over.set)
@@ -62,6 +65,9 @@ class Saving:
             name = txn.pop(number_key(run), db=db["ids"])
             if name is not None:
                 txn.delete(id_key(name.decode()), db=db["ids"])
+        for run, run_id in self._ids.items():
+            txn.put(id_key(run_id), RUN.pack(run), db=db["ids"])
+            txn.put(number_key(run), run_id.encode(), db=db["ids"])
         txn.cursor(db["state"]).putmulti(self._rows)
         txn.put(b"snapshot", POSITION.pack(self.after), db=db["meta"])
 

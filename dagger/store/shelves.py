@@ -22,7 +22,7 @@ from zlib import crc32
 from dagger.store.block import BadBlock, Block, decode
 from dagger.store.environment import Environment
 from dagger.words.errors import StoreCorrupt
-from dagger.words.records import WIRING, Record
+from dagger.words.records import WIRING, WORLD, Record, RunOpened
 
 if TYPE_CHECKING:
     import lmdb
@@ -103,12 +103,33 @@ class Shelves:
         """The number of the run of that id, if it is there."""
         with self.environment.reading() as txn:
             value = txn.get(id_key(run_id), db=self.environment.db["ids"])
-        return RUN.unpack(value)[0] if value else None
+        if value is not None:
+            return int(RUN.unpack(value)[0])
+        return next((run for run, known in self._opened() if known == run_id), None)
 
     def ids(self) -> Iterator[tuple[int, str]]:
         """Number and id of every run, oldest first."""
         for key, value in self._rows("ids", b"#", b"$"):
             yield RUN.unpack(key[1:])[0], value.decode()
+        yield from self._opened()
+
+    def _opened(self) -> Iterator[tuple[int, str]]:
+        """Number and id of the runs that were opened since the snapshot.
+
+        Numbers only grow, and the first record of a run is the one that opens it.
+        """
+        with self.environment.reading() as txn:
+            cursor = txn.cursor(self.environment.db["ids"])
+            newest = RUN.unpack(cursor.key()[1:])[0] if _last_below(cursor, b"$") else 0
+        for block in self.blocks(self.saved()):
+            first = []
+            for at, run in enumerate(block.runs):
+                if newest < run < WORLD:
+                    newest = run
+                    first.append(at)
+            for _, record in self.records(block.at(first)):
+                assert isinstance(record, RunOpened)
+                yield record.run, record.id
 
     # -- the snapshot ----------------------------------------------------------------
 
@@ -171,6 +192,11 @@ class Shelves:
             yield from block.records()
         except BadBlock as broken:
             raise StoreCorrupt(self._path, block.first, str(broken)) from broken
+
+
+def _last_below(cursor: lmdb.Cursor[bytes], key: bytes) -> bool:
+    """Go to the last key before another one; whether there is any."""
+    return cursor.prev() if cursor.set_range(key) else cursor.last()
 
 
 def id_key(run_id: str) -> bytes:
