@@ -32,16 +32,14 @@ logger = logging.getLogger("dagger")
 class Copying:
     """The copies of one position, while the state goes on."""
 
-    def __init__(self, state: State, touched: set[int], newest: int) -> None:
+    def __init__(self, state: State, touched: set[int], kept: set[int]) -> None:
         self._state = state
         self.position = state.position
         self.world = copy_world(state)
         self.runs: dict[int, RunCopy] = {}
         self.ids: dict[int, str] = {}
         self._left = {number for number in touched if number in state.runs}
-        self.newest = state.next_run
-        # Of those that came and went since the last snapshot nothing was ever kept.
-        self.gone = {run for run in touched - self._left if WIRING < run <= newest}
+        self.gone = kept - state.runs.keys()
 
     def apply(self, record: Record) -> None:
         """Apply a record to the state, after what it changes has been copied."""
@@ -74,7 +72,7 @@ class Snapshots:
         self._records = engine.config.snapshot_every_records
         self._seconds = engine.config.snapshot_every_seconds
         self._latest = engine.store.saved()
-        self._newest = engine.state.next_run
+        self._kept = engine.store.kept()
         self._unsaved: set[int] = set()  # runs that a failed snapshot would have held
         self._due = anyio.Event()
         self._stopped = False
@@ -106,7 +104,7 @@ class Snapshots:
             if engine.state.position == self._latest or store.trouble is not None:
                 return
             touched = self._unsaved = self._unsaved | store.touched()
-            copying = Copying(engine.state, touched, self._newest)
+            copying = Copying(engine.state, touched, self._kept)
             with engine.applying(copying.apply):
                 await copying.finish()
             try:
@@ -114,7 +112,8 @@ class Snapshots:
             except DatabaseError as error:
                 logger.warning("a snapshot was not made: %s", error)
             else:
-                self._latest, self._newest = copying.position, copying.newest
+                self._latest = copying.position
+                self._kept = self._kept - copying.gone | copying.runs.keys()
                 self._unsaved = set()
 
     async def _save(self, copying: Copying) -> None:

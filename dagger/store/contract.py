@@ -22,6 +22,9 @@ class Source(Protocol):
     def saved(self) -> int:
         """The position of the latest snapshot; 0 if there is none."""
 
+    def kept(self) -> set[int]:
+        """The runs that the latest snapshot holds."""
+
     def parts(self) -> Iterator[tuple[int, bytes]]:
         """All parts of the latest snapshot, the world first."""
 

@@ -195,6 +195,9 @@ class LmdbStore:
     def saved(self) -> int:
         return self._shelves.saved()
 
+    def kept(self) -> set[int]:
+        return self._shelves.kept()
+
     def parts(self) -> Iterator[tuple[int, bytes]]:
         return self._shelves.parts()
 

@@ -83,6 +83,9 @@ class MemoryStore:
     def saved(self) -> int:
         return self._saved
 
+    def kept(self) -> set[int]:
+        return {number for number in self._parts if number != WIRING}
+
     def parts(self) -> Iterator[tuple[int, bytes]]:
         yield from sorted(self._parts.items())
 

@@ -57,6 +57,9 @@ class StoreReader:
     def saved(self) -> int:
         return self._shelves.saved()
 
+    def kept(self) -> set[int]:
+        return self._shelves.kept()
+
     def parts(self) -> Iterator[tuple[int, bytes]]:
         return self._shelves.parts()
 

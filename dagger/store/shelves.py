@@ -133,6 +133,10 @@ class Shelves:
 
     # -- the snapshot ----------------------------------------------------------------
 
+    def kept(self) -> set[int]:
+        """The runs that the latest snapshot holds."""
+        return {RUN.unpack(key[1:])[0] for key, _ in self._rows("ids", b"#", b"$")}
+
     def parts(self) -> Iterator[tuple[int, bytes]]:
         """All parts of the latest snapshot, the world first. Raises StoreCorrupt."""
         rows = self._rows("state", b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,11 @@ STORES: dict[str, Callable[[Path], Store | None]] = {
     "lagging": lambda folder: LaggingStore(),
     "lmdb": lambda folder: LmdbStore(folder / new_id()),
 }
+
+
+DEFAULTS: dict[str, Any] = {"retry_strategy": Immediate()}
+if os.environ.get("DAGGER_PROVE"):  # recovery from snapshots, and hardly ever without
+    DEFAULTS["snapshot_every_records"] = 7
 
 
 class Audited(Executor):
@@ -86,7 +92,7 @@ def make_executor(new_store: NewStore) -> MakeExecutor:
         **options: Any,
     ) -> Executor:
         if not isinstance(config, Config):
-            config = Config(**{"retry_strategy": Immediate(), **(config or {})})
+            config = Config(**{**DEFAULTS, **(config or {})})
         if "store" not in options:
             options["store"] = new_store()
         return Audited(agents, config=config, **options)
