@@ -119,6 +119,8 @@ def run_ended(state: State, record: RunEnded) -> None:
     run.ended_at = record.at
     for lane in run.lanes.values():
         lane.retire()
+    for queue in run.queues.values():
+        queue.leave()  # nobody takes while a journal is read: rotations would keep the run
     run.queues = {}
     state.open_runs -= 1
     state.backlog -= run.brought

@@ -390,17 +390,20 @@ def unpack_all(blob: bytes) -> Iterator[Record]:
 
 def _publication(fields: tuple[Any, ...]) -> Publication:
     """Schemas are numbered anew in every process, so that no number is taken over."""
-    return make(Publication, (fields[0], fields[1], 0, *fields[3:]))
+    channel, payload, _, key, task, headers, source, given = fields
+    return make(Publication, (channel, payload, 0, key, task, headers, source, given))
 
 
 def _effects(rows: tuple[Any, ...]) -> tuple[Effect, ...]:
-    return tuple([_effect(row) for row in rows])
+    return tuple(map(_effect, rows))
 
 
 def _effect(row: tuple[Any, ...]) -> Effect:
     """One effect: a message begins with its channel, any other with its number."""
     if type(row[0]) is str:
-        return _publication(row)
+        # As in `_publication`, without the call: most of what is unpacked goes through here.
+        channel, payload, _, key, task, headers, source, given = row
+        return make(Publication, (channel, payload, 0, key, task, headers, source, given))
     if row[0] == _PUBLICATION:
         return _publication(row[1:])
     effect: Effect = EFFECTS[row[0]](*row[1:])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import anyio
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -55,6 +54,7 @@ from dagger.words.records import (
 )
 from tests.state.meaning import audit, differences, meaning
 from tests.state.test_state import everything
+from tests.waiting import turns
 
 KEEP = Keep(outputs=2, dead_letters=1, nodes=4)
 MESSAGE = Publication("c", b"\x01")
@@ -105,7 +105,7 @@ def queued(run: Run) -> dict[str, tuple[int, list[tuple[int, int]]]]:
     return {name: found for name, found in lines.items() if found[1]}
 
 
-def turns(state: State) -> dict[tuple[str, int], list[int]]:
+def in_turn(state: State) -> dict[tuple[str, int], list[int]]:
     """What each agent would take of each run, in order; it is taken then."""
     taken: dict[tuple[str, int], list[int]] = {}
     for name, subscriber in state.subscribers.items():
@@ -121,7 +121,7 @@ def same(taken: Snapshot, records: list[Record], keep: Keep | None = None) -> No
     assert not (found := list(differences(meaning(again), meaning(before)))), found
     for number, run in before.runs.items():
         assert queued(again.runs[number]) == queued(run)
-    assert turns(again) == turns(before)
+    assert in_turn(again) == in_turn(before)
 
     again = loaded(taken, keep, backwards=True)
     for record in records[taken.position :]:
@@ -129,18 +129,21 @@ def same(taken: Snapshot, records: list[Record], keep: Keep | None = None) -> No
     whole = folded(records, keep)
     assert not (found := list(differences(meaning(again), meaning(whole)))), found
     audit(again)
-    assert turns(again) == turns(whole)
+    assert in_turn(again) == in_turn(whole)
 
 
 # -- any records ---------------------------------------------------------------------------
 
 CHANNELS = st.sampled_from("cde")
+TASKS = ["t1", "t2", "t3", "t4"]
 NAMES = st.sampled_from(["one", "two", "three"])
 WHICH = st.integers(0, 20)
 """Which of those that are there: counted round."""
 TIMES = st.integers(1, 9).map(float)
 SMALL = st.integers(-3, 3).map(encode)
-ENDS = st.sampled_from([0, 0, *(int(each) for each in Disposition if each is not Disposition.DROPPED)])
+ENDS = st.sampled_from(
+    [0, 0, *(int(each) for each in Disposition if each is not Disposition.DROPPED)]
+)
 FAILURES = st.builds(
     Failure,
     type=st.sampled_from(["ValueError", ABANDONED]),
@@ -170,7 +173,7 @@ CACHE_WRITES = st.builds(
 TASK_WRITES = st.builds(
     TaskWrite,
     op=st.sampled_from(["put", "put", "claim", "claim", "status", "fail"]),
-    task_id=st.sampled_from(["t1", "t2", "t3", "t4"]),
+    task_id=st.sampled_from(TASKS),
     status=st.sampled_from([each.value for each in TaskStatus]),
     task_type=st.sampled_from(["search", "read"]),
     data=SMALL,
@@ -227,8 +230,12 @@ class Folding(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        """Three agents, and a run in which there is something to do."""
         for number, name in enumerate(["one", "two", "three"]):
             self.apply(AgentAdded(name, ("c", "d")[: number + 1], number == 2, 0.0))
+        self.apply(RunOpened(1, "run-1", {"timeout": 1.5}, MESSAGE, 0.0))
+        self.apply(Published(1, MESSAGE, (), False, 0.0))
+        self.apply(Wrote(1, tuple(TaskWrite("put", each, task_type="search") for each in TASKS)))
 
     # -- agents, channels and runs
 
@@ -358,7 +365,9 @@ class Folding(RuleBasedStateMachine):
         header = REPLY_TO, f"{delivery.number}/{self.count}"
         message = message._replace(headers=(*message.headers, header))
         key = str(self.count)
-        self.apply(Requested(run, delivery.number, key, message, 1_000 + self.count, (), False, 9.0))
+        self.apply(
+            Requested(run, delivery.number, key, message, 1_000 + self.count, (), False, 9.0)
+        )
 
     @precondition(is_pending)
     @rule(which=WHICH, tokens=st.integers(0, 9))
@@ -419,3 +428,178 @@ class Folding(RuleBasedStateMachine):
 
 
 TestFolding = Folding.TestCase
+TestFolding.settings = settings(max_examples=4 * settings().max_examples)
+
+
+# -- journals of executors -----------------------------------------------------------------
+
+
+@functools.cache
+def journal(payloads: tuple[int, ...], retired: bool) -> list[Record]:
+    """The records of some runs of everything, one of them cancelled."""
+    store = MemoryStore()
+
+    async def main() -> None:
+        config = Config(retry_strategy=Immediate())
+        async with Executor(everything(), store=store, config=config) as executor:
+            started = [await executor.start("start", payload) for payload in payloads]
+            await turns(12)
+            if retired:
+                executor.unregister("work")
+                await started[0].cancel()
+            for live in started:
+                await live.result()
+
+    anyio.run(main)
+    return list(store.read())
+
+
+@pytest.mark.parametrize("keep", [Keep(), KEEP], ids=["much", "little"])
+@pytest.mark.parametrize("retired", [False, True], ids=["to the end", "cut short"])
+def test_a_snapshot_anywhere_in_a_journal_is_the_journal(retired: bool, keep: Keep) -> None:
+    """Loaded and followed by what came after, it is what all the records are."""
+    records = journal((5, 8), retired)
+    state = State(keep)
+    taken = []
+    for record in records:
+        state.apply(record)
+        taken.append(snapshot(state))
+    for each in taken[:: 1 + len(taken) // 60]:
+        same(each, records, keep)
+
+
+# -- piece by piece ------------------------------------------------------------------------
+
+
+def opened(*agents: AgentAdded) -> State:
+    """A state with an open run, number 1, of one message on channel "c"."""
+    state = State()
+    for each in agents or (AgentAdded("a", ("c",), False, 0.0),):
+        state.apply(each)
+    state.apply(RunOpened(1, "r", {}, MESSAGE, 0.0))
+    return state
+
+
+def test_a_message_that_many_hear_is_stored_once() -> None:
+    """What the deliveries of one message share, those that are loaded share too."""
+    state = opened(*(AgentAdded(f"a{n}", ("c",), False, 0.0) for n in range(10)))
+    payload = encode("x" * 10_000)
+    state.apply(Published(1, Publication("c", payload), (), False, 1.0))
+    assert sum(map(len, copy_run(state.runs[1]).pieces())) < 2 * len(payload)
+    found = loaded(snapshot(state)).runs[1].deliveries
+    assert len({id(each.envelope) for each in found.values()}) == 2
+
+
+def test_the_number_of_a_schema_is_not_taken_over() -> None:
+    """Another process numbers its schemas anew: a message counts as not checked there."""
+    state = opened()
+    state.apply(Published(1, Publication("c", b"\x01", checked=7), (), False, 1.0))
+    found = loaded(snapshot(state)).runs[1].deliveries
+    assert [each.envelope.publication.checked for each in found.values()] == [0, 0]
+
+
+def test_tasks_keep_their_turn() -> None:
+    """The longest pending one is claimed first, and the longest held one is next after those."""
+    state = opened()
+    writes = [TaskWrite("put", each, task_type="t") for each in "abcdef"]
+    writes += [TaskWrite("claim", each, holder=1) for each in "cab"]
+    writes += [TaskWrite("claim", "d"), TaskWrite("status", "d", "Pending")]
+    state.apply(Wrote(1, tuple(writes)))
+    tasks = loaded(snapshot(state)).runs[1].tasks
+    assert [task.id for task in tasks.pending("t")] == ["e", "f", "d"]
+    tasks.release(1, 1.0)
+    assert [task.id for task in tasks.pending("t")] == ["e", "f", "d", "c", "a", "b"]
+    assert [task.id for task in tasks.of_type("t")] == list("abcdef")
+
+
+def test_a_list_goes_on_where_it_was() -> None:
+    """Items that were appended come in their order, and the next goes behind them."""
+    state = opened()
+    writes = [CacheWrite("append", "n", "k", encode(number)) for number in range(3)]
+    state.apply(Wrote(1, (CacheWrite("set", "n", "k", encode(["first"])), *writes)))
+    again = loaded(snapshot(state))
+    again.apply(Wrote(1, (CacheWrite("append", "n", "k", encode("last")),)))
+    entry = again.runs[1].cache.entry("n", "k")
+    assert entry is not None
+    assert (entry.version, entry.value()) == (5, ["first", 0, 1, 2, "last"])
+
+
+def test_a_retry_that_is_due_waits_and_is_not_counted() -> None:
+    """It stands in its queue as after a journal: whoever recovers it takes it out again."""
+    state = opened()
+    state.apply(Published(1, MESSAGE, (), False, 1.0))
+    state.apply(AttemptFailed(1, 1, 2, 1.0, 2.0, Failure("E", "m"), 99.0))
+    state.apply(Restarted(1, (1,), 3.0))
+    run = loaded(snapshot(state)).runs[1]
+    assert queued(run) == {"a": (1, [(1, WAITING), (2, PENDING)])}
+    first = run.deliveries[1]
+    assert (first.attempts, first.due, first.deaths) == (2, 99.0, 1)
+
+
+def test_a_run_can_be_loaded_with_a_later_world() -> None:
+    """A run that nothing happened to is not copied again: what it needs stays in the world."""
+    state = opened(AgentAdded("a", ("c",), True, 0.0))
+    state.apply(Settled(1, 1, 0, 1, 1.0, 2.0, None, (MESSAGE, Publication("c", b"")), (), False))
+    run = copy_run(state.runs[1])
+    state.apply(AgentRemoved("a", 3.0))
+    state.apply(AgentAdded("b", ("c",), False, 3.0))
+    state.apply(RunOpened(2, "s", {}, MESSAGE, 4.0))
+    state.apply(Settled(2, 1, 0, 1, 1.0, 2.0, None, (), (), False))
+    again = loaded(Snapshot(state.position, copy_world(state), {1: run}))
+    assert meaning(again.runs[1]) == meaning(state.runs[1])
+
+
+def test_what_is_kept_is_up_to_who_loads() -> None:
+    """Another `Keep` holds for the runs of a snapshot, as for those to come."""
+    state = opened(AgentAdded("a", ("c",), True, 0.0))
+    for number in range(1, 9):
+        effects = (Publication("nobody", encode(number)), MESSAGE)
+        why = Failure("E", str(number))
+        state.apply(Settled(1, number, 5, 1, 1.0, 2.0, why, effects, (), False))
+    run = loaded(snapshot(state), KEEP).runs[1]
+    assert [each.payload for each in run.kept_outputs()] == [encode(7), encode(8)]
+    assert [each.delivery for each in run.dead_letters or ()] == [8]
+    assert run.letters == 8
+    assert [node.delivery for node in run.tree.nodes()] == [5, 6, 7, 8]
+    assert run.tree.forgotten == 4
+
+
+def test_a_copy_is_written_in_small_pieces() -> None:
+    """No piece has many rows or many bytes, unless one row alone has."""
+    state = opened()
+    for number in range(3_000):
+        payload = bytes(1_000_000 if number == 2_000 else 300)
+        state.apply(Published(1, Publication("c", payload), (), False, 1.0))
+    pieces = list(copy_run(state.runs[1]).pieces())
+    assert sum(len(each) > PIECE_BYTES for each in pieces) == 1
+    for piece in pieces:
+        rows = msgpack.Unpacker(max_buffer_size=0, strict_map_key=False)
+        rows.feed(piece)
+        assert len(list(rows)) <= PIECE_ROWS
+
+
+def test_a_copy_can_be_written_twice() -> None:
+    """The same bytes come out again, whatever has happened since."""
+    state = opened()
+    state.apply(Wrote(1, (TaskWrite("put", "t", task_type="t"),)))
+    taken = snapshot(state)
+    first = [*taken.world.pieces(), *taken.runs[1].pieces()]
+    state.apply(Settled(1, 1, 0, 1, 1.0, 2.0, None, (MESSAGE,), (), False))
+    assert [*taken.world.pieces(), *taken.runs[1].pieces()] == first
+
+
+@pytest.mark.parametrize(
+    ("blob", "problem"),
+    [
+        (b"", "unknown format None"),
+        (msgpack.packb(FORMAT + 1), "unknown format 2"),
+        (msgpack.packb(FORMAT) + msgpack.packb([len(ROWS), 1]), f"unknown row {len(ROWS)}"),
+        (msgpack.packb(FORMAT) + msgpack.packb([-1]), "unknown row -1"),
+    ],
+)
+def test_what_a_newer_version_wrote_is_refused(blob: bytes, problem: str) -> None:
+    """An unknown format, and an unknown kind of row, are told as such."""
+    with pytest.raises(ValueError, match=f"{problem}.* written by a newer version"):
+        load_world(State(), blob)
+    with pytest.raises(ValueError, match=problem):
+        load_run(State(), blob)

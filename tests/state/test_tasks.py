@@ -157,6 +157,13 @@ class TasksAgainstList(RuleBasedStateMachine):
             if task.holder == holder:
                 self.keep(replace(task, holder=0))
 
+    @rule()
+    def load(self) -> None:
+        """A copy is all there is of them."""
+        copy, self.tasks = self.tasks.copy(), Tasks()
+        for task in copy:
+            self.tasks.restore(task)
+
     @invariant()
     def equal(self) -> None:
         """Tasks, lists, turns and counts are those of the model."""
@@ -193,6 +200,15 @@ def test_released_tasks_come_back_in_the_order_of_their_claims() -> None:
     tasks = holding(*map(put, names), *map(claim, reversed(names)))
     tasks.release(1, at=9.0)
     assert ids(tasks.pending("search")) == list(reversed(names))
+
+
+def test_a_copy_does_not_change() -> None:
+    """What becomes of tasks later is not in a copy of them."""
+    tasks = holding(put("a"), put("b"), claim("b"))
+    copy = tasks.copy()
+    tasks.apply(claim("a"))
+    tasks.apply(put("c"))
+    assert [(task.id, task.status) for task in copy] == [("b", IN_PROGRESS), ("a", PENDING)]
 
 
 def test_a_failed_attempt_releases_its_tasks() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,7 +76,8 @@ class Trimming(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.keep = 10
-        self.tree = Tree(self.keep)
+        self.names = Names()
+        self.tree = Tree(self.keep, self.names)
         self.added: list[Node] = []
 
     @rule(name=st.text(max_size=2), failure=st.sampled_from([None, WHY]), cost=st.integers(0, 3))
@@ -91,9 +91,19 @@ class Trimming(RuleBasedStateMachine):
         self.added.append(node)
 
     @rule()
-    def restart(self) -> None:
-        blob = msgpack.packb(self.tree.dump())
-        self.tree = Tree.load(msgpack.unpackb(blob))
+    def copy(self) -> None:
+        self.tree = self.tree.copy()
+
+    @rule()
+    def load(self) -> None:
+        tree, self.tree = self.tree, Tree(self.keep, self.names)
+        self.tree.gone = tree.gone
+        for rows in tree.raw():
+            self.tree.extend(rows)
+        for delivery, failure in tree.failures.items():
+            self.tree.fail(delivery, failure)
+        for delivery, tokens in tree.tokens.items():
+            self.tree.spend(delivery, tokens)
 
     @invariant()
     def what_is_kept_is_the_end_of_what_was_added(self) -> None:
@@ -116,23 +126,39 @@ class Trimming(RuleBasedStateMachine):
 TestTrimming = Trimming.TestCase
 
 
-def test_a_snapshot_does_not_change() -> None:
-    """What `nodes` and `dump` gave stays as it was while the run goes on."""
+def test_what_was_asked_for_does_not_change() -> None:
+    """What `nodes` gave, and a copy, stay as they were while the run goes on."""
     tree = grown(2)
-    nodes, dump = tree.nodes(), tree.dump()
+    nodes, copy = tree.nodes(), tree.copy()
     tree.add(3, 0, 0, "new", "other", Disposition.DEAD, 1, 1.0, 2.0)
     tree.fail(1, WHY)
+    tree.spend(2, 5)
     assert [(node.delivery, node.failure) for node in nodes] == [(1, None), (2, None)]
-    assert list(Tree.load(dump).nodes()) == list(grown(2).nodes())
+    assert list(copy.nodes()) == list(grown(2).nodes())
 
 
-def test_a_loaded_tree_grows_apart_from_the_one_it_came_from() -> None:
-    """Loading copies: rows added to one are not in the other."""
+def test_a_copy_grows_apart_from_the_one_it_came_from() -> None:
+    """Rows, failures and tokens added to one are not in the other, whichever it is."""
     tree = grown(2)
-    twin = Tree.load(tree.dump())
+    twin = tree.copy()
     twin.add(3, 0, 0, "new", "other", Disposition.OK, 1, 1.0, 2.0)
+    twin.fail(1, WHY)
+    twin.spend(2, 5)
     assert (len(tree), len(twin)) == (2, 3)
+    assert list(tree.nodes()) == list(grown(2).nodes())
     assert twin.keep == tree.keep
+
+
+def test_raw_rows_come_in_pieces_and_make_the_same_nodes() -> None:
+    """However many there are, no piece is big, and together they are all rows."""
+    tree, twin = grown(20_000, 20_000), Tree(20_000, names := Names())
+    for name in ("files", "parser"):
+        names.number(name)
+    pieces = list(tree.raw())
+    assert max(map(len, pieces)) < 256 * 1024
+    for rows in pieces:
+        twin.extend(rows)
+    assert list(twin.nodes()) == list(tree.nodes())
 
 
 def test_a_row_stays_far_below_300_bytes() -> None:
@@ -140,16 +166,6 @@ def test_a_row_stays_far_below_300_bytes() -> None:
     tree = grown(100_000, keep=100_000)
     size = sum(sys.getsizeof(getattr(tree, name)) for name in Tree.__slots__)
     assert size / len(tree) < 60
-
-
-def test_a_dump_holds_its_own_names_alone() -> None:
-    """A dump holds the names that its rows use, however many others the trees share."""
-    names = Names()
-    trees = [Tree(names=names) for _ in range(3)]
-    for number, tree in enumerate(trees):
-        tree.add(1, 0, 0, f"channel-{number}", "agent", Disposition.OK, 1, 1.0, 2.0)
-    assert [tree.dump()[2] for tree in trees] == [(f"channel-{n}", "agent") for n in range(3)]
-    assert [node.channel for node in trees[2].nodes()] == ["channel-2"]
 
 
 def test_a_tree_that_keeps_nothing_is_refused() -> None:
