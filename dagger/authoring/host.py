@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -26,6 +27,9 @@ class Parking(Protocol):
 
     async def wait(self, event: anyio.Event) -> None:
         """Return once the event is set."""
+
+    def blameless(self) -> AbstractContextManager[None]:
+        """Meanwhile the handler only waits: should the process die, it was not its doing."""
 
 
 class Host(Protocol):

@@ -9,9 +9,17 @@ from typing import Any
 import click
 
 from dagger.cli.agents import command as agents
+from dagger.cli.cancel import command as cancel
 from dagger.cli.check import command as check
+from dagger.cli.dead_letters import command as dead_letters
+from dagger.cli.dot import command as dot
 from dagger.cli.exits import Exit, refusal
+from dagger.cli.pause import command as pause
+from dagger.cli.resume import command as resume
 from dagger.cli.run import command as run
+from dagger.cli.runs import command as runs
+from dagger.cli.show import command as show
+from dagger.cli.watch import command as watch
 from dagger.words.errors import DaggerError
 
 
@@ -49,8 +57,12 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version)
 def main() -> None:
-    """Run, check and list agents that are written in a Python file."""
+    """Run, check and list agents that are written in a Python file, and see to their runs."""
 
 
-for each in (run, check, agents):
+for each in (
+    *(run, check, agents),
+    *(runs, show, dot, watch, dead_letters),
+    *(pause, resume, cancel),
+):
     main.add_command(each)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -11,10 +12,12 @@ from dagger.cli.display import choose
 from dagger.cli.exits import Exit, exit_of
 from dagger.cli.interrupts import Interrupts
 from dagger.cli.logs import logs
+from dagger.cli.stores import in_store
+from dagger.cli.times import moment
 from dagger.executor.executor import Executor
+from dagger.words.errors import RunNotFound
 
 if TYPE_CHECKING:
-    from dagger.cli.display import Display
     from dagger.cli.program import Program
     from dagger.executor.live import LiveRun
     from dagger.executor.specs import EventDriven
@@ -25,47 +28,95 @@ TICK = 1 / 8
 
 
 class Conducted(NamedTuple):
-    """A run that there is nothing more to do for."""
+    """A run that there is nothing more to do for, or that is kept for another time."""
 
     program: Program
     run: LiveRun
     report: Report
     code: Exit
+    kept: str
+    """Where a run is that goes on another time, and how; empty for all others."""
 
 
 def conduct(
     program: Program,
     spec: EventDriven,
     options: dict[str, Any],
+    store: Path | None,
     silent: bool,
     verbose: bool,
 ) -> Conducted:
     """Run a program from its first message to the report, and show on stderr how it goes.
 
     `options` are those of `Executor.start`. An interrupt cancels the run, which is
-    awaited all the same; a second one kills the process.
+    awaited all the same; with a store the run is left as it is, and kept there. A second
+    interrupt kills the process.
     """
+    if store is not None and options.get("run_id") is None:
+        options = options | {"run_id": program.run_id(spec)}
 
     async def main() -> tuple[LiveRun, Report]:
-        async with Executor(program.agents, config=program.config) as executor:
+        async with Executor(program.agents, store=store, config=program.config) as executor:
+            known = _known(executor, options["run_id"])
             run = await executor.start(spec.channel, spec.payload, **options)
-            return run, await _followed(run, display, interrupts)
+            if known:
+                _remember(run)
+            return run, await followed(run, interrupts, silent=silent, keep=store is not None)
 
-    with logs(verbose=verbose), Interrupts() as interrupts, choose(silent=silent) as display:
+    with logs(verbose=verbose), Interrupts() as interrupts:
         run, report = anyio.run(main)
+    if store is not None and report.ended is None:
+        report = run.report()  # it may have ended while the executor stopped
     code = Exit.INTERRUPTED if interrupts.signal else exit_of(report)
-    return Conducted(program, run, report, code)
+    where = kept(run, store) if store is not None and report.ended is None else ""
+    return Conducted(program, run, report, code, where)
 
 
-async def _followed(run: LiveRun, display: Display, interrupts: Interrupts) -> Report:
-    """The report of a run, shown until then; it is cancelled as soon as it is interrupted."""
+async def followed(run: LiveRun, interrupts: Interrupts, *, silent: bool, keep: bool) -> Report:
+    """The report of a run, shown until then.
+
+    As soon as it is interrupted it is cancelled and awaited, or with `keep` left alone.
+    """
     report, stopping = None, False
-    while report is None:
-        if interrupts.signal and not stopping:
-            stopping = True
-            print("stopping; a second Ctrl-C kills", file=sys.stderr)
-        end = run.cancel(f"interrupted by {interrupts.signal}") if stopping else run.result()
-        with anyio.move_on_after(TICK):
-            report = await end
-        display.show(run.progress())
+    with choose(silent=silent or run.status.ended) as display:
+        while report is None:
+            if interrupts.signal and not stopping:
+                stopping = True
+                print("stopping; a second Ctrl-C kills", file=sys.stderr)
+                if keep:
+                    return run.report()
+            end = run.cancel(f"interrupted by {interrupts.signal}") if stopping else run.result()
+            with anyio.move_on_after(TICK):
+                report = await end
+            display.show(run.progress())
     return report
+
+
+def _known(executor: Executor, run_id: str | None) -> bool:
+    """Whether the store has a run of that id already."""
+    if run_id is None:
+        return False
+    try:
+        executor.live(run_id)
+    except RunNotFound:
+        return False
+    return True
+
+
+def _remember(run: LiveRun) -> None:
+    """Say of a run that was there before what becomes of it now."""
+    state = run.state
+    if state.ended_at is not None:
+        ended = f"run {run.id} ended on {moment(state.ended_at)}"
+        print(f"{ended}; another --run-id starts afresh; its report:", file=sys.stderr)
+    elif not state.paused:
+        opened = f"run {run.id}, opened on {moment(state.opened_at)}"
+        print(f"{opened}, goes on where it was", file=sys.stderr)
+
+
+def kept(run: LiveRun, store: Path) -> str:
+    """Where an open run is when this process lets go of it, and how it goes on."""
+    again = "the same command goes on with it"
+    if run.state.on_hold:
+        again = f"after `dagger resume {run.id}{in_store(store)}` {again}"
+    return f"run {run.id} is kept in {store}; {again}"

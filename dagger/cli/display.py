@@ -72,7 +72,7 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
+        if self._progress is not None and self._progress.seconds != self._written:
             click.echo(line(self._progress), err=True)
 
     def show(self, progress: Progress) -> None:

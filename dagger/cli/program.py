@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,7 @@ from dagger.cli.target import imported, short_traceback
 from dagger.executor.specs import EventDriven
 from dagger.views.wording import one_line
 from dagger.words.errors import ChannelNotFound, ValidationError
+from dagger.words.payload import plain
 
 if TYPE_CHECKING:
     from dagger.executor.live import LiveRun
@@ -30,6 +34,9 @@ class Program:
     channel: str | None
     payload: Any
     finish: Callable[[LiveRun, Report], object] | None
+    file: Path
+    name: str | None
+    """What was picked of the file."""
 
     def start(self, channel: str | None, given: str | None) -> EventDriven:
         """Where a run starts and with what: as it is asked for, or else as the file says.
@@ -43,6 +50,16 @@ class Program:
         payload = self.payload if given is None else read_payload(given)
         _check(self.agents, wanted, payload)
         return EventDriven(wanted, payload)
+
+    def run_id(self, spec: EventDriven) -> str:
+        """The id of a run that is kept and that nobody has named.
+
+        The same command gives the same one: it is made of the file, what is picked of it,
+        the channel and the payload. Raises SerializationError.
+        """
+        command = [str(self.file), self.name, spec.channel, plain(spec.payload)]
+        text = json.dumps(command, sort_keys=True)
+        return f"{self.file.stem}-{blake2b(text.encode(), digest_size=4).hexdigest()}"
 
     def last_words(self, run: LiveRun, report: Report) -> str:
         """What the file's `finish` says of a run that has completed; nothing of others.
@@ -102,9 +119,9 @@ def load(target: str) -> Program:
     what of Dagger's errors the file raises.
     """
     module, name = imported(target)
-    said = vars(module)
+    said, file = vars(module), str(module.__file__)
     if name is not None and name not in said:
-        raise Refused(f"there is no {name!r} in {module.__file__}")
+        raise Refused(f"there is no {name!r} in {file}")
     picked = said[name] if name is not None else None
     spec = picked if isinstance(picked, EventDriven) else None
     return Program(
@@ -113,6 +130,8 @@ def load(target: str) -> Program:
         channel=spec.channel if spec else _channel(said),
         payload=spec.payload if spec else said.get("payload"),
         finish=_finish(said),
+        file=Path(file),
+        name=name,
     )
 
 

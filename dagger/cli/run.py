@@ -12,6 +12,7 @@ import click
 
 from dagger.cli.exits import RUN_CODES, Exit, Refused
 from dagger.cli.pictures import draw, picture_option
+from dagger.cli.stores import FOLDER, run_ids
 from dagger.cli.target import METAVAR
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
 @click.option("--channel", metavar="C", help="Start on this channel.")
 @click.option("--input", "given", metavar="JSON", help="First payload: JSON, @file or - (stdin).")
 @click.option("--timeout", type=float, metavar="S", help="Seconds that the run may be active.")
-@click.option("--run-id", metavar="ID", help="Name of the run.")
+@click.option(
+    "--store",
+    type=FOLDER,
+    envvar="DAGGER_STORE",
+    metavar="DIR",
+    help="Folder that keeps the run, so that the same command goes on with it; or DAGGER_STORE.",
+)
+@click.option("--run-id", metavar="ID", shell_complete=run_ids, help="Name of the run.")
 @click.option("--max-messages", type=int, metavar="N", help="Messages that it may publish.")
 @click.option("--max-tokens", type=int, metavar="N", help="Tokens that it may spend.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and only that.")
@@ -34,6 +42,7 @@ def command(
     target: str,
     channel: str | None,
     given: str | None,
+    store: Path | None,
     as_json: bool,
     dot: Path | None,
     svg: Path | None,
@@ -50,13 +59,21 @@ def command(
 
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         program = load(target)
-        done = conduct(program, program.start(channel, given), options, as_json, verbose)
-    code = _tell(done, as_json)
+        done = conduct(program, program.start(channel, given), options, store, as_json, verbose)
+    sys.exit(_tell(done, as_json, dot, svg))
+
+
+def _tell(done: Conducted, as_json: bool, dot: Path | None, svg: Path | None) -> Exit:
+    """Print the report, draw the pictures, and say where a run is kept; the exit code."""
+    kept = bool(done.kept) and done.code is Exit.INTERRUPTED
+    code = done.code if kept else _report(done, as_json)
     draw(done.report.tree, dot=dot, svg=svg)
-    sys.exit(code)
+    if done.kept:
+        click.echo(done.kept, err=True)
+    return code
 
 
-def _tell(done: Conducted, as_json: bool) -> Exit:
+def _report(done: Conducted, as_json: bool) -> Exit:
     """Print the report, and what the file's own `finish` has to say; the exit code."""
     if as_json:
         click.echo(json.dumps(done.report.to_dict(), indent=2))

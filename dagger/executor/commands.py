@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from dagger.executor.recovery import resume
 from dagger.store.inbox import Command, MemoryInbox, Unreadable
 from dagger.words.errors import DatabaseError
 from dagger.words.records import CommandTaken
@@ -93,9 +94,14 @@ def _who(command: Command) -> tuple[str, str, str]:
     return command.sender, command.verb, command.run
 
 
+def _resume(engine: Engine, run: Run, reason: str) -> None:
+    engine.runs.resume(run)
+    resume(engine, run)  # also one that was left alone
+
+
 _VERBS: dict[str, Callable[[Engine, Run, str], None]] = {
     "cancel": lambda engine, run, reason: engine.runs.cancel(run, reason),
     "pause": lambda engine, run, reason: engine.runs.pause(run, reason),
-    "resume": lambda engine, run, _: engine.runs.resume(run),
+    "resume": _resume,
 }
 """What other processes may ask for; the run ends up so, however often it is asked."""

@@ -18,6 +18,7 @@ from dagger.authoring.publishing import addressed
 from dagger.authoring.registry import Registry, registry
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
+from dagger.executor.forking import Fork
 from dagger.executor.letters import DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
@@ -36,8 +37,8 @@ from dagger.words.errors import (
     NoAgentsRegistered,
     RunConflict,
 )
-from dagger.words.ids import message_id
-from dagger.words.payload import same, string
+from dagger.words.ids import message_id, new_id
+from dagger.words.payload import encode, same, string
 from dagger.words.records import Wrote
 
 if TYPE_CHECKING:
@@ -48,15 +49,22 @@ if TYPE_CHECKING:
     from dagger.words.config import Config
 
 
+UNCHANGED: Any = object()
+"""Stands for the payload that a message had."""
+
+
 class Executor:
     """Owns channels, agents, workers, runs and the journal.
 
     Use it as `async with Executor([...]) as executor:`. Leaving the block stops it:
-    handlers in hand are cancelled and awaited. Without a store, runs that are still
-    open end `cancelled`; `await executor.drain()` first to see them through.
+    handlers in hand are cancelled and awaited. Runs that are still open end `cancelled`,
+    or stay open in a store; `await executor.drain()` first to see them through.
+    Entering raises LockError while somebody else owns the store, NotAStore, StoreCorrupt.
 
-    `agents` are agents, or names in `registry`; `store` is a Store, and without one
-    nothing outlives the executor. Many executors may live in one process.
+    `agents` are agents, or names in `registry`. `store` is the folder that runs are kept
+    in, made where there is none, or a Store; without one nothing outlives the executor.
+    Open runs in a store go on at once, with `resume=False` when somebody says so. Many
+    executors may live in one process.
     """
 
     def __init__(
@@ -106,9 +114,8 @@ class Executor:
         """Take over from who had the store before."""
         engine.listen()
         take_over(engine)
+        await self._store.flush()  # before there is anybody to take anything
         self._catalog.attach(engine)
-        await self._store.flush()
-        self._store.hands.clear()
         go_on(engine, self._resume)
         engine.begin()
 
@@ -248,6 +255,37 @@ class Executor:
         await engine.kept()
         first = state.opening.id or message_id(state.id, 0, 0)
         return make(Receipt, (state.id, first))
+
+    async def fork(
+        self,
+        run: str | LiveRun,
+        at: str,
+        *,
+        payload: Any = UNCHANGED,
+        frontier: bool = False,
+        run_id: str | None = None,
+    ) -> LiveRun:
+        """A new run that begins as `run` was when message `at` was published in it.
+
+        Cache, tasks and counts are as they were then, and that message alone is pending,
+        with another payload if one is given; with `frontier` all that was pending then is.
+        The shared cache is today's. The other run, open or ended, does not change.
+
+        Raises RunNotFound, MessageNotFound, ExecutionError (nobody heard that message; the
+        id is taken; no store), ValidationError, SerializationError.
+        """
+        engine = self._running("fork")
+        engine.writable()
+        parent = self.live(run if isinstance(run, str) else run.id).state
+        if not self._store.lasting:
+            raise ExecutionError("a fork is made from the history in a store, and there is none")
+        if run_id is not None and run_id in engine.state.run_numbers:
+            raise ExecutionError(f"run id {run_id!r} is taken; a fork is a new run")
+        said = None if payload is UNCHANGED else encode(payload, limit=engine.max_payload_bytes)
+        fork = Fork(parent.id, at, run_id or new_id(), said, frontier)
+        live = await engine.runs.fork(parent.number, fork)
+        await engine.kept()
+        return live
 
     async def execute(self, spec: EventDriven, **options: Any) -> Report:
         """Run a workflow that is given as data."""

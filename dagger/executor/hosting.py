@@ -76,7 +76,7 @@ class Hosting:
         kept = self._kept(invocation, f"step:{name}", key)
         if kept is not None:
             return decode(kept)
-        await self._engine.durable()
+        await self._durable(invocation)
         result = await self._call(call)
         _fence(invocation)
         blob = encode(result, invocation.node_id)
@@ -109,7 +109,7 @@ class Hosting:
         if self._kept(invocation, "ask", name) is None:
             if (delivery.number, name) not in run.questions:
                 self._engine.commit(Asked(run.number, delivery.number, name, question, self.now()))
-            await self._engine.durable()
+            await self._durable(invocation)
             self._engine.runs.quiet(run)
         return decode(await self._answer(invocation, "ask", name))
 
@@ -148,7 +148,8 @@ class Hosting:
 
         plan = look()
         if plan.full:
-            await engine.admissions.wait(look, enter, invocation)
+            with invocation.worker.blameless():
+                await engine.admissions.wait(look, enter, invocation)
         else:
             enter(plan)
 
@@ -178,6 +179,11 @@ class Hosting:
     def _kept(self, invocation: Invocation, name: str, key: str) -> bytes | None:
         kept = invocation.delivery.kept
         return None if kept is None else kept.get((name, key))
+
+    async def _durable(self, invocation: Invocation) -> None:
+        """Return once all that has been recorded so far is durable."""
+        with invocation.worker.blameless():
+            await self._engine.durable()
 
     def _keep(self, invocation: Invocation, name: str, key: str, value: bytes) -> None:
         self._engine.commit(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dagger.state.loading import load_run, load_world
@@ -33,6 +36,29 @@ def keep_of(config: Config) -> Keep:
 
 def restored(source: Source, keep: Keep | None = None) -> State:
     """The state that a store amounts to: its latest snapshot, and what came after."""
+    with _no_garbage():
+        state = saved(source, keep)
+        for record in source.read(state.position):
+            state.apply(record)
+    return state
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Within, cycles are not looked for: there are none to be found in what is loaded, and
+    looking through all of it again and again would take a quarter of the time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def saved(source: Source, keep: Keep | None = None) -> State:
+    """The state of the latest snapshot; its position says what came after."""
     state = State(keep)
     for number, blob in source.parts():
         if number == WIRING:
@@ -40,8 +66,6 @@ def restored(source: Source, keep: Keep | None = None) -> State:
         else:
             load_run(state, blob)
     state.position = source.saved()
-    for record in source.read(state.position):
-        state.apply(record)
     return state
 
 
@@ -50,15 +74,21 @@ def restored_run(source: Source, number: int, keep: Keep | None = None) -> Run |
 
     Costs in proportion to the run, and to the records since the snapshot.
     """
+    state = saved_run(source, number, keep)
+    for _, record in source.history(number, source.saved()):
+        state.apply(record)
+    return state.runs.get(number)
+
+
+def saved_run(source: Source, number: int, keep: Keep | None = None) -> State:
+    """What the latest snapshot holds of one run, in a state of its own."""
     state = State(keep)
     world, part = source.part(WIRING), source.part(number)
     if world is not None:
         load_world(state, world)
     if part is not None:
         load_run(state, part)
-    for _, record in source.history(number, source.saved()):
-        state.apply(record)
-    return state.runs.get(number)
+    return state
 
 
 def whole_run(source: Source, number: int) -> Run | None:
@@ -70,10 +100,16 @@ def whole_run(source: Source, number: int) -> Run | None:
 
 
 def take_over(engine: Engine) -> None:
-    """What a former executor had leased is free again; who died with it is noted."""
+    """What a former executor had leased is free again; who died with it is noted.
+
+    Whoever is killed before that is on disk leaves one death untold: better than to tell
+    one twice, of a delivery that has done no harm.
+    """
+    hands = engine.store.hands
     died: dict[int, list[int]] = {}
-    for number, delivery in engine.store.hands.left_behind():
+    for number, delivery in hands.left_behind():
         died.setdefault(number, []).append(delivery)
+    hands.clear()
     for run in list(engine.state.runs.values()):
         numbers = tuple(each for each in died.get(run.number, ()) if each in run.deliveries)
         if run.ended_at is None and (numbers or run.task_fold is not None):
@@ -88,7 +124,7 @@ def go_on(engine: Engine, resume: bool) -> None:
     """
     for run in list(engine.state.runs.values()):
         if run.ended_at is None:
-            _open_again(engine, run, "" if resume else LEFT_ALONE)
+            open_again(engine, run, "" if resume else LEFT_ALONE)
         else:
             engine.runs.remember(run)
     engine.runs.forget()
@@ -113,7 +149,8 @@ def resume(engine: Engine, run: Run) -> None:
             engine.runs.go_on(live)
 
 
-def _open_again(engine: Engine, run: Run, obstacle: str) -> None:
+def open_again(engine: Engine, run: Run, obstacle: str = "") -> None:
+    """Watch over a run that others have begun; who did not survive it too often is given up."""
     if run.status is RunStatus.CANCELLING:  # the process died while it wound down
         engine.runs.sweep(run)
     live = engine.runs.adopt(run)

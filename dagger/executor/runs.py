@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from dagger.executor.forking import Fork, part_of
 from dagger.executor.live import ActiveClock, LiveRun
+from dagger.executor.recovery import open_again
 from dagger.state.queues import RUNNING
 from dagger.state.run import Run
 from dagger.words.effects import Publication, make
@@ -20,6 +23,7 @@ from dagger.words.records import (
     Failure,
     RunCancelling,
     RunEnded,
+    RunForked,
     RunOpened,
     RunPaused,
     RunResumed,
@@ -65,6 +69,23 @@ class Runs:
         fields = (number, run_id or new_id(), limits, first, engine.now())
         engine.commit(make(RunOpened, fields))
         return self.adopt(engine.state.runs[number])
+
+    async def fork(self, parent: int, fork: Fork) -> LiveRun:
+        """A new run that begins with the past of another one.
+
+        Raises MessageNotFound, ExecutionError.
+        """
+        engine, state = self._engine, self._engine.state
+        await engine.store.flush()  # what is read is on disk
+        now = engine.now()
+        work = partial(part_of, engine.store, parent, state.keep, state.names, fork, now)
+        job = engine.threads.start(work)
+        await job.done.wait()
+        fields = (state.next_run + 1, fork.id, fork.parent, fork.at, job.outcome(), now)
+        engine.commit(RunForked(*fields))
+        run = state.runs[state.next_run]
+        open_again(engine, run)
+        return self.live[run.number]
 
     def adopt(self, run: Run) -> LiveRun:
         """Watch over an open run from now on."""

@@ -137,7 +137,8 @@ class Settling:
         def enter(plan: Plan) -> None:
             self._commit(invocation, plan.dropped, plan.blame)
 
-        await self._engine.admissions.wait(look, enter, invocation)
+        with worker.blameless():
+            await self._engine.admissions.wait(look, enter, invocation)
 
     def _commit(
         self, invocation: Invocation, dropped: tuple[int, ...] = (), blame: bool = False

@@ -111,11 +111,13 @@ class Watchers:
     def _follow(self, run: Run | None, only: type[Any] | None) -> Watcher:
         """Watching begins with the call, not with the first reading."""
         watcher = Watcher(run, only, self._size, run.handled if run else 0)
-        if self._stopped or (run is not None and run.ended_at is not None):
-            watcher.close()
-        else:
-            self._watchers.add(ref(watcher, self._forget))
-            self.any = True
+        known = ref(watcher, self._forget)
+        self._watchers.add(known)
+        self.any = True
+        if self._stopped:
+            self._end(known)
+        elif run is not None and run.ended_at is not None:
+            self._after(partial(self._end, known))  # its end may not be on disk yet
         return watcher
 
     def _end(self, known: ref[Watcher]) -> None:
@@ -128,14 +130,11 @@ class Watchers:
         self._watchers.discard(known)
         self.any = bool(self._watchers)
 
-    def events(self, record: Record) -> tuple[tuple[Run, Event | None], ...]:
-        """What a record will mean to watchers; asked before it is applied, while the
-        deliveries it ends are still there. None stands for the end of a run.
-        """
-        make = _MAKERS.get(type(record))
-        return make(self._state, record) if make is not None else ()
+    def events(self, record: Record) -> Told:
+        """What a record will mean to watchers; asked before it is applied."""
+        return told(self._state, record)
 
-    def tell(self, events: tuple[tuple[Run, Event | None], ...]) -> None:
+    def tell(self, events: Told) -> None:
         """Give events to whoever watches their run by now, once their record is durable."""
         for run, event in events:
             for known in tuple(self._watchers):
@@ -155,6 +154,15 @@ def _put(known: ref[Watcher], event: Event) -> None:
 
 
 Told = tuple[tuple["Run", "Event | None"], ...]
+"""Events with their runs; None stands for the end of a run."""
+
+
+def told(state: State, record: Record) -> Told:
+    """What a record means to whoever watches: asked before it is applied, while the
+    deliveries that it ends are still there.
+    """
+    make = _MAKERS.get(type(record))
+    return make(state, record) if make is not None else ()
 
 
 def _outcome(

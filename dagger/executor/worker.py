@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -303,7 +304,15 @@ class Worker:
 
     async def wait(self, event: anyio.Event) -> None:
         """Wait inside a handler: without a slot, and without its timeout running."""
+        with self.blameless():
+            await self._seat.wait(event)
+
+    @contextmanager
+    def blameless(self) -> Iterator[None]:
+        """Meanwhile the handler only waits: should the process die, it was not its doing."""
         self._free(self._place)
-        await self._seat.wait(event)
-        if self.invocation is not None:
-            self._hold(self._place, self.invocation.run.number, self.invocation.delivery.number)
+        try:
+            yield
+        finally:
+            if self.invocation is not None:
+                self._hold(self._place, self.invocation.run.number, self.invocation.delivery.number)

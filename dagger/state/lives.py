@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from dagger.state.loading import load_run
 from dagger.state.messages import brought, publish
 from dagger.state.queues import (
     Channel,
@@ -21,6 +22,7 @@ from dagger.words.records import (
     LetterDiscarded,
     RunCancelling,
     RunEnded,
+    RunForked,
     RunOpened,
     RunPaused,
     RunResumed,
@@ -87,6 +89,12 @@ def run_opened(state: State, record: RunOpened) -> None:
     run.outside = 1
     brought(state, run, first)
     publish(state, run, first, None, 0, record.at)
+
+
+def run_forked(state: State, record: RunForked) -> None:
+    """A run that has a past already."""
+    load_run(state, record.part, record.run)
+    state.next_run = record.run
 
 
 def run_cancelling(state: State, record: RunCancelling) -> None:

@@ -49,13 +49,14 @@ def load_world(state: State, blob: bytes) -> None:
     _load(state, blob)
 
 
-def load_run(state: State, blob: bytes) -> Run:
+def load_run(state: State, blob: bytes, number: int = 0) -> Run:
     """One run, into a state whose world is loaded already: of the same position or a later one.
 
-    Runs may be loaded in any order: `state.runs` and the rotation of each agent will
+    `number` is given to a run that has another one in its part. Runs may be loaded in any
+    order: `state.runs` and the rotation of each agent will
     have that order. Raises ValueError for what a newer version wrote.
     """
-    return _load(state, blob).run
+    return _load(state, blob, number).run
 
 
 class _Loading:
@@ -66,14 +67,15 @@ class _Loading:
     envelope: Envelope
     delivery: Delivery
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, number: int) -> None:
         self.state = state
+        self.number = number  # of the run; 0 for that of its part
         self.items: list[bytes] = []  # appended to the next entry, the latest first
         self.tallies: dict[tuple[str, str], list[int]] = {}  # by channel and agent
 
 
-def _load(state: State, blob: bytes) -> _Loading:
-    loading = _Loading(state)
+def _load(state: State, blob: bytes, number: int = 0) -> _Loading:
+    loading = _Loading(state, number)
     for row in unpack(blob):
         _FOLDS[type(row)](loading, row)
     return loading
@@ -119,13 +121,15 @@ def _entry(loading: _Loading, row: EntryRow) -> None:
 _AS_IT_IS = (
     *("ended_at", "reason", "on_hold", "next", "outside", "brought", "bytes", "messages"),
     *("handled", "retries", "dropped", "tokens", "blamed", "abandoned", "letters"),
+    "forked",
 )
 
 
 def _run(loading: _Loading, row: RunRow) -> None:
     state = loading.state
     opening = _publication(row.opening)
-    run = Run(row.number, row.id, opening, row.limits, row.opened_at, state.keep, state.names)
+    number = loading.number or row.number
+    run = Run(number, row.id, opening, row.limits, row.opened_at, state.keep, state.names)
     for name in _AS_IT_IS:
         setattr(run, name, getattr(row, name))
     run.status, run.target = RunStatus(row.status), RunStatus(row.target)

@@ -104,6 +104,7 @@ class RunRow(NamedTuple):
     abandoned: tuple[str, ...]
     failure: Failure | None
     letters: int
+    forked: tuple[str, str] | None
 
 
 class LaneRow(NamedTuple):

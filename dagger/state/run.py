@@ -76,6 +76,7 @@ class Run:
         "dropped",
         "ended_at",
         "failure",
+        "forked",
         "handled",
         "id",
         "keep",
@@ -119,6 +120,7 @@ class Run:
         self.opening = opening  # the first message: what "again" compares
         self.limits = limits
         self.opened_at = at
+        self.forked: tuple[str, str] | None = None  # from which run, and at which message
         self.ended_at: float | None = None
         self.status = _RUNNING
         self.target = _COMPLETED  # what a cancelling run will have been

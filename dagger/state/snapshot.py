@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dagger.state.run import DeadLetter, Output, Question, Run
     from dagger.state.state import State
     from dagger.state.tasks import TasksCopy
-    from dagger.state.tree import Tree
+    from dagger.state.tree import Names, Tree
 
 _world_fields = attrgetter(*WorldRow._fields)
 _agent_fields = attrgetter(*AgentRow._fields)
@@ -103,6 +103,13 @@ class RunCopy(NamedTuple):
     def pieces(self) -> Iterator[bytes]:
         """The bytes of the run's part, in pieces of at most about 1 ms of work."""
         return parts.pieces(self._rows())
+
+    def alone(self, names: Names) -> bytes:
+        """The part with all names that its tree may use: it can be loaded into any state
+        that knows the first of them under the same numbers.
+        """
+        known = [NameRow(name) for name in names.known]
+        return b"".join(parts.pieces((*known, *self._rows())))
 
     def _rows(self) -> Iterator[Row]:
         yield self.run

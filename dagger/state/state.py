@@ -42,6 +42,7 @@ from dagger.words.records import (
     Restarted,
     RunCancelling,
     RunEnded,
+    RunForked,
     RunOpened,
     RunPaused,
     RunResumed,
@@ -138,4 +139,5 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     RunPaused: lives.run_paused,
     RunResumed: lives.run_resumed,
     CommandTaken: lives.command_taken,
+    RunForked: lives.run_forked,
 }

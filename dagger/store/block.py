@@ -19,6 +19,7 @@ Runs stand beside the records so that those of one run are found without unpacki
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Container, Iterator, Sequence
 from itertools import accumulate
 from struct import Struct, error, pack, unpack_from
@@ -62,6 +63,14 @@ class Block(NamedTuple):
                 yield first + offset, record
         except (ValueError, TypeError, IndexError) as broken:
             raise BadBlock(f"a record cannot be read: {broken}") from broken
+
+    def behind(self, position: int) -> list[Record]:
+        """The records behind a position. Raises BadBlock."""
+        try:
+            found = list(unpack_all(self.body))
+        except (ValueError, TypeError, IndexError) as broken:
+            raise BadBlock(f"a record cannot be read: {broken}") from broken
+        return found[bisect_right(self.offsets, position - self.first) :]
 
     def only(self, wanted: Container[int]) -> Block | None:
         """The records of the wanted runs; None if there are none."""

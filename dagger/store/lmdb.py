@@ -207,9 +207,7 @@ class LmdbStore:
     def read(self, after: int = 0) -> Iterator[Record]:
         for block in self._shelves.blocks(after):
             self._touched.update(block.runs)
-            for position, record in self._shelves.records(block):
-                if position > after:
-                    yield record
+            yield from self._shelves.behind(block, after)
 
     def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         return self._shelves.history(run, after)

@@ -22,7 +22,7 @@ from zlib import crc32
 from dagger.store.block import BadBlock, Block, decode
 from dagger.store.environment import Environment
 from dagger.words.errors import StoreCorrupt
-from dagger.words.records import WIRING, WORLD, Record, RunOpened
+from dagger.words.records import WIRING, WORLD, Record, RunForked, RunOpened
 
 if TYPE_CHECKING:
     import lmdb
@@ -72,9 +72,7 @@ class Shelves:
     def read(self, after: int = 0) -> Iterator[Record]:
         """The records of the journal behind a position."""
         for block in self.blocks(after):
-            for position, record in self.records(block):
-                if position > after:
-                    yield record
+            yield from self.behind(block, after)
 
     def blocks(self, after: int = 0) -> Iterator[Block]:
         """The blocks of the journal that hold records behind a position. Raises StoreCorrupt."""
@@ -116,19 +114,21 @@ class Shelves:
     def _opened(self) -> Iterator[tuple[int, str]]:
         """Number and id of the runs that were opened since the snapshot.
 
-        Numbers only grow, and the first record of a run is the one that opens it.
+        Numbers only grow, and the first record of a run is the one that opens it. A block may
+        begin before the snapshot, with runs that are forgotten by then.
         """
         with self.environment.reading() as txn:
             cursor = txn.cursor(self.environment.db["ids"])
             newest = RUN.unpack(cursor.key()[1:])[0] if _last_below(cursor, b"$") else 0
-        for block in self.blocks(self.saved()):
+        saved = self.saved()
+        for block in self.blocks(saved):
             first = []
             for at, run in enumerate(block.runs):
-                if newest < run < WORLD:
+                if newest < run < WORLD and block.first + block.offsets[at] > saved:
                     newest = run
                     first.append(at)
             for _, record in self.records(block.at(first)):
-                assert isinstance(record, RunOpened)
+                assert isinstance(record, RunOpened | RunForked)
                 yield record.run, record.id
 
     # -- the snapshot ----------------------------------------------------------------
@@ -189,6 +189,13 @@ class Shelves:
             return decode(value)
         except BadBlock as broken:
             raise StoreCorrupt(self._path, last, str(broken)) from broken
+
+    def behind(self, block: Block, position: int) -> list[Record]:
+        """The records of a block behind a position. Raises StoreCorrupt."""
+        try:
+            return block.behind(position)
+        except BadBlock as broken:
+            raise StoreCorrupt(self._path, block.first, str(broken)) from broken
 
     def records(self, block: Block) -> Iterator[tuple[int, Record]]:
         """Each record of a block with its position. Raises StoreCorrupt."""

@@ -11,6 +11,7 @@ DaggerError
 ├── TaskNotFound              no task of that id
 ├── LetterNotFound            no dead letter of that node
 ├── QuestionNotFound          nobody asked that
+├── MessageNotFound           no message of that id
 ├── NoAgentsRegistered        a run was asked of an executor without agents
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema
@@ -138,6 +139,12 @@ class QuestionNotFound(_NotFound):
     """No question of that name is open in this run."""
 
     noun = "open question"
+
+
+class MessageNotFound(_NotFound):
+    """No message of that id was published in this run."""
+
+    noun = "message"
 
 
 class NoAgentsRegistered(DaggerError):

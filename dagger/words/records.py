@@ -241,6 +241,20 @@ class RunResumed(NamedTuple):
     at: float
 
 
+class RunForked(NamedTuple):
+    """A new run that begins as another one was when a message was published in it."""
+
+    run: int
+    id: str
+    parent: str
+    """The id of the other run."""
+    message: str
+    """The id of that message."""
+    part: bytes
+    """The new run as it begins, as a part of a snapshot (see `dagger.state.parts`)."""
+    at: float
+
+
 class CommandTaken(NamedTuple):
     """A command of another process, and all before it, have been carried out."""
 
@@ -272,6 +286,7 @@ Record = (
     | RunPaused
     | RunResumed
     | CommandTaken
+    | RunForked
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -300,6 +315,7 @@ RECORDS: tuple[type[Any], ...] = (
     RunPaused,
     RunResumed,
     CommandTaken,
+    RunForked,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)
 

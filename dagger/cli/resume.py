@@ -1,0 +1,38 @@
+"""`dagger resume`: a run that was paused or interrupted goes on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from dagger.cli.exits import RUN_CODES
+from dagger.cli.stores import in_store, run_argument, store_option
+from dagger.cli.target import METAVAR
+
+
+@click.command("resume", epilog=RUN_CODES)
+@run_argument(required=False)
+@store_option
+@click.option("--agents", "target", metavar=METAVAR, help="Go on here, with these agents.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what agents say with ctx.log.")
+def command(run_id: str | None, store: Path, target: str | None, verbose: bool) -> None:
+    """Lift the pause of a run, or of all that are paused.
+
+    With --agents they go on here, and so do interrupted ones, until they have ended.
+    """
+    if target is not None:
+        from dagger.cli.going_on import go_on
+
+        sys.exit(go_on(target, store, run_id, verbose))
+    from dagger.cli.orders import order
+    from dagger.cli.stored import standing
+
+    resumed = order(store, "resume", run_id)
+    for run in resumed:
+        where = f"{run.id}{in_store(store)} --agents FILE.py"
+        hint = f"; dagger resume {where} goes on with it" if standing(run) == "interrupted" else ""
+        click.echo(f"run {run.id} is {standing(run)}{hint}")
+    if not resumed:
+        click.echo(f"no run in {store} is paused; --agents FILE.py goes on with interrupted ones")

@@ -1,0 +1,88 @@
+"""--store DIR and RUN: the store that a command is about, and a run in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from dagger.cli.exits import Refused, StoreTrouble
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from dagger.store.reader import StoreReader
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT = Path(".dagger")
+"""Where a store is that nobody names."""
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+NEAREST = 3
+"""Ids that are offered where there is no run of the one that was asked for."""
+
+
+def store_option(command: F) -> F:
+    """--store DIR, or else DAGGER_STORE, or else ./.dagger."""
+    return click.option(
+        "--store",
+        type=FOLDER,
+        envvar="DAGGER_STORE",
+        default=DEFAULT,
+        metavar="DIR",
+        help="Folder of the store: DAGGER_STORE or else .dagger.",
+    )(command)
+
+
+def run_argument(*, required: bool = True) -> Callable[[F], F]:
+    """RUN, the id of a run; shells complete it."""
+    return click.argument(
+        "run_id", metavar="RUN" if required else "[RUN]", required=required, shell_complete=run_ids
+    )
+
+
+def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of the runs in the store that is named so far; none where it cannot be read."""
+    from click.shell_completion import CompletionItem
+
+    from dagger.store.reader import StoreReader
+
+    try:
+        with StoreReader(ctx.params.get("store") or DEFAULT) as reader:
+            ids = [run_id for _, run_id in reader.ids()]
+    except Exception:  # nothing that goes wrong may be written into a line that is being typed
+        return []
+    return [CompletionItem(each) for each in ids if each.startswith(incomplete)]
+
+
+def opened(path: Path) -> StoreReader:
+    """A store, to look into; a context manager. Raises StoreTrouble, DatabaseError."""
+    from dagger.store.reader import StoreReader
+
+    if not (path / "journal").is_dir():
+        raise StoreTrouble(
+            f"there is no store in {path}; name one with --store or DAGGER_STORE, "
+            f"or make one: dagger run FILE.py --store {path}"
+        )
+    return StoreReader(path)
+
+
+def number_of(reader: StoreReader, run_id: str) -> int:
+    """The number of the run of that id. Raises Refused, which names the nearest ids."""
+    number = reader.find(run_id)
+    if number is not None:
+        return number
+    ids = [known for _, known in reader.ids()]
+    nearest = difflib.get_close_matches(run_id, ids, NEAREST, cutoff=0)
+    hint = f"the nearest: {', '.join(map(repr, nearest))}" if nearest else "it holds no runs"
+    raise Refused(f"no run {run_id!r} in {reader.path}; {hint}")
+
+
+def in_store(path: Path) -> str:
+    """The words that a further command about this store needs; none for the default one."""
+    return "" if path == DEFAULT else f" --store {path}"

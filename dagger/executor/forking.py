@@ -1,0 +1,113 @@
+"""Forks: a new run that begins as another one was when a message was published in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from dagger.state.run import Keep, Run
+from dagger.state.snapshot import copy_run
+from dagger.state.state import State
+from dagger.words.effects import Publication
+from dagger.words.errors import ExecutionError, MessageNotFound
+from dagger.words.ids import message_id
+from dagger.words.outcomes import Disposition, RunStatus
+from dagger.words.records import (
+    Published,
+    Record,
+    Requested,
+    Restarted,
+    RunOpened,
+    Settled,
+    Swept,
+)
+
+if TYPE_CHECKING:
+    from dagger.state.queues import Delivery
+    from dagger.state.tree import Names
+    from dagger.store.contract import Source
+
+
+class Fork(NamedTuple):
+    """What is wanted."""
+
+    parent: str
+    """The id of the run to begin from."""
+    at: str
+    """The id of the message to begin with."""
+    id: str
+    """The id of the new run."""
+    payload: bytes | None
+    """What the message is to say instead, encoded."""
+    frontier: bool
+    """Whether all that was pending then is pending again, and not that message alone."""
+
+
+def part_of(source: Source, number: int, keep: Keep, names: Names, fork: Fork, now: float) -> bytes:
+    """The fork of run `number` as it begins, as a part of a snapshot.
+
+    Reads the history of the parent, and costs in proportion to it. Raises
+    MessageNotFound, or ExecutionError for a message that nobody heard.
+    """
+    state = State(keep)
+    state.names = names  # everything in the history has its number there already
+    run, heard = _as_it_was(source, number, state, fork)
+    if fork.payload is not None:
+        _replace(heard, fork.payload)
+    if not fork.frontier:
+        wanted = {each.number for each in heard}
+        others = tuple(each for each in run.deliveries if each not in wanted)
+        if others:
+            state.apply(Swept(number, others, int(Disposition.DISCARDED), now))
+    state.apply(Restarted(number, (), now))
+    run.id, run.opened_at, run.forked = fork.id, now, (fork.parent, fork.at)
+    run.status, run.reason, run.on_hold = RunStatus.RUNNING, "", False
+    return copy_run(run).alone(names)
+
+
+def _as_it_was(source: Source, number: int, state: State, fork: Fork) -> tuple[Run, list[Delivery]]:
+    """The parent right after the message was published, and the deliveries of that."""
+    for _, record in source.history(number):
+        run = state.runs.get(number)
+        found = dict(_publishes(run, record)).get(fork.at)
+        state.apply(record)
+        if found is not None:
+            run = state.runs[number]
+            heard = [each for each in run.deliveries.values() if each.envelope[1:3] == found]
+            if not heard:
+                raise ExecutionError(
+                    f"no agent has heard message {fork.at!r} (or it was dropped at once), so a "
+                    "fork would have nothing to go on with; fork at a message before it"
+                )
+            return run, heard
+    raise MessageNotFound(fork.at, (), f"run {fork.parent!r} has not published it")
+
+
+def _publishes(run: Run | None, record: Record) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The id of each message that a record publishes in its run, with its parent and place."""
+    match record:
+        case RunOpened():
+            yield record.first.id or message_id(record.id, 0, 0), (0, 0)
+        case Published() if run is not None:
+            yield _named(run, record.publication, 0, run.outside)
+        case Requested() if run is not None:
+            yield _named(run, record.publication, record.delivery, record.place)
+        case Settled() if run is not None:
+            messages = [each for each in record.effects if type(each) is Publication]
+            for place, publication in enumerate(messages):
+                yield _named(run, publication, record.delivery, place)
+
+
+def _named(
+    run: Run, publication: Publication, parent: int, place: int
+) -> tuple[str, tuple[int, int]]:
+    return publication.id or message_id(run.id, parent, place), (parent, place)
+
+
+def _replace(heard: list[Delivery], payload: bytes) -> None:
+    """Let a message say something else to all who heard it."""
+    old = heard[0].envelope
+    said = old.publication._replace(payload=payload, checked=0)
+    envelope = old._replace(publication=said)
+    for each in heard:
+        each.envelope = envelope
