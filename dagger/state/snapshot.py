@@ -168,9 +168,9 @@ def copy_run(run: Run) -> RunCopy:
         run.kept_outputs(),
         tuple(run.dead_letters or ()),
         run.questions,
-        None if run.cache_fold is None else run.cache_fold.copy(),
+        run.cache_fold.copy() if run.cache_fold and run.cache_fold.writes else None,
         None if run.task_fold is None else run.task_fold.copy(),
-        None if run.tree_fold is None else run.tree_fold.copy(),
+        run.tree_fold.copy() if run.tree_fold is not None and run.tree_fold.told else None,
     )
 
 

@@ -139,6 +139,11 @@ class Tree:
         """How many rows have gone, or go with the next cut."""
         return self.gone + max(0, len(self._rows) // _ROW.size - self.keep)
 
+    @property
+    def told(self) -> bool:
+        """Whether anything was ever said of any delivery: also of one that is still open."""
+        return bool(self._rows or self.failures or self.tokens)
+
     def __len__(self) -> int:
         return min(self.keep, len(self._rows) // _ROW.size)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dagger.store.block import Block
 from dagger.store.environment import Environment
 from dagger.store.layout import check_format
 from dagger.store.lock import Owner, owner
@@ -71,6 +72,18 @@ class StoreReader:
 
     def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         return self._shelves.history(run, after)
+
+    def blocks(self, after: int = 0) -> Iterator[Block]:
+        """The blocks of the journal, as they are. Raises StoreCorrupt."""
+        return self._shelves.blocks(after)
+
+    def records(self, block: Block) -> Iterator[tuple[int, Record]]:
+        """Each record of a block with its position. Raises StoreCorrupt."""
+        return self._shelves.records(block)
+
+    def histories(self) -> set[int]:
+        """The runs that there is history of."""
+        return self._shelves.histories()
 
     def close(self) -> None:
         self._environment.close()

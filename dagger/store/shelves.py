@@ -92,6 +92,18 @@ class Shelves:
         once = (next(same) for _, same in groupby(merged, key=lambda pair: pair[0]))
         return (pair for pair in once if pair[0] > after)
 
+    def histories(self) -> set[int]:
+        """The runs that there is history of."""
+        found: set[int] = set()
+        with self.environment.reading() as txn:
+            cursor = txn.cursor(self.environment.db["history"])
+            there = cursor.set_range(OF_RUN.pack(WIRING + 1, 0))
+            while there:
+                run = OF_RUN.unpack(cursor.key())[0]
+                found.add(run)
+                there = cursor.set_range(OF_RUN.pack(run + 1, 0))
+        return found
+
     def _moved(self, run: int, after: int) -> Iterator[tuple[int, Record]]:
         start, stop = OF_RUN.pack(run, after + 1), OF_RUN.pack(run + 1, 0)
         for key, value in self._rows("history", start, stop):

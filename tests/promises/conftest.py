@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any, Protocol
 import pytest
 
 from dagger import Agent, Config, Executor, Immediate, LmdbStore, MemoryStore, Store
+from dagger.executor.verifying import verify
 from dagger.store.reader import StoreReader
 from dagger.words.ids import new_id
+from tests.conftest import PROVE
 from tests.state import meaning
 from tests.store.lagging import LaggingStore
 
@@ -27,7 +28,7 @@ STORES: dict[str, Callable[[Path], Store | None]] = {
 
 
 DEFAULTS: dict[str, Any] = {"retry_strategy": Immediate()}
-if os.environ.get("DAGGER_PROVE"):  # recovery from snapshots, and hardly ever without
+if PROVE:  # recovery from snapshots, and hardly ever without
     DEFAULTS["snapshot_every_records"] = 7
 
 
@@ -48,6 +49,7 @@ class Audited(Executor):
         elif isinstance(engine.store, LmdbStore):
             with StoreReader(engine.store.path) as reader:
                 meaning.agree(engine.state, reader)
+                assert list(verify(reader, engine.state.keep)) == []
         else:
             meaning.agree(engine.state, engine.store)
 

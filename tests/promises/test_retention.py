@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from dagger import Config, Executor, agent
+from dagger import Config, Executor, LmdbStore, agent
 from dagger.store.reader import StoreReader
+from dagger.words.records import RunEnded, RunOpened, RunsForgotten
+from tests.store.contract import MESSAGE
 
 
 @agent(subscribe="start", publish="out")
@@ -84,3 +86,22 @@ async def test_ended_runs_are_counted_over_all_openings(tmp_path: Path, count: i
     ids, parts, told = stored(tmp_path / "store")
     assert ids == ["2", "3", "4"][:count]
     assert parts == told == [3, 4, 5][:count]
+
+
+async def test_runs_are_found_beside_those_that_came_and_went(tmp_path: Path) -> None:
+    """A run that ended and was forgotten before a snapshot hides no later one from readers."""
+    path = tmp_path / "store"
+    store = LmdbStore(path)
+    await store.open()
+    store.append(RunOpened(1, "gone", {}, MESSAGE, 1.0))
+    await store.flush()
+    with store.together():  # one block, and a snapshot in the middle of it
+        store.append(RunEnded(1, "completed", "", 2.0))
+        store.append(RunsForgotten((1,)))
+        position = store.position
+        store.append(RunOpened(2, "new", {}, MESSAGE, 3.0))
+    await store.save(position, {0: [b""]}, {}, ())
+    await store.close()
+    with StoreReader(path) as reader:
+        assert list(reader.ids()) == [(2, "new")]
+        assert (reader.find("new"), reader.find("gone")) == (2, None)
