@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## run the main example on real input and draw it
-	$(PY) -m dagger run examples/code_census.py --dot run.dot --svg run.svg
+demo: $(STAMP) ## run the main example on real input and draw it; interrupted, it goes on next time
+	$(PY) -m dagger run examples/code_census.py --store .dagger --dot run.dot --svg run.svg $(ARGS)
 
 test: $(STAMP) ## run the tests; ARGS="-k name" chooses some
 	$(PY) -m pytest $(ARGS)
@@ -64,5 +64,5 @@ ci-deps: ## install the Debian packages that pictures want, where that is possib
 	  echo "ci-deps: Graphviz could not be installed; pictures stay DOT files"; fi
 
 clean: ## remove what these targets made
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .dagger .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	rm -f run.dot run.svg bench.json

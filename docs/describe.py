@@ -25,6 +25,7 @@ MADE_BY_USERS = {
     "Exponential",
     "Immediate",
     "Linear",
+    "LmdbStore",
     "LoopClock",
     "MemoryStore",
     "Registry",
@@ -32,7 +33,11 @@ MADE_BY_USERS = {
 """Classes whose arguments are shown; instances of the others are handed out."""
 
 FOR_THE_EXECUTOR = {"LiveRun.still", "LiveRun.stir", "LiveRun.end", "TaskView.link"}
+FOR_THE_EXECUTOR |= {"LmdbStore.write", "LmdbStore.recover"}
 """Methods that are not for users."""
+
+STORES = {"LmdbStore", "MemoryStore"}
+"""Classes of which all that there is to say is what `Store` says of their methods."""
 
 
 def entry(path: str) -> Iterator[str]:
@@ -73,8 +78,10 @@ def _class(name: str, kind: type[Any]) -> Iterator[str]:
         for field, annotation, default, doc in fields:
             yield f"| `{field}` | `{cell(annotation)}`{default} | {cell(doc)} |"
         yield ""
+    told_elsewhere = dir(dagger.Store) if name in STORES else ()
     for member, thing in vars(kind).items():
-        if not member.startswith("_") and f"{name}.{member}" not in FOR_THE_EXECUTOR:
+        hidden = member.startswith("_") or member in told_elsewhere
+        if not hidden and f"{name}.{member}" not in FOR_THE_EXECUTOR:
             yield from _member(name, member, thing)
 
 
@@ -149,6 +156,8 @@ def _annotation(annotation: Any) -> str:
 def _default(value: Any) -> str:
     if value is dagger.registry:
         return "registry"
+    if type(value) is object:  # stands for what is not given
+        return "..."
     if isinstance(value, tuple):
         return f"({''.join(f'{_default(each)},' for each in value)})"
     return value.__name__ if isinstance(value, type) else repr(value)

@@ -76,8 +76,15 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("dagger.Config", "dagger.Exponential", "dagger.Linear", "dagger.Immediate"),
     ),
     "Time and storage": (
-        "The contract of a store, and twins for tests.",
-        ("dagger.Store", "dagger.MemoryStore", "dagger.LoopClock"),
+        "The store on disk, the contract of a store, and twins for tests; how it works is told in "
+        "[durability](durability.md).",
+        (
+            "dagger.LmdbStore",
+            "dagger.MemoryStore",
+            "dagger.Store",
+            "dagger.store.contract.Source",
+            "dagger.LoopClock",
+        ),
     ),
     "How things stand and end": (
         "The closed sets.",
@@ -95,10 +102,6 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 WITHOUT_EFFECT = {
     "human_wait": "no limit to waiting is carried out",
     "human_timeout_action": "no limit to waiting is carried out",
-    "durability": "needs the store on disk",
-    "snapshot_every_records": "needs the store on disk",
-    "snapshot_every_seconds": "needs the store on disk",
-    "keep_runs_bytes": "needs the store on disk",
 }
 """Settings that are checked but do nothing yet, and why. A test looks for others."""
 

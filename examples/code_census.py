@@ -5,6 +5,7 @@ collector that keeps sums and rankings in the run's cache. The three between the
 work is cut: what needs the file, what is arithmetic, what is an opinion.
 
     dagger run examples/code_census.py          the standard library of this Python, watched
+    dagger run examples/code_census.py --store .dagger      interrupt it, run it again: it goes on
     python examples/code_census.py FOLDER       any folder, and only what was found in it
 
 A file that does not parse is no reason to stop. It becomes a dead letter with its error, and

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dagger.store.sharing import Sharing
 from dagger.words.errors import DatabaseError, NotAStore
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Environment:
         self.path = path
         self._names = names
         self._readonly = readonly
-        self._quiet = threading.RLock()  # held by whoever has a transaction open
+        self._use = Sharing()  # shared by whoever has a transaction open
         self._still: lmdb.Transaction[bytes] | None = None
         self._open()
 
@@ -78,17 +78,20 @@ class Environment:
         """A read transaction, adopting the map if another process has let it grow."""
         import lmdb
 
-        with self._quiet:
-            if self._still is not None:
-                yield self._still
-                return
-            try:
-                txn = self._env.begin()
-            except lmdb.MapResizedError:
-                self._env.set_mapsize(0)
-                txn = self._env.begin()
-            with txn:
-                yield txn
+        if self._still is not None:
+            yield self._still
+            return
+        while True:
+            with self._use.shared():
+                try:
+                    txn = self._env.begin()
+                except lmdb.MapResizedError:
+                    pass
+                else:
+                    with txn:
+                        yield txn
+                    return
+            self._adopt()
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -106,10 +109,19 @@ class Environment:
 
         Raises lmdb.Error or OSError, and then nothing of it is written.
         """
-        with self._quiet:
-            self._grow(need)
-            with self._env.begin(write=True) as txn:
-                yield txn
+        self._grow(need)
+        with self._use.shared(), self._env.begin(write=True) as txn:
+            yield txn
+
+    def copy(self, path: Path) -> None:
+        """Write a copy without free pages, as of now, into an empty folder."""
+        with self._use.shared():
+            self._env.copy(str(path), compact=True)
+
+    def _adopt(self) -> None:
+        """Take over the size that another process has given to the map."""
+        with self._use.alone():
+            self._env.set_mapsize(0)
 
     def _grow(self, need: int) -> None:
         info = self._env.info()
@@ -118,21 +130,21 @@ class Environment:
         if wanted > size:
             while size < wanted:
                 size *= 2
-            self._env.set_mapsize(size)
+            with self._use.alone():
+                self._env.set_mapsize(size)
 
     def again(self) -> None:
         """Close and open it: after some failures LMDB refuses everything until then."""
-        with self._quiet:
+        with self._use.alone():
             self._env.close()
             self._open()
 
     def clear_readers(self) -> None:
         """Let go of what killed readers hold on to."""
-        with self._quiet:
-            self._env.reader_check()
+        self._env.reader_check()
 
     def close(self) -> None:
-        with self._quiet:
+        with self._use.alone():
             self._env.close()
 
 

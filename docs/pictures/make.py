@@ -1,9 +1,9 @@
-"""The pictures of the documentation, drawn from runs of the programs that it shows.
+"""The pictures of the documentation: of runs of the programs that it shows, and of the store.
 
     python -m docs.pictures.make
 
 writes them all anew next to this file: the DOT source of each, and the SVG that Graphviz
-makes of it. A test runs the programs again and holds the sources against these.
+makes of it. A test makes the sources again and holds them against these.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from dagger import Executor, Report, run
 from dagger.views.render import render
+from docs.pictures import storage
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -57,6 +58,8 @@ PICTURES: dict[str, Callable[[], str]] = {
     "fan_out": lambda: tree("fan_out"),
     "retries": lambda: tree("retries"),
     "pipeline": lambda: topology("pipeline"),
+    "record": storage.record,
+    "journal": storage.journal,
 }
 """The DOT source of each picture, by the name of its file."""
 

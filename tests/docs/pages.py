@@ -28,6 +28,12 @@ class Block(NamedTuple):
     end: int
     """The line of the closing fence."""
 
+    @property
+    def file(self) -> str:
+        """The name of the file that a block is to be saved as, where its first line says so."""
+        found = re.match(r"# (\w+\.py)\n", self.text)
+        return found[1] if found else ""
+
 
 class Page:
     """One Markdown file."""

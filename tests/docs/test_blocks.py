@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from signal import SIGKILL
 from types import CodeType, ModuleType
 
 import click
@@ -18,6 +22,7 @@ from tests.docs.pages import PAGES, ROOT, Block, Page
 with_python = [
     name for name, page in PAGES.items() if any(each.language == "python" for each in page.blocks)
 ]
+with_files = [name for name, page in PAGES.items() if any(each.file for each in page.blocks)]
 with_console = [
     name for name, page in PAGES.items() if any(each.language == "console" for each in page.blocks)
 ]
@@ -46,6 +51,19 @@ def test_code_runs_and_prints_what_the_page_says(
         assert settled(printed.getvalue()) == settled(promised), f"{name}, line {block.line}"
 
 
+@pytest.mark.parametrize("name", with_files)
+def test_programs_print_what_the_page_says(name: str, tmp_path: Path) -> None:
+    """A block that begins with the name of a file is saved as it; typed at a shell as on the
+    page, the program prints what stands there.
+    """
+    files = {block.file: block.text for block in PAGES[name].blocks if block.file}
+    for file, text in files.items():
+        (tmp_path / file).write_text(text, "utf-8")
+    for line, promised in typed(PAGES[name]):
+        if any(file in line for file in files):
+            assert settled(said(line, tmp_path)) == settled(promised), f"{name}: {line}"
+
+
 @pytest.mark.parametrize("name", with_console)
 def test_commands_exist(name: str) -> None:
     """What is typed at a shell on a page are targets, commands, options and files there are."""
@@ -65,10 +83,12 @@ def test_commands_exist(name: str) -> None:
 
 
 def examples(page: Page) -> list[tuple[Block, str]]:
-    """Each Python block, and what the text block right below it says that it prints."""
+    """Each Python block that is no file, and what the text block right below it says that it
+    prints.
+    """
     found = []
     for block, below in zip(page.blocks, [*page.blocks[1:], None], strict=True):
-        if block.language == "python":
+        if block.language == "python" and not block.file:
             shown = below is not None and below.language == "text"
             near = below is not None and below.line - block.end <= 3
             found.append((block, below.text if below and shown and near else ""))
@@ -88,15 +108,39 @@ def settled(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
+def typed(page: Page) -> Iterator[tuple[str, str]]:
+    """What is typed at a shell on a page, and what the page says that it prints."""
+    for block in page.blocks:
+        if block.language == "console":
+            for entry in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
+                line, _, printed = entry.partition("\n")
+                yield line, printed
+
+
 def commands(page: Page) -> list[str]:
     """What is typed at a shell on a page."""
-    lines = [
-        line
-        for each in page.blocks
-        if each.language == "console"
-        for line in each.text.splitlines()
-    ]
-    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    return [line for line, _ in typed(page)]
+
+
+def said(line: str, folder: Path) -> str:
+    """What a line prints that is typed at a shell in a folder where `python` is this one."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir(exist_ok=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', "utf-8")
+    python.chmod(0o755)
+    search = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    paths = [str(ROOT), str(ROOT / "agents"), os.environ.get("PYTHONPATH", "")]
+    search["PYTHONPATH"] = os.pathsep.join(paths)
+    ended = subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=os.environ | search,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=60,
+    )
+    killed = ended.returncode in (-SIGKILL, 128 + SIGKILL)
+    return ended.stdout + "Killed\n" * killed  # which a shell says where somebody types
 
 
 def targets() -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.docs.pages import DOCS, PAGES, ROOT
 
 PROMISES = PAGES["docs/promises.md"]
@@ -19,8 +21,9 @@ def test_every_promise_names_its_tests() -> None:
             assert (DOCS / link).is_file(), f"{title!r} names {link}"
 
 
-def test_every_test_of_a_promise_is_named() -> None:
-    """No file of tests in tests/promises is without the promise that it is about."""
+@pytest.mark.parametrize("folder", ["promises", "crash"])
+def test_every_test_of_a_promise_is_named(folder: str) -> None:
+    """No file of these tests is without the promise that it is about."""
     named = {(DOCS / link).resolve() for link in LINK.findall(PROMISES.text)}
-    there = set((ROOT / "tests" / "promises").glob("test_*.py"))
+    there = set((ROOT / "tests" / folder).glob("test_*.py"))
     assert there <= named, sorted(path.name for path in there - named)
