@@ -13,9 +13,10 @@ from dagger.cli.stores import run_argument, store_option
 @run_argument()
 @store_option
 def command(run_id: str, store: Path) -> None:
-    """Cancel a run: its handlers are cancelled and awaited, and it ends.
+    """Cancel a run, and wait for its end.
 
-    A run that takes long to clean up is left "cancelling" after some seconds.
+    Its handlers are cancelled and awaited; one that takes longer than some seconds to
+    clean up is left to it, and the run is "cancelling" until then.
     """
     from dagger.cli.orders import order
 

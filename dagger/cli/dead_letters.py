@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dagger.cli.stores import opened, run_argument, store_option
+from dagger.cli.terminal import columns
 from dagger.cli.times import moment
 from dagger.views.wording import clean, one_line, plural
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from dagger.views.letters import DeadLetter
 
 WIDTH = 100
-"""Columns of the widest line of the list."""
+"""Columns of a line of the list that goes to no terminal."""
 
 
 @click.command("dead-letters", epilog="Exit codes: 0 done, 2 usage, 3 store trouble.")
@@ -27,7 +28,11 @@ WIDTH = 100
 @click.option("--show", "node", metavar="NODE", help="All about one, by its node or message id.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def command(run_id: str | None, store: Path, node: str | None, as_json: bool) -> None:
-    """List the messages that were rejected or failed for good, in one run or in all."""
+    """List the messages that failed for good.
+
+    Those of all runs in a store, or of one: rejected as bad input, or dead after their
+    last attempt.
+    """
     with opened(store) as reader, reader.still():
         letters = _letters(reader, run_id)
     if node is not None:
@@ -66,12 +71,13 @@ def _find(letters: Sequence[DeadLetter], node: str) -> DeadLetter:
 
 def _brief(letter: DeadLetter) -> Iterator[str]:
     """What one needs to know first, in three lines."""
+    width = columns(WIDTH) - 2
     tried = f" after {plural(letter.attempts, 'attempt')}" if letter.attempts else ""
     ended = click.style(letter.disposition, fg="red") + tried
     channel = one_line(letter.channel, 40)
     yield f"{clean(letter.node_id)} · {channel} · {ended} · {moment(letter.at)}"
-    yield f"  {one_line(f'{letter.failure.type}: {letter.failure.message}', WIDTH - 2)}"
-    yield f"  {one_line(json.dumps(letter.payload, ensure_ascii=False), WIDTH - 2)}"
+    yield f"  {one_line(f'{letter.failure.type}: {letter.failure.message}', width)}"
+    yield f"  {one_line(json.dumps(letter.payload, ensure_ascii=False), width)}"
 
 
 def _whole(letter: DeadLetter) -> Iterator[str]:

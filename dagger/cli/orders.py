@@ -20,7 +20,6 @@ from dagger.executor.recovery import MANY
 from dagger.state.loading import load_world
 from dagger.state.state import State
 from dagger.store.inbox import Command, LmdbInbox
-from dagger.words.config import Config
 from dagger.words.errors import LockError
 from dagger.words.records import WIRING, CommandTaken
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from dagger.executor.live import LiveRun
     from dagger.state.run import Run
     from dagger.store.reader import StoreReader
+    from dagger.words.config import Config
 
 Verb = Literal["pause", "resume", "cancel"]
 
@@ -82,6 +82,8 @@ def _done_here(store: Path, verb: Verb, ids: list[str]) -> bool:
 
 def _keep_all() -> Config:
     """What the programs of a store keep in it is theirs to say, and lets nothing go here."""
+    from dagger.words.config import Config
+
     return Config(
         keep_outputs=MANY,
         keep_dead_letters=MANY,

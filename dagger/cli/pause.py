@@ -13,9 +13,10 @@ from dagger.cli.stores import in_store, run_argument, store_option
 @run_argument()
 @store_option
 def command(run_id: str, store: Path) -> None:
-    """Pause a run: nothing more of it is taken, whoever opens its store.
+    """Pause a run: nothing more of it is taken.
 
-    What agents have in hand is finished first.
+    It stays paused, whoever opens its store, until it is resumed. A program that waits
+    for the run (such as `dagger run`) is given its report, with the run still open.
     """
     from dagger.cli.orders import order
     from dagger.cli.stored import standing

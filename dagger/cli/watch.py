@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from dagger.cli.exits import Exit
 from dagger.cli.stores import number_of, opened, run_argument, store_option
+from dagger.cli.terminal import columns
 from dagger.cli.times import moment, time_of_day
 from dagger.views.wording import one_line
 from dagger.words.outcomes import RunStatus
@@ -54,10 +54,10 @@ Exit codes:
 @click.option("--after", type=click.IntRange(0), metavar="N", help="Start behind this record.")
 @click.option("--json", "as_json", is_flag=True, help="Print lines of JSON.")
 def command(run_id: str | None, store: Path, after: int | None, as_json: bool) -> None:
-    """Tell what happens in a store, or in one run until that has ended.
+    """Tell what happens in a store, or in one run.
 
-    Each line begins with the number of its record: --after it, watching goes on from
-    there. Without --after it starts now.
+    It starts now, or behind the record that --after names: each line begins with the
+    number of its own. It ends with the run, or with Ctrl-C.
     """
     import anyio
 
@@ -130,6 +130,5 @@ def _brief(position: int, line: Line) -> str:
 def _text(position: int, line: Line, run: str) -> str:
     """A line for people, which a terminal does not have to break."""
     head = f"{position:>7}  {time_of_day(line.at)}  {run}"
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else LONGEST
-    text = one_line(line.text, max(WORD, width - len(head) - WORD - 2))
+    text = one_line(line.text, max(WORD, columns(LONGEST) - len(head) - WORD - 2))
     return f"{head}{click.style(f'{line.word:<{WORD}}', fg=_COLOURS.get(line.word))}  {text}"

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import anyio
 import pytest
 from click.testing import CliRunner, Result
 
+from dagger import Executor, agent
 from dagger.cli import main
 
 Write = Callable[..., str]
@@ -23,6 +25,38 @@ AGENTS = """
         return payload * payload
 """
 """A file that needs to be told nothing but its input."""
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No store is named by the environment."""
+    monkeypatch.delenv("DAGGER_STORE", raising=False)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Where a store may be made."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def interrupted(store: Path) -> Path:
+    """A store that nobody owns: in it are the open run "mine" and the failed run "other"."""
+
+    @agent(subscribe="numbers", publish="squares", max_attempts=2, retry="immediate")
+    async def square(payload: int) -> int:
+        if payload == 9:
+            await anyio.sleep_forever()
+        return 9 // (payload - 7) * payload
+
+    async def main() -> None:
+        async with Executor([square], store=store) as executor:
+            await executor.run("numbers", 7, run_id="other")
+            run = await executor.start("numbers", 3, run_id="mine")
+            await run.publish("numbers", 9)
+
+    anyio.run(main)
+    return store
 
 
 @pytest.fixture

@@ -5,18 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from dagger.cli.interrupts import SIGNALS, Interrupts
+from tests.cli.processes import running, said
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
-
-ROOT = Path(__file__).parents[2]
 
 SLEEPER = """
     import anyio
@@ -46,36 +44,17 @@ IMPORTING = """
 """
 
 
-@contextmanager
-def running(tmp_path: Path, source: str, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`dagger run` of a file, in a process of its own that is gone afterwards."""
+def run(tmp_path: Path, source: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """`dagger run` of a file."""
     path = tmp_path / "flow.py"
     path.write_text(dedent(source))
-    with subprocess.Popen(
-        [sys.executable, "-m", "dagger", "run", str(path), *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Who runs the tests in the background has made its children deaf to SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    """The next line that a process writes to stdout, or with --json to stderr."""
-    assert process.stdout is not None
-    return process.stdout.readline()
+    return running("-m", "dagger", "run", str(path))
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_stops_cleanly(tmp_path: Path, name: str) -> None:
     """The run is cancelled and awaited, its report printed, and the exit code is 130."""
-    with running(tmp_path, SLEEPER) as process:
+    with run(tmp_path, SLEEPER) as process:
         assert said(process) == "asleep\n"
         process.send_signal(getattr(signal, name))
         out, err = process.communicate(timeout=30)
@@ -89,7 +68,7 @@ def test_an_interrupt_stops_cleanly(tmp_path: Path, name: str) -> None:
 
 def test_a_second_interrupt_kills(tmp_path: Path) -> None:
     """An agent that keeps the event loop to itself cannot keep the process alive."""
-    with running(tmp_path, HOG) as process:
+    with run(tmp_path, HOG) as process:
         assert said(process) == "busy\n"
         while process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -98,7 +77,7 @@ def test_a_second_interrupt_kills(tmp_path: Path) -> None:
 
 def test_an_interrupt_of_the_import_ends_it(tmp_path: Path) -> None:
     """Before there is a run, an interrupt ends the command at once, without a traceback."""
-    with running(tmp_path, IMPORTING) as process:
+    with run(tmp_path, IMPORTING) as process:
         assert said(process) == "importing\n"
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30) == ("", "")

@@ -1,0 +1,115 @@
+"""Following a store that another process owns: every record once, in order."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from dagger import Executor, agent
+from dagger.cli.following import Following
+from dagger.executor.recovery import restored
+from dagger.store.reader import StoreReader
+from dagger.words.records import Record, RunEnded, RunOpened
+from tests.cli.conftest import Write
+from tests.cli.processes import PATIENCE, owning, running, said, tell
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+
+
+@agent(subscribe="numbers", publish="squares")
+async def square(payload: int) -> int:
+    """A number times itself."""
+    return payload * payload
+
+
+@pytest.fixture
+def older(store: Path) -> Path:
+    """A store with a snapshot, in which there are three ended runs."""
+
+    async def main() -> None:
+        async with Executor([square], store=store) as executor:
+            for name in "abc":
+                await executor.run("numbers", 3, run_id=name)
+
+    anyio.run(main)
+    return store
+
+
+def run_in(store: Path, path: str, *options: str) -> None:
+    """A whole `dagger run` in another process, which makes a snapshot at its end."""
+    with running(
+        "-m", "dagger", "run", path, "--input", "4", "--store", str(store), *options
+    ) as it:
+        assert it.wait(PATIENCE) == 0
+
+
+def kinds(news: list[tuple[int, Record]]) -> list[str]:
+    """Of which kinds the records are."""
+    return [type(record).__name__ for _, record in news]
+
+
+def test_what_a_snapshot_took_away_is_followed(older: Path, write: Write) -> None:
+    """Whole runs that came and went since the last look are there, each record in its place."""
+    with StoreReader(older) as reader:
+        following = Following(reader)
+        assert list(following.news()) == []
+        start = following.position
+        run_in(older, write(), "--run-id", "d")
+        run_in(older, write(), "--run-id", "e")
+        assert list(reader.read(start)) == []  # it is all in the histories of the runs
+        news = list(following.news())
+        assert [record.id for _, record in news if isinstance(record, RunOpened)] == ["d", "e"]
+        assert kinds(news).count("Settled") == 2
+        assert kinds(news).count("RunEnded") == 2
+        positions = [position for position, _ in news]
+        assert positions == sorted(set(positions))
+        assert positions[0] > start
+        assert following.position == reader.position
+        assert following.state.runs.keys() == restored(reader).runs.keys()
+        assert list(following.news()) == []
+
+
+def test_an_owner_is_followed_while_it_works(older: Path) -> None:
+    """What is on disk is told at the next look, whether there is an owner or not."""
+    with StoreReader(older) as reader:
+        following = Following(reader)
+        with owning(older) as owner:
+            assert "RunOpened" in kinds(list(following.news()))
+            tell(owner, "5")
+            assert said(owner) == "published\n"
+            assert "Published" in kinds(list(following.news()))
+
+
+def test_one_run_is_followed_from_anywhere(older: Path, write: Write) -> None:
+    """Of one run all records are there, from its first one on, whatever snapshots there were."""
+    with StoreReader(older) as reader:
+        number = reader.find("b")
+        history = list(reader.history(number or 0))
+        for after in (0, history[len(history) // 2][0], reader.position):
+            news = list(Following(reader, number, after).news())
+            assert news == [pair for pair in history if pair[0] > after]
+        following = Following(reader, number)
+        run_in(older, write(), "--run-id", "d")
+        assert not any(isinstance(record, RunOpened) for _, record in following.news())
+        assert following.position == reader.position
+
+
+def test_all_runs_are_followed_from_the_snapshot_on(older: Path) -> None:
+    """What a snapshot holds of all runs is not told again: `start` says where it begins."""
+    with StoreReader(older) as reader:
+        following = Following(reader, None, 0)
+        assert following.start == reader.saved() == reader.position
+        assert list(following.news()) == []
+
+
+def test_a_cursor_ahead_is_waited_for(older: Path, write: Write) -> None:
+    """Nothing is told up to a position that is not reached yet."""
+    with StoreReader(older) as reader:
+        following = Following(reader, None, reader.position + 1)
+        run_in(older, write(), "--run-id", "d")
+        news = list(following.news())
+        assert news[0][0] == following.start + 1
+        assert isinstance(news[-1][1], RunEnded)
