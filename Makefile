@@ -4,6 +4,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.installed
 ARGS ?=
+WORKERS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format format-check lint types floors prove bench docs ci-deps clean
@@ -26,7 +27,7 @@ demo: $(STAMP) ## run the main example on real input and draw it; interrupted, i
 	$(PY) -m dagger run examples/code_census.py --store .dagger --dot run.dot --svg run.svg $(ARGS)
 
 test: $(STAMP) ## run the tests; ARGS="-k name" chooses some
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: format-check lint types floors test ## all checks: format, lint, types, import floors, tests
 
@@ -47,7 +48,7 @@ floors: $(STAMP)
 	.venv/bin/lint-imports
 
 prove: $(STAMP) ## run the tests with the large counts
-	DAGGER_PROVE=1 $(PY) -m pytest $(ARGS)
+	DAGGER_PROVE=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 bench: $(STAMP) ## measure speed and memory; prints a table, writes JSON
 	$(PY) -m tests.bench.run $(ARGS)

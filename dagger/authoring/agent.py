@@ -8,6 +8,7 @@ from typing import Any
 
 from dagger.authoring.publishing import refusal
 from dagger.authoring.signature import CallPlan
+from dagger.authoring.upcasting import Steps
 from dagger.rules.schema import Schema
 from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.payload import encoded
@@ -34,6 +35,8 @@ class Agent:
     publish_any: bool
     publish_each: bool
     input: Schema | None
+    upcast: Steps | None
+    """Makes messages of earlier versions into what the input schema says; None without."""
     build: Callable[[Any], Any] | None
     """Makes the annotated type of checked, decoded data; None where data is what it takes."""
     dump: Callable[[Any], Any] | None

@@ -27,6 +27,8 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
       from channel to schema, or "*" for any.
     - `input_schema`, `output_schema`: JSON Schema (2020-12 unless `$schema` says otherwise)
       as a dict or JSON text; taken from the annotations where they are not given.
+    - `upcast`: {1: to_2, 2: to_3}, functions that make a payload of one version of the input
+      schema (its keyword "version") into one of the next, for messages that are older.
     - `concurrency`: invocations at once; 1 keeps a run's messages in order.
     - `retry`, `max_attempts`: see dagger.Exponential, Linear, Immediate.
     - `timeout`: seconds of running time one attempt may take.

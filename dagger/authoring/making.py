@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from dagger.authoring.agent import Agent
 from dagger.authoring.options import AgentOptions, Publishes, SchemaLike, check_names, policies
 from dagger.authoring.signature import CallPlan, make_plan, place_of
+from dagger.authoring.upcasting import check_steps
 from dagger.rules.derive import Derived, derive, element
 from dagger.rules.schema import Schema, schema
 from dagger.words.errors import DefinitionError
@@ -62,6 +63,7 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         publish_any=publish == ANY or (isinstance(publish, (list, tuple)) and ANY in publish),
         publish_each=each,
         input=schema_in,
+        upcast=check_steps(options.get("upcast"), schema_in, plan.where),
         build=build,
         dump=returned.build if returned else None,
         **policies(options, plan.where),

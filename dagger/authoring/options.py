@@ -26,6 +26,7 @@ class AgentOptions(TypedDict, total=False):
     publish_each: bool
     input_schema: SchemaLike | None
     output_schema: SchemaLike | None
+    upcast: Mapping[int, Callable[[Any], Any]] | None
     concurrency: int
     retry: RetryStrategy | str | None
     max_attempts: int | None

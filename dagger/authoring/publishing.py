@@ -28,15 +28,16 @@ def publication(
     JSON and ValidationError for what breaks a schema, each with its JSON path.
     """
     value, blob = encoded(value, agent or "outside", limit)
-    if schema is None:
-        checked = 0
-    elif schema.is_valid(value):
-        checked = schema.number
-    else:
-        raise refusal(schema.violation(value), value, agent, channel, "output")
-    if also is not None and also is not schema and not also.is_valid(value):
-        raise refusal(also.violation(value), value, agent, channel, "output")
-    return make(Publication, (channel, blob, checked, None, None, (), "", ""))
+    checked = version = 0
+    if schema is not None:
+        if not schema.is_valid(value):
+            raise refusal(schema.violation(value), value, agent, channel, "output")
+        checked, version = schema.number, schema.version
+    if also is not None and also is not schema:
+        if not also.is_valid(value):
+            raise refusal(also.violation(value), value, agent, channel, "output")
+        version = version or also.version
+    return make(Publication, (channel, blob, checked, None, None, (), "", "", version))
 
 
 def addressed(

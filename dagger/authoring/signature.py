@@ -62,7 +62,7 @@ class CallPlan:
 
 def place_of(function: Any) -> str:
     """Where a handler is: "function (file:line)"."""
-    plain = _plain(function)
+    plain = underlying(function)
     code = getattr(plain, "__code__", None)
     named = function if hasattr(function, "__qualname__") else plain  # partials, instances
     name = getattr(named, "__qualname__", repr(function)).replace("<locals>.", "")
@@ -123,7 +123,7 @@ def _check(parameter: inspect.Parameter, where: str) -> None:
 
 
 def _kind(function: Callable[..., Any]) -> Kind:
-    plain = _plain(function)
+    plain = underlying(function)
     if inspect.isasyncgenfunction(plain):
         return Kind.ASYNC_GENERATOR
     if inspect.iscoroutinefunction(plain):
@@ -133,7 +133,7 @@ def _kind(function: Callable[..., Any]) -> Kind:
     return Kind.FUNCTION
 
 
-def _plain(function: Callable[..., Any]) -> Any:
+def underlying(function: Callable[..., Any]) -> Any:
     """The function under partials, bound methods and callable instances."""
     while hasattr(function, "func"):
         function = function.func
@@ -167,7 +167,7 @@ def _resolve(
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, getattr(_plain(function), "__globals__", {}), dict(names))
+        return eval(annotation, getattr(underlying(function), "__globals__", {}), dict(names))
     except Exception as error:
         raise DefinitionError(
             f"{what}, {annotation!r}, cannot be resolved ({error}); "

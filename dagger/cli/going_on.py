@@ -1,4 +1,4 @@
-"""`dagger resume --agents`: runs that a store holds go on in this process."""
+"""`--agents`: runs that a store holds go on in this process."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from dagger.cli.conduct import followed, kept
+from dagger.cli.conduct import followed
 from dagger.cli.exits import Exit, Refused, exit_of
 from dagger.cli.interrupts import Interrupts
 from dagger.cli.logs import logs
-from dagger.cli.program import load
-from dagger.cli.stores import number_of, opened
+from dagger.cli.stores import in_store, number_of, opened
 from dagger.executor.executor import Executor
 
 if TYPE_CHECKING:
+    from dagger.cli.program import Program
     from dagger.executor.live import LiveRun
 
 
-def go_on(target: str, store: Path, run_id: str | None, verbose: bool) -> Exit:
+def go_on(program: Program, store: Path, run_id: str | None, verbose: bool) -> Exit:
     """Go on with one open run, or with all, to its report, which is printed.
 
     The exit code is that of the run which came off worst. Raises Refused, DatabaseError.
     """
-    program = load(target)
     with opened(store) as reader:
         if run_id is not None:
             number_of(reader, run_id)
@@ -47,7 +46,8 @@ def go_on(target: str, store: Path, run_id: str | None, verbose: bool) -> Exit:
         runs = anyio.run(main)
     for run in runs:
         if run.state.ended_at is None:
-            click.echo(kept(run, store), err=True)
+            again = f"dagger resume {run.id}{in_store(store)} --agents FILE.py goes on with it"
+            click.echo(f"run {run.id} is kept in {store}; {again}", err=True)
     if not runs:
         click.echo(f"there are no open runs in {store}")
     if interrupts.signal:

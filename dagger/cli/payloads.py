@@ -1,4 +1,4 @@
-"""--input: a payload as it is given on a command line."""
+"""--input and --payload: a payload as it is given on a command line."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from dagger.cli.exits import Refused
 
 
-def read_payload(given: str) -> Any:
+def read_payload(given: str, option: str = "--input") -> Any:
     """The value of JSON text, of the file after an "@", or of stdin for "-". Raises Refused."""
-    text, origin = _text(given)
+    text, origin = _text(given, option)
     try:
         return json.loads(text)
     except ValueError as error:
         hint = "" if origin else "; a text needs quotes of its own: '\"like this\"'"
-        raise Refused(f"--input{origin} is not JSON: {error}{hint}") from error
+        raise Refused(f"{option}{origin} is not JSON: {error}{hint}") from error
 
 
-def _text(given: str) -> tuple[str, str]:
+def _text(given: str, option: str) -> tuple[str, str]:
     """The text, and how to name where it comes from."""
     if given == "-":
         return sys.stdin.read(), " from stdin"
@@ -29,4 +29,4 @@ def _text(given: str) -> tuple[str, str]:
     try:
         return Path(given[1:]).read_text(encoding="utf-8-sig"), f" from {given[1:]}"
     except (OSError, ValueError) as error:
-        raise Refused(f"--input cannot be read: {error}") from error
+        raise Refused(f"{option} cannot be read: {error}") from error

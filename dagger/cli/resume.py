@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dagger.cli.exits import RUN_CODES
-from dagger.cli.stores import in_store, run_argument, store_option
+from dagger.cli.stores import run_argument, store_option
 from dagger.cli.target import METAVAR
 
 
@@ -24,15 +24,14 @@ def command(run_id: str | None, store: Path, target: str | None, verbose: bool) 
     """
     if target is not None:
         from dagger.cli.going_on import go_on
+        from dagger.cli.program import load
 
-        sys.exit(go_on(target, store, run_id, verbose))
+        sys.exit(go_on(load(target), store, run_id, verbose))
     from dagger.cli.orders import order
-    from dagger.cli.stored import standing
+    from dagger.cli.stored import told
 
     resumed = order(store, "resume", run_id)
     for run in resumed:
-        where = f"{run.id}{in_store(store)} --agents FILE.py"
-        hint = f"; dagger resume {where} goes on with it" if standing(run) == "interrupted" else ""
-        click.echo(f"run {run.id} is {standing(run)}{hint}")
+        click.echo(told(run, store))
     if not resumed:
         click.echo(f"no run in {store} is paused; --agents FILE.py goes on with interrupted ones")

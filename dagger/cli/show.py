@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dagger.cli.stores import opened, run_argument, store_option
+from dagger.cli.stores import number_of, opened, run_argument, store_option
+from dagger.cli.terminal import columns
+from dagger.views.wording import clean, one_line
+
+if TYPE_CHECKING:
+    from dagger.cli.messages import Message
 
 LINES = 200
 """Lines of the tree that are shown, unless all are asked for."""
+
+WIDTH = 160
+"""Columns of a message that goes to no terminal."""
+
+LEAST = 20
+"""Columns that its payload has at least."""
 
 
 @click.command("show", epilog="Exit codes: 0 done, 2 usage, 3 store trouble.")
@@ -19,14 +31,19 @@ LINES = 200
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--all", "whole", is_flag=True, help="All that ever was of it, from its history.")
-def command(run_id: str, store: Path, as_json: bool, whole: bool) -> None:
+@click.option("--messages", is_flag=True, help="Its messages instead, with their ids.")
+def command(run_id: str, store: Path, as_json: bool, whole: bool, messages: bool) -> None:
     """Show the execution tree and the report of a run.
 
     Equal parts of the tree are merged, with their count. What a run keeps is bounded by
-    its settings; --all reads the rest of it from the journal.
+    its settings; --all reads the rest of it from the journal, and so does --messages.
     """
     from dagger.cli.stored import stored_run
     from dagger.views.report import make_report
+
+    if messages:
+        _show_messages(run_id, store, as_json)
+        return
 
     with opened(store) as reader, reader.still():
         run = stored_run(reader, run_id, whole=whole)
@@ -36,3 +53,24 @@ def command(run_id: str, store: Path, as_json: bool, whole: bool) -> None:
     else:
         tree = report.tree.text(len(report.tree) + LINES if whole else LINES)
         click.echo(f"{tree}\n\n{report}")
+
+
+def _show_messages(run_id: str, store: Path, as_json: bool) -> None:
+    from dagger.cli.messages import messages
+
+    with opened(store) as reader, reader.still():
+        found = messages(reader, number_of(reader, run_id))
+        if as_json:
+            click.echo(json.dumps([each._asdict() for each in found], indent=2))
+            return
+        for each in found:
+            click.echo(_line(each))
+
+
+def _line(message: Message) -> str:
+    """A message, from whom and for whom, and as much of its payload as the line has room for."""
+    heard_by = ", ".join(message.heard_by) or "nobody"
+    head = f"{clean(message.id)} · {one_line(message.channel, 40)} · "
+    head += f"{message.agent or 'outside'} → {heard_by} · "
+    payload = json.dumps(message.payload, ensure_ascii=False)
+    return head + one_line(payload, max(LEAST, columns(WIDTH) - len(head)))

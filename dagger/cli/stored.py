@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagger.cli.stores import number_of
+from dagger.cli.stores import in_store, number_of
 from dagger.executor.recovery import MANY, restored, restored_run, whole_run
 from dagger.state.run import Keep
 from dagger.words.outcomes import RunStatus
@@ -49,3 +50,10 @@ def _seen(run: Run, owned: bool) -> Run:
 def standing(run: Run) -> str:
     """The word for how a run stands, for people."""
     return "interrupted" if run.obstacle == INTERRUPTED else str(run.standing())
+
+
+def told(run: Run, store: Path) -> str:
+    """How a run stands, and how one goes on with it that nobody has open."""
+    word = standing(run)
+    again = f"dagger resume {run.id}{in_store(store)} --agents FILE.py goes on with it"
+    return f"run {run.id} is {word}" + (f"; {again}" if word == "interrupted" else "")

@@ -39,11 +39,12 @@ def store_option(command: F) -> F:
     )(command)
 
 
-def run_argument(*, required: bool = True) -> Callable[[F], F]:
+def run_argument(
+    name: str = "run_id", metavar: str = "RUN", *, required: bool = True
+) -> Callable[[F], F]:
     """RUN, the id of a run; shells complete it."""
-    return click.argument(
-        "run_id", metavar="RUN" if required else "[RUN]", required=required, shell_complete=run_ids
-    )
+    shown = metavar if required else f"[{metavar}]"
+    return click.argument(name, metavar=shown, required=required, shell_complete=run_ids)
 
 
 def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -60,16 +61,21 @@ def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(each) for each in ids if each.startswith(incomplete)]
 
 
-def opened(path: Path) -> StoreReader:
-    """A store, to look into; a context manager. Raises StoreTrouble, DatabaseError."""
-    from dagger.store.reader import StoreReader
-
+def existing(path: Path) -> Path:
+    """The folder, in which there is a store. Raises StoreTrouble."""
     if not (path / "journal").is_dir():
         raise StoreTrouble(
             f"there is no store in {path}; name one with --store or DAGGER_STORE, "
             f"or make one: dagger run FILE.py --store {path}"
         )
-    return StoreReader(path)
+    return path
+
+
+def opened(path: Path) -> StoreReader:
+    """A store, to look into; a context manager. Raises StoreTrouble, DatabaseError."""
+    from dagger.store.reader import StoreReader
+
+    return StoreReader(existing(path))
 
 
 def number_of(reader: StoreReader, run_id: str) -> int:

@@ -96,7 +96,10 @@ def _restarted(state: State, record: Restarted) -> Line:
     died = len(record.died)
     under = "1 delivery" if died == 1 else f"{died:,} deliveries"
     text = f"the process died under {under}" if died else "in another process"
-    return Line(_id(state, record), record.at, "restarted", "restarted", text, {"died": died})
+    if record.changed:
+        text = f"under other code of: {', '.join(record.changed)}"
+    more = {"died": died, "changed": list(record.changed)}
+    return Line(_id(state, record), record.at, "restarted", "restarted", text, more)
 
 
 # -- deliveries ----------------------------------------------------------------------

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from dagger.authoring.upcasting import Steps, UpcastError, upcasted
 from dagger.executor.keys import key_of
 from dagger.rules.derive import BuildError, built
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.invocation import Invocation
-    from dagger.executor.settle import Settling
+    from dagger.rules.violation import Violation
+
+
+class Refusing(Protocol):
+    """Who is told of deliveries that are not accepted."""
+
+    def reject(
+        self, invocation: Invocation, found: Violation | None, cause: BaseException | None = None
+    ) -> None:
+        """A payload that is not what the agent takes."""
+
+    def fail(self, invocation: Invocation, error: BaseException) -> None:
+        """What the agent says of itself has raised."""
 
 
 class Acceptance:
     """One agent's conditions, worked out once; `accepts` is asked for each delivery."""
 
-    __slots__ = ("_build", "_key", "_schema", "_settling", "agreed")
+    __slots__ = ("_build", "_key", "_refusing", "_schema", "_upcast", "agreed")
 
-    def __init__(self, agent: Agent, settling: Settling) -> None:
-        self._settling = settling
+    def __init__(self, agent: Agent, refusing: Refusing) -> None:
+        self._refusing = refusing
         self._schema = agent.input
+        self._upcast = agent.upcast
         self._build = agent.build
         self._key = agent.key
         alone = agent.build is None and agent.key is None
@@ -31,23 +45,35 @@ class Acceptance:
     def accepts(self, invocation: Invocation) -> bool:
         """Whether to go on; if not, the delivery was settled, or stands in line."""
         schema = self._schema
+        if self._upcast is not None and not self._upcasted(invocation, self._upcast):
+            return False
         if (
             schema is not None
             and invocation.publication.checked != schema.number
             and not schema.is_valid(invocation.data)
         ):
-            self._settling.reject(invocation, schema.violation(invocation.data))
+            self._refusing.reject(invocation, schema.violation(invocation.data))
             return False
         if self._build is not None and not self._built(invocation, self._build):
             return False
         return self._key is None or self._in_turn(invocation)
+
+    def _upcasted(self, invocation: Invocation, steps: Steps) -> bool:
+        """Whether the payload is of the version that the agent takes, or has become so."""
+        try:
+            data = upcasted(steps, invocation.publication.version, invocation.data)
+        except UpcastError as error:
+            self._refusing.reject(invocation, error.violation, error.__cause__)
+            return False
+        invocation.data = invocation.payload = data
+        return True
 
     def _built(self, invocation: Invocation, build: Callable[[Any], Any]) -> bool:
         """Whether the payload becomes what the handler's annotation wants."""
         try:
             invocation.payload = built(build, invocation.data)
         except BuildError as error:
-            self._settling.reject(invocation, error.violation)
+            self._refusing.reject(invocation, error.violation)
             return False
         return True
 
@@ -56,6 +82,6 @@ class Acceptance:
         try:
             key = key_of(invocation)
         except Exception as error:
-            self._settling.fail(invocation, error)
+            self._refusing.fail(invocation, error)
             return False
         return invocation.delivery.queue.hold(invocation.delivery, key)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.authoring.agent import Agent
+from dagger.authoring.fingerprint import fingerprint
 from dagger.authoring.options import SchemaLike
 from dagger.authoring.registry import Registry
 from dagger.executor.recovery import catch_up
@@ -106,9 +107,10 @@ class Catalog:
             if channel not in engine.state.channels:
                 engine.commit(ChannelOpened(channel, now))
         known = engine.state.subscribers.get(agent.name)
-        wanted = agent.subscribe, agent.hears_itself
-        if known is None or (known.subscriptions, known.hears_itself) != wanted:
-            engine.commit(AgentAdded(agent.name, *wanted, now))
+        code = fingerprint(agent) if engine.store.lasting else ""
+        wanted = agent.subscribe, agent.hears_itself, code
+        if known is None or (known.subscriptions, known.hears_itself, known.code) != wanted:
+            engine.commit(AgentAdded(agent.name, agent.subscribe, agent.hears_itself, now, code))
         engine.hire(agent)
 
     # -- channels --------------------------------------------------------------------

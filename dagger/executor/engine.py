@@ -76,8 +76,8 @@ class Engine:
         self.timers = Timers()
         self.threads = Threads()
         self.admissions = Admissions(self.crews)
-        self.settling = Settling(self)
         self.hosting = Hosting(self)
+        self.settling = Settling(self)
         self.runs: Runs = Runs(self)
         self._apply: Callable[[Record], None] = self.state.apply
         self._append = store.append if store.lasting else _LET_GO
@@ -85,6 +85,7 @@ class Engine:
         self._since_turn = 0  # publications from outside
         self.supervisor = supervisor
         self.stuck = False  # the disk is slow or full: no work is taken
+        self.careful = 0  # so many attempts begin only once their delivery is on disk
         self._workers: set[Worker] = set()
         self._left = anyio.Event()
         self.floor = config.capacity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from os import PathLike, fspath
@@ -18,6 +18,7 @@ from dagger.authoring.publishing import addressed
 from dagger.authoring.registry import Registry, registry
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
+from dagger.executor.exporting import imported
 from dagger.executor.forking import Fork
 from dagger.executor.letters import DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
@@ -35,6 +36,7 @@ from dagger.words.errors import (
     ExecutorBusy,
     ExecutorStopped,
     NoAgentsRegistered,
+    OutcomeUnknown,
     RunConflict,
 )
 from dagger.words.ids import message_id, new_id
@@ -96,6 +98,14 @@ class Executor:
         if self._stack is not None:
             raise ExecutionError("this executor is running; it can be entered again once it is not")
         await self._store.open()
+        try:
+            await self._begin()
+        except BaseExceptionGroup as group:
+            first = group.exceptions[0]  # others come of stopping again
+            raise first from first.__cause__
+        return self
+
+    async def _begin(self) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._store.close)
             supervisor = Supervisor()
@@ -108,7 +118,6 @@ class Executor:
             supervisor.start(engine.timers.serve, "dagger timers")
             await self._go_on(engine)
             self._stack = stack.pop_all()
-        return self
 
     async def _go_on(self, engine: Engine) -> None:
         """Take over from who had the store before."""
@@ -130,8 +139,8 @@ class Executor:
             return await self._stack.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
             first, *others = group.exceptions
-            if others:
-                raise
+            if others and not all(isinstance(each, OutcomeUnknown) for each in group.exceptions):
+                raise  # else it is one disk that failed, which is told once
             if first is error:
                 return False  # the block's own error leaves as it came, not in a group
             raise first from first.__cause__
@@ -276,16 +285,58 @@ class Executor:
         """
         engine = self._running("fork")
         engine.writable()
-        parent = self.live(run if isinstance(run, str) else run.id).state
+        parent = run if isinstance(run, str) else run.id
         if not self._store.lasting:
             raise ExecutionError("a fork is made from the history in a store, and there is none")
-        if run_id is not None and run_id in engine.state.run_numbers:
-            raise ExecutionError(f"run id {run_id!r} is taken; a fork is a new run")
         said = None if payload is UNCHANGED else encode(payload, limit=engine.max_payload_bytes)
-        fork = Fork(parent.id, at, run_id or new_id(), said, frontier)
-        live = await engine.runs.fork(parent.number, fork)
+        begin = await engine.runs.fork(Fork(parent, at, run_id or new_id(), said, frontier))
+        live = begin()
         await engine.kept()
         return live
+
+    async def import_run(self, rows: Iterable[Mapping[str, Any]]) -> LiveRun:
+        """Take in a run that was exported, with its id and its past; an open one goes on.
+
+        `rows` are the lines of `dagger export`, as data. Raises DatabaseError for what is no
+        export, RunConflict if a run of that id is here already.
+        """
+        engine = self._running("import_run")
+        engine.writable()
+        run = imported(rows, engine.state.keep)
+        if run.id in engine.state.run_numbers:
+            raise RunConflict(run.id)
+        engine.runs.bring_in(run)
+        await engine.kept()
+        return engine.runs.find(run.id)
+
+    async def gc(self) -> tuple[str, ...]:
+        """Let go, now and exactly, of ended runs that are not to be kept; their ids.
+
+        What they took on disk is free for others when this returns.
+        """
+        engine = self._running("gc")
+        engine.writable()
+        gone = engine.runs.forget(exact=True)
+        if self._store.lasting:
+            await engine.snapshots.take()
+            await self._store.tidied()
+        return gone
+
+    async def backup(self, to: str | PathLike[str]) -> int:
+        """Copy the store as it is now into a new folder, which is a store then; its bytes.
+
+        Work goes on meanwhile. Raises DatabaseError; ExecutionError without a store on disk.
+        """
+        from dagger.store.lmdb import LmdbStore
+
+        engine = self._running("backup")
+        if not isinstance(self._store, LmdbStore):
+            raise ExecutionError("there is nothing to back up without a store on disk")
+        await self._store.flush()
+        job = engine.threads.start(partial(self._store.backup, to))
+        await job.done.wait()
+        size: int = job.outcome()
+        return size
 
     async def execute(self, spec: EventDriven, **options: Any) -> Report:
         """Run a workflow that is given as data."""

@@ -43,6 +43,17 @@ class Fork(NamedTuple):
     """Whether all that was pending then is pending again, and not that message alone."""
 
 
+class Sent(NamedTuple):
+    """A message of a run."""
+
+    id: str
+    parent: int
+    """The invocation that published it; 0 for the outside world."""
+    place: int
+    """Its place among what that has published."""
+    publication: Publication
+
+
 def part_of(source: Source, number: int, keep: Keep, names: Names, fork: Fork, now: float) -> bytes:
     """The fork of run `number` as it begins, as a part of a snapshot.
 
@@ -61,7 +72,7 @@ def part_of(source: Source, number: int, keep: Keep, names: Names, fork: Fork, n
             state.apply(Swept(number, others, int(Disposition.DISCARDED), now))
     state.apply(Restarted(number, (), now))
     run.id, run.opened_at, run.forked = fork.id, now, (fork.parent, fork.at)
-    run.status, run.reason, run.on_hold = RunStatus.RUNNING, "", False
+    run.status, run.reason, run.on_hold, run.changed = RunStatus.RUNNING, "", False, ()
     return copy_run(run).alone(names)
 
 
@@ -69,11 +80,11 @@ def _as_it_was(source: Source, number: int, state: State, fork: Fork) -> tuple[R
     """The parent right after the message was published, and the deliveries of that."""
     for _, record in source.history(number):
         run = state.runs.get(number)
-        found = dict(_publishes(run, record)).get(fork.at)
+        found = [each for each in sent(run, record) if each.id == fork.at]
         state.apply(record)
-        if found is not None:
+        for message in found:
             run = state.runs[number]
-            heard = [each for each in run.deliveries.values() if each.envelope[1:3] == found]
+            heard = [each for each in run.deliveries.values() if each.envelope[1:3] == message[1:3]]
             if not heard:
                 raise ExecutionError(
                     f"no agent has heard message {fork.at!r} (or it was dropped at once), so a "
@@ -83,25 +94,24 @@ def _as_it_was(source: Source, number: int, state: State, fork: Fork) -> tuple[R
     raise MessageNotFound(fork.at, (), f"run {fork.parent!r} has not published it")
 
 
-def _publishes(run: Run | None, record: Record) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The id of each message that a record publishes in its run, with its parent and place."""
+def sent(run: Run | None, record: Record) -> Iterator[Sent]:
+    """The messages that a record publishes in its run, which stands as it was before it."""
     match record:
         case RunOpened():
-            yield record.first.id or message_id(record.id, 0, 0), (0, 0)
+            yield _sent(record.id, record.first, 0, 0)
         case Published() if run is not None:
-            yield _named(run, record.publication, 0, run.outside)
+            yield _sent(run.id, record.publication, 0, run.outside)
         case Requested() if run is not None:
-            yield _named(run, record.publication, record.delivery, record.place)
+            yield _sent(run.id, record.publication, record.delivery, record.place)
         case Settled() if run is not None:
             messages = [each for each in record.effects if type(each) is Publication]
             for place, publication in enumerate(messages):
-                yield _named(run, publication, record.delivery, place)
+                yield _sent(run.id, publication, record.delivery, place)
 
 
-def _named(
-    run: Run, publication: Publication, parent: int, place: int
-) -> tuple[str, tuple[int, int]]:
-    return publication.id or message_id(run.id, parent, place), (parent, place)
+def _sent(run_id: str, publication: Publication, parent: int, place: int) -> Sent:
+    known_as = publication.id or message_id(run_id, parent, place)
+    return Sent(known_as, parent, place, publication)
 
 
 def _replace(heard: list[Delivery], payload: bytes) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from dagger.state.codes import recoded
 from dagger.state.loading import load_run, load_world
 from dagger.state.queues import WAITING
 from dagger.state.run import Keep
@@ -16,9 +19,12 @@ from dagger.words.records import WIRING, Restarted
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
+    from dagger.executor.live import LiveRun
     from dagger.state.run import Run
     from dagger.store.contract import Source
     from dagger.words.config import Config
+
+logger = logging.getLogger("dagger")
 
 LEFT_ALONE = "left alone: the executor was opened with resume=False"
 
@@ -27,6 +33,10 @@ MANY = 2**31
 
 DEATHS = 3
 """Deaths of the process under one delivery, before it is taken no more."""
+
+CAREFUL = 100
+"""Attempts after a death that begin only once their delivery is on disk, so that it is known
+which one a process dies of. What can have got lost is soon done again."""
 
 
 def keep_of(config: Config) -> Keep:
@@ -110,6 +120,8 @@ def take_over(engine: Engine) -> None:
     for number, delivery in hands.left_behind():
         died.setdefault(number, []).append(delivery)
     hands.clear()
+    if died:  # of something that may not have got to the disk, and comes again
+        engine.careful = CAREFUL
     for run in list(engine.state.runs.values()):
         numbers = tuple(each for each in died.get(run.number, ()) if each in run.deliveries)
         if run.ended_at is None and (numbers or run.task_fold is not None):
@@ -126,27 +138,30 @@ def go_on(engine: Engine, resume: bool) -> None:
         if run.ended_at is None:
             open_again(engine, run, "" if resume else LEFT_ALONE)
         else:
-            engine.runs.remember(run)
-    engine.runs.forget()
+            engine.runs.ended(run)
 
 
 def catch_up(engine: Engine) -> None:
     """Go on with the runs whose missing agents have come."""
     for live in list(engine.runs.live.values()):
-        run = live.state
-        if run.obstacle and run.obstacle != LEFT_ALONE:
-            run.obstacle = _missing(engine, run)
-            if not run.obstacle:
-                engine.runs.go_on(live)
+        if live.state.obstacle and live.state.obstacle != LEFT_ALONE:
+            _go_on_with(engine, live)
 
 
 def resume(engine: Engine, run: Run) -> None:
     """Go on after all with a run that was left alone."""
     live = engine.runs.live.get(run.number)
     if live is not None and run.obstacle == LEFT_ALONE:
-        run.obstacle = _missing(engine, run)
-        if not run.obstacle:
-            engine.runs.go_on(live)
+        _go_on_with(engine, live)
+
+
+def _go_on_with(engine: Engine, live: LiveRun) -> None:
+    """Go on with a run that was halted, unless agents are missing."""
+    run = live.state
+    run.obstacle = _missing(engine, run)
+    if not run.obstacle:
+        _note_changes(engine, run)
+        engine.runs.go_on(live)
 
 
 def open_again(engine: Engine, run: Run, obstacle: str = "") -> None:
@@ -157,10 +172,21 @@ def open_again(engine: Engine, run: Run, obstacle: str = "") -> None:
     obstacle = obstacle or _missing(engine, run)
     if run.on_hold or obstacle:
         engine.runs.halt(live, obstacle)
+    if not obstacle:
+        _note_changes(engine, run)
     _wait_again(engine, run)
     for delivery in list(run.deliveries.values()):
         if delivery.deaths >= DEATHS and delivery.number in run.deliveries:
             engine.settling.crashed(run, delivery)
+
+
+def _note_changes(engine: Engine, run: Run) -> None:
+    """Note, and tell once, which agents are other code than the run was begun under."""
+    names = recoded(engine.state.subscribers, run.codes)
+    if names and run.status is RunStatus.RUNNING:
+        engine.commit(Restarted(run.number, (), engine.now(), names))
+        told = "run %r was begun under other code of: %s"
+        engine.gate.after(partial(logger.warning, told, run.id, ", ".join(names)))
 
 
 def _missing(engine: Engine, run: Run) -> str:

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from dagger.executor.exporting import Imported
 from dagger.executor.forking import Fork, part_of
 from dagger.executor.live import ActiveClock, LiveRun
 from dagger.executor.recovery import open_again
+from dagger.executor.retention import Retention
 from dagger.state.queues import RUNNING
 from dagger.state.run import Run
 from dagger.words.effects import Publication, make
-from dagger.words.errors import BudgetExceeded, ExecutorStopped, RunNotFound
+from dagger.words.errors import BudgetExceeded, ExecutionError, ExecutorStopped, RunNotFound
 from dagger.words.ids import new_id
 from dagger.words.outcomes import Disposition, RunStatus
 from dagger.words.records import (
+    AgentAdded,
     Failure,
     RunCancelling,
     RunEnded,
@@ -39,9 +42,6 @@ if TYPE_CHECKING:
 # Looking a member up in its enum costs more than what is done with it.
 _CANCELLING, _COMPLETED, _FAILED = RunStatus.CANCELLING, RunStatus.COMPLETED, RunStatus.FAILED
 
-TOGETHER = 16
-"""Ended runs that are forgotten in one record, where many are kept."""
-
 
 class Runs:
     """The open runs of an executor, and the ended ones it still remembers."""
@@ -49,13 +49,9 @@ class Runs:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.live: dict[int, LiveRun] = {}  # open ones by number
-        self._ended: deque[int] = deque()
         self._most = engine.config.max_open_runs
         self._most_bytes = engine.config.max_open_bytes
-        self._keep = engine.config.keep_runs
-        self._keep_seconds = engine.config.keep_runs_seconds
-        self._keep_bytes = engine.config.keep_runs_bytes
-        self._ended_bytes = 0
+        self._retention = Retention(engine.config, engine.state.runs)
         self._gate: deque[anyio.Event] = deque()  # who waits for room
         self._entering = False  # one of them was let in, and has not opened its run yet
         self._drains: list[anyio.Event] = []
@@ -70,22 +66,44 @@ class Runs:
         engine.commit(make(RunOpened, fields))
         return self.adopt(engine.state.runs[number])
 
-    async def fork(self, parent: int, fork: Fork) -> LiveRun:
-        """A new run that begins with the past of another one.
+    async def fork(self, fork: Fork) -> Callable[[], LiveRun]:
+        """What begins a new run with the past of another one: to be called at once, before
+        anybody else gets a turn.
 
-        Raises MessageNotFound, ExecutionError.
+        Raises RunNotFound, MessageNotFound, ExecutionError.
         """
         engine, state = self._engine, self._engine.state
+        parent = self.find(fork.parent).state.number
         await engine.store.flush()  # what is read is on disk
         now = engine.now()
         work = partial(part_of, engine.store, parent, state.keep, state.names, fork, now)
         job = engine.threads.start(work)
         await job.done.wait()
-        fields = (state.next_run + 1, fork.id, fork.parent, fork.at, job.outcome(), now)
-        engine.commit(RunForked(*fields))
-        run = state.runs[state.next_run]
+        if fork.id in state.run_numbers:
+            raise ExecutionError(f"run id {fork.id!r} is taken; a fork is a new run")
+        return partial(self._begin, fork, job.outcome(), now)
+
+    def _begin(self, fork: Fork, part: bytes, now: float) -> LiveRun:
+        engine, number = self._engine, self._engine.state.next_run + 1
+        engine.commit(RunForked(number, fork.id, fork.parent, fork.at, part, now))
+        run = engine.state.runs[number]
         open_again(engine, run)
-        return self.live[run.number]
+        return self.live[number]
+
+    def bring_in(self, run: Imported) -> LiveRun | None:
+        """A run of another store; live if it is still open."""
+        engine, now = self._engine, self._engine.now()
+        for name in run.agents:
+            if name not in engine.state.subscribers:
+                engine.commit(AgentAdded(name, (), False, now))
+        number = engine.state.next_run + 1
+        engine.commit(RunForked(number, run.id, "", "", run.part, now))
+        state = engine.state.runs[number]
+        if state.ended_at is not None:
+            self.ended(state)
+            return None
+        open_again(engine, state)
+        return self.live.get(number)
 
     def adopt(self, run: Run) -> LiveRun:
         """Watch over an open run from now on."""
@@ -95,11 +113,6 @@ class Runs:
         if not run.deliveries:
             self.quiet(run)
         return live
-
-    def remember(self, run: Run) -> None:
-        """An ended run is kept until there are too many, or it is too old, or they too big."""
-        self._ended.append(run.number)
-        self._ended_bytes += run.size
 
     def find(self, run_id: str) -> LiveRun:
         """The run of that id, open or ended. Raises RunNotFound."""
@@ -279,44 +292,24 @@ class Runs:
         status = verdict(run)
         engine.commit(make(RunEnded, (run.number, status, run.reason, engine.now())))
         live.end()
-        self.remember(run)
-        self.forget()
+        self.ended(run)
         if self._gate:
             self._next_turn()
         if self._drains:
             self._drained()
 
-    def forget(self) -> None:
-        """Let go of ended runs: the oldest of too many, those that are too old, and as many
-        as make the others small enough together.
+    def ended(self, run: Run) -> None:
+        """A run has ended, now or in an earlier time: it is kept for a while."""
+        self._retention.add(run)
+        self.forget()
 
-        Of many that are kept, some more may stand until they go together.
-        """
-        surplus = len(self._ended) - self._keep
-        gone = surplus if surplus > min(self._keep // 10, TOGETHER) else 0
-        if self._keep_seconds is not None:
-            gone = max(gone, self._too_old(self._engine.now() - self._keep_seconds))
-        if self._keep_bytes is not None and self._ended_bytes > self._keep_bytes:
-            gone = max(gone, self._too_big(self._keep_bytes))
-        if gone:
-            runs = self._engine.state.runs
-            numbers = tuple(self._ended.popleft() for _ in range(gone))
-            self._ended_bytes -= sum(runs[number].size for number in numbers)
+    def forget(self, *, exact: bool = False) -> tuple[str, ...]:
+        """Let go of the ended runs that are not to be kept any more; their ids."""
+        numbers = self._retention.take(self._engine.now(), exact=exact)
+        gone = tuple(self._engine.state.runs[number].id for number in numbers)
+        if numbers:
             self._engine.commit(RunsForgotten(numbers))
-
-    def _too_old(self, before: float) -> int:
-        runs = self._engine.state.runs
-        return sum(1 for number in self._ended if (runs[number].ended_at or before) < before)
-
-    def _too_big(self, most: int) -> int:
-        """How many of the oldest have to go, so that the others take `most` bytes together."""
-        left, count = self._ended_bytes, 0
-        for number in self._ended:
-            if left <= most:
-                break
-            left -= self._engine.state.runs[number].size
-            count += 1
-        return count
+        return gone
 
     # -- all of them -----------------------------------------------------------------
 

@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagger.authoring.cache import decide
-from dagger.authoring.publishing import addressed, publication, refusal
+from dagger.authoring.publishing import refusal
 from dagger.authoring.tasks import decide_tasks
 from dagger.executor.admission import FREE, admit
+from dagger.executor.collecting import Collecting
 from dagger.executor.failures import describe
 from dagger.rules.retry import attempts_allowed
-from dagger.words.effects import Effect, Publication, Reply, is_request, make
+from dagger.words.effects import Effect, Publication, make
 from dagger.words.errors import (
     BudgetExceeded,
     DaggerError,
-    ExecutionError,
     RunCancelled,
     TimeoutExceeded,
 )
 from dagger.words.ids import node_id
-from dagger.words.message import Message
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
-from dagger.words.payload import encode
 from dagger.words.records import ABANDONED, CRASHED, AttemptFailed, Failure, Settled
 
 if TYPE_CHECKING:
@@ -57,47 +54,8 @@ class Settling:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-
-    # -- what is published -----------------------------------------------------------
-
-    def collect(self, invocation: Invocation, value: Any) -> None:
-        """Hold back what the handler returned: a message, several, or a request's reply."""
-        request = invocation.publication
-        if request.headers and is_request(request):
-            blob = encode([1, value], invocation.node_id)
-            invocation.effects.append(Reply(blob))
-        elif value is None:
-            return
-        elif invocation.agent.publish_each:
-            for item in _items(invocation, value):
-                self.publish(invocation, item)
-        else:
-            self.publish(invocation, value)
-
-    def publish(self, invocation: Invocation, value: Any) -> None:
-        """Hold back one returned or yielded value, for the agent's only channel."""
-        agent, engine = invocation.agent, self._engine
-        channel = agent.single
-        if channel is None:
-            where = "any channel" if agent.publish_any else f"{len(agent.publish) or 'no'} channels"
-            raise ExecutionError(
-                f"{invocation.node_id} returned a value, but publishes on {where}; "
-                "use ctx.publish(channel, payload)"
-            )
-        if agent.dump is not None and type(value) is not dict:
-            value = agent.dump(value)
-        ready = addressed if type(value) is Message else publication
-        invocation.effects.append(
-            ready(
-                channel,
-                value,
-                agent.single_schema,
-                agent.name,
-                engine.max_payload_bytes,
-                engine.channel_schemas.get(channel),
-            )
-        )
-        invocation.seats += 1
+        collecting = Collecting(engine.hosting)
+        self.collect, self.publish = collecting.collect, collecting.publish
 
     # -- the good end ----------------------------------------------------------------
 
@@ -172,10 +130,13 @@ class Settling:
         else:
             self._again(invocation, describe(error), delay)
 
-    def reject(self, invocation: Invocation, found: Violation | None) -> None:
+    def reject(
+        self, invocation: Invocation, found: Violation | None, cause: BaseException | None = None
+    ) -> None:
         """A payload that is not what the agent takes: no attempt was made."""
         invocation.attempt = invocation.delivery.attempts
         error = refusal(found, invocation.data, invocation.agent.name, invocation.channel, "input")
+        error.__cause__ = cause
         self._bad(invocation, _REJECTED, describe(error))
 
     def interrupt(self, invocation: Invocation) -> None:
@@ -294,16 +255,6 @@ def may_publish(run: Run, count: int) -> None:
 def overdue(invocation: Invocation) -> TimeoutExceeded:
     """The error of an attempt that ran longer than its agent's timeout."""
     return TimeoutExceeded(f"an attempt of {invocation.node_id}", invocation.agent.timeout or 0.0)
-
-
-def _items(invocation: Invocation, value: Any) -> Iterator[Any]:
-    """What `publish_each` publishes of a returned value."""
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise ExecutionError(
-            f"{invocation.node_id} returned a {type(value).__name__}, but publish_each=True "
-            "publishes the items of a list"
-        )
-    return iter(value)
 
 
 def _publications(invocation: Invocation) -> list[Publication]:

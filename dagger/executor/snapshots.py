@@ -59,7 +59,7 @@ class Copying:
         while self._left:
             until = time.perf_counter() + TURN
             while self._left and time.perf_counter() < until:
-                self._copy(next(iter(self._left)))
+                self._copy(self._left.pop())
             await anyio.lowlevel.checkpoint()
 
 
@@ -71,8 +71,8 @@ class Snapshots:
         self._store = engine.store
         self._records = engine.config.snapshot_every_records
         self._seconds = engine.config.snapshot_every_seconds
-        self._latest = engine.store.saved()
-        self._kept = engine.store.kept()
+        self._latest = self._tried = engine.store.saved()
+        self._kept = engine.store.kept()  # runs that the latest snapshot may hold
         self._unsaved: set[int] = set()  # runs that a failed snapshot would have held
         self._due = anyio.Event()
         self._stopped = False
@@ -80,7 +80,7 @@ class Snapshots:
 
     def look(self) -> None:
         """Records have become durable: there may be enough of them."""
-        if self._store.durable - self._latest >= self._records:
+        if self._store.durable - self._tried >= self._records:
             self._due.set()
 
     async def serve(self) -> None:
@@ -107,13 +107,15 @@ class Snapshots:
             copying = Copying(engine.state, touched, self._kept)
             with engine.applying(copying.apply):
                 await copying.finish()
+            self._tried = copying.position
+            self._kept |= copying.runs.keys()
             try:
                 await self._save(copying)
             except DatabaseError as error:
                 logger.warning("a snapshot was not made: %s", error)
             else:
                 self._latest = copying.position
-                self._kept = self._kept - copying.gone | copying.runs.keys()
+                self._kept -= copying.gone
                 self._unsaved = set()
 
     async def _save(self, copying: Copying) -> None:

@@ -7,16 +7,19 @@ forms. Each is read whole, and what they fold to is compared.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from dagger.executor.recovery import saved
+from dagger.executor.recovery import MANY
+from dagger.state.loading import load_run, load_world
 from dagger.state.run import Keep, Run
-from dagger.state.snapshot import copy_run
+from dagger.state.snapshot import RunCopy, copy_run
 from dagger.state.state import State
+from dagger.state.tree import Tree
 from dagger.store.reader import StoreReader
 from dagger.views.conservation import check
-from dagger.words.errors import ConservationError, DatabaseError, StoreCorrupt
-from dagger.words.records import run_of
+from dagger.words.errors import ConservationError, StoreCorrupt
+from dagger.words.records import WIRING, run_of
 
 
 class Finding(NamedTuple):
@@ -25,11 +28,14 @@ class Finding(NamedTuple):
     position: int
     """The record it is about, or after which it is."""
     where: str
-    """"journal", "snapshot", "history" or "state", and of which run."""
+    """"journal", "snapshot", "history", "ids" or "state"."""
     problem: str
+    run: int = 0
+    """The number of the run that it is about; 0 for all of them."""
 
     def __str__(self) -> str:
-        return f"record {self.position}, {self.where}: {self.problem}"
+        of = f" of run {self.run}" if self.run else ""
+        return f"record {self.position}, {self.where}{of}: {self.problem}"
 
 
 def verify(reader: StoreReader, keep: Keep | None = None) -> Iterator[Finding]:
@@ -41,10 +47,10 @@ def verify(reader: StoreReader, keep: Keep | None = None) -> Iterator[Finding]:
     with reader.still():
         broken = list(_journal(reader))
         yield from broken
-        try:
-            state = saved(reader, keep)
-        except (DatabaseError, ValueError, KeyError, TypeError, IndexError) as error:
-            yield Finding(reader.saved(), "snapshot", f"it cannot be loaded: {error!r}")
+        state = State(keep)
+        unloaded = list(_load(reader, state))
+        yield from unloaded
+        if unloaded:
             return
         if not broken:
             broken = list(_fold(reader, state))
@@ -80,6 +86,23 @@ def _journal(reader: StoreReader) -> Iterator[Finding]:
         yield Finding(reader.saved() + 1, "journal", f"it begins at record {first}, too late")
 
 
+def _load(reader: StoreReader, state: State) -> Iterator[Finding]:
+    """Each part of the snapshot can be loaded."""
+    state.position = reader.saved()
+    for number in (WIRING, *sorted(reader.kept())):
+        try:
+            part = reader.part(number)
+            if part is None:
+                if number or reader.saved():
+                    yield Finding(state.position, "snapshot", "it is missing", number)
+            elif number == WIRING:
+                load_world(state, part)
+            else:
+                load_run(state, part)
+        except Exception as error:
+            yield Finding(state.position, "snapshot", f"it cannot be loaded: {error}", number)
+
+
 def _fold(reader: StoreReader, state: State) -> Iterator[Finding]:
     """What came after the snapshot can be folded."""
     for record in reader.read(state.position):
@@ -97,10 +120,10 @@ def _counts(state: State) -> Iterator[Finding]:
         try:
             check(run)
         except ConservationError as error:
-            yield Finding(state.position, f"state of run {run.id!r}", str(error))
+            yield Finding(state.position, "state", str(error), run.number)
         if run.ended_at is not None and run.deliveries:
             problem = f"it has ended, with {len(run.deliveries)} deliveries left"
-            yield Finding(state.position, f"state of run {run.id!r}", problem)
+            yield Finding(state.position, "state", problem, run.number)
     open_runs = sum(run.ended_at is None for run in state.runs.values())
     if open_runs != state.open_runs:
         problem = f"{open_runs} runs are open, and {state.open_runs} are counted"
@@ -113,17 +136,18 @@ def _index(reader: StoreReader, state: State) -> Iterator[Finding]:
     for run in state.runs.values():
         if ids.get(run.number) != run.id:
             problem = f"its number {run.number} leads to {ids.get(run.number)!r}"
-            yield Finding(state.position, f"ids, run {run.id!r}", problem)
+            yield Finding(state.position, "ids", problem, run.number)
     kept = reader.kept()
     for number in reader.histories() - kept:
-        yield Finding(reader.saved(), f"history of run {number}", "it belongs to no run")
+        yield Finding(reader.saved(), "history", "there is no such run", number)
 
 
 def _histories(reader: StoreReader, state: State) -> Iterator[Finding]:
     """The history of each run folds to the same as snapshot and journal."""
+    # Of dead letters all: of those that are kept some may have been discarded.
+    keep = state.keep._replace(dead_letters=MANY)
     for number, run in state.runs.items():
-        where = f"history of run {run.id!r}"
-        alone = State(state.keep)
+        alone = State(keep)
         alone.names = state.names
         position = 0
         try:
@@ -131,21 +155,26 @@ def _histories(reader: StoreReader, state: State) -> Iterator[Finding]:
                 position = at
                 alone.apply(record)
         except StoreCorrupt as error:
-            yield Finding(error.position, where, error.problem)
+            yield Finding(error.position, "history", error.problem, number)
             continue
         except Exception as error:
-            yield Finding(position, where, f"it cannot be folded: {error!r}")
+            yield Finding(position, "history", f"it cannot be folded: {error!r}", number)
             continue
         again = alone.runs.get(number)
         if again is None:
-            yield Finding(position, where, "it is missing")
+            yield Finding(position, "history", "it is missing", number)
         elif differing := _difference(again, run):
-            yield Finding(position, where, f"{differing} differ from the state")
+            yield Finding(position, "history", f"{differing} differ from the state", number)
 
 
 def _difference(one: Run, other: Run) -> str:
-    """The names of the first facts that differ; "" if none do."""
-    left, right = copy_run(one), copy_run(other)
+    """The names of the first facts that differ; "" if none do.
+
+    Of what a run keeps the last of, the last that both have are compared.
+    """
+    if not _same_ends(one.tree, other.tree):
+        return "its tree"
+    left, right = _common(copy_run(one), copy_run(other))
     if b"".join(left.pieces()) == b"".join(right.pieces()):
         return ""
     for name, mine, others in zip(left.run._fields, left.run, right.run, strict=True):
@@ -154,4 +183,28 @@ def _difference(one: Run, other: Run) -> str:
     for field in ("lanes", "outputs", "letters"):
         if getattr(left, field) != getattr(right, field):
             return f"its {field}"
-    return "its deliveries, cache, tasks or tree"
+    return "its deliveries, cache or tasks"
+
+
+def _same_ends(one: Tree, other: Tree) -> bool:
+    """Whether two trees have grown alike, as far as both have kept them."""
+    if one.forgotten + len(one) != other.forgotten + len(other):
+        return False
+    least = min(len(one), len(other))
+    ends = (islice(tree.nodes(), len(tree) - least, None) for tree in (one, other))
+    return all(mine == others for mine, others in zip(*ends, strict=True))
+
+
+def _common(one: RunCopy, other: RunCopy) -> tuple[RunCopy, RunCopy]:
+    """Two copies without their trees, and of their lists the ends that both have."""
+    outputs = min(len(one.outputs), len(other.outputs))
+    letters = min(len(one.letters), len(other.letters))
+    left, right = (
+        each._replace(
+            outputs=each.outputs[len(each.outputs) - outputs :],
+            letters=each.letters[len(each.letters) - letters :],
+            tree=None,
+        )
+        for each in (one, other)
+    )
+    return left, right

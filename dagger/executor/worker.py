@@ -159,14 +159,17 @@ class Worker:
         """
         run = delivery.queue.run
         invocation = Invocation(self.crew.agent, delivery, run, self, self._now())
+        self._hold(self._place, run.number, delivery.number)  # what comes now is the user's
         # What its publisher has checked against the same schema needs no asking.
         mine = invocation.publication.checked == self._agreed or self._accepts(invocation)
         if self.engine.admissions.any:
             self.engine.admissions.room()
         if not mine:
+            self._free(self._place)
             return None
         self.invocation = invocation
-        self._hold(self._place, run.number, delivery.number)
+        if self.engine.careful:
+            return self._go_on(invocation, self._carefully(invocation))
         if self._direct is None:
             return self._go_on(invocation, self._attempt(invocation))
         try:
@@ -218,6 +221,15 @@ class Worker:
             self._grace = None
 
     # -- attempt ---------------------------------------------------------------------
+
+    async def _carefully(self, invocation: Invocation) -> Any:
+        """The same, once the delivery is on disk: should the process die of it, that will be
+        known.
+        """
+        self.engine.careful -= 1
+        with self.blameless():
+            await self.engine.durable()
+        return await self._attempt(invocation)
 
     async def _attempt(self, invocation: Invocation) -> Any:
         """What the handler returns, within the agent's timeout."""

@@ -49,7 +49,7 @@ MAX_ITEMS = 8
 _ASKS_FOR_KINDS = {
     "type",
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
-    *("format", "$comment", "$defs", "definitions"),
+    *("format", "$comment", "$defs", "definitions", "version"),
 }
 """Keywords of a schema that asks for no more than kinds of value."""
 

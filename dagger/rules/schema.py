@@ -46,6 +46,8 @@ class Schema:
     """Unique in this process, from 1; never given to another schema."""
     source: Source
     """What was declared, as plain JSON data; not to be changed."""
+    version: int
+    """What its keyword "version" says, 1 or more; 0 without one."""
     is_valid: Callable[[Any], bool] = field(repr=False)
     """Whether a plain value (see words.payload) fits: the validator's own method."""
     _fault: Callable[[Any], Fault | None] = field(repr=False)
@@ -73,8 +75,9 @@ def schema(declared: Mapping[str, Any] | str | bool, where: str) -> Schema:
         known = _known.get(text)
         if known is None:
             _check(source, where)
+            version = _version(source, where)
             is_valid, fault = compiled(source, where)
-            known = _known[text] = Schema(next(_numbers), source, is_valid, fault)
+            known = _known[text] = Schema(next(_numbers), source, version, is_valid, fault)
         return known
 
 
@@ -94,6 +97,16 @@ def _source(declared: Any, where: str) -> Source:
     if not isinstance(source, (dict, bool)):
         raise SchemaError(f"a schema is an object or a boolean, not {shown(source)}", where)
     return source
+
+
+def _version(source: Source, where: str) -> int:
+    if isinstance(source, bool) or "version" not in source:
+        return 0
+    version = source["version"]
+    if type(version) is not int or version < 1:
+        problem = f'the "version" of a schema is a whole number from 1 on, not {shown(version)}'
+        raise SchemaError(problem, where)
+    return version
 
 
 def _check(source: Source, where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from dagger.state.codes import codes_of
 from dagger.state.loading import load_run
 from dagger.state.messages import brought, publish
 from dagger.state.queues import (
@@ -40,17 +41,22 @@ def agent_added(state: State, record: AgentAdded) -> None:
     known = state.subscribers.get(record.name)
     if known is None:
         state.subscribers[record.name] = Subscriber(
-            record.name, record.subscriptions, record.hears_itself
+            record.name, record.subscriptions, record.hears_itself, record.code
         )
     else:  # replaced: what is pending stays pending, for its successor
         known.subscriptions = record.subscriptions
         known.hears_itself = record.hears_itself
+        known.code = record.code
+    state.codes = codes_of(state.subscribers)
     state.wiring += 1
 
 
 def agent_removed(state: State, record: AgentRemoved) -> None:
     """It hears nothing more."""
-    state.subscribers[record.name].subscriptions = ()  # one of its name would be its successor
+    gone = state.subscribers[record.name]
+    gone.subscriptions = ()  # one of its name would be its successor
+    gone.code = ""
+    state.codes = codes_of(state.subscribers)
     state.wiring += 1
 
 
@@ -82,6 +88,7 @@ def run_opened(state: State, record: RunOpened) -> None:
         state.keep,
         state.names,
     )
+    run.codes = state.codes
     state.next_run = record.run
     state.runs[record.run] = run
     state.run_numbers[record.id] = record.run
@@ -92,8 +99,8 @@ def run_opened(state: State, record: RunOpened) -> None:
 
 
 def run_forked(state: State, record: RunForked) -> None:
-    """A run that has a past already."""
-    load_run(state, record.part, record.run)
+    """A run that has a past already, and goes on with the agents of now."""
+    load_run(state, record.part, record.run).codes = state.codes
     state.next_run = record.run
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dagger.state.cache import Cache, Entry, Link
+from dagger.state.codes import codes_of
 from dagger.state.parts import (
     AgentRow,
     AnswerRow,
@@ -33,6 +34,7 @@ from dagger.state.parts import (
 from dagger.state.queues import WAITING, Channel, Delivery, Envelope, Lane, Subscriber
 from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.tasks import Task
+from dagger.state.tree import renamed
 from dagger.words.effects import Publication, make
 from dagger.words.outcomes import RunStatus, TaskStatus
 from dagger.words.records import Failure
@@ -71,6 +73,7 @@ class _Loading:
         self.state = state
         self.number = number  # of the run; 0 for that of its part
         self.items: list[bytes] = []  # appended to the next entry, the latest first
+        self.names: list[int] = []  # of the part's own names, what they are here
         self.tallies: dict[tuple[str, str], list[int]] = {}  # by channel and agent
 
 
@@ -87,12 +90,13 @@ def _world(loading: _Loading, row: WorldRow) -> None:
 
 
 def _name(loading: _Loading, row: NameRow) -> None:
-    loading.state.names.number(row.name)
+    loading.names.append(loading.state.names.number(row.name))
 
 
 def _agent(loading: _Loading, row: AgentRow) -> None:
-    subscriber = Subscriber(row.name, row.subscriptions, row.hears_itself)
-    loading.state.subscribers[row.name] = subscriber
+    state = loading.state
+    state.subscribers[row.name] = Subscriber(*row)
+    state.codes = codes_of(state.subscribers)
 
 
 def _channel(loading: _Loading, row: ChannelRow) -> None:
@@ -121,7 +125,7 @@ def _entry(loading: _Loading, row: EntryRow) -> None:
 _AS_IT_IS = (
     *("ended_at", "reason", "on_hold", "next", "outside", "brought", "bytes", "messages"),
     *("handled", "retries", "dropped", "tokens", "blamed", "abandoned", "letters"),
-    "forked",
+    *("forked", "changed"),
 )
 
 
@@ -133,6 +137,7 @@ def _run(loading: _Loading, row: RunRow) -> None:
     for name in _AS_IT_IS:
         setattr(run, name, getattr(row, name))
     run.status, run.target = RunStatus(row.status), RunStatus(row.target)
+    run.codes = state.codes if row.codes == state.codes else row.codes  # most share one
     run.failure = row.failure and Failure(*row.failure)
     if run.letters:
         run.dead_letters = deque(maxlen=run.keep.dead_letters)
@@ -204,7 +209,11 @@ def _tree(loading: _Loading, row: TreeRow) -> None:
 
 
 def _nodes(loading: _Loading, row: NodesRow) -> None:
-    loading.run.tree.extend(row.nodes)
+    names = loading.names
+    if names == list(range(len(names))):
+        loading.run.tree.extend(row.nodes)
+    else:
+        loading.run.tree.extend(renamed(row.nodes, names))
 
 
 def _failure(loading: _Loading, row: FailureRow) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from dagger.state.codes import Codes
 from dagger.state.queues import Envelope
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.words.effects import Publication
@@ -45,6 +46,7 @@ class AgentRow(NamedTuple):
     name: str
     subscriptions: tuple[str, ...]
     hears_itself: bool
+    code: str = ""
 
 
 class ChannelRow(NamedTuple):
@@ -105,6 +107,8 @@ class RunRow(NamedTuple):
     failure: Failure | None
     letters: int
     forked: tuple[str, str] | None
+    codes: Codes = b""
+    changed: tuple[str, ...] = ()
 
 
 class LaneRow(NamedTuple):

@@ -234,12 +234,15 @@ class Subscriber:
     set only while a worker is free.
     """
 
-    __slots__ = ("bell", "hears_itself", "name", "ready", "subscriptions")
+    __slots__ = ("bell", "code", "hears_itself", "name", "ready", "subscriptions")
 
-    def __init__(self, name: str, subscriptions: tuple[str, ...], hears_itself: bool) -> None:
+    def __init__(
+        self, name: str, subscriptions: tuple[str, ...], hears_itself: bool, code: str = ""
+    ) -> None:
         self.name = name
         self.subscriptions = subscriptions
         self.hears_itself = hears_itself
+        self.code = code  # its fingerprint; "" where none is known
         self.ready: deque[Queue] = deque()
         self.bell: Callable[[], None] | None = None
 

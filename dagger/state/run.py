@@ -71,6 +71,8 @@ class Run:
         "brought",
         "bytes",
         "cache_fold",
+        "changed",
+        "codes",
         "dead_letters",
         "deliveries",
         "dropped",
@@ -121,6 +123,8 @@ class Run:
         self.limits = limits
         self.opened_at = at
         self.forked: tuple[str, str] | None = None  # from which run, and at which message
+        self.codes = b""  # what the agents were when it was begun, or last went on
+        self.changed: tuple[str, ...] = ()  # agents that have become other code since it was begun
         self.ended_at: float | None = None
         self.status = _RUNNING
         self.target = _COMPLETED  # what a cancelling run will have been

@@ -105,9 +105,7 @@ class RunCopy(NamedTuple):
         return parts.pieces(self._rows())
 
     def alone(self, names: Names) -> bytes:
-        """The part with all names that its tree may use: it can be loaded into any state
-        that knows the first of them under the same numbers.
-        """
+        """The part with all names that its tree may use: it can be loaded into any state."""
         known = [NameRow(name) for name in names.known]
         return b"".join(parts.pieces((*known, *self._rows())))
 

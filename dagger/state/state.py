@@ -65,6 +65,7 @@ class State:
         self._wired = -1  # the wiring that those were worked out for
         self.next_run = 0  # number of the latest run
         self.subscribers: dict[str, Subscriber] = {}
+        self.codes = b""  # what the agents are: see `codes`; replaced, not changed
         self.channels: dict[str, Channel] = {}
         self.runs: dict[int, Run] = {}
         self.run_numbers: dict[str, int] = {}

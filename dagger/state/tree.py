@@ -196,6 +196,14 @@ class Tree:
         self.gone += surplus // _ROW.size
 
 
+def renamed(rows: bytes, names: list[int]) -> bytes:
+    """Packed rows in which each number of a name is the one that `names` has in its place."""
+    return b"".join(
+        _pack(delivery, parent, place, names[on], names[by], *rest)
+        for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(rows)
+    )
+
+
 def _nodes(
     rows: bytes,
     names: list[str],

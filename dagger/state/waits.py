@@ -96,8 +96,14 @@ def seen(state: State, record: Emitted | Logged) -> None:
 
 
 def restarted(state: State, record: Restarted) -> None:
-    """Nothing is in hand any more: what was claimed is free, and who died with it is noted."""
+    """Nothing is in hand any more: what was claimed is free, and who died with it is noted.
+
+    Where agents have changed, the run goes on under the code of now.
+    """
     run = state.runs[record.run]
+    if record.changed:
+        run.changed = tuple(sorted({*run.changed, *record.changed}))
+        run.codes = state.codes
     for number in record.died:
         run.deliveries[number].deaths += 1
     if run.task_fold is not None:

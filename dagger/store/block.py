@@ -20,7 +20,7 @@ Runs stand beside the records so that those of one run are found without unpacki
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import accumulate
 from struct import Struct, error, pack, unpack_from
 from typing import NamedTuple
@@ -83,7 +83,20 @@ class Block(NamedTuple):
         """The records in these places of the block."""
         if not chosen:
             return Block(self.first, (), (), (), b"")
-        ends = list(accumulate(self.lengths))
+        return self._at(chosen, list(accumulate(self.lengths)))
+
+    def apart(self, kept: Callable[[int], bool]) -> Iterator[tuple[int, Block]]:
+        """Each run that is kept, and the block of its records: costs no more for many runs."""
+        places: dict[int, list[int]] = {}
+        for at, run in enumerate(self.runs):
+            places.setdefault(run, []).append(at)
+        if len(places) > 1:
+            ends = list(accumulate(self.lengths))
+            yield from ((run, self._at(places[run], ends)) for run in sorted(places) if kept(run))
+        elif kept(self.runs[0]):
+            yield self.runs[0], self
+
+    def _at(self, chosen: Sequence[int], ends: Sequence[int]) -> Block:
         offsets = [self.offsets[at] for at in chosen]
         return Block(
             self.first + offsets[0],

@@ -113,5 +113,8 @@ class Store(Source, Protocol):
         once or not at all. The history of runs that are gone is deleted.
         """
 
+    async def tidied(self) -> None:
+        """Return once nothing is left to do of what snapshots have made superfluous."""
+
     async def close(self) -> None:
         """Make everything durable and let go. Raises OutcomeUnknown if that fails."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dagger.store.ballast import Ballast
 from dagger.store.block import Block, decode
 from dagger.store.environment import Environment
 from dagger.store.saving import Saving
-from dagger.store.shelves import OF_PART, OF_RUN, POSITION
+from dagger.store.seal import unseal
+from dagger.store.shelves import OF_PART, OF_RUN, POSITION, SNAPSHOT
 from dagger.words.records import WIRING
 
 if TYPE_CHECKING:
@@ -17,15 +20,27 @@ if TYPE_CHECKING:
 TIDY = 1024 * 1024
 """Bytes of blocks that one commit moves into history, at most; more if it writes more."""
 
+MINUTE = 60.0
+"""Seconds between two looks for readers that were killed: what they read cannot be reused."""
+
 
 class JournalDisk:
     """Writes blocks and snapshots, and tidies up a little each time."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, ballast: Ballast) -> None:
         self._environment = environment
+        self._ballast = ballast
+        self._cleared = time.monotonic()
 
     def write(self, blocks: Sequence[Block], saving: Saving | None) -> bool:
         """All of it in one transaction; whether there is more to tidy up."""
+        if time.monotonic() - self._cleared > MINUTE:
+            self._environment.clear_readers()
+            self._cleared = time.monotonic()
+        with self._ballast.at_hand():
+            return self._commit(blocks, saving)
+
+    def _commit(self, blocks: Sequence[Block], saving: Saving | None) -> bool:
         rows = [(POSITION.pack(each.last), each.encode()) for each in blocks]
         need = sum(len(value) for _, value in rows)
         room = 3 * need + 2 * TIDY + (saving.size if saving is not None else 0)
@@ -44,7 +59,8 @@ class JournalDisk:
         are more. What was left of runs that are gone is let go.
         """
         db = self._environment.db
-        saved = txn.get(b"snapshot", db=db["meta"])
+        sealed = txn.get(SNAPSHOT, db=db["meta"])
+        saved = None if sealed is None else unseal(SNAPSHOT, sealed)
         cursor = txn.cursor(db["journal"])
         while saved is not None and cursor.first() and cursor.key() <= saved:
             if budget <= 0:
@@ -58,8 +74,9 @@ class JournalDisk:
 
     def _move(self, txn: lmdb.Transaction[bytes], block: Block) -> None:
         db = self._environment.db
-        for run in sorted(set(block.runs)):
-            if run == WIRING or txn.get(OF_PART.pack(run, 0), db=db["state"]) is not None:
-                own = block.only((run,))
-                if own is not None:
-                    txn.put(OF_RUN.pack(run, own.last), own.encode(), db=db["history"])
+
+        def kept(run: int) -> bool:
+            return run == WIRING or txn.get(OF_PART.pack(run, 0), db=db["state"]) is not None
+
+        for run, own in block.apart(kept):
+            txn.put(OF_RUN.pack(run, own.last), own.encode(), db=db["history"])

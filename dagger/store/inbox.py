@@ -24,6 +24,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
+from dagger.store.faults import code
+from dagger.store.pagefile import BadFile, check
+from dagger.store.slots import take_slots
 from dagger.words.errors import DatabaseError
 from dagger.words.payload import decode, encode
 
@@ -175,11 +178,11 @@ class LmdbInbox:
         # Two locks, so that nobody who reads waits for another thread's fsync. The map is
         # moved under both: a transaction that is under way would lose the ground it reads.
         try:
-            if not (folder / "data.mdb").exists():
+            if not folder.exists():
                 _create(folder)
             _sync(folder.parent)  # whoever made it: it is there before anything is in it
-            self._environment = _environment(folder)
-        except (lmdb.Error, OSError) as failed:
+            self._environment = _checked(folder)
+        except (lmdb.Error, OSError, BadFile) as failed:
             raise _trouble(folder, failed) from failed
         try:
             self._transact(_last_given)
@@ -237,26 +240,38 @@ class LmdbInbox:
         import lmdb
 
         lock = self._writing if write else self._reading
+        panicked = False
         while True:
             try:
                 with lock, self._environment.begin(write=write) as transaction:
                     return work(transaction)
-            except (lmdb.MapFullError, lmdb.MapResizedError) as small:
-                full = isinstance(small, lmdb.MapFullError)
+            except (lmdb.MapFullError, lmdb.MapResizedError) as failed:
+                mendable: lmdb.Error = failed
+            except lmdb.PanicError as failed:
+                if panicked:
+                    raise _trouble(self._folder, failed) from failed
+                panicked, mendable = True, failed
             except lmdb.Error as failed:
                 raise _trouble(self._folder, failed) from failed
-            self._enlarge(full)
+            self._mend(mendable)
 
-    def _enlarge(self, full: bool) -> None:
-        """Double the map if it is full; else another process did, and that is caught up with."""
+    def _mend(self, failed: lmdb.Error) -> None:
+        """Double the map if it is full, catch up with another process that did, or open it
+        anew: once the end of a commit has failed, nothing else helps.
+        """
         import lmdb
 
         try:
             with self._writing, self._reading:
-                size = self._environment.info()["map_size"]
-                self._environment.set_mapsize(2 * size if full else 0)
-        except lmdb.Error as failed:
-            raise _trouble(self._folder, failed) from failed
+                if isinstance(failed, lmdb.PanicError):
+                    self._environment.close()
+                    self._environment = _checked(self._folder)
+                else:
+                    size = self._environment.info()["map_size"]
+                    full = isinstance(failed, lmdb.MapFullError)
+                    self._environment.set_mapsize(2 * size if full else 0)
+        except (lmdb.Error, OSError, BadFile) as worse:
+            raise _trouble(self._folder, worse) from worse
 
 
 def _taken(rows: Iterable[tuple[int, bytes]]) -> list[Taken]:
@@ -296,9 +311,23 @@ def _create(folder: Path) -> None:
         shutil.rmtree(made, ignore_errors=True)
 
 
+def _checked(folder: Path) -> lmdb.Environment:
+    """The environment that is there. Raises BadFile where LMDB would stumble over it."""
+    check(folder)
+    environment = _environment(folder)
+    try:
+        with environment.begin():  # meanwhile nobody overwrites pages
+            check(folder, whole=True)
+    except BaseException:
+        environment.close()
+        raise
+    return environment
+
+
 def _environment(folder: Path) -> lmdb.Environment:
     import lmdb
 
+    take_slots(folder)
     environment = lmdb.open(
         str(folder),
         lib_version=0,
@@ -333,15 +362,15 @@ _ADVICE = {
 """What to do about an error of the system, by its number; 0 are those of the lmdb package."""
 
 
-def _trouble(folder: Path, failed: lmdb.Error | OSError) -> DatabaseError:
+def _trouble(folder: Path, failed: lmdb.Error | OSError | BadFile) -> DatabaseError:
     import lmdb
 
-    if isinstance(failed, (lmdb.InvalidError, lmdb.CorruptedError, lmdb.PageNotFoundError)):
+    broken = (lmdb.InvalidError, lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError)
+    if isinstance(failed, (BadFile, *broken)):
         advice = (
             "it is damaged, or is no inbox: while nobody uses the store, move this folder away, "
             "and an empty inbox takes its place"
         )
     else:
-        code = failed.errno if isinstance(failed, OSError) else failed.code
-        advice = _ADVICE.get(code or 0, "see to the disk, and open the store again")
+        advice = _ADVICE.get(code(failed), "see to the disk, and open the store again")
     return DatabaseError(f"the inbox {folder}: {failed}; {advice}")

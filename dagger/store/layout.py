@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
-from dagger.store.environment import Environment, create
+from dagger.store.environment import Environment, create, sync_folder
 from dagger.store.shelves import NAMES, POSITION
-from dagger.words.errors import NotAStore
+from dagger.words.errors import NotAStore, StoreCorrupt
 
 FORMAT = 1
 """The format of a store as a whole; see docs/durability.md."""
 
-_OWN = {"journal", "inbox", "owner", "hands"}
+_OWN = {"journal", "inbox", "owner", "hands", "ballast"}
+_FIRST = {"owner"}
+"""What is there before the journal is; all else comes after it."""
 
 
 def make(path: Path) -> None:
     """The folder of a store; one that is full of something else is refused.
 
-    Raises NotAStore, OSError.
+    Raises NotAStore, StoreCorrupt if a journal was there and is gone, OSError.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    if not (path / "journal").exists():
+        _make_folder(path)
     there = {each.name for each in path.iterdir() if not each.name.startswith(".")}
-    if "journal" not in there and not there <= _OWN:
-        raise NotAStore(str(path), "the folder has other things in it, and no journal")
+    if "journal" not in there and not there <= _FIRST:
+        if not there <= _OWN:
+            raise NotAStore(str(path), "the folder has other things in it, and no journal")
+        raise StoreCorrupt(str(path), 0, "its journal is missing")
+
+
+def _make_folder(path: Path) -> None:
+    """Make it, and see to it that a power cut leaves it there: whoever made the folders around
+    it may have been killed before.
+    """
+    if not path.exists():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+    with suppress(PermissionError):  # who may not look into it has not made this one
+        sync_folder(path.parent)
 
 
 def make_journal(path: Path) -> None:

@@ -11,21 +11,24 @@ from typing import Any
 
 import anyio
 
+from dagger.store.backup import backup
+from dagger.store.ballast import Ballast
 from dagger.store.block import Block
 from dagger.store.contract import Parts
 from dagger.store.disk import JournalDisk
-from dagger.store.environment import Environment, plain
+from dagger.store.environment import Environment
+from dagger.store.faults import explained, plain
 from dagger.store.hands import NO_HANDS, open_hands
 from dagger.store.inbox import Inbox, LmdbInbox
 from dagger.store.layout import check_format, make, make_journal
 from dagger.store.lock import Lock
+from dagger.store.pagefile import DATA
 from dagger.store.posting import poster
 from dagger.store.saving import Saving
 from dagger.store.shelves import NAMES, Shelves
 from dagger.store.writer import Writer
 from dagger.words.errors import (
     DatabaseError,
-    NotAStore,
     OutcomeUnknown,
     StoreForked,
     StoreUnavailable,
@@ -51,6 +54,7 @@ class LmdbStore:
         self._appended = 0  # bytes
         self._touched: set[int] = set()
         self._waiting: deque[tuple[int, anyio.Event]] = deque()
+        self._tidy: list[anyio.Event] = []  # who looks whether all is tidied up
         self._problem: Exception | None = None
         self._closed = True
         self._pack = packer()
@@ -106,9 +110,10 @@ class LmdbStore:
             self.inbox = inbox = LmdbInbox(self.path / "inbox")
             opened.callback(inbox.close)
         except OSError as error:
-            raise NotAStore(str(self.path), plain(error)) from error
+            raise explained(self.path, error) from error
         self._shelves = Shelves(self._environment)
-        self._disk = JournalDisk(self._environment)
+        ballast = Ballast(self.path / "ballast", journal / DATA)
+        self._disk = JournalDisk(self._environment, ballast)
 
     async def close(self) -> None:
         if self._closed:
@@ -161,11 +166,20 @@ class LmdbStore:
             return
         if self._problem is not None or self._closed:
             raise self._unknown()
-        event = anyio.Event()
+        event = self._next_event()
         self._waiting.append((position, event))
         await event.wait()
         if self._durable < position:
             raise self._unknown()
+
+    def _next_event(self) -> anyio.Event:
+        """For who waits now: that of the latest one, if both are written together.
+
+        To make an event takes longer than to append a record.
+        """
+        waiting = self._waiting
+        shared = waiting and waiting[-1][0] > self._writer.taken
+        return waiting.pop()[1] if shared else anyio.Event()
 
     def _unknown(self) -> OutcomeUnknown:
         problem = plain(self._problem) if self._problem else "it was closed"
@@ -187,6 +201,9 @@ class LmdbStore:
             waiting.popleft()[1].set()
         if writer.ended:
             self._over.set()
+        for event in self._tidy:
+            event.set()
+        self._tidy.clear()
         if self.heard is not None:
             self.heard()
 
@@ -205,12 +222,16 @@ class LmdbStore:
         return self._shelves.part(number)
 
     def read(self, after: int = 0) -> Iterator[Record]:
-        for block in self._shelves.blocks(after):
+        for block in self._shelves.unbroken(after):
             self._touched.update(block.runs)
             yield from self._shelves.behind(block, after)
 
     def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         return self._shelves.history(run, after)
+
+    def backup(self, to: str | os.PathLike[str]) -> int:
+        """Copy what is on disk into a new folder; its size in bytes. In any thread."""
+        return backup(self._environment, Path(to))
 
     # -- snapshots -------------------------------------------------------------------
 
@@ -226,6 +247,13 @@ class LmdbStore:
         await saving.over.wait()
         if saving.error is not None:
             raise OutcomeUnknown(str(self.path), plain(saving.error)) from saving.error
+
+    async def tidied(self) -> None:
+        while self._writer.tidying and not self._closed:
+            event = anyio.Event()
+            self._tidy.append(event)
+            self._writer.wake()
+            await event.wait()
 
     # -- in the writer's thread ------------------------------------------------------
 

@@ -104,5 +104,8 @@ class MemoryStore:
         self._parts.update({number: b"".join(pieces) for number, pieces in parts.items()})
         self._saved = position
 
+    async def tidied(self) -> None:
+        """Nothing is ever left to do."""
+
     async def close(self) -> None:
         """Nothing to let go."""

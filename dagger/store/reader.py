@@ -9,12 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dagger.store.backup import backup
 from dagger.store.block import Block
 from dagger.store.environment import Environment
+from dagger.store.faults import explained
 from dagger.store.layout import check_format
 from dagger.store.lock import Owner, owner
 from dagger.store.shelves import NAMES, Shelves
-from dagger.words.errors import NotAStore
+from dagger.words.errors import NotAStore, StoreReadOnly
 from dagger.words.records import Record
 
 
@@ -25,14 +27,33 @@ class StoreReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Raises NotAStore if there is no store in that folder."""
+        """Raises NotAStore if there is no store in that folder, StoreCorrupt, and
+        StoreReadOnly if it is owned by somebody while this process may not write there.
+        """
         self.path = Path(path)
+        try:
+            self._open()
+        except OSError as error:
+            raise explained(self.path, error, reading=True) from error
+        self._shelves = Shelves(self._environment)
+
+    def _open(self) -> None:
         journal = self.path / "journal"
         if not journal.is_dir():
-            raise NotAStore(str(path), "there is no store in that folder")
+            raise NotAStore(str(self.path), "there is no store in that folder")
         self._environment = Environment(journal, NAMES, readonly=True)
-        check_format(self._environment, self.path)
-        self._shelves = Shelves(self._environment)
+        try:
+            check_format(self._environment, self.path)
+            self._check_alone()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_alone(self) -> None:
+        """Whoever owns the store may overwrite what is read by somebody he cannot know of."""
+        if not self._environment.locked and (found := self.owner()) is not None:
+            problem = f"process {found.pid} owns it, and a reader has to write into lock.mdb"
+            raise StoreReadOnly(str(self.path), problem)
 
     def still(self) -> AbstractContextManager[None]:
         """What is read within is of one moment."""
@@ -84,6 +105,10 @@ class StoreReader:
     def histories(self) -> set[int]:
         """The runs that there is history of."""
         return self._shelves.histories()
+
+    def backup(self, to: str | os.PathLike[str]) -> int:
+        """Copy the store as it is into a new folder; its size in bytes. See `backup`."""
+        return backup(self._environment, Path(to))
 
     def close(self) -> None:
         self._environment.close()

@@ -11,7 +11,17 @@ import anyio
 
 from dagger.store.contract import Parts
 from dagger.store.posting import poster
-from dagger.store.shelves import OF_PART, OF_RUN, POSITION, RUN, chunks, id_key, number_key
+from dagger.store.seal import seal, unseal
+from dagger.store.shelves import (
+    OF_PART,
+    OF_RUN,
+    POSITION,
+    SNAPSHOT,
+    chunks,
+    id_key,
+    id_rows,
+    number_key,
+)
 
 if TYPE_CHECKING:
     import lmdb
@@ -49,8 +59,7 @@ class Saving:
             for number, pieces in self._parts.items():
                 whole = b"".join(_taking_turns(pieces))
                 self.size += len(whole)
-                for at, value in enumerate(chunks(whole)):
-                    self._rows.append((OF_PART.pack(number, at), value))
+                self._rows.extend(chunks(number, whole))
         except Exception as error:
             self.done(error)
         else:
@@ -59,17 +68,18 @@ class Saving:
     def write(self, txn: lmdb.Transaction[bytes], db: dict[str, Any]) -> None:
         """Put the new parts in the place of the old ones."""
         for part in (*self._parts, *self._gone):
-            _delete(txn.cursor(db["state"]), OF_PART.pack(part, 0), OF_PART.pack(part + 1, 0))
+            delete(txn.cursor(db["state"]), OF_PART.pack(part, 0), OF_PART.pack(part + 1, 0))
         for run in self._gone:
-            _delete(txn.cursor(db["history"]), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
-            name = txn.pop(number_key(run), db=db["ids"])
+            delete(txn.cursor(db["history"]), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
+            sealed = txn.pop(number_key(run), db=db["ids"])
+            name = None if sealed is None else unseal(number_key(run), sealed)
             if name is not None:
                 txn.delete(id_key(name.decode()), db=db["ids"])
         for run, run_id in self._ids.items():
-            txn.put(id_key(run_id), RUN.pack(run), db=db["ids"])
-            txn.put(number_key(run), run_id.encode(), db=db["ids"])
+            for key, value in id_rows(run, run_id):
+                txn.put(key, value, db=db["ids"])
         txn.cursor(db["state"]).putmulti(self._rows)
-        txn.put(b"snapshot", POSITION.pack(self.after), db=db["meta"])
+        txn.put(SNAPSHOT, seal(SNAPSHOT, POSITION.pack(self.after)), db=db["meta"])
 
     def done(self, error: Exception | None) -> None:
         self.error = error
@@ -86,7 +96,8 @@ def _taking_turns(pieces: Iterable[bytes]) -> Iterator[bytes]:
             until = time.perf_counter() + BUSY
 
 
-def _delete(cursor: lmdb.Cursor[bytes], start: bytes, stop: bytes) -> None:
+def delete(cursor: lmdb.Cursor[bytes], start: bytes, stop: bytes) -> None:
+    """Delete the rows from one key to before another."""
     there = cursor.set_range(start)
     while there and cursor.key() < stop:
         there = cursor.delete()

@@ -2,11 +2,11 @@
 
     journal  position of its last record -> a block: what came since, and a little before
     history  run, position of its last record -> a block of that run's own records
-    state    part, chunk -> some bytes of the latest snapshot, each with its checksum
-    ids      run id -> run; run -> run id
-    meta     "format", "snapshot" (its position)
+    state    part, chunk -> some bytes of the latest snapshot, sealed
+    ids      run id -> run; run -> run id; sealed
+    meta     "format"; "snapshot" (its position), sealed
 
-Keys are big-endian, so that they are in order.
+Keys are big-endian, so that they are in order. A block says itself which records it has.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import heapq
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import groupby
-from struct import Struct
+from struct import Struct, error
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from dagger.store.block import BadBlock, Block, decode
 from dagger.store.environment import Environment
+from dagger.store.seal import seal, unseal
 from dagger.words.errors import StoreCorrupt
-from dagger.words.records import WIRING, WORLD, Record, RunForked, RunOpened
+from dagger.words.records import WIRING, WORLD, Record, RunForked, RunOpened, run_of
 
 if TYPE_CHECKING:
     import lmdb
@@ -36,16 +36,20 @@ OF_RUN = Struct(">IQ")
 OF_PART = Struct(">IH")
 """Part, and number of the chunk."""
 
+_CHUNKS = Struct(">H")
+"""Number of the chunks of a part: what seals each of them besides its key."""
+
 CHUNK = 1024 * 1024
 """Bytes of a part that are kept in one value."""
+
+SNAPSHOT = b"snapshot"
+"""The key of its position."""
 
 LONG_ID = 256
 """Bytes of a run id beyond which its key is cut, and told apart by a digest."""
 
 AT_ONCE = 4 * 1024 * 1024
 """Bytes of blocks that are read in one transaction: none is kept open while others work."""
-
-_SUM = Struct("<I")
 
 
 class Shelves:
@@ -60,24 +64,40 @@ class Shelves:
     def saved(self) -> int:
         """The position of the latest snapshot; 0 if there is none."""
         with self.environment.reading() as txn:
-            return _number(txn.get(b"snapshot", db=self.environment.db["meta"]))
+            value = txn.get(SNAPSHOT, db=self.environment.db["meta"])
+        if value is None:
+            return 0
+        return int(POSITION.unpack(self._unsealed(SNAPSHOT, value, 0))[0])
 
     def last(self) -> int:
         """The position of the last record that is on disk."""
         with self.environment.reading() as txn:
             cursor = txn.cursor(self.environment.db["journal"])
-            found = POSITION.unpack(cursor.key())[0] if cursor.last() else 0
-            return max(found, _number(txn.get(b"snapshot", db=self.environment.db["meta"])))
+            found = self._numbers(POSITION, cursor.key())[0] if cursor.last() else 0
+        return max(found, self.saved())
 
     def read(self, after: int = 0) -> Iterator[Record]:
         """The records of the journal behind a position."""
-        for block in self.blocks(after):
+        for block in self.unbroken(after):
             yield from self.behind(block, after)
+
+    def unbroken(self, after: int = 0) -> Iterator[Block]:
+        """The blocks behind a position, of which none is missing. Raises StoreCorrupt.
+
+        What a snapshot holds may not be kept.
+        """
+        last = max(after, self.saved())
+        for block in self.blocks(after):
+            if block.first > last + 1:
+                problem = f"records {last + 1} to {block.first - 1} are missing"
+                raise StoreCorrupt(self._path, last + 1, problem)
+            last = block.last
+            yield block
 
     def blocks(self, after: int = 0) -> Iterator[Block]:
         """The blocks of the journal that hold records behind a position. Raises StoreCorrupt."""
         for key, value in self._rows("journal", POSITION.pack(after + 1)):
-            yield self._decoded(value, POSITION.unpack(key)[0])
+            yield self._decoded(value, self._numbers(POSITION, key)[0])
 
     # -- one run ---------------------------------------------------------------------
 
@@ -85,11 +105,11 @@ class Shelves:
         """Position and record of all that concerns one run behind a position, in order."""
         wanted = (run, WIRING)
         found = (each.only(wanted) for each in self.blocks(after))
-        recent = (pair for block in found if block is not None for pair in self.records(block))
+        # The journal first: what is moved meanwhile is met in both places, and not in none.
+        recent = [pair for block in found if block is not None for pair in self.records(block)]
         moved = [self._moved(each, after) for each in wanted]
-        merged = heapq.merge(*moved, recent, key=lambda pair: pair[0])
-        # What is moved meanwhile is met in both places.
-        once = (next(same) for _, same in groupby(merged, key=lambda pair: pair[0]))
+        merged = heapq.merge(*moved, recent, key=_whose)
+        once = (next(same) for _, same in groupby(merged, key=_whose))
         return (pair for pair in once if pair[0] > after)
 
     def histories(self) -> set[int]:
@@ -99,7 +119,7 @@ class Shelves:
             cursor = txn.cursor(self.environment.db["history"])
             there = cursor.set_range(OF_RUN.pack(WIRING + 1, 0))
             while there:
-                run = OF_RUN.unpack(cursor.key())[0]
+                run = self._numbers(OF_RUN, cursor.key())[0]
                 found.add(run)
                 there = cursor.set_range(OF_RUN.pack(run + 1, 0))
         return found
@@ -107,21 +127,30 @@ class Shelves:
     def _moved(self, run: int, after: int) -> Iterator[tuple[int, Record]]:
         start, stop = OF_RUN.pack(run, after + 1), OF_RUN.pack(run + 1, 0)
         for key, value in self._rows("history", start, stop):
-            yield from self.records(self._decoded(value, OF_RUN.unpack(key)[1]))
+            last = self._numbers(OF_RUN, key)[1]
+            block = self._decoded(value, last)
+            if set(block.runs) != {run}:
+                raise StoreCorrupt(self._path, last, f"it is not of run {run} alone")
+            yield from self.records(block)
 
     def find(self, run_id: str) -> int | None:
-        """The number of the run of that id, if it is there."""
+        """The number of the run of that id, if it is there; of several, that of the latest."""
+        recent = [run for run, known in self._opened() if known == run_id]
+        if recent:
+            return recent[-1]
         with self.environment.reading() as txn:
             value = txn.get(id_key(run_id), db=self.environment.db["ids"])
-        if value is not None:
-            return int(RUN.unpack(value)[0])
-        return next((run for run, known in self._opened() if known == run_id), None)
+        return int(RUN.unpack(self._unsealed(id_key(run_id), value))[0]) if value else None
 
     def ids(self) -> Iterator[tuple[int, str]]:
         """Number and id of every run, oldest first."""
-        for key, value in self._rows("ids", b"#", b"$"):
-            yield RUN.unpack(key[1:])[0], value.decode()
+        yield from self._named()
         yield from self._opened()
+
+    def _named(self) -> Iterator[tuple[int, str]]:
+        """Number and id of the runs that the snapshot holds."""
+        for key, value in self._rows("ids", b"#", b"$"):
+            yield self._numbers(RUN, key[1:])[0], self._unsealed(key, value).decode()
 
     def _opened(self) -> Iterator[tuple[int, str]]:
         """Number and id of the runs that were opened since the snapshot.
@@ -131,7 +160,8 @@ class Shelves:
         """
         with self.environment.reading() as txn:
             cursor = txn.cursor(self.environment.db["ids"])
-            newest = RUN.unpack(cursor.key()[1:])[0] if _last_below(cursor, b"$") else 0
+            found = _last_below(cursor, b"$")
+            newest = self._numbers(RUN, cursor.key()[1:])[0] if found else 0
         saved = self.saved()
         for block in self.blocks(saved):
             first = []
@@ -147,25 +177,30 @@ class Shelves:
 
     def kept(self) -> set[int]:
         """The runs that the latest snapshot holds."""
-        return {RUN.unpack(key[1:])[0] for key, _ in self._rows("ids", b"#", b"$")}
+        return {run for run, _ in self._named()}
 
     def parts(self) -> Iterator[tuple[int, bytes]]:
         """All parts of the latest snapshot, the world first. Raises StoreCorrupt."""
         rows = self._rows("state", b"")
-        for part, chunks in groupby(rows, key=lambda row: OF_PART.unpack(row[0])[0]):
-            yield part, b"".join(self._whole(part, value) for _, value in chunks)
+        for part, found in groupby(rows, key=lambda row: self._numbers(OF_PART, row[0])[0]):
+            yield part, self._whole(list(found))
 
     def part(self, number: int) -> bytes | None:
         """One part of the latest snapshot, if it is there."""
         rows = self._rows("state", OF_PART.pack(number, 0), OF_PART.pack(number + 1, 0))
-        chunks = [self._whole(number, value) for _, value in rows]
-        return b"".join(chunks) if chunks else None
+        found = list(rows)
+        return self._whole(found) if found else None
 
-    def _whole(self, part: int, value: bytes) -> bytes:
-        if len(value) < _SUM.size or _SUM.unpack_from(value)[0] != crc32(value[_SUM.size :]):
-            problem = f"part {part} of the snapshot has another checksum"
-            raise StoreCorrupt(self._path, self.saved(), problem)
-        return value[_SUM.size :]
+    def _whole(self, rows: list[tuple[bytes, bytes]]) -> bytes:
+        count = _CHUNKS.pack(len(rows))
+        return b"".join(self._unsealed(key + count, value) for key, value in rows)
+
+    def _unsealed(self, key: bytes, value: bytes, position: int | None = None) -> bytes:
+        found = unseal(key, value)
+        if found is None:
+            position = self.saved() if position is None else position
+            raise StoreCorrupt(self._path, position, f"row {key!r} has another checksum")
+        return found
 
     # -- rows ------------------------------------------------------------------------
 
@@ -196,11 +231,21 @@ class Shelves:
             there = cursor.next()
         return found, None
 
+    def _numbers(self, key_of: Struct, key: bytes) -> tuple[int, ...]:
+        """What a key is made of. Raises StoreCorrupt."""
+        try:
+            return key_of.unpack(key)
+        except error as broken:
+            raise StoreCorrupt(self._path, 0, f"there is no key {key!r}") from broken
+
     def _decoded(self, value: bytes, last: int) -> Block:
         try:
-            return decode(value)
+            found = decode(value)
         except BadBlock as broken:
             raise StoreCorrupt(self._path, last, str(broken)) from broken
+        if found.last != last:
+            raise StoreCorrupt(self._path, last, f"the block of record {found.last} is there")
+        return found
 
     def behind(self, block: Block, position: int) -> list[Record]:
         """The records of a block behind a position. Raises StoreCorrupt."""
@@ -215,6 +260,11 @@ class Shelves:
             yield from block.records()
         except BadBlock as broken:
             raise StoreCorrupt(self._path, block.first, str(broken)) from broken
+
+
+def _whose(pair: tuple[int, Record]) -> tuple[int, int]:
+    """What makes a record of a history the one that it is."""
+    return pair[0], run_of(pair[1])
 
 
 def _last_below(cursor: lmdb.Cursor[bytes], key: bytes) -> bool:
@@ -235,12 +285,15 @@ def number_key(run: int) -> bytes:
     return b"#" + RUN.pack(run)
 
 
-def chunks(whole: bytes) -> Iterator[bytes]:
-    """The values that a part is kept in: never none, so that the part is there."""
-    for start in range(0, max(1, len(whole)), CHUNK):
-        piece = whole[start : start + CHUNK]
-        yield _SUM.pack(crc32(piece)) + piece
+def chunks(part: int, whole: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The rows that a part is kept in: never none, so that the part is there."""
+    starts = range(0, max(1, len(whole)), CHUNK)
+    for number, start in enumerate(starts):
+        key = OF_PART.pack(part, number)
+        yield key, seal(key + _CHUNKS.pack(len(starts)), whole[start : start + CHUNK])
 
 
-def _number(value: bytes | None) -> int:
-    return POSITION.unpack(value)[0] if value else 0
+def id_rows(run: int, run_id: str) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """The rows by which a run is found, and its id."""
+    by_id, by_number = id_key(run_id), number_key(run)
+    return (by_id, seal(by_id, RUN.pack(run))), (by_number, seal(by_number, run_id.encode()))

@@ -1,8 +1,9 @@
 """The writer: one thread that makes durable what the loop appends, by group commit.
 
 While one commit is on its way to the disk, records gather for the next. Snapshots are
-written, and blocks that a snapshot has made superfluous are moved away, in the same
-transactions and by the same thread, which is the only one that writes.
+written, and blocks that a snapshot has made superfluous are moved away, by the same
+thread, which is the only one that writes. A snapshot has a transaction of its own: where
+there is no room for it, there may be some for the records.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from dagger.store.block import Block, block
-from dagger.store.environment import plain
+from dagger.store.faults import plain
 from dagger.store.saving import Saving
 
 MOST_RECORDS = 4_096
@@ -49,7 +50,7 @@ class Writer:
 
     `add((run, blob, ...))` takes packed records from the loop, all of them or none.
     `written`, `bytes` and `problem` tell how far it is, and `told` is called after each
-    change of them, in the writer's thread.
+    change of them, in the writer's thread. What is behind `taken` is still with the loop.
     """
 
     def __init__(self, disk: Disk, position: int, told: Callable[[], None]) -> None:
@@ -59,7 +60,7 @@ class Writer:
         # each in one step that no other thread can come between.
         self._pending: list[int | bytes] = []
         self.add = self._pending.extend
-        self.written = position
+        self.written = self.taken = position
         self.bytes = 0  # of records written
         self.problem: Exception | None = None
         self._blocks: list[Block] = []  # taken, and not written yet
@@ -68,7 +69,8 @@ class Writer:
         self.asleep = False
         self.ended = False
         self._stopping = False
-        self._tidy = True  # there may be something to tidy up
+        self.tidying = True  # there may be something to tidy up
+        self._failed = False  # the latest transaction
         self._thread = threading.Thread(target=self._serve, name="dagger writer", daemon=True)
 
     def start(self) -> None:
@@ -81,7 +83,16 @@ class Writer:
 
     def submit(self, job: Saving) -> None:
         self._jobs.append(job)
-        self.wake()
+        if self.ended:
+            self._turn_away()
+        else:
+            self.wake()
+
+    def _turn_away(self) -> None:
+        """Nothing is written any more: whoever has come for it all the same is told."""
+        with suppress(IndexError):
+            while True:
+                self._jobs.popleft().done(self.problem or RuntimeError("the store was closed"))
 
     def stop(self) -> None:
         """End once everything is written, or right after the next failure."""
@@ -94,25 +105,21 @@ class Writer:
         delay = PATIENCE[0]
         while True:
             self._take()
-            job = self._due()
-            idle = not (self._blocks or job)
-            if idle and not self._tidy:
-                if self._stopping:
-                    break
-                self._rest()
-                continue
-            if self._stopping and idle:
+            wanted = self._blocks or self._due()
+            if not wanted and self._stopping:
                 break  # what is to be tidied up waits for another time
-            if self._write(job):
+            if not wanted and not self.tidying:
+                self._rest()
+            elif self._write():
                 delay = PATIENCE[0]
+                self._save()
             elif self._stopping:
                 break
             else:
                 self._pause(delay)
                 delay = min(2 * delay, PATIENCE[1])
-        for job in self._jobs:
-            job.done(self.problem or RuntimeError("the store was closed"))
         self.ended = True
+        self._turn_away()
         self._told()
 
     def _take(self) -> None:
@@ -123,17 +130,16 @@ class Writer:
             del pending[: len(some)]
             first = (self._blocks[-1].last if self._blocks else self.written) + 1
             self._blocks.append(block(first, some[::2], some[1::2]))  # type: ignore[arg-type]
+            self.taken = self._blocks[-1].last
 
     def _due(self) -> Saving | None:
-        """The next job, if all that it depends on is written with it."""
-        upto = self._blocks[-1].last if self._blocks else self.written
-        return self._jobs[0] if self._jobs and self._jobs[0].after <= upto else None
+        """The next job, if all that it depends on is written."""
+        return self._jobs[0] if self._jobs and self._jobs[0].after <= self.written else None
 
-    def _write(self, job: Saving | None) -> bool:
+    def _write(self) -> bool:
+        """Write the blocks, and tidy up; whether that went well."""
         try:
-            if self.problem is not None:
-                self._disk.recover()
-            self._tidy = self._disk.write(self._blocks, job)
+            self._commit(None)
         except Exception as error:
             if self.problem is None:
                 logger.warning("the store cannot write: %s; it tries again", plain(error))
@@ -147,10 +153,29 @@ class Writer:
             self.written = self._blocks[-1].last
             self.bytes += sum(len(each.body) for each in self._blocks)
             self._blocks = []
-        if job is not None:
-            self._jobs.popleft().done(None)
         self._told()
         return True
+
+    def _save(self) -> None:
+        """Make the snapshot that is due, if one is. The journal goes on without one that fails."""
+        job = self._due()
+        if job is None:
+            return
+        try:
+            self._commit(job)
+        except Exception as error:
+            self._jobs.popleft().done(error)
+        else:
+            self._jobs.popleft().done(None)
+        self._told()
+
+    def _commit(self, job: Saving | None) -> None:
+        """One transaction."""
+        if self._failed:
+            self._disk.recover()
+        self._failed = True
+        self.tidying = self._disk.write(self._blocks, job)
+        self._failed = False
 
     def _rest(self) -> None:
         """Sleep until somebody rings, unless somebody has come meanwhile."""

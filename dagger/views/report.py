@@ -104,6 +104,8 @@ class Report:
     """The first failure of the run, with its causes; also of an attempt that was retried."""
     abandoned: tuple[str, ...]
     """Node ids of invocations that ignored their cancellation and were given up."""
+    changed: tuple[str, ...]
+    """Agents that the run went on with under other code than it was begun with."""
     conserved: bool
     """Whether all counts add up: a run whose counts do not is an error, not a report."""
     _copy: _Copy
@@ -229,6 +231,7 @@ class Report:
             "dead_letters": [each.to_dict() for each in self.dead_letters],
             "dead_letters_total": self.dead_letters_total,
             "abandoned": list(self.abandoned),
+            "changed": list(self.changed),
             "open_tasks": [each._asdict() for each in self.open_tasks],
             "questions": [each._asdict() for each in self.questions],
             "tree": {"nodes": self._copy.kept + self.open, "forgotten": self._copy.forgotten},
@@ -299,6 +302,7 @@ def make_report(run: Run, now: float) -> Report:
         dead_letters_total=run.letters,
         error=run.failure,
         abandoned=tuple(run.abandoned),
+        changed=run.changed,
         conserved=True,
         _copy=_copied(run),
     )

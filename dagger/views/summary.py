@@ -64,6 +64,8 @@ def _head(report: Report) -> Iterator[str]:
     so = "for" if report.ended is None else "after"
     yield f"run {one_line(report.run_id, 60)} · {report.status} {so} {duration(report.seconds)}"
     yield from _wrapped(report.reason)
+    if report.changed:
+        yield from _wrapped(f"begun under other code of: {', '.join(report.changed)}")
     yield f"  {' · '.join(_figures(report))}"
     ends = [f"{count:,} {name}" for name, count in report.dispositions.items()]
     ends += [f"{report.open:,} open"] if report.open else []

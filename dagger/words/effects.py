@@ -24,6 +24,8 @@ class Publication(NamedTuple):
     """Who published it, where that is not an invocation."""
     id: str = ""
     """A given message id; derived from the invocation where it is empty."""
+    version: int = 0
+    """Version of the schema that it was checked against; 0 where that says none."""
 
 
 class CacheWrite(NamedTuple):

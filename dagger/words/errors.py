@@ -42,6 +42,7 @@ DaggerError
     ├── OutcomeUnknown        a write failed: what waited for it may be kept or not
     ├── StoreCorrupt          what is on disk is not what was written
     ├── StoreForked           the process that uses it is a copy of its owner
+    ├── StoreReadOnly         this process may not write to it
     └── StoreUnavailable      it cannot write at the moment, and takes nothing
 
 Each class composes its own message from typed fields, so that a caller can
@@ -481,15 +482,33 @@ class OutcomeUnknown(DatabaseError):
 
 
 class StoreCorrupt(DatabaseError):
-    """What is on disk in `path` is not what was written; records before `position` are whole."""
+    """What is on disk in `path` is not what was written; records before `position` are whole.
+
+    `position` is 0 where it cannot be said which records are.
+    """
 
     def __init__(self, path: str, position: int, problem: str) -> None:
         self.path = path
         self.position = position
         self.problem = problem
+        where = f" at record {position}" if position else ""
+        whole = "; everything before it is whole" if position else ""
         super().__init__(
-            f"the store {path} is damaged at record {position} ({problem}); everything before "
-            "it is whole"
+            f"the store {path} is damaged{where} ({problem}){whole}; copy the folder before "
+            "anything else, `dagger verify` tells what is left, a backup has the rest"
+        )
+
+
+class StoreReadOnly(DatabaseError):
+    """This process may not write to the store in `path`."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(
+            f"the store {path} is read-only for this process ({problem}); it can be looked into "
+            "while nobody owns it; to own it, make its folder and all files in it writable, or "
+            "copy it"
         )
 
 

@@ -42,6 +42,8 @@ class AgentAdded(NamedTuple):
     subscriptions: tuple[str, ...]
     hears_itself: bool
     at: float
+    code: str = ""
+    """Fingerprint of what it is, 12 hexadecimal digits; "" where none was taken."""
 
 
 class AgentRemoved(NamedTuple):
@@ -226,6 +228,8 @@ class Restarted(NamedTuple):
     died: tuple[int, ...]
     """Deliveries that were in hand when the process died; none if it ended in order."""
     at: float
+    changed: tuple[str, ...] = ()
+    """Agents that are other code now than when the run was begun, or last went on."""
 
 
 class RunPaused(NamedTuple):
@@ -406,8 +410,8 @@ def unpack_all(blob: bytes) -> Iterator[Record]:
 
 def _publication(fields: tuple[Any, ...]) -> Publication:
     """Schemas are numbered anew in every process, so that no number is taken over."""
-    channel, payload, _, key, task, headers, source, given = fields
-    return make(Publication, (channel, payload, 0, key, task, headers, source, given))
+    channel, payload, _, key, task, headers, source, given, version = fields
+    return make(Publication, (channel, payload, 0, key, task, headers, source, given, version))
 
 
 def _effects(rows: tuple[Any, ...]) -> tuple[Effect, ...]:
@@ -418,8 +422,8 @@ def _effect(row: tuple[Any, ...]) -> Effect:
     """One effect: a message begins with its channel, any other with its number."""
     if type(row[0]) is str:
         # As in `_publication`, without the call: most of what is unpacked goes through here.
-        channel, payload, _, key, task, headers, source, given = row
-        return make(Publication, (channel, payload, 0, key, task, headers, source, given))
+        channel, payload, _, key, task, headers, source, given, version = row
+        return make(Publication, (channel, payload, 0, key, task, headers, source, given, version))
     if row[0] == _PUBLICATION:
         return _publication(row[1:])
     effect: Effect = EFFECTS[row[0]](*row[1:])

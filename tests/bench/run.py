@@ -14,7 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import scenarios
+from tests.bench import heartbeats, reopening, scenarios, stored
+
+MODULES = (scenarios, stored, reopening, heartbeats)
 
 BUDGETS: dict[str, tuple[str, float | None]] = {
     "chain_shared": ("hops", 10.0),
@@ -29,13 +31,26 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "idle_runs": ("bytes", 3_000.0),
     "start_up": ("import_ms", 100.0),
     "command_line": ("help_ms", 150.0),
+    "stored_chain_shared": ("hops", 15.0),
+    "stored_chain_checked": ("hops", 15.0),
+    "stored_long_chain": ("ratio", 1.15),
+    "stored_one_run_long": ("ratio", 1.15),
+    "stored_many_runs": ("ratio", 1.15),
+    "publish_one": ("over_ms", 0.5),
+    "publish_many": ("percent", 5.0),
+    "reopen_records": ("reference_s_per_million", 3.0),
+    "reopen_small_runs": ("reference_s_per_million", 3.0),
+    "reopen_default": ("reference_s", 1.0),
+    "one_of_many_runs": ("ms", None),
+    "heartbeat": ("max_ms", 10.0),
+    "heartbeat_at_work": ("added_ms", 10.0),
 }
 """The figure that matters of each scenario, and what it may be."""
 
 
 def measure(name: str) -> dict[str, float]:
     """Run one scenario here and now."""
-    scenario = getattr(scenarios, name)
+    scenario = next(vars(each)[name] for each in MODULES if name in vars(each))
     figures: dict[str, float]
     figures = asyncio.run(scenario()) if asyncio.iscoroutinefunction(scenario) else scenario()
     return figures

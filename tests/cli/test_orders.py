@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dagger.cli import orders
+from dagger.cli import sending
 from tests.cli.conftest import Invoke, Write
 from tests.cli.processes import PATIENCE, owning, said, tell
 
@@ -84,7 +84,7 @@ def test_an_owner_that_does_nothing_is_told(
     invoke: Invoke, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the owner does not carry it out in time the exit code is 3; the command stays."""
-    monkeypatch.setattr(orders, "PATIENCE", 0.2)
+    monkeypatch.setattr(sending, "PATIENCE", 0.2)
     with owning(store) as owner:
         owner.send_signal(signal.SIGSTOP)
         ended = invoke("pause", "mine", "--store", str(store))
@@ -169,4 +169,5 @@ def test_agents_that_are_missing_are_named(invoke: Invoke, write: Write, interru
     ended = invoke("resume", "mine", "--agents", path, "--store", str(interrupted))
     assert ended.exit_code == 4
     assert "missing agents: square" in ended.stdout
-    assert ended.stderr.endswith("the same command goes on with it\n")
+    where = f"mine --store {interrupted}"
+    assert ended.stderr.endswith(f"dagger resume {where} --agents FILE.py goes on with it\n")

@@ -20,8 +20,24 @@ READERS = [
     ["pause", "x"],
     ["resume"],
     ["cancel", "x"],
+    ["fork", "x", "--at", "x.0.0"],
+    ["verify"],
+    ["backup", "elsewhere"],
+    ["gc"],
+    ["compact"],
+    ["export", "x"],
 ]
-OF_A_RUN = [["show"], ["dot"], ["watch"], ["dead-letters"], ["pause"], ["resume"], ["cancel"]]
+OF_A_RUN = [
+    ["show"],
+    ["dot"],
+    ["watch"],
+    ["dead-letters"],
+    ["pause"],
+    ["resume"],
+    ["cancel"],
+    ["fork", "--at", "x.0.0"],
+    ["export"],
+]
 
 
 @pytest.fixture

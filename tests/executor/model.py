@@ -14,6 +14,8 @@ CAPACITY = {"drop": 2, "block": 2, "reject": 2, "free": 1000, "fan": 1000}
 """Agents, which hear the channel of their own name, and what their queues hold."""
 
 ATTEMPTS = 3
+DEATHS = 3
+"""Of the process, with one delivery in hand, before that is taken no more."""
 
 
 class Message(NamedTuple):
@@ -53,6 +55,8 @@ class Run:
     name: str
     pending: dict[str, deque[Message]] = field(default_factory=dict)
     again: dict[str, deque[Message]] = field(default_factory=dict)
+    entered: list[Message] = field(default_factory=list)
+    deaths: Counter[Message] = field(default_factory=Counter)
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
     cache: Counter[str] = field(default_factory=Counter)
     lists: dict[str, list[int]] = field(default_factory=dict)
@@ -134,6 +138,31 @@ class Model:
 
     def register(self, agent: str, crew: int) -> None:
         self.crews[agent] = crew
+
+    def restart(self, killed: bool, crew: int) -> None:
+        """Another executor goes on, with all agents; nobody waits for room or holds runs open.
+
+        What was in hand comes again, in the order in which it had entered, unless the
+        process was killed too often with it. Who only waited for room is not to blame.
+        """
+        self.line.clear()
+        self.crews = dict.fromkeys(CAPACITY, crew)
+        for run in self.runs.values():
+            run.held = False
+            hands = [hand for hand in self.hands if hand.run is run]
+            for hand in sorted(hands, key=lambda hand: run.entered.index(hand.message)):
+                self._release(hand)
+                run.deaths[hand.message] += killed and not hand.blocked
+                if run.deaths[hand.message] == DEATHS:
+                    run.end(hand.message, "dead")
+                else:
+                    queues = run.pending if hand.attempt == 1 else run.again
+                    queues.setdefault(hand.message.agent, deque()).append(hand.message)
+            for queue in (*run.pending.values(), *run.again.values()):
+                in_order = sorted(queue, key=run.entered.index)
+                queue.clear()
+                queue.extend(in_order)
+        self.hands.clear()
 
     # -- what handlers say -----------------------------------------------------------
 
@@ -243,6 +272,7 @@ class Model:
             while message.agent == "drop" and len(queue) - own > 0 and self._over(run, messages):
                 run.end(queue.popleft(), "dropped")
             queue.append(message)
+            run.entered.append(message)
 
     def _over(self, run: Run, messages: tuple[Message, ...]) -> bool:
         """Whether the dropping queue is too full for those of a settle still to come."""

@@ -32,6 +32,7 @@ from dagger import (
     Immediate,
     LiveRun,
     MemoryStore,
+    Store,
     agent,
 )
 from dagger.views.report import Report
@@ -55,18 +56,19 @@ async def opener() -> None:
 class House:
     """An executor with five agents, of which all but the fan wait at a gate."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store, config: Config) -> None:
         self.said: list[Step] = []
         self.gates: dict[str, anyio.Event] = {}
         self.executor: Executor
-        self.store = MemoryStore()
+        self.store = store
+        self.config = config
 
     async def start(self) -> Executor:
         """Made in the loop, where its events belong."""
+        self.said.clear()
         self.gates = {name: anyio.Event() for name in GATED}
-        config = Config(retry_strategy=Immediate(), max_attempts=ATTEMPTS)
         agents = [opener, *map(self.agent, CAPACITY)]
-        self.executor = Executor(agents, store=self.store, config=config)
+        self.executor = Executor(agents, store=self.store, config=self.config)
         return self.executor
 
     def agent(self, name: str) -> Agent:
@@ -111,6 +113,7 @@ class House:
         """Everything that handlers have said, once nothing moves any more."""
         quiet, before = 0, -1
         while quiet < 8:
+            await self.store.flush()
             await anyio.lowlevel.checkpoint()
             quiet = quiet + 1 if self.store.position == before else 0
             before = self.store.position
@@ -127,18 +130,29 @@ class ExecutorMachine(RuleBasedStateMachine):
     """Rules do one thing each, let it come to rest, and compare."""
 
     backend = "asyncio"
+    config = Config(retry_strategy=Immediate(), max_attempts=ATTEMPTS)
 
     def __init__(self) -> None:
         super().__init__()
-        self.house = House()
+        self.house = House(self.new_store(), self.config)
         self.model = Model()
         self.live: dict[str, LiveRun] = {}
         self.publishing: dict[int, tuple[Run, Future[Any]]] = {}
         self.ids = 0
         self.stack = ExitStack()
         self.portal = self.stack.enter_context(start_blocking_portal(self.backend))
+        self.running = self.stack.enter_context(ExitStack())
+        self.open()
+
+    def new_store(self) -> Store:
+        """Where the executor keeps its runs."""
+        return MemoryStore()
+
+    def open(self) -> None:
+        """An executor over the store as it is."""
         executor = self.portal.call(self.house.start)
-        self.executor = self.stack.enter_context(self.portal.wrap_async_context_manager(executor))
+        entering = self.portal.wrap_async_context_manager(executor)
+        self.executor = self.running.enter_context(entering)
 
     def teardown(self) -> None:
         """Let everything end, and look at the whole of it once more."""
@@ -255,6 +269,27 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.ids += 1
         self.model.register(name, self.ids)
         self.after(lambda: self.executor.register(self.house.agent(name), replace=True))
+
+    @rule()
+    def restart(self) -> None:
+        """The executor is stopped, and another one goes on."""
+        self.running.close()
+        self.go_on(killed=False)
+
+    def go_on(self, killed: bool) -> None:
+        """Another executor takes over the store; runs that have not ended are held open again."""
+        for _, future in self.publishing.values():
+            assert isinstance(future.exception(timeout=5), DaggerError)
+        self.publishing.clear()
+        self.ids += 1
+        self.model.restart(killed, self.ids)
+        self.open()
+        self.listen()
+        for run in self.model.runs.values():
+            self.live[run.name] = self.executor.live(run.name)
+            run.held = self.model.open(run) > 0
+            if run.held:
+                self.portal.call(self.live[run.name].__aenter__)
 
     def held(self) -> list[Run]:
         """Runs that anybody may still publish into."""

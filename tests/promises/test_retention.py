@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dagger import Config, Executor, LmdbStore, agent
+from dagger import Config, Context, Executor, LmdbStore, agent
 from dagger.store.reader import StoreReader
 from dagger.words.records import RunEnded, RunOpened, RunsForgotten
 from tests.store.contract import MESSAGE
@@ -105,3 +105,22 @@ async def test_runs_are_found_beside_those_that_came_and_went(tmp_path: Path) ->
     with StoreReader(path) as reader:
         assert list(reader.ids()) == [(2, "new")]
         assert (reader.find("new"), reader.find("gone")) == (2, None)
+
+
+async def test_the_oldest_are_those_that_ended_first(tmp_path: Path) -> None:
+    """It is the end of a run that counts, and not its start, also when a store is opened anew."""
+
+    @agent(subscribe="start", publish="out")
+    async def ask(payload: str, ctx: Context) -> Any:
+        return await ctx.ask("well?", name="well") if payload == "slow" else payload
+
+    path = tmp_path / "store"
+    async with Executor([ask], store=path) as executor:
+        slow = await executor.start("start", "slow", run_id="slow")
+        await slow.result()
+        await executor.run("start", "quick", run_id="quick")
+        await slow.answer("well", "at last")
+        await slow.result()
+    async with Executor([ask], store=path, config=Config(keep_runs=1)):
+        pass
+    assert stored(path)[0] == ["slow"]

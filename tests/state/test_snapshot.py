@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from dagger import Config, Executor, Immediate, MemoryStore
+from dagger.state.codes import recoded
 from dagger.state.loading import load_run, load_world
 from dagger.state.parts import FORMAT, PIECE_BYTES, PIECE_ROWS, ROWS
 from dagger.state.queues import PENDING, SETTLED, WAITING, Delivery
@@ -161,6 +162,7 @@ PUBLICATIONS = st.builds(
     headers=st.sampled_from([(), (("a", "b"), ("c", ""))]),
     source=st.sampled_from(["", "shell"]),
     id=st.sampled_from(["", "given"]),
+    version=st.integers(0, 2),
 )
 CACHE_WRITES = st.builds(
     CacheWrite,
@@ -244,12 +246,15 @@ class Folding(RuleBasedStateMachine):
         name=NAMES,
         channels=st.sets(CHANNELS, min_size=1),
         hears_itself=st.booleans(),
+        code=st.sampled_from(["", "0a" * 6, "0b" * 6]),
     )
-    def world(self, what: str, name: str, channels: set[str], hears_itself: bool) -> None:
+    def world(
+        self, what: str, name: str, channels: set[str], hears_itself: bool, code: str
+    ) -> None:
         first, *_ = heard = sorted(channels)
         match what:
             case "agent":
-                self.apply(AgentAdded(name, tuple(heard), hears_itself, 1.0))
+                self.apply(AgentAdded(name, tuple(heard), hears_itself, 1.0, code))
             case "gone":
                 self.apply(AgentRemoved(name, 1.0))
             case "shut" if first in self.live.channels:
@@ -384,7 +389,8 @@ class Folding(RuleBasedStateMachine):
     @rule(which=WHICH, some=st.integers(0, 2))
     def restarted(self, which: int, some: int) -> None:
         run = self.run(which)
-        self.apply(Restarted(run.number, tuple(run.deliveries)[:some], 9.0))
+        changed = recoded(self.live.subscribers, run.codes)
+        self.apply(Restarted(run.number, tuple(run.deliveries)[:some], 9.0, changed))
 
     @precondition(lambda self: any(run.dead_letters for run in self.live.runs.values()))
     @rule()

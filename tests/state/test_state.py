@@ -27,6 +27,7 @@ from dagger.words.records import (
     LetterDiscarded,
     Logged,
     Record,
+    RunEnded,
     RunOpened,
     Settled,
     Spent,
@@ -108,6 +109,14 @@ def test_numbers_go_on() -> None:
     assert [(each.channel, each.parent, each.place) for each in run.outputs or ()] == [
         ("nobody", 1, 1)
     ]
+
+
+def test_nothing_of_an_ended_run_stays_with_its_agents() -> None:
+    """While a journal is read nobody takes, and yet no agent's rotation keeps a run that ended."""
+    state = opened()
+    state.apply(Settled(1, 1, 0, 1, 0.0, 0.0, None, (), (), False))
+    state.apply(RunEnded(1, "completed", "", 0.0))
+    assert not state.subscribers["a"].ready
 
 
 def test_an_agent_that_comes_back_is_the_same_one() -> None:

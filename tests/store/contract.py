@@ -25,11 +25,11 @@ from dagger.words.records import (
     Wrote,
 )
 
-MESSAGE = Publication("c", b"\x01", 0, "key", "task", (("h", "v"),), "me", "id")
+MESSAGE = Publication("c", b"\x01", 0, "key", "task", (("h", "v"),), "me", "id", 3)
 FAILURE = Failure("ValueError", "no \ud800", "$.a", ("KeyError: k",), "f.py:1 in g")
 RECORDS: tuple[Record, ...] = (
     ChannelOpened("c", 1.0),
-    AgentAdded("a", ("c", "d"), True, 2.0),
+    AgentAdded("a", ("c", "d"), True, 2.0, "0123456789ab"),
     RunOpened(1, "r", {"timeout": 1.5, "max_tokens": 2**40}, MESSAGE, 3.0),
     Published(1, MESSAGE, (1, 2), False, 4.0),
     AttemptFailed(1, 1, 1, 5.0, 6.0, FAILURE, 7.0),

@@ -1,0 +1,33 @@
+"""`dagger export`: a run as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from dagger.cli.stores import number_of, opened, run_argument, store_option
+
+
+@click.command("export", epilog="Exit codes: 0 done, 2 usage, 3 store trouble.")
+@run_argument()
+@click.argument("file", default="-", type=click.Path(dir_okay=False, allow_dash=True))
+@store_option
+def command(run_id: str, file: str, store: Path) -> None:
+    """Write all records of a run as lines of JSON.
+
+    They go to a file, or to stdout. `dagger import` brings the run into another store.
+    """
+    from dagger.executor.exporting import exported
+    from dagger.views.wording import plural
+
+    count = -1  # the first line only says what it is
+    with opened(store) as reader, reader.still():
+        number = number_of(reader, run_id)
+        with click.open_file(file, "w", encoding="utf-8", atomic=True) as lines:
+            for row in exported(reader, number):
+                lines.write(f"{json.dumps(row)}\n")
+                count += 1
+    if file != "-":
+        click.echo(f"wrote {plural(count, 'record')} of run {run_id} to {file}", err=True)

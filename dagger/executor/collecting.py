@@ -1,0 +1,75 @@
+"""Collecting: what a handler returns or yields, held back as effects of its invocation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dagger.authoring.publishing import addressed, publication
+from dagger.words.effects import Reply, is_request
+from dagger.words.errors import ExecutionError
+from dagger.words.message import Message
+from dagger.words.payload import encode
+
+if TYPE_CHECKING:
+    from dagger.authoring.host import Host
+    from dagger.authoring.invocation import Invocation
+
+
+class Collecting:
+    """What becomes of the values that handlers give, for all invocations of one host."""
+
+    __slots__ = ("_channel_schemas", "_limit")
+
+    def __init__(self, host: Host) -> None:
+        self._limit = host.max_payload_bytes
+        self._channel_schemas = host.channel_schemas
+
+    def collect(self, invocation: Invocation, value: Any) -> None:
+        """Hold back what the handler returned: a message, several, or a request's reply."""
+        request = invocation.publication
+        if request.headers and is_request(request):
+            blob = encode([1, value], invocation.node_id)
+            invocation.effects.append(Reply(blob))
+        elif value is None:
+            return
+        elif invocation.agent.publish_each:
+            for item in _items(invocation, value):
+                self.publish(invocation, item)
+        else:
+            self.publish(invocation, value)
+
+    def publish(self, invocation: Invocation, value: Any) -> None:
+        """Hold back one returned or yielded value, for the agent's only channel."""
+        agent = invocation.agent
+        channel = agent.single
+        if channel is None:
+            where = "any channel" if agent.publish_any else f"{len(agent.publish) or 'no'} channels"
+            raise ExecutionError(
+                f"{invocation.node_id} returned a value, but publishes on {where}; "
+                "use ctx.publish(channel, payload)"
+            )
+        if agent.dump is not None and type(value) is not dict:
+            value = agent.dump(value)
+        ready = addressed if type(value) is Message else publication
+        invocation.effects.append(
+            ready(
+                channel,
+                value,
+                agent.single_schema,
+                agent.name,
+                self._limit,
+                self._channel_schemas.get(channel),
+            )
+        )
+        invocation.seats += 1
+
+
+def _items(invocation: Invocation, value: Any) -> Iterator[Any]:
+    """What `publish_each` publishes of a returned value."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise ExecutionError(
+            f"{invocation.node_id} returned a {type(value).__name__}, but publish_each=True "
+            "publishes the items of a list"
+        )
+    return iter(value)

@@ -1,0 +1,187 @@
+"""The recorded host: it answers a handler from the record, and does nothing else.
+
+What is asked for and not in the record is not done: the handler is stopped there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from dagger.executor.listing import AgentInfo, ChannelInfo
+from dagger.state.tasks import Task, Tasks
+from dagger.words.effects import E, Publication, TaskWrite
+from dagger.words.errors import ContextClosed, RequestFailed
+from dagger.words.payload import MAX_BYTES, decode
+
+if TYPE_CHECKING:
+    from dagger.authoring.agent import Agent
+    from dagger.authoring.host import Host
+    from dagger.authoring.invocation import Invocation
+    from dagger.executor.recorded import Attempt
+    from dagger.rules.schema import Schema
+    from dagger.state.cache import Cache
+    from dagger.state.state import State
+
+
+class RecordedHost:
+    """The Host of one invocation that is done again, and who runs it.
+
+    Its invocation has a run of its own, which it may change.
+    """
+
+    crew: Any = None
+
+    def __init__(
+        self, state: State, agents: Mapping[str, Agent], attempt: Attempt, limit: int = MAX_BYTES
+    ) -> None:
+        self.max_payload_bytes = limit
+        self.channel_schemas: dict[str, Schema] = {}
+        self.unknown = ""  # what was asked for and is not in the record, the first of it
+        self.claimed: list[str] = []
+        self.requests: dict[str, Publication] = {}
+        self.scope = anyio.CancelScope()
+        self._state = state
+        self._agents = agents
+        self._attempt = attempt
+        self._claims = list(attempt.claims)
+
+    # -- who runs it -----------------------------------------------------------------
+
+    @property
+    def host(self) -> Host:
+        return self
+
+    async def wait(self, event: anyio.Event) -> None:
+        await event.wait()
+
+    def blameless(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    # -- plain calls -----------------------------------------------------------------
+
+    @property
+    def shared(self) -> Cache:
+        """As far as the run itself has written it."""
+        return self._state.shared
+
+    def now(self) -> float:
+        """When the attempt began."""
+        return self._attempt.started
+
+    def write_now(
+        self, invocation: Invocation, decide: Callable[[], tuple[E, ...]]
+    ) -> tuple[E, ...]:
+        """Decide among the tasks that were claimed, instead of those that are there."""
+        if invocation.closed:
+            raise ContextClosed(invocation.node_id)
+        run, tasks = invocation.run, invocation.run.tasks
+        run.task_fold = _tasks(each.task for each in self._claims)
+        try:
+            effects = decide()
+        finally:
+            run.task_fold = tasks
+        for effect in effects:
+            if isinstance(effect, TaskWrite):
+                run.task_fold = self._with(effect, run.tasks)
+        return effects
+
+    def _with(self, write: TaskWrite, tasks: Tasks) -> Tasks:
+        """The tasks with one that is claimed again."""
+        claim = next(each for each in self._claims if each.task.id == write.task_id)
+        self._claims.remove(claim)
+        self.claimed.append(claim.task.id)
+        made = _tasks([*(each for each in tasks.copy() if each.id != claim.task.id), claim.task])
+        made.apply(write)
+        return made
+
+    def log(self, invocation: Invocation, level: int, text: str) -> None:
+        """Nobody listens."""
+
+    def agents(self) -> list[AgentInfo]:
+        return [
+            AgentInfo(
+                name=name,
+                description=agent.description,
+                subscribe=agent.subscribe,
+                publish=tuple(agent.publish),
+                concurrency=agent.concurrency,
+                running=0,
+                waiting=0,
+                pending=0,
+                where=agent.where,
+            )
+            for name, agent in sorted(self._agents.items())
+        ]
+
+    def channels(self) -> list[ChannelInfo]:
+        """As they were, and as if nothing had happened on them."""
+        return [
+            ChannelInfo(
+                name=name,
+                subscriber_count=len(self._hearers(name)),
+                message_count=0,
+                pending=dict.fromkeys(self._hearers(name), 0),
+                capacity=0,
+                overflow="",
+                dropped=0,
+                created_at=channel.created_at,
+                is_active=not channel.closed,
+            )
+            for name, channel in sorted(self._state.channels.items())
+        ]
+
+    # -- awaited, answered from the record -------------------------------------------
+
+    async def step(
+        self, invocation: Invocation, name: str, key: str, call: Callable[[], Any]
+    ) -> Any:
+        """Its result; it is not called."""
+        return decode(await self._answer(f"step:{name}", key, f"step {name!r}"))
+
+    async def sleep(self, invocation: Invocation, name: str, key: str, seconds: float) -> None:
+        """It is over."""
+        await self._answer(f"sleep:{name}", key, f"sleep {name!r}")
+
+    async def ask(self, invocation: Invocation, name: str, question: bytes) -> Any:
+        return decode(await self._answer("ask", name, f"an answer to {name!r}"))
+
+    async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:
+        channel = publication.channel
+        self.requests[key] = publication
+        if ("request", key) not in self._attempt.kept and not self._hearers(channel):
+            raise RequestFailed(channel, "no agent subscribes to it")
+        good, value = decode(await self._answer("request", key, f"a reply on {channel!r}"))
+        if not good:
+            raise RequestFailed(channel, value)
+        return value
+
+    async def emit(self, invocation: Invocation, place: int, payload: bytes) -> None:
+        """Nobody watches."""
+
+    async def spend(self, invocation: Invocation, tokens: int) -> None:
+        """They are spent already."""
+
+    async def _answer(self, kind: str, key: str, what: str) -> bytes:
+        """What is kept; without an answer, the handler does not get any further."""
+        kept = self._attempt.kept.get((kind, key))
+        while kept is None:
+            self.unknown = self.unknown or f"asks for {what}, which was not taken"
+            self.scope.cancel()
+            await anyio.sleep_forever()
+        return kept
+
+    def _hearers(self, channel: str) -> list[str]:
+        known = self._state.subscribers.values()
+        return [each.name for each in known if channel in each.subscriptions]
+
+
+def _tasks(tasks: Iterable[Task]) -> Tasks:
+    """Just these tasks, in this order."""
+    made = Tasks()
+    for task in tasks:
+        made.restore(task)
+    return made

@@ -1,0 +1,123 @@
+"""Commands: what other processes ask for is done exactly once, or told why it is not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from dagger import Executor, LmdbStore, RunNotFound, agent
+from dagger.executor.live import LiveRun
+from dagger.store.block import Block
+from dagger.store.inbox import Command
+from dagger.store.saving import Saving
+from dagger.words.records import CommandTaken, RunForked
+from tests.waiting import until
+
+
+@agent(subscribe="start", publish="out")
+async def echo(payload: Any) -> Any:
+    """Answer with what came."""
+    return payload
+
+
+async def asked(executor: Executor, store: LmdbStore, verb: str, **fields: Any) -> None:
+    """Post a command about the run "parent", and wait until it has been taken."""
+    assert store.inbox is not None
+    number = store.inbox.post(Command(verb, "parent", fields, 0.0, "1@here"))
+    assert executor._engine is not None
+    state = executor._engine.state
+    await until(lambda: state.commands >= number)
+
+
+def known(executor: Executor, run_id: str) -> LiveRun | None:
+    """The run of that id, if there is one."""
+    try:
+        return executor.live(run_id)
+    except RunNotFound:
+        return None
+
+
+async def test_a_fork_is_made_for_another_process(tmp_path: Path) -> None:
+    """The new run has the id that was asked for, and the payload; it goes on at once."""
+    store = LmdbStore(tmp_path / "store")
+    async with Executor([echo], store=store) as executor:
+        await executor.run("start", 1, run_id="parent")
+        fields: dict[str, Any] = {"at": "parent.0.0", "id": "child", "payload": "new"}
+        await asked(executor, store, "fork", **fields)
+        assert (await executor.live("child").result()).outputs == {"out": ["new"]}
+        await asked(executor, store, "fork", at="parent.0.0", id="other", frontier=True)
+        assert (await executor.live("other").result()).outputs == {"out": [1]}
+
+
+class Heard(LmdbStore):
+    """Remembers which kinds of records were written in one block."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.kinds: list[set[type[Any]]] = []
+
+    def write(self, blocks: Sequence[Block], job: Saving | None) -> bool:
+        self.kinds.extend({type(record) for _, record in each.records()} for each in blocks)
+        return super().write(blocks, job)
+
+
+async def test_a_fork_and_its_command_are_one(tmp_path: Path) -> None:
+    """That a fork was made and that it was asked for are written down together."""
+    store = Heard(tmp_path / "store")
+    async with Executor([echo], store=store) as executor:
+        await executor.run("start", 1, run_id="parent")
+        await asked(executor, store, "fork", at="parent.0.0", id="child")
+    assert sum({RunForked, CommandTaken} <= each for each in store.kinds) == 1
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("fork", {"at": "parent.7.7", "id": "child"}, "no message 'parent.7.7'"),
+    ("fork", {"at": "parent.1.0", "id": "child"}, "no agent has heard"),
+    ("fork", {"at": "parent.0.0", "id": "parent"}, "is taken"),
+    ("fork", {"at": 7, "id": ["child"]}, "takes texts"),
+    ("fork", {}, "takes texts"),
+    ("spoon", {}, "which is not known"),
+]
+
+
+@pytest.mark.parametrize(("verb", "fields", "why"), REFUSED)
+async def test_what_cannot_be_done_is_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    verb: str,
+    fields: dict[str, Any],
+    why: str,
+) -> None:
+    """A command that makes no sense is told in the log, and dropped; those behind it are done."""
+    store = LmdbStore(tmp_path / "store")
+    with caplog.at_level(logging.WARNING, "dagger"):
+        async with Executor([echo], store=store) as executor:
+            await executor.run("start", 1, run_id="parent")
+            await asked(executor, store, verb, **fields)
+            assert known(executor, "child") is None
+            await asked(executor, store, "fork", at="parent.0.0", id="after")
+            await executor.live("after").result()
+    assert any(why in message for message in caplog.messages)
+
+
+async def test_two_forks_of_one_id_are_one(tmp_path: Path) -> None:
+    """Whoever asks twice at once for a fork of the same id is refused once."""
+    async with Executor([echo], store=tmp_path / "store") as executor:
+        await executor.run("start", 1, run_id="parent")
+        made: list[str] = []
+
+        async def fork() -> None:
+            try:
+                made.append((await executor.fork("parent", "parent.0.0", run_id="child")).id)
+            except Exception as error:
+                made.append(str(error))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(fork)
+            group.start_soon(fork)
+    assert sorted(made) == ["child", "run id 'child' is taken; a fork is a new run"]

@@ -1,0 +1,97 @@
+"""Processes that use a store at the same time as the test does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+from dagger import DatabaseError, LmdbStore
+from dagger.store.reader import StoreReader
+from dagger.words.records import Kept
+from tests.crash.processes import Say
+
+BLOB = bytes(1_000_000)
+
+NOBODY = 65534
+
+
+def own(say: Say, path: Path) -> None:
+    """Own a store for ever."""
+
+    async def stay() -> None:
+        await LmdbStore(path).open()
+        say("owns")
+        await anyio.sleep_forever()
+
+    anyio.run(stay)
+
+
+def append(say: Say, path: Path, count: int) -> None:
+    """Own a store, and write so many megabytes."""
+
+    async def write() -> None:
+        store = LmdbStore(path)
+        await store.open()
+        for number in range(count):
+            store.append(Kept(1, number, "step:s", "#0", BLOB, 1.0))
+        await store.close()
+
+    anyio.run(write)
+
+
+def look_in(say: Say, path: Path) -> None:
+    """Open a store to read it, and say how that went."""
+    try:
+        with StoreReader(path) as reader:
+            say("read", reader.position)
+    except DatabaseError as error:
+        say("refused", type(error).__name__, str(error))
+
+
+def look_in_as_guest(say: Say, path: Path) -> None:
+    """The same as a user whom nothing belongs to."""
+    os.chdir(path)  # before that: the folders above may be closed to others
+    if os.getuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    look_in(say, Path())
+
+
+def kill_readers(say: Say, path: Path, at_once: int, rounds: int) -> None:
+    """Start readers that are all killed while they read."""
+    for _ in range(rounds):
+        readers = [_forked(lambda: _reading(path)) for _ in range(at_once)]
+        for pid in readers:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        say("killed", at_once)
+
+
+def _reading(path: Path) -> object:
+    """A transaction, which lasts as long as this is kept."""
+    still = StoreReader(path).still()
+    still.__enter__()
+    return still
+
+
+def _forked(call: Callable[[], object]) -> int:
+    """A child that is still there once it has made the call."""
+    end, its_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _kept = call()
+            os.write(its_end, b"!")
+            signal.pause()
+        finally:
+            os._exit(1)
+    os.close(its_end)
+    try:
+        assert os.read(end, 1), "a reader found no place"
+    finally:
+        os.close(end)
+    return pid
