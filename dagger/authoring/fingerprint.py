@@ -35,6 +35,8 @@ _AS_IT_IS = (
 )
 
 _known: WeakKeyDictionary[Agent, str] = WeakKeyDictionary()
+_sources: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+"""Of functions and classes: agents that are made again and again share them."""
 
 
 def fingerprint(agent: Agent) -> str:
@@ -106,6 +108,13 @@ def _source(target: Any) -> str:
     """
     if target.__name__ == "<lambda>":
         raise OSError
+    found = _sources.get(target)
+    if found is None:
+        found = _sources[target] = _laid_out(target)
+    return found
+
+
+def _laid_out(target: Any) -> str:
     tree = ast.parse(textwrap.dedent(inspect.getsource(target)))
     names = vars(inspect.getmodule(target))
     for node in ast.walk(tree):

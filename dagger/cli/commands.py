@@ -15,6 +15,7 @@ from dagger.cli.cancel import command as cancel
 from dagger.cli.check import command as check
 from dagger.cli.compact import command as compact
 from dagger.cli.dead_letters import command as dead_letters
+from dagger.cli.diff import command as diff
 from dagger.cli.dot import command as dot
 from dagger.cli.exits import Exit, refusal
 from dagger.cli.export import command as export
@@ -22,6 +23,7 @@ from dagger.cli.fork import command as fork
 from dagger.cli.gc import command as gc
 from dagger.cli.import_ import command as import_
 from dagger.cli.pause import command as pause
+from dagger.cli.recheck import command as recheck
 from dagger.cli.resume import command as resume
 from dagger.cli.run import command as run
 from dagger.cli.runs import command as runs
@@ -32,8 +34,8 @@ from dagger.words.errors import DaggerError
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Agents in a file": (run, check, agents),
-    "Runs in a store": (runs, show, dot, watch, dead_letters),
-    "What becomes of a run": (pause, resume, cancel, fork),
+    "Runs in a store": (runs, show, dot, watch, dead_letters, diff),
+    "What becomes of a run": (pause, resume, cancel, fork, recheck),
     "The store itself": (verify, backup, gc, compact, export, import_),
 }
 """The commands in the order of their help."""

@@ -47,13 +47,17 @@ def bring_in(store: Path, file: str) -> Run:
 
 def _rows(file: str) -> Iterator[Any]:
     """What each line says. Raises Refused, with the number of the line."""
-    with click.open_file(file, encoding="utf-8") as lines:
-        try:
-            for number, line in enumerate(lines, 1):  # noqa: B007
+    number = 1
+    try:
+        with click.open_file(file, "rb") as lines:
+            for line in lines:
                 yield json.loads(line)
-        except ValueError as error:
-            problem = f"line {number} is not JSON: {error}"
-            raise Refused(f"{_named(file)} cannot be imported: {problem}") from error
+                number += 1
+    except OSError as error:
+        raise Refused(f"{_named(file)} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        problem = f"line {number} is not JSON: {error}"
+        raise Refused(f"{_named(file)} cannot be imported: {problem}") from error
 
 
 def _named(file: str) -> str:

@@ -11,7 +11,7 @@ import click
 
 from dagger.cli.stores import number_of, opened, run_argument, store_option
 from dagger.cli.terminal import columns
-from dagger.views.wording import clean, one_line
+from dagger.views.wording import clean, one_line, plural
 
 if TYPE_CHECKING:
     from dagger.cli.messages import Message
@@ -57,14 +57,22 @@ def command(run_id: str, store: Path, as_json: bool, whole: bool, messages: bool
 
 def _show_messages(run_id: str, store: Path, as_json: bool) -> None:
     from dagger.cli.messages import messages
+    from dagger.cli.stored import stored_run
 
     with opened(store) as reader, reader.still():
         found = messages(reader, number_of(reader, run_id))
         if as_json:
             click.echo(json.dumps([each._asdict() for each in found], indent=2))
             return
+        count = 0
         for each in found:
             click.echo(_line(each))
+            count += 1
+        run = stored_run(reader, run_id)
+    if count < run.messages:
+        before = f"{plural(run.messages - count, 'message')} before that"
+        where = f"in run {run.forked[0]}, up to {run.forked[1]}" if run.forked else "not in here"
+        click.echo(f"{before}: {where}", err=True)
 
 
 def _line(message: Message) -> str:

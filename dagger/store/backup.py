@@ -33,9 +33,10 @@ def backup(environment: Environment, to: Path) -> int:
         os.rename(made, to)
         sync_folder(to.parent)
     except Exception as error:  # LMDB's own, and the system's
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
         raise DatabaseError(f"a backup cannot be made in {to}: {plain(error)}") from error
+    finally:
+        if made is not None:  # and not there under its name: it failed, or was interrupted
+            shutil.rmtree(made, ignore_errors=True)
     return size
 
 

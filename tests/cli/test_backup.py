@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from tests.cli.conftest import Invoke
-from tests.cli.processes import owning, running
+from tests.cli.processes import owning, running, said
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+
+
+READER = """
+    import sys
+    from dagger.store.reader import StoreReader
+
+    with StoreReader(sys.argv[1]) as reader, reader.still():
+        print("reading", flush=True)
+        sys.stdin.readline()
+"""
+"""Reads a store for as long as it is let."""
 
 
 def size_of(store: Path) -> int:
@@ -40,12 +52,13 @@ def test_a_backup_overwrites_nothing(invoke: Invoke, interrupted: Path, tmp_path
 
 def test_what_is_free_goes_back_to_the_disk(invoke: Invoke, interrupted: Path) -> None:
     """The file becomes smaller, which is told, and says the same."""
-    before, shown = size_of(interrupted), invoke("runs", "--store", str(interrupted)).stdout
+    before, command = size_of(interrupted), ("show", "other", "--store", str(interrupted))
+    shown = invoke(*command).stdout
     ended = invoke("compact", "--store", str(interrupted))
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert ended.stdout.startswith(f"{interrupted} took ")
     assert size_of(interrupted) < before
-    assert invoke("runs", "--store", str(interrupted)).stdout == shown
+    assert invoke(*command).stdout == shown
     assert invoke("verify", str(interrupted)).exit_code == 0
 
 
@@ -62,10 +75,8 @@ def test_nobody_is_compacted_under_their_feet(invoke: Invoke, store: Path) -> No
 def test_nobody_reads_what_was_replaced(invoke: Invoke, interrupted: Path) -> None:
     """As long as somebody reads the store it stays as it is, and the exit code is 3."""
     before = size_of(interrupted)
-    words = ("-m", "dagger", "watch", "--store", str(interrupted))
-    with running(*words, "--after", "0") as watcher:
-        assert watcher.stderr is not None
-        assert "no process has the store open" in "".join(watcher.stderr.readline() for _ in "ab")
+    with running("-c", dedent(READER), str(interrupted)) as reader:
+        assert said(reader) == "reading\n"
         ended = invoke("compact", "--store", str(interrupted))
     assert (ended.exit_code, ended.stdout) == (3, "")
     assert "is being read" in ended.stderr

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from dagger.cli import main
+from dagger.cli.commands import SECTIONS
 from tests.cli.conftest import Invoke
 
 HEAVY = {
@@ -35,6 +36,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     program = f"""
 import sys
 from dagger.cli import main
+from dagger.cli.commands import SECTIONS
 try:
     main({arguments})
 finally:
@@ -61,6 +63,15 @@ def test_commands_and_options_say_what_they_are_for(name: str, command: click.Co
     assert command.get_short_help_str(limit=70).endswith(".")
     for option in command.params:
         assert isinstance(option, click.Argument) or getattr(option, "help", None), option.name
+
+
+def test_help_groups_the_commands(invoke: Invoke) -> None:
+    """Every command has its line below the title of what it is about."""
+    lines = invoke("--help").stdout.splitlines()
+    titles = [line for line in lines if line.endswith(":")]
+    assert titles[1:] == [f"{title}:" for title in SECTIONS]
+    told = [line.split()[0] for line in lines if line.startswith("  ") and "  " in line[2:]]
+    assert {*main.commands} <= {*told}
 
 
 def test_python_m_dagger_is_the_same_command() -> None:

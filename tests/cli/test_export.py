@@ -46,8 +46,13 @@ def test_a_run_is_carried_into_another_store(
 def test_what_is_no_export_makes_nothing(invoke: Invoke, tmp_path: Path) -> None:
     """A file of something else is a usage error that names the line, and makes no store."""
     file, store = tmp_path / "no.jsonl", tmp_path / "state"
-    for text, why in (("", "opens a run"), ("{}\n", "line 1 "), ("[\n", "line 1 is not JSON")):
-        file.write_text(text)
+    for text, why in (
+        (b"", "opens a run"),
+        (b"{}\n", "line 1 is not of an exported run"),
+        (b"{}\n[\n", "line 2 is not JSON"),
+        (b"\xff", "line 1 is not JSON"),
+    ):
+        file.write_bytes(text)
         ended = invoke("import", str(file), "--store", str(store))
         assert (ended.exit_code, ended.stdout) == (2, "")
         assert f"Error: {file} cannot be imported: " in ended.stderr
@@ -63,13 +68,15 @@ def test_an_id_is_there_once(invoke: Invoke, interrupted: Path) -> None:
     assert ended.stderr == f"Error: there is a run 'mine' in {interrupted} already\n"
 
 
-def test_an_unknown_run_leaves_the_file_alone(
-    invoke: Invoke, interrupted: Path, tmp_path: Path
-) -> None:
-    """Where there is nothing to export nothing is written."""
-    file = tmp_path / "file"
-    assert invoke("export", "nobody", str(file), "--store", str(interrupted)).exit_code == 2
+def test_what_cannot_be_exported_is_told(invoke: Invoke, interrupted: Path, tmp_path: Path) -> None:
+    """An unknown run writes nothing; a file that cannot be written is a usage error."""
+    file, options = tmp_path / "file", ("--store", str(interrupted))
+    assert invoke("export", "nobody", str(file), *options).exit_code == 2
     assert not file.exists()
+    ended = invoke("export", "mine", str(file / "within"), *options)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    why = "No such file or directory"
+    assert ended.stderr == f"Error: {file / 'within'} cannot be written: {why}\n"
 
 
 @posix

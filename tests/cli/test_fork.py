@@ -65,6 +65,22 @@ def test_long_payloads_are_cut(invoke: Invoke, write: Write, store: Path) -> Non
     assert line.endswith("…")
 
 
+def test_what_came_before_a_fork_is_elsewhere(
+    invoke: Invoke, write: Write, nine: Path, tmp_path: Path
+) -> None:
+    """The messages of a fork are its own: which run has the others is told, or that none has."""
+    words = ("--at", "nine.0.0", "--run-id", "again", "--agents", write())
+    assert invoke("fork", "nine", *words, "--store", str(nine)).exit_code == 0
+    shown = invoke("show", "again", "--messages", "--store", str(nine))
+    assert shown.stdout == "again.1.0 · squares · square → nobody · 9\n"
+    assert shown.stderr == "1 message before that: in run nine, up to nine.0.0\n"
+    piped = invoke("export", "nine", "--store", str(nine))
+    other = ("--store", str(tmp_path / "other"))
+    invoke("import", "-", *other, input=piped.stdout)
+    shown = invoke("show", "nine", "--messages", *other)
+    assert (shown.stdout, shown.stderr) == ("", "2 messages before that: not in here\n")
+
+
 # -- without an owner ----------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ READERS = [
     ["resume"],
     ["cancel", "x"],
     ["fork", "x", "--at", "x.0.0"],
+    ["diff", "x", "y"],
     ["verify"],
     ["backup", "elsewhere"],
     ["gc"],
@@ -36,6 +37,7 @@ OF_A_RUN = [
     ["resume"],
     ["cancel"],
     ["fork", "--at", "x.0.0"],
+    ["diff", "census-1"],
     ["export"],
 ]
 

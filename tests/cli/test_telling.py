@@ -98,3 +98,16 @@ async def test_who_died_is_told() -> None:
         "the process died under 1 delivery",
         "the process died under 2 deliveries",
     ]
+
+
+async def test_other_code_is_told() -> None:
+    """A run that goes on under other code says which agents changed."""
+    store = MemoryStore()
+    async with Executor([square], store=store) as executor:
+        await executor.run("numbers", 9, run_id="mine")
+    state = State()
+    for record in store.read():
+        state.apply(record)
+    (line,) = lines(state, Restarted(1, (), 0.0, ("cube", "square")))
+    assert line.text == "under other code of: cube, square"
+    assert line.to_dict()["changed"] == ["cube", "square"]

@@ -32,7 +32,10 @@ def damaged(interrupted: Path) -> Path:
 
 def test_a_whole_store_is_whole(invoke: Invoke, interrupted: Path) -> None:
     """The exit code is 0, and what there is is counted; DIR and --store mean the same."""
-    named, optional = invoke("verify", str(interrupted)), invoke("verify", "--store", str(interrupted))
+    named, optional = (
+        invoke("verify", str(interrupted)),
+        invoke("verify", "--store", str(interrupted)),
+    )
     assert (named.exit_code, named.stderr) == (0, "")
     assert named.stdout.startswith("whole: ")
     assert named.stdout.endswith(" records, 2 runs\n")

@@ -155,6 +155,20 @@ async def test_a_run_that_only_ends_is_not_told_of(
     assert (report.status, report.changed, told(caplog)) == ("cancelled", (), [])
 
 
+async def test_a_fork_is_begun_under_the_code_of_now(
+    make_executor: MakeExecutor, lasting: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fork of a run that changed, or was begun under other code, has not changed itself."""
+    await left_open(make_executor([spread, waiting()], store=lasting))
+    async with make_executor([spread, quick()], store=lasting) as executor:
+        assert (await executor.live("mine").result()).changed == ("work",)
+        fork = await executor.fork("mine", "mine.1.0", run_id="fork")
+        assert (await fork.result()).changed == ()
+    async with make_executor([spread, quick()], store=lasting) as executor:
+        assert executor.live("fork").report().changed == ()
+    assert len(told(caplog)) == 1
+
+
 async def test_runs_share_what_they_remember(make_executor: MakeExecutor, lasting: Store) -> None:
     """All that were begun under the same agents hold one object, also when it is read again."""
     for make in (waiting, quick, quick):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import lmdb
 
 from dagger import DatabaseError, LmdbStore
 from dagger.store.reader import StoreReader
@@ -17,6 +18,9 @@ from tests.crash.processes import Say
 BLOB = bytes(1_000_000)
 
 NOBODY = 65534
+
+AT_ONCE = 20
+"""Readers in one process."""
 
 
 def own(say: Say, path: Path) -> None:
@@ -61,21 +65,22 @@ def look_in_as_guest(say: Say, path: Path) -> None:
     look_in(say, Path())
 
 
-def kill_readers(say: Say, path: Path, at_once: int, rounds: int) -> None:
-    """Start readers that are all killed while they read."""
+def kill_readers(say: Say, path: Path, rounds: int) -> None:
+    """Start readers that take nearly all places there are, and are killed; again and again."""
     for _ in range(rounds):
-        readers = [_forked(lambda: _reading(path)) for _ in range(at_once)]
+        readers = [_forked(lambda: _reading(path)) for _ in range(6)]
         for pid in readers:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-        say("killed", at_once)
+        say("killed", 6 * AT_ONCE)
 
 
 def _reading(path: Path) -> object:
-    """A transaction, which lasts as long as this is kept."""
-    still = StoreReader(path).still()
-    still.__enter__()
-    return still
+    """Transactions, which last as long as this is kept."""
+    with StoreReader(path) as reader:
+        reader.saved()
+    environment = lmdb.open(str(path / "journal"), lib_version=0, readonly=True)
+    return environment, [environment.begin() for _ in range(AT_ONCE)]
 
 
 def _forked(call: Callable[[], object]) -> int:

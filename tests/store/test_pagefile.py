@@ -108,6 +108,7 @@ def test_a_file_that_was_cut_is_found_out(dense: Path) -> None:
         (PAGE + 20, b"\x02", "or its page 1 is damaged"),
         (32, b"\xff" * 8, "page 0 has sizes that cannot be"),
         (40, b"\x01", "its pages cannot have 4097 bytes"),
+        (41, b"\x00", "its pages cannot have 0 bytes"),
         (PAGE + 41, b"\x20", "do not agree on the size of a page"),
         (44, b"\x0c", "its page 0 is no meta page"),
         (PAGE + 92, b"\x04", "its page 1 is no meta page"),
@@ -123,6 +124,33 @@ def test_a_damaged_meta_page_is_found_out(
     spoil(folder, offset, content)
     with pytest.raises(BadFile, match=problem):
         check(folder)
+
+
+def test_bits_of_the_meta_pages_are_what_they_were(folder: Path) -> None:
+    """A flipped one is found out, or nothing depends on it; one alone cannot be known.
+
+    Where the number of the latest commit loses exactly two, it is the commit before the one
+    before: what LMDB opens then is whole, and lacks the latest commit.
+    """
+    data = (folder / DATA).read_bytes()
+    commits = [struct.unpack_from("=Q", data, page * PAGE + 144)[0] for page in (0, 1)]
+    newest, harmless = commits.index(max(commits)), set()
+    for page in (0, 1):
+        for at in range(page * PAGE, page * PAGE + 152):
+            for bit in range(8):
+                spoil(folder, at, bytes([data[at] ^ 1 << bit]))
+                try:
+                    check(folder, whole=True)
+                except BadFile:
+                    pass
+                else:
+                    if page == newest:
+                        harmless.add((at % PAGE, bit))
+            spoil(folder, at, data[at : at + 1])
+    padding = {*range(8, 10), *range(12, 16), *range(88, 92)}
+    address, size = {*range(24, 32)}, {*range(32, 40)}
+    assert {at for at, _ in harmless} <= padding | address | size | {144}
+    assert {bit for at, bit in harmless if at == 144} <= {1}
 
 
 def test_what_is_missing_or_empty_is_no_new_store(folder: Path) -> None:
