@@ -62,8 +62,9 @@ async def recheck(
     code, and messages that are rejected, or were; those that are still pending included.
 
     Handlers are called one after the other, in the order in which they began then. What they
-    read of the shared cache is what the run itself had written. Ends that others, the clock
-    or a crash brought about are passed over. Raises RunNotFound.
+    read of cache and tasks is what was there as they began, also after they have waited; of
+    the shared cache, what the run itself had written. Ends that others, the clock or a crash
+    brought about are passed over. Raises RunNotFound.
     """
     limit = config.max_payload_bytes if config else MAX_BYTES
     checking = _Rechecking(number, agents, allow_bodies, limit)

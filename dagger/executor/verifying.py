@@ -15,10 +15,12 @@ from dagger.state.loading import load_run, load_world
 from dagger.state.run import Keep, Run
 from dagger.state.snapshot import RunCopy, copy_run
 from dagger.state.state import State
+from dagger.state.tasks import Task, Tasks
 from dagger.state.tree import Tree
 from dagger.store.reader import StoreReader
 from dagger.views.conservation import check
 from dagger.words.errors import ConservationError, StoreCorrupt
+from dagger.words.outcomes import TaskStatus
 from dagger.words.records import WIRING, run_of
 
 
@@ -174,6 +176,8 @@ def _difference(one: Run, other: Run) -> str:
     """
     if not _same_ends(one.tree, other.tree):
         return "its tree"
+    if _told(one.tasks) != _told(other.tasks):
+        return "its tasks"
     left, right = _common(copy_run(one), copy_run(other))
     if b"".join(left.pieces()) == b"".join(right.pieces()):
         return ""
@@ -183,7 +187,7 @@ def _difference(one: Run, other: Run) -> str:
     for field in ("lanes", "outputs", "letters"):
         if getattr(left, field) != getattr(right, field):
             return f"its {field}"
-    return "its deliveries, cache or tasks"
+    return "its deliveries or its cache"
 
 
 def _same_ends(one: Tree, other: Tree) -> bool:
@@ -195,14 +199,22 @@ def _same_ends(one: Tree, other: Tree) -> bool:
     return all(mine == others for mine, others in zip(*ends, strict=True))
 
 
+def _told(tasks: Tasks) -> tuple[list[list[Task]], dict[str, list[Task]]]:
+    """All tasks, and in which order those that are pending will be claimed: no other counts."""
+    pending = dict.fromkeys(task.type for task in tasks.of_status(TaskStatus.PENDING))
+    all_of_them = [tasks.of_status(status) for status in TaskStatus]
+    return all_of_them, {each: list(tasks.pending(each)) for each in pending}
+
+
 def _common(one: RunCopy, other: RunCopy) -> tuple[RunCopy, RunCopy]:
-    """Two copies without their trees, and of their lists the ends that both have."""
+    """Two copies without trees and tasks, and of their lists the ends that both have."""
     outputs = min(len(one.outputs), len(other.outputs))
     letters = min(len(one.letters), len(other.letters))
     left, right = (
         each._replace(
             outputs=each.outputs[len(each.outputs) - outputs :],
             letters=each.letters[len(each.letters) - letters :],
+            tasks=None,
             tree=None,
         )
         for each in (one, other)

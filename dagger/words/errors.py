@@ -500,7 +500,7 @@ class StoreCorrupt(DatabaseError):
 
 
 class StoreReadOnly(DatabaseError):
-    """This process may not write to the store in `path`."""
+    """The store in `path` cannot be written to by this process."""
 
     def __init__(self, path: str, problem: str) -> None:
         self.path = path

@@ -139,6 +139,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.live: dict[str, LiveRun] = {}
         self.publishing: dict[int, tuple[Run, Future[Any]]] = {}
         self.ids = 0
+        self.worn = False  # whether anything was done to this executor
         self.stack = ExitStack()
         self.portal = self.stack.enter_context(start_blocking_portal(self.backend))
         self.running = self.stack.enter_context(ExitStack())
@@ -169,6 +170,7 @@ class ExecutorMachine(RuleBasedStateMachine):
     def after(self, call: Callable[..., Any], *args: Any) -> Any:
         """Do something in the loop, and let the model hear what came of it."""
         result = self.portal.call(call, *args)
+        self.worn = True
         self.listen()
         return result
 
@@ -270,6 +272,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.model.register(name, self.ids)
         self.after(lambda: self.executor.register(self.house.agent(name), replace=True))
 
+    @precondition(lambda self: self.worn)
     @rule()
     def restart(self) -> None:
         """The executor is stopped, and another one goes on."""
@@ -285,6 +288,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.model.restart(killed, self.ids)
         self.open()
         self.listen()
+        self.worn = False
         for run in self.model.runs.values():
             self.live[run.name] = self.executor.live(run.name)
             run.held = self.model.open(run) > 0
@@ -322,8 +326,7 @@ class ExecutorMachine(RuleBasedStateMachine):
     @invariant()
     def contents_are_as_they_should_be(self) -> None:
         """Counts, queues, cache, tasks and outputs of every run are those of the model."""
-        for run in self.model.runs.values():
-            self.portal.call(self._compare, run)
+        self.portal.call(self._compare_all)
 
     @invariant()
     def nobody_is_idle_while_there_is_work(self) -> None:
@@ -347,6 +350,10 @@ class ExecutorMachine(RuleBasedStateMachine):
             error = future.exception(timeout=5)
             assert isinstance(error, DaggerError) if run.cancelled else error is None
             del self.publishing[number]
+
+    def _compare_all(self) -> None:
+        for run in self.model.runs.values():
+            self._compare(run)
 
     def _compare(self, run: Run) -> None:
         live = self.live[run.name]

@@ -100,7 +100,12 @@ def everything() -> list[Agent]:
     @agent(subscribe="done", publish="seen")
     def lister(payload: Any, cache: Any, executor: Any) -> Iterator[Any]:
         names = [each.name for each in executor.list_agents()]
-        yield [payload, cache.get("count", 0) > 0, len(names), len(executor.list_channels()) > 3]
+        yield [
+            payload,
+            cache.get("count") is not None,
+            len(names),
+            len(executor.list_channels()) > 3,
+        ]
 
     return [spread, busy, answer, worker, lister]
 
@@ -235,6 +240,13 @@ async def asking_more(payload: Any, ctx: Context) -> Any:
         return None
 
 
+async def asking_at_once(payload: Any, ctx: Context) -> None:
+    """It takes one in a task of its own."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ctx.step, "look", pytest.fail, "a step was taken")
+        await anyio.sleep_forever()
+
+
 async def napping(payload: Any, ctx: Context) -> Any:
     """It sleeps."""
     await ctx.sleep(3600)
@@ -265,6 +277,7 @@ CHANGED: list[tuple[Any, list[str]]] = [
     ),
     (failing, ["a:r.1: end: ok → failed, Failing: now"]),
     (asking_more, ["a:r.1: end: ok → asks for step 'look', which was not taken"]),
+    (asking_at_once, ["a:r.1: end: ok → asks for step 'look', which was not taken"]),
     (napping, ["a:r.1: end: ok → asks for sleep 'sleep', which was not taken"]),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ async def fill(path: Path, runs: int = 4) -> None:
 
 
 def findings(path: Path) -> list[Finding]:
+    """What `verify` has to say."""
     with StoreReader(path) as reader:
         return list(verify(reader))
 
@@ -56,6 +58,7 @@ def broken(path: Path, name: str, prefix: bytes) -> Iterator[None]:
 
 
 def ids(path: Path) -> list[str]:
+    """The runs that are there."""
     with StoreReader(path) as reader:
         return [run.id for run in restored(reader).runs.values()]
 
@@ -64,9 +67,9 @@ async def test_a_whole_store_needs_nothing(tmp_path: Path) -> None:
     """Nothing is found, nothing is done, and nothing is put aside."""
     await fill(tmp_path)
     assert findings(tmp_path) == []
-    before = sorted(each.name for each in tmp_path.iterdir())
+    before = sorted(os.listdir(tmp_path))
     assert list(repair(tmp_path)) == []
-    assert sorted(each.name for each in tmp_path.iterdir()) == before
+    assert sorted(os.listdir(tmp_path)) == before
 
 
 async def test_a_broken_journal_is_cut_at_the_last_good_record(tmp_path: Path) -> None:
@@ -80,8 +83,8 @@ async def test_a_broken_journal_is_cut_at_the_last_good_record(tmp_path: Path) -
     assert done[1].startswith("cut the journal at record")
     assert findings(tmp_path) == []
     assert ids(tmp_path) == [f"run-{number}" for number in range(4)]
-    (kept,) = tmp_path.glob("damaged-*")
-    assert (kept / "data.mdb").stat().st_size
+    (kept,) = [each for each in os.listdir(tmp_path) if each.startswith("damaged-")]
+    assert "data.mdb" in os.listdir(tmp_path / kept)
     async with Executor([echo], store=tmp_path) as executor:
         assert (await executor.run("start", "late", run_id="late")).ok
 
@@ -105,9 +108,9 @@ async def test_what_is_there_twice_is_made_anew(tmp_path: Path, name: str) -> No
 async def test_a_run_that_is_broken_twice_is_given_up(tmp_path: Path) -> None:
     """It is named, and the others stay."""
     await fill(tmp_path)
-    with broken(tmp_path, "state", OF_PART.pack(2, 0)):
-        with broken(tmp_path, "history", OF_RUN.pack(2, 0)):
-            done = list(repair(tmp_path))
+    part, history = OF_PART.pack(2, 0), OF_RUN.pack(2, 0)
+    with broken(tmp_path, "state", part), broken(tmp_path, "history", history):
+        done = list(repair(tmp_path))
     assert any("gave up run 2" in each for each in done)
     assert findings(tmp_path) == []
     assert ids(tmp_path) == ["run-0", "run-2", "run-3", "late"]
@@ -116,9 +119,9 @@ async def test_a_run_that_is_broken_twice_is_given_up(tmp_path: Path) -> None:
 async def test_a_broken_world_cannot_be_repaired(tmp_path: Path) -> None:
     """The error says which damage it is, and what is left to do."""
     await fill(tmp_path)
-    with broken(tmp_path, "state", OF_PART.pack(0, 0)):
-        with pytest.raises(DatabaseError, match="go back to a backup"):
-            list(repair(tmp_path))
+    world = broken(tmp_path, "state", OF_PART.pack(0, 0))
+    with world, pytest.raises(DatabaseError, match="go back to a backup"):
+        list(repair(tmp_path))
 
 
 async def test_a_store_in_use_is_not_repaired(tmp_path: Path) -> None:

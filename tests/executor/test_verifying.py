@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
-from dagger import Config, Executor, LiveRun, agent
+from dagger import Config, Context, Executor, LiveRun, LmdbStore, agent
 from dagger.executor.repairing import repair
 from dagger.executor.verifying import Finding, verify
 from dagger.state.run import Keep
 from dagger.store.reader import StoreReader
+from tests.waiting import in_hand, until
 
 
 @agent(subscribe="numbers", publish="squares", on_failure="continue", max_attempts=1)
@@ -74,3 +76,28 @@ async def test_a_discarded_letter_makes_no_finding(tmp_path: Path, keep: Keep | 
         await run.result()
         executor.dead_letters.discard(executor.dead_letters.list()[1].node_id)
     assert findings(tmp_path, keep) == []
+
+
+async def test_tasks_in_hand_make_no_finding(tmp_path: Path) -> None:
+    """Tasks may be in another order in a snapshot than in the journal, but for those that wait."""
+    go = anyio.Event()
+
+    @agent(subscribe="jobs")
+    async def claim(payload: int, ctx: Context) -> None:
+        ctx.tasks.claim_task("job")
+        await go.wait()
+
+    store = LmdbStore(tmp_path / "store")
+    config = Config(snapshot_every_records=1)
+    async with Executor([claim], store=store, config=config) as executor:
+        run = await executor.start("jobs", 0, run_id="case")
+        async with run:
+            for number in range(3):
+                run.tasks.add_task("job", number, 1)
+            await run.publish("jobs", 1)
+            await until(lambda: in_hand(executor) == 1)
+            await until(lambda: store.saved() == store.position)
+            await executor.backup(tmp_path / "copy")
+            go.set()
+    assert findings(tmp_path / "copy", None) == []
+    assert findings(tmp_path / "store", None) == []

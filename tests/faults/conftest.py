@@ -37,7 +37,7 @@ def _build(folder: Path) -> Path:
 @contextmanager
 def _preloaded(library: Path) -> Iterator[None]:
     _end_server()
-    modules = forkserver._forkserver._preload_modules
+    modules = forkserver._forkserver._preload_modules  # type: ignore[attr-defined]
     forkserver.set_forkserver_preload([*modules, "tests.faults.workload"])
     os.environ["LD_PRELOAD"] = str(library)
     try:

@@ -42,7 +42,8 @@ def _entries(trace: bytes) -> Iterator[Entry]:
     while at < len(trace):
         kind, size, *where = _HEAD.unpack_from(trace, at)
         at += _HEAD.size + size
-        yield Entry(Kind(kind), *where, trace[at - size : at])
+        file, thing, offset = where
+        yield Entry(Kind(kind), file, thing, offset, trace[at - size : at])
 
 
 class File:

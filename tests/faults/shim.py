@@ -43,7 +43,7 @@ class Shim:
         return count
 
     def exit(self, at: int, *, torn: bool, seed: int = 0) -> None:
-        """End the process instead of its call `at`, or midway through the first write from there."""
+        """End the process instead of its call `at`, or amid the first write from there."""
         self._library.faults_exit(ctypes.c_long(at), torn, seed)
 
     def fail(self, kinds: Kind, times: int, *, spare: int = 0, performed: bool = False) -> None:

@@ -40,7 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 def test_every_call_may_be_the_last(
     undisturbed: Undisturbed, tmp_path: Path, torn: bool, prove: bool
 ) -> None:
-    """Ended at its k-th write, sync or rename, for every k, a day is finished by the next process."""
+    """Ended at its k-th write, sync or rename, for every k, a day is finished by the next."""
     step = 1 + torn if prove else 2 * undisturbed.calls // POINTS
     points = range(1 + torn, undisturbed.calls + 1, step)
     live = partial(_live, undisturbed, tmp_path, torn)

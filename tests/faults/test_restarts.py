@@ -12,7 +12,7 @@ from threading import Lock
 
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from dagger import LmdbStore, Store
 from dagger.executor import recovery
@@ -63,14 +63,16 @@ class DiskMachine(ExecutorMachine):
         try:
             super().teardown()
             with StoreReader(self.store.path) as reader:
-                assert list(verify(reader)) == []
+                found = list(verify(reader)); assert found == [], found
         finally:
             self.stack.close()
             shutil.rmtree(self.folder)
 
+    @precondition(lambda self: self.worn)
     @rule()
     def kill(self) -> None:
         """The process is gone at once, and another one goes on with what it leaves."""
+        self.listen()  # until all is on disk: the model knows no disk
         self.kills += 1
         left = self.folder / str(self.kills)
         with self.store.between_writes():

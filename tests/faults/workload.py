@@ -63,15 +63,15 @@ def recorded_day(
 
 
 async def _day(say: Say, store: LmdbStore, done: Collection[str]) -> None:
-    async with Executor([*AGENTS, shrink], store=store, config=CONFIG) as executor:
-        async with anyio.create_task_group() as watching:
-            watching.start_soon(watch, say, executor)
-            live = await executor.start("start", {"items": ITEMS, "extras": 4}, run_id="run 0")
-            for number in range(SMALL):
-                await _small(say, executor, f"small {number}", done)
-            await _cancelled(say, executor, store, done)
-            await see_through(say, executor, 0, ITEMS)
-            watching.cancel_scope.cancel()
+    day = Executor([*AGENTS, shrink], store=store, config=CONFIG)
+    async with day as executor, anyio.create_task_group() as watching:
+        watching.start_soon(watch, say, executor)
+        await executor.start("start", {"items": ITEMS, "extras": 4}, run_id="run 0")
+        for number in range(SMALL):
+            await _small(say, executor, f"small {number}", done)
+        await _cancelled(say, executor, store, done)
+        await see_through(say, executor, 0, ITEMS)
+        watching.cancel_scope.cancel()
     say("done")
 
 
@@ -82,9 +82,7 @@ async def _small(say: Say, executor: Executor, run_id: str, done: Collection[str
         say("report", run_id, report.to_dict())
 
 
-async def _cancelled(
-    say: Say, executor: Executor, store: LmdbStore, done: Collection[str]
-) -> None:
+async def _cancelled(say: Say, executor: Executor, store: LmdbStore, done: Collection[str]) -> None:
     """A run that waits for people until a command from outside ends it."""
     live = await executor.start("start", {"items": 0, "extras": 1}, run_id="asks")
     report = await live.result()

@@ -74,6 +74,7 @@ def flips(random: Random, size: int, count: int) -> list[Damage]:
 def verdicts(path: Path, file: str, damages: list[Damage], seconds: float) -> Iterator[Verdict]:
     """What owner and reader make of each; fails if they die of it, or take too long."""
     with running(look, path, file, damages) as child:
+        child.until("ready")
         for damage in damages:
             for _ in ("reader", "owner"):
                 said = child.hear(seconds)
@@ -86,6 +87,7 @@ def look(say: Say, path: Path, file: str, damages: list[Damage]) -> None:
     """Do each damage to a copy of a store, and say what a reader and its owner make of it."""
     data = (path / file).read_bytes()
     expected = as_reader(path)
+    say("ready")
     for number, damage in enumerate(damages):
         spoilt = path.with_name(f"spoilt {number}")
         shutil.copytree(path, spoilt)

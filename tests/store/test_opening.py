@@ -100,7 +100,7 @@ def test_damage_is_found_or_does_no_harm(store: Path, kind: str, prove: bool) ->
 def test_a_damaged_inbox_stops_nobody_from_reading(store: Path, prove: bool) -> None:
     """What commands were in can be refused to the owner; the journal is not concerned."""
     size = (store / "inbox" / DATA).stat().st_size
-    random, count = Random(8), 40 if prove else 4
+    random, count = Random(8), 20 if prove else 4
     damages = damage.cuts(random, size, count) + damage.flips(random, size, count)
     for who, what, said in verdicts(store, f"inbox/{DATA}", damages, SLOWEST):
         assert said == "same" or (who == "owner" and "move this folder away" in said), (what, said)

@@ -126,27 +126,30 @@ def test_a_damaged_meta_page_is_found_out(
         check(folder)
 
 
-def test_bits_of_the_meta_pages_are_what_they_were(folder: Path) -> None:
+def test_bits_of_the_meta_pages_are_what_they_were(tmp_path: Path) -> None:
     """A flipped one is found out, or nothing depends on it; one alone cannot be known.
 
     Where the number of the latest commit loses exactly two, it is the commit before the one
     before: what LMDB opens then is whole, and lacks the latest commit.
     """
-    data = (folder / DATA).read_bytes()
+    with opened(tmp_path) as env:
+        for _ in worked(env, Random(3), commits=4):
+            pass
+    data = (tmp_path / DATA).read_bytes()
     commits = [struct.unpack_from("=Q", data, page * PAGE + 144)[0] for page in (0, 1)]
     newest, harmless = commits.index(max(commits)), set()
     for page in (0, 1):
         for at in range(page * PAGE, page * PAGE + 152):
             for bit in range(8):
-                spoil(folder, at, bytes([data[at] ^ 1 << bit]))
+                spoil(tmp_path, at, bytes([data[at] ^ 1 << bit]))
                 try:
-                    check(folder, whole=True)
+                    check(tmp_path, whole=True)
                 except BadFile:
                     pass
                 else:
                     if page == newest:
                         harmless.add((at % PAGE, bit))
-            spoil(folder, at, data[at : at + 1])
+            spoil(tmp_path, at, data[at : at + 1])
     padding = {*range(8, 10), *range(12, 16), *range(88, 92)}
     address, size = {*range(24, 32)}, {*range(32, 40)}
     assert {at for at, _ in harmless} <= padding | address | size | {144}
