@@ -92,7 +92,6 @@ def test_an_unknown_setting_names_the_nearest_known_one() -> None:
         ("cancel_grace", -1),
         ("retry_strategy", 3),
         ("human_timeout_action", "shrug"),
-        ("durability", "hope"),
         ("keep_outputs", -1),
     ],
 )
