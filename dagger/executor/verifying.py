@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dagger.executor.recovery import MANY
 from dagger.state.loading import load_run, load_world
+from dagger.state.parts import LaneRow
 from dagger.state.run import Keep, Run
 from dagger.state.snapshot import RunCopy, copy_run
 from dagger.state.state import State
@@ -206,12 +207,18 @@ def _told(tasks: Tasks) -> tuple[list[list[Task]], dict[str, list[Task]]]:
     return all_of_them, {each: list(tasks.pending(each)) for each in pending}
 
 
+def _counted(lane: LaneRow) -> LaneRow:
+    """Who heard something there, in one order: others may be known in one state alone."""
+    return lane._replace(tallies=tuple(sorted(each for each in lane.tallies if any(each[1]))))
+
+
 def _common(one: RunCopy, other: RunCopy) -> tuple[RunCopy, RunCopy]:
     """Two copies without trees and tasks, and of their lists the ends that both have."""
     outputs = min(len(one.outputs), len(other.outputs))
     letters = min(len(one.letters), len(other.letters))
     left, right = (
         each._replace(
+            lanes=[_counted(lane) for lane in each.lanes],
             outputs=each.outputs[len(each.outputs) - outputs :],
             letters=each.letters[len(each.letters) - letters :],
             tasks=None,

@@ -117,9 +117,9 @@ class Config(pydantic.BaseModel):
     )
 
     snapshot_every_records: Count = Field(
-        default=250_000,
-        description="Records after which a store makes a snapshot; reopening replays at most so "
-        "many, at about 3 microseconds each.",
+        default=150_000,
+        description="Records after which a store makes a snapshot; reopening replays about so "
+        "many at most, in some microseconds each.",
     )
     snapshot_every_seconds: Seconds = Field(
         default=60.0,

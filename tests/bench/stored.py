@@ -39,7 +39,7 @@ async def stored_one_run_long() -> dict[str, float]:
 
 
 async def stored_many_runs(runs: int = 300_000, publishers: int = 1_000) -> dict[str, float]:
-    """Runs of one invocation from outside, 30,000 at a time: the last of them against the first.
+    """Runs of one invocation from outside, 10,000 at a time: the last of them against the first.
 
     Retention is the default one, which is reached with the first.
     """
@@ -48,7 +48,7 @@ async def stored_many_runs(runs: int = 300_000, publishers: int = 1_000) -> dict
     async def single(payload: Any) -> None:
         return None
 
-    batch = 30_000
+    batch = 10_000
     with folder() as path:
         async with Executor([single], store=path, config=Config()) as executor:
 

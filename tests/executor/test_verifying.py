@@ -101,3 +101,23 @@ async def test_tasks_in_hand_make_no_finding(tmp_path: Path) -> None:
             go.set()
     assert findings(tmp_path / "copy", None) == []
     assert findings(tmp_path / "store", None) == []
+
+
+async def test_refused_messages_make_no_finding(tmp_path: Path) -> None:
+    """Who would have heard a message that was refused is counted nowhere."""
+
+    @agent(subscribe="pairs", publish="narrow", on_failure="continue", max_attempts=1)
+    async def pair(payload: int, ctx: Context) -> None:
+        ctx.publish("narrow", payload)
+        ctx.publish("narrow", -payload)
+
+    @agent(subscribe="narrow", capacity=1, overflow="reject")
+    async def narrow(payload: int) -> None: ...
+
+    async with Executor([pair], store=tmp_path) as executor:
+        async with await executor.start("pairs", 1) as run:
+            await executor.drain()
+            executor.register(narrow)
+            await run.publish("pairs", 2)
+        assert (await run.result()).dispositions == {"ok": 1, "dead": 1}
+    assert findings(tmp_path, None) == []

@@ -15,7 +15,7 @@ from tests.faults.days import Days
 from tests.faults.workload import day, last_day, recorded_day
 from tests.state.meaning import differences
 
-POINTS = 30
+POINTS = 20
 """How many of them are tried, unless all are."""
 
 

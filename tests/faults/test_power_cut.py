@@ -38,7 +38,7 @@ def test_what_was_acknowledged_survives_power_cuts(
     undisturbed: dict[str, Any], tmp_path: Path, prove: bool
 ) -> None:
     """Cut off at any moment, again and again, a day is finished as if nothing had happened."""
-    cuts = 160 if prove else 20
+    cuts = 160 if prove else 10
     day = partial(_a_day, undisturbed, tmp_path)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(day, range(cuts // CUTS)))

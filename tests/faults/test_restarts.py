@@ -63,7 +63,7 @@ class DiskMachine(ExecutorMachine):
         try:
             super().teardown()
             with StoreReader(self.store.path) as reader:
-                found = list(verify(reader)); assert found == [], found
+                assert list(verify(reader)) == []
         finally:
             self.stack.close()
             shutil.rmtree(self.folder)
@@ -97,5 +97,5 @@ def careless(monkeypatch: pytest.MonkeyPatch) -> None:
 TestOnAsyncio = DiskMachine.TestCase
 TestOnTrio = TrioMachine.TestCase
 TestOnAsyncio.settings = TestOnTrio.settings = settings(
-    max_examples=100 if PROVE else 5, stateful_step_count=50
+    max_examples=100 if PROVE else 3, stateful_step_count=50
 )
