@@ -208,7 +208,7 @@ def _told(tasks: Tasks) -> tuple[list[list[Task]], dict[str, list[Task]]]:
 
 
 def _counted(lane: LaneRow) -> LaneRow:
-    """Who heard something there, in one order: others may be known in one state alone."""
+    """Who heard something there, in one order: what else is known depends on who asked."""
     return lane._replace(tallies=tuple(sorted(each for each in lane.tallies if any(each[1]))))
 
 
@@ -218,7 +218,7 @@ def _common(one: RunCopy, other: RunCopy) -> tuple[RunCopy, RunCopy]:
     letters = min(len(one.letters), len(other.letters))
     left, right = (
         each._replace(
-            lanes=[_counted(lane) for lane in each.lanes],
+            lanes=sorted(_counted(lane) for lane in each.lanes),
             outputs=each.outputs[len(each.outputs) - outputs :],
             letters=each.letters[len(each.letters) - letters :],
             tasks=None,

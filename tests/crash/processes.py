@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from threading import Lock
 from time import monotonic
 from typing import Any, Concatenate, ParamSpec
 
@@ -43,6 +44,9 @@ _forks.set_forkserver_preload(
     ]
 )
 
+_ends = Lock()
+"""Who starts a process asks how others have ended, and two threads must not ask at once."""
+
 
 class Child:
     """A process that runs a program, and says what it does; `heard` is all of it so far."""
@@ -53,7 +57,8 @@ class Child:
             target=_run, args=(mouth, program, args, kwargs), daemon=True
         )
         self.heard: list[tuple[Any, ...]] = []
-        self._process.start()
+        with _ends:
+            self._process.start()
         mouth.close()
         self.pid = self._process.pid
 
@@ -90,7 +95,8 @@ class Child:
     def ended(self) -> int:
         """Wait for its end: its exit code, negative for a signal."""
         self.listen()
-        self._process.join(PATIENCE)
+        with _ends:
+            self._process.join(PATIENCE)
         code = self._process.exitcode
         assert code is not None, f"it goes on for ever, and last said {self.heard[-1:]}"
         return code
