@@ -17,7 +17,7 @@ PROVE = os.environ.get("DAGGER_PROVE", "") not in ("", "0")
 # No deadline and no complaint about slowness: how fast a machine is proves nothing.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("default", _patient, max_examples=50, derandomize=True)
-settings.register_profile("prove", _patient, max_examples=300, print_blob=True)
+settings.register_profile("prove", _patient, max_examples=200, print_blob=True)
 settings.load_profile("prove" if PROVE else "default")
 
 
