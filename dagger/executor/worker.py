@@ -147,6 +147,7 @@ class Worker:
             turn += 1
             if turn >= TURN or self.pressed:
                 turn, self.pressed = 0, False
+                self._free(self._place)
                 await anyio.lowlevel.checkpoint()
             if self.lost or self.cancelled:
                 return

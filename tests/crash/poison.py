@@ -56,7 +56,16 @@ async def pushing(payload: int, ctx: Context) -> None:
     ctx.publish("narrow", -payload)
 
 
-@agent(subscribe="narrow", key=lambda _: "all", capacity=1, overflow="block")
+def _one_line(payload: int) -> str:
+    _looked_at.add(payload)
+    return "all"
+
+
+_looked_at: set[int] = set()
+"""The payloads of whom it is known that they stand in line."""
+
+
+@agent(subscribe="narrow", key=_one_line, capacity=1, overflow="block")
 async def narrow(payload: int, ctx: Context) -> None:
     """Waits for people, with others in line for its key."""
     await ctx.ask("well?", name="well")
@@ -70,7 +79,8 @@ async def _all_wait(executor: Executor | ExecutorView) -> None:
         parked = there["asking"].waiting and there["narrow"].waiting
         settled = there["sleeping"].running + there["sleeping"].pending == 0
         full = there["narrow"].pending == 1 and there["pushing"].pending == 0
-        if parked and settled and full:
+        in_line = len(_looked_at) == 2  # else one is about to be in hand, to be asked for its key
+        if parked and settled and full and in_line:
             return
 
 
