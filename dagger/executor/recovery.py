@@ -48,8 +48,7 @@ def restored(source: Source, keep: Keep | None = None) -> State:
     """The state that a store amounts to: its latest snapshot, and what came after."""
     with _no_garbage():
         state = saved(source, keep)
-        for record in source.read(state.position):
-            state.apply(record)
+        state.replay(source.read(state.position))
     return state
 
 
@@ -85,8 +84,7 @@ def restored_run(source: Source, number: int, keep: Keep | None = None) -> Run |
     Costs in proportion to the run, and to the records since the snapshot.
     """
     state = saved_run(source, number, keep)
-    for _, record in source.history(number, source.saved()):
-        state.apply(record)
+    state.replay(record for _, record in source.history(number, source.saved()))
     return state.runs.get(number)
 
 
@@ -104,8 +102,7 @@ def saved_run(source: Source, number: int, keep: Keep | None = None) -> State:
 def whole_run(source: Source, number: int) -> Run | None:
     """One run with all that ever was of it, from its history; None if it is not there."""
     state = State(Keep(outputs=MANY, dead_letters=MANY, nodes=MANY))
-    for _, record in source.history(number):
-        state.apply(record)
+    state.replay(record for _, record in source.history(number))
     return state.runs.get(number)
 
 
@@ -200,5 +197,4 @@ def _wait_again(engine: Engine, run: Run) -> None:
     """Retries that were not due yet wait for the rest of their time."""
     for delivery in list(run.deliveries.values()):
         if delivery.stage == WAITING:
-            delivery.queue.pending.remove(delivery)
             engine.runs.later(delivery, delivery.due - engine.now())

@@ -9,11 +9,11 @@ drafts 6 and 7 left optional, are looked into by jsonschema-rs only.
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -43,7 +43,7 @@ class Schema:
     """
 
     number: int
-    """Unique in this process, from 1; never given to another schema."""
+    """Of what was declared, from 1: in every process the same, and of no other schema."""
     source: Source
     """What was declared, as plain JSON data; not to be changed."""
     version: int
@@ -59,7 +59,6 @@ class Schema:
 
 
 _known: WeakValueDictionary[str, Schema] = WeakValueDictionary()
-_numbers = itertools.count(1)
 _lock = threading.Lock()
 
 
@@ -77,8 +76,13 @@ def schema(declared: Mapping[str, Any] | str | bool, where: str) -> Schema:
             _check(source, where)
             version = _version(source, where)
             is_valid, fault = compiled(source, where)
-            known = _known[text] = Schema(next(_numbers), source, version, is_valid, fault)
+            known = _known[text] = Schema(_number(text), source, version, is_valid, fault)
         return known
+
+
+def _number(text: str) -> int:
+    """A number from 1 to 2**63 for a schema's text: two of one number are not to be feared."""
+    return (int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1) + 1
 
 
 def _source(declared: Any, where: str) -> Source:

@@ -123,15 +123,14 @@ def _entry(loading: _Loading, row: EntryRow) -> None:
 
 
 _AS_IT_IS = (
-    *("ended_at", "reason", "on_hold", "next", "outside", "brought", "bytes", "messages"),
-    *("handled", "retries", "dropped", "tokens", "blamed", "abandoned", "letters"),
-    *("forked", "changed"),
+    *("ended_at", "reason", "on_hold", "next", "outside", "brought", "bytes", "retries"),
+    *("dropped", "tokens", "blamed", "abandoned", "letters", "forked", "changed"),
 )
 
 
 def _run(loading: _Loading, row: RunRow) -> None:
     state = loading.state
-    opening = _publication(row.opening)
+    opening = make(Publication, row.opening)
     number = loading.number or row.number
     run = Run(number, row.id, opening, row.limits, row.opened_at, state.keep, state.names)
     for name in _AS_IT_IS:
@@ -168,10 +167,10 @@ def _delivery(loading: _Loading, row: DeliveryRow) -> None:
     tally = loading.tallies[envelope.publication.channel, row.agent]
     delivery = run.deliveries[row.number] = Delivery(row.number, envelope, queue, tally)
     delivery.attempts, delivery.due, delivery.deaths = row.attempts, row.due, row.deaths
-    queue.push(delivery)
     if row.attempts:
-        queue.depth -= 1
         delivery.stage = WAITING
+    else:
+        queue.push(delivery)
     loading.delivery = delivery
 
 
@@ -226,12 +225,7 @@ def _tokens(loading: _Loading, row: TokensRow) -> None:
 
 def _envelope(fields: Envelope) -> Envelope:
     """What was packed as one, with the right type within."""
-    return make(Envelope, (_publication(fields[0]), *fields[1:]))
-
-
-def _publication(fields: tuple[Any, ...]) -> Publication:
-    """Schemas are numbered anew in every process, so that no number is taken over."""
-    return make(Publication, (fields[0], fields[1], 0, *fields[3:]))
+    return make(Envelope, (make(Publication, fields[0]), *fields[1:]))
 
 
 _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {

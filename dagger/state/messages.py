@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dagger.state.queues import (
+    ARRIVED,
     PENDING,
     SETTLED,
     Channel,
@@ -85,9 +86,10 @@ def publish(
     if not lane.messages and channel not in state.channels:
         state.channels[channel] = Channel(channel, at)
     lane.messages += 1
-    run.messages += 1
     run.bytes += len(publication.payload)
-    if not lane.routes or not _deliver(run, lane.routes, publication, publisher, place, at, exempt):
+    if not lane.routes or not _deliver(
+        run, lane.routes, publication, publisher, place, at, exempt, state.lined_up
+    ):
         lane.outputs += 1
         parent = 0 if publisher is None else publisher.number
         run.put_out(make(Output, (channel, publication.payload, parent, place)))
@@ -101,6 +103,7 @@ def _deliver(
     place: int,
     at: float,
     exempt: bool,
+    lined_up: bool,
 ) -> bool:
     """A delivery for each agent that is to hear the message; whether there is any."""
     if publisher is None:
@@ -119,7 +122,14 @@ def _deliver(
         number += 1
         delivery = deliveries[number] = Delivery(number, envelope, queue, tally)
         tally[0] += 1
-        queue.push(delivery)
+        if not lined_up:
+            delivery.stage = ARRIVED
+            continue
+        # As `Queue.push`, without the call.
+        queue.pending.append(delivery)
+        queue.depth += 1
+        if not queue.listed or subscriber.bell is not None:
+            queue.call()
     run.next = number
     return number > before
 
@@ -185,7 +195,6 @@ def _end(run: Run, delivery: Delivery, disposition: int) -> None:
     else:
         delivery.stage = SETTLED
     delivery.tally[1 + disposition] += 1
-    run.handled += 1
     if run.questions:
         number = delivery.number
         run.questions = {key: q for key, q in run.questions.items() if key[0] != number}

@@ -97,8 +97,6 @@ class RunRow(NamedTuple):
     outside: int
     brought: int
     bytes: int
-    messages: int
-    handled: int
     retries: int
     dropped: int
     tokens: int

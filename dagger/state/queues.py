@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from dagger.state.run import Run
 
 # Where an unsettled delivery stands. Plain ints: they are compared on the hot path.
-PENDING, RUNNING, WAITING, SETTLED = range(4)
-STAGES = ("pending", "running", "waiting", "settled")
+PENDING, RUNNING, WAITING, SETTLED, ARRIVED = range(5)
+STAGES = ("pending", "running", "waiting", "settled", "pending")
+"""As they are told: who has arrived and is in no queue yet is pending to whoever asks."""
 
 
 class Envelope(NamedTuple):
@@ -222,8 +223,9 @@ class Queue:
 
     def trim(self) -> None:
         """Forget settled deliveries at the front, so that a deque cannot grow of them."""
-        while self.pending and self.pending[0].stage == SETTLED:
-            self.pending.popleft()
+        pending = self.pending
+        while pending and pending[0].stage == SETTLED:
+            pending.popleft()
 
 
 class Subscriber:

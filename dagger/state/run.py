@@ -79,13 +79,11 @@ class Run:
         "ended_at",
         "failure",
         "forked",
-        "handled",
         "id",
         "keep",
         "lanes",
         "letters",
         "limits",
-        "messages",
         "names",
         "next",
         "number",
@@ -137,8 +135,6 @@ class Run:
         self.outside = 0  # messages published from outside
         self.brought = 0  # bytes of those
         self.bytes = 0  # of all payloads published in it
-        self.messages = 0
-        self.handled = 0  # deliveries settled
         self.retries = 0
         self.dropped = 0
         self.tokens = 0
@@ -193,6 +189,16 @@ class Run:
             for name, lane in self.lanes.items()
             for agent, tally in lane.tallies().items()
         }
+
+    @property
+    def messages(self) -> int:
+        """Messages ever published in it."""
+        return sum(lane.messages for lane in self.lanes.values())
+
+    @property
+    def handled(self) -> int:
+        """Deliveries settled."""
+        return self.next - len(self.deliveries)
 
     @property
     def size(self) -> int:

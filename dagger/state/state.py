@@ -7,12 +7,14 @@ names a run that is not there, raises before anything has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dagger.state import lives, messages, waits
 from dagger.state.cache import Cache
 from dagger.state.queues import (
+    ARRIVED,
+    PENDING,
     Channel,
     Lane,
     Route,
@@ -60,6 +62,7 @@ class State:
     def __init__(self, keep: Keep | None = None) -> None:
         self.keep = keep or Keep()
         self.position = 0  # records applied
+        self.lined_up = True  # whether what arrives is put into its queue at once
         self.wiring = 0  # grows whenever routes have to be made anew
         self._wires: dict[str, tuple[tuple[Subscriber, ...], bool]] = {}
         self._wired = -1  # the wiring that those were worked out for
@@ -79,6 +82,29 @@ class State:
         """Make one fact true. Raises KeyError for a record of an unknown kind."""
         _FOLDS[type(record)](self, record)
         self.position += 1
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Apply many, one after the other, of which nobody takes anything meanwhile.
+
+        What arrives and is settled again stands in no queue; what is left is put there.
+        """
+        folds, position = _FOLDS, self.position
+        self.lined_up = False
+        try:
+            for record in records:
+                folds[type(record)](self, record)
+                position += 1
+        finally:
+            self.position = position
+            self._line_up()
+
+    def _line_up(self) -> None:
+        self.lined_up = True
+        for run in self.runs.values():
+            for delivery in run.deliveries.values():
+                if delivery.stage == ARRIVED:
+                    delivery.stage = PENDING
+                    delivery.queue.push(delivery)
 
     def lane(self, run: Run, name: str) -> Lane:
         """Where messages of channel `name` go in this run, as the agents are now."""

@@ -37,8 +37,9 @@ def attempt_failed(state: State, record: AttemptFailed) -> None:
     delivery.attempts = record.attempt
     delivery.due = record.due
     delivery.ask_again()
-    if delivery.stage == PENDING:  # replayed: no worker has taken it
+    if delivery.stage == PENDING:  # no worker has taken it: it was another process that tried
         delivery.queue.depth -= 1
+        delivery.queue.pending.remove(delivery)
     delivery.stage = WAITING
     run.retries += 1
     if run.failure is None:

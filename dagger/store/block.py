@@ -19,10 +19,12 @@ Runs stand beside the records so that those of one run are found without unpacki
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import accumulate
-from struct import Struct, error, pack, unpack_from
+from struct import Struct, error, pack
+from sys import byteorder
 from typing import NamedTuple
 from zlib import crc32
 
@@ -33,6 +35,7 @@ FORMAT = 1
 _HEAD = Struct("<B3xI")
 _COUNT = Struct("<QI")
 _COLUMNS = _HEAD.size + _COUNT.size
+_WIDTH = 4
 
 
 class BadBlock(ValueError):
@@ -128,8 +131,19 @@ def decode(data: bytes) -> Block:
         if crc32(memoryview(data)[_HEAD.size :]) != checksum:
             raise BadBlock("its checksum does not match")
         first, count = _COUNT.unpack_from(data, _HEAD.size)
-        columns = unpack_from(f"<{3 * count}I", data, _COLUMNS)
     except error as short:
         raise BadBlock(f"it is cut short: {short}") from short
-    offsets, runs = columns[:count], columns[count : 2 * count]
-    return Block(first, offsets, runs, columns[2 * count :], data[_COLUMNS + 12 * count :])
+    size = _WIDTH * count
+    offsets, runs, lengths = (_numbers(data, _COLUMNS + nth * size, size) for nth in range(3))
+    return Block(first, offsets, runs, lengths, data[_COLUMNS + 3 * size :])
+
+
+def _numbers(data: bytes, start: int, size: int) -> array[int]:
+    """A column. Raises BadBlock if it is not there."""
+    column = data[start : start + size]
+    if len(column) != size:
+        raise BadBlock("it is cut short: its columns are not there")
+    found = array("I", column)
+    if byteorder == "big":
+        found.byteswap()
+    return found

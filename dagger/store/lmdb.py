@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -222,9 +223,12 @@ class LmdbStore:
         return self._shelves.part(number)
 
     def read(self, after: int = 0) -> Iterator[Record]:
-        for block in self._shelves.unbroken(after):
-            self._touched.update(block.runs)
-            yield from self._shelves.behind(block, after)
+        found = (self._read(block, after) for block in self._shelves.unbroken(after))
+        return chain.from_iterable(found)
+
+    def _read(self, block: Block, after: int) -> list[Record]:
+        self._touched.update(block.runs)
+        return self._shelves.behind(block, after)
 
     def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         return self._shelves.history(run, after)

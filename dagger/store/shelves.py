@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from hashlib import blake2b
-from itertools import groupby
+from itertools import chain, groupby
 from struct import Struct, error
 from typing import TYPE_CHECKING
 
@@ -78,8 +78,8 @@ class Shelves:
 
     def read(self, after: int = 0) -> Iterator[Record]:
         """The records of the journal behind a position."""
-        for block in self.unbroken(after):
-            yield from self.behind(block, after)
+        found = (self.behind(block, after) for block in self.unbroken(after))
+        return chain.from_iterable(found)
 
     def unbroken(self, after: int = 0) -> Iterator[Block]:
         """The blocks behind a position, of which none is missing. Raises StoreCorrupt.

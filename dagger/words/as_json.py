@@ -41,7 +41,7 @@ def _fields(value: Any) -> dict[str, Any]:
     return {
         name: _told(name, each)
         for name, each in value._asdict().items()
-        if each != b"" and not (type(value) is Publication and name == "checked")  # live only
+        if each != b"" and not (type(value) is Publication and name == "checked")  # who knows
     }
 
 

@@ -16,7 +16,7 @@ class Publication(NamedTuple):
     channel: str
     payload: bytes
     checked: int = 0
-    """Number of the output schema it was checked against; 0 for none. Live only."""
+    """Number of the output schema it was checked against; 0 for none."""
     key: str | None = None
     task_id: str | None = None
     headers: tuple[tuple[str, str], ...] = ()

@@ -8,7 +8,7 @@ number in the run; number 0 of a run is the outside world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgpack
@@ -389,11 +389,11 @@ def pack(record: Record) -> bytes:
 
 def unpack(blob: bytes) -> Record:
     """The record that was packed. Raises ValueError for an unknown number."""
-    return next(unpack_all(blob))
+    return unpack_all(blob)[0]
 
 
-def unpack_all(blob: bytes) -> Iterator[Record]:
-    """The records that were packed one behind the other, but for what is live only.
+def unpack_all(blob: bytes) -> list[Record]:
+    """The records that were packed one behind the other.
 
     Raises ValueError for an unknown number, and for what is no record.
     """
@@ -401,35 +401,47 @@ def unpack_all(blob: bytes) -> Iterator[Record]:
         use_list=False, unicode_errors="surrogatepass", max_buffer_size=0, strict_map_key=False
     )
     rows.feed(blob)
-    builders = _BUILDERS
+    settled, builders = _SETTLED, _BUILDERS
+    found: list[Record] = []
     for row in rows:
-        if not 0 <= row[0] < len(builders):
-            raise ValueError(f"unknown record number {row[0]}: written by a newer version?")
-        yield builders[row[0]](row)
+        number = row[0]
+        if number == settled and row[7] is None:
+            # As in `_settled`, without the call: most of what is unpacked is of this kind.
+            _, run, delivery, end, attempt, started, ended, failure, effects, dropped, blame = row
+            if effects:
+                effects = _effects(effects)
+            fields = (run, delivery, end, attempt, started, ended, failure, effects, dropped, blame)
+            found.append(make(Settled, fields))
+        elif number in builders:
+            found.append(builders[number](row))
+        else:
+            raise ValueError(f"unknown record number {number}: written by a newer version?")
+    return found
 
 
 def _publication(fields: tuple[Any, ...]) -> Publication:
-    """Schemas are numbered anew in every process, so that no number is taken over."""
-    channel, payload, _, key, task, headers, source, given, version = fields
-    return make(Publication, (channel, payload, 0, key, task, headers, source, given, version))
+    if len(fields) != _FIELDS:
+        raise ValueError(f"a message of {len(fields)} fields")
+    return make(Publication, fields)
 
 
 def _effects(rows: tuple[Any, ...]) -> tuple[Effect, ...]:
+    if len(rows) == 1 and len(rows[0]) == _FIELDS:  # one message: the usual case
+        return (make(Publication, rows[0]),)
     return tuple(map(_effect, rows))
 
 
 def _effect(row: tuple[Any, ...]) -> Effect:
     """One effect: a message begins with its channel, any other with its number."""
     if type(row[0]) is str:
-        # As in `_publication`, without the call: most of what is unpacked goes through here.
-        channel, payload, _, key, task, headers, source, given, version = row
-        return make(Publication, (channel, payload, 0, key, task, headers, source, given, version))
+        return _publication(row)
     if row[0] == _PUBLICATION:
         return _publication(row[1:])
     effect: Effect = EFFECTS[row[0]](*row[1:])
     return effect
 
 
+_FIELDS = len(Publication._fields)
 _PUBLICATION = _effect_number[Publication]
 
 
@@ -478,4 +490,7 @@ _SPECIAL: dict[type[Any], Callable[[tuple[Any, ...]], Any]] = {
     Requested: _requested,
     Wrote: _wrote,
 }
-_BUILDERS = tuple(_SPECIAL.get(kind) or _builder(kind) for kind in RECORDS)
+_SETTLED = _record_number[Settled]
+_BUILDERS = {
+    number: _SPECIAL.get(kind) or _builder(kind) for kind, number in _record_number.items()
+}

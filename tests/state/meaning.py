@@ -112,7 +112,7 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
 def meaning(value: Any) -> Any:
     """All facts of a state, or of a part of it, as plain values."""
     if isinstance(value, Publication):
-        return tuple(value._replace(checked=0))  # numbers of schemas are live only
+        return tuple(value)
     if isinstance(value, Cache):
         return {name: _entries(value, name) for name in value.namespaces()}
     if isinstance(value, Tasks):

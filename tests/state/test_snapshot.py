@@ -496,14 +496,6 @@ def test_a_message_that_many_hear_is_stored_once() -> None:
     assert len({id(each.envelope) for each in found.values()}) == 2
 
 
-def test_the_number_of_a_schema_is_not_taken_over() -> None:
-    """Another process numbers its schemas anew: a message counts as not checked there."""
-    state = opened()
-    state.apply(Published(1, Publication("c", b"\x01", checked=7), (), False, 1.0))
-    found = loaded(snapshot(state)).runs[1].deliveries
-    assert [each.envelope.publication.checked for each in found.values()] == [0, 0]
-
-
 def test_tasks_keep_their_turn() -> None:
     """The longest pending one is claimed first, and the longest held one is next after those."""
     state = opened()
@@ -531,15 +523,15 @@ def test_a_list_goes_on_where_it_was() -> None:
 
 
 def test_a_retry_that_is_due_waits_and_is_not_counted() -> None:
-    """It stands in its queue as after a journal: whoever recovers it takes it out again."""
+    """It is in no queue, as after a journal: whoever recovers it waits until it is due."""
     state = opened()
     state.apply(Published(1, MESSAGE, (), False, 1.0))
     state.apply(AttemptFailed(1, 1, 2, 1.0, 2.0, Failure("E", "m"), 99.0))
     state.apply(Restarted(1, (1,), 3.0))
     run = loaded(snapshot(state)).runs[1]
-    assert queued(run) == {"a": (1, [(1, WAITING), (2, PENDING)])}
+    assert queued(run) == {"a": (1, [(2, PENDING)])}
     first = run.deliveries[1]
-    assert (first.attempts, first.due, first.deaths) == (2, 99.0, 1)
+    assert (first.stage, first.attempts, first.due, first.deaths) == (WAITING, 2, 99.0, 1)
 
 
 def test_a_run_can_be_loaded_with_a_later_world() -> None:

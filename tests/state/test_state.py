@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -230,7 +229,7 @@ def journal(records: list[Record]) -> MemoryStore:
     return store
 
 
-@functools.cache
+@pytest.fixture(scope="module")
 def recorded() -> list[Record]:
     """The records of one run of everything."""
     store = MemoryStore()
@@ -245,9 +244,9 @@ def recorded() -> list[Record]:
 
 
 @given(cut=st.integers(0, 80))
-def test_every_prefix_of_a_journal_is_a_state(cut: int) -> None:
+def test_every_prefix_of_a_journal_is_a_state(recorded: list[Record], cut: int) -> None:
     """Cut anywhere, a journal still folds: an executor goes on from it to a proper end."""
-    records = recorded()[:cut]
+    records = recorded[:cut]
     store = journal(records)
     audit(replayed(store))
 
@@ -265,9 +264,9 @@ def test_every_prefix_of_a_journal_is_a_state(cut: int) -> None:
     anyio.run(main)
 
 
-async def test_an_unreadable_journal_does_not_open() -> None:
+async def test_an_unreadable_journal_does_not_open(recorded: list[Record]) -> None:
     """An executor whose store holds what it cannot know raises that, and nothing is begun."""
-    store = journal([*recorded(), Kept(77, 1, "s", "k", b"\x01", 0.0)])
+    store = journal([*recorded, Kept(77, 1, "s", "k", b"\x01", 0.0)])
     executor = Executor(everything(), store=store)
     with pytest.raises(KeyError):
         async with executor:

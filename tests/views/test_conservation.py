@@ -187,7 +187,7 @@ def damage(run: Run, change: str) -> None:
             run.lanes["in"].messages = 0
         case "output":
             run.lanes["out"].outputs = 0
-        case "messages" | "handled" | "dropped":
+        case "next" | "dropped":
             setattr(run, change, getattr(run, change) + 1)
 
 
@@ -200,8 +200,7 @@ def damage(run: Run, change: str) -> None:
         ("pair", "agent 'b' on channel 'in'", "0 delivered, but 1 open"),
         ("published", "agent 'a' on channel 'in'", "1 delivered, but 0 published"),
         ("output", "channel 'out'", "1 published, but 0 outputs and 0 delivered"),
-        ("messages", "what was published", "2 published by channel, but 3 in all"),
-        ("handled", "what has ended", "2 ended by agent and channel, but 3 in all"),
+        ("next", "what has ended", "2 ended by agent and channel, but 3 in all"),
         ("dropped", "what was dropped", "1 dropped by agent and channel, but 2 in all"),
     ],
 )

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagger.words.effects import Publication
-from dagger.words.records import EFFECTS, RECORDS, Logged, Published, Record, pack, unpack
+from dagger.words.records import EFFECTS, RECORDS, Logged, Record, pack, unpack
 
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     type(None): st.none(),
@@ -43,8 +42,6 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 def rows(kind: Any) -> st.SearchStrategy[Any]:
     """Any record, effect or other named tuple of one kind."""
     fields = {name: values(hint) for name, hint in get_type_hints(kind).items()}
-    if kind is Publication:
-        fields["checked"] = st.just(0)
     return st.builds(kind, **fields)
 
 
@@ -57,12 +54,6 @@ def test_unpack_gives_back_what_pack_was_given(kind: type[Any], data: st.DataObj
     assert back == record
     # Equal tuples may be of different classes; their texts are not.
     assert repr(back) == repr(record)
-
-
-def test_a_schema_number_does_not_outlive_its_process() -> None:
-    """Which output schema a payload was checked against is live only, and comes back as 0."""
-    record = Published(1, Publication("c", b"\xc0", checked=7), (), False, 0.0)
-    assert unpack(pack(record)) == record._replace(publication=Publication("c", b"\xc0"))
 
 
 @pytest.mark.parametrize("number", [len(RECORDS), 2**40, -1])
