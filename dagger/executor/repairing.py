@@ -62,6 +62,8 @@ def _mend(path: Path, found: Finding, keep: Keep | None) -> str:
             return _renew_part(path, found, keep)
         case "ids":
             return _renew_id(path, found, keep)
+        case "payloads":
+            return _mend_payloads(path, found)
     raise DatabaseError(f"{path} cannot be repaired: {found}; go back to a backup")
 
 
@@ -100,6 +102,14 @@ def _renew_id(path: Path, found: Finding, keep: Keep | None) -> str:
     with _surgery(path) as surgery:
         surgery.put_id(found.run, run.id if run is not None else None)
     return f"wrote down the id of run {found.run} again: {found.problem}"
+
+
+def _mend_payloads(path: Path, found: Finding) -> str:
+    with StoreReader(path) as reader:
+        runs = reader.mentioned()
+    with _surgery(path) as surgery:
+        surgery.mend_payloads(runs)
+    return f"wrote down anew which large payloads are used: {found.problem}"
 
 
 def _in_snapshot(reader: StoreReader, number: int) -> tuple[Run | None, State]:

@@ -18,6 +18,7 @@ from dagger.state.snapshot import RunCopy, copy_run
 from dagger.state.state import State
 from dagger.state.tasks import Task, Tasks
 from dagger.state.tree import Tree
+from dagger.store.block import Block
 from dagger.store.reader import StoreReader
 from dagger.views.conservation import check
 from dagger.words.errors import ConservationError, StoreCorrupt
@@ -31,7 +32,7 @@ class Finding(NamedTuple):
     position: int
     """The record it is about, or after which it is."""
     where: str
-    """"journal", "snapshot", "history", "ids" or "state"."""
+    """"journal", "snapshot", "history", "payloads", "ids" or "state"."""
     problem: str
     run: int = 0
     """The number of the run that it is about; 0 for all of them."""
@@ -61,13 +62,18 @@ def verify(reader: StoreReader, keep: Keep | None = None) -> Iterator[Finding]:
         if not broken:
             yield from _counts(state)
             yield from _index(reader, state)
+            yield from _payloads(reader, state)
             yield from _histories(reader, state)
 
 
 def _journal(reader: StoreReader) -> Iterator[Finding]:
     """Blocks follow each other, and their records are those that their columns name."""
     expected: int | None = None
-    blocks = reader.blocks()
+    try:
+        saved, kept, blocks = reader.saved(), reader.kept(), reader.blocks()
+    except StoreCorrupt as error:
+        yield Finding(error.position, "ids", error.problem)
+        return
     while True:
         try:
             block = next(blocks, None)
@@ -77,6 +83,7 @@ def _journal(reader: StoreReader) -> Iterator[Finding]:
                 problem = f"records {expected} to {block.first - 1} are missing"
                 yield Finding(expected, "journal", problem)
             expected = block.last + 1
+            block = _of_use(block, saved, kept)
             for (position, record), run in zip(reader.records(block), block.runs, strict=True):
                 if run_of(record) != run:
                     problem = f"it stands under run {run}, and is of run {run_of(record)}"
@@ -87,6 +94,18 @@ def _journal(reader: StoreReader) -> Iterator[Finding]:
     first = next((block.first for block in reader.blocks()), None)
     if first is not None and first > reader.saved() + 1:
         yield Finding(reader.saved() + 1, "journal", f"it begins at record {first}, too late")
+
+
+def _of_use(block: Block, saved: int, kept: set[int]) -> Block:
+    """The records of a block without those that are only left over: what a snapshot holds,
+    of runs that are gone and of no run. Their large payloads may be gone as well.
+    """
+    chosen = [
+        at
+        for at, (offset, run) in enumerate(zip(block.offsets, block.runs, strict=True))
+        if block.first + offset > saved or run in kept or run == WIRING
+    ]
+    return block.at(chosen)
 
 
 def _load(reader: StoreReader, state: State) -> Iterator[Finding]:
@@ -143,6 +162,13 @@ def _index(reader: StoreReader, state: State) -> Iterator[Finding]:
     kept = reader.kept()
     for number in reader.histories() - kept:
         yield Finding(reader.saved(), "history", "there is no such run", number)
+
+
+def _payloads(reader: StoreReader, state: State) -> Iterator[Finding]:
+    """Large payloads are there, and only as long as a run uses them."""
+    for run, known, problem in reader.strange_payloads(reader.mentioned()):
+        told = f"payload {known.hex()[:16]}: {problem}"
+        yield Finding(state.position, "payloads", told, run)
 
 
 def _histories(reader: StoreReader, state: State) -> Iterator[Finding]:

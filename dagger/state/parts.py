@@ -23,7 +23,7 @@ FORMAT = 1
 """What a part begins with; 2 is for when rows of 1 are not understood any more."""
 
 PIECE_ROWS = 500
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 64 * 1024
 """How much is packed in one go: less than a millisecond's work, unless one row is bigger."""
 
 

@@ -22,8 +22,8 @@ Rows are kept on disk as they are packed here: see `dagger.state.parts`.
 _DELIVERY = Struct(f"<I{_ROW.size - 4}x")
 """A row, of which only the delivery is read."""
 
-_PIECE = 6_000 * _ROW.size
-"""How much `raw` gives at a time."""
+_PIECE = 1_500 * _ROW.size
+"""How much `raw` gives at a time: less than a store would keep apart."""
 
 _pack = _ROW.pack
 

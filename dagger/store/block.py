@@ -15,6 +15,7 @@ integers are little-endian:
     20+12n          the records (see `dagger.words.records.packer`), back to back
 
 Runs stand beside the records so that those of one run are found without unpacking any.
+Large payloads are not in a block, but kept apart (see `outline`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from sys import byteorder
 from typing import NamedTuple
 from zlib import crc32
 
-from dagger.words.records import Record, unpack_all
+from dagger.store import outline
+from dagger.store.outline import Use, outlined_record, resolver
+from dagger.words.records import Record, unpack, unpack_all
 
 FORMAT = 1
 
@@ -41,6 +44,23 @@ _WIDTH = 4
 class BadBlock(ValueError):
     """Bytes that are no block, or not the one that was written."""
 
+    def __init__(self, problem: str, position: int | None = None) -> None:
+        super().__init__(problem)
+        self.position = position
+        """Of the record that is to blame, where it is one."""
+
+
+_BROKEN = (ValueError, TypeError, IndexError)
+"""What unpacking raises."""
+
+Payload = Callable[[bytes], bytes]
+"""What a digest is of."""
+
+
+def nowhere(digest: bytes) -> bytes:
+    """The payload of a block that has none apart."""
+    raise ValueError(f"the payload {digest.hex()[:16]} is not at hand")
+
 
 class Block(NamedTuple):
     """Some records in order, packed."""
@@ -52,28 +72,47 @@ class Block(NamedTuple):
     runs: Sequence[int]
     lengths: Sequence[int]
     body: bytes
+    uses: Sequence[Use] = ()
+    """What its records refer to, and is written with it; not known of one that was read."""
 
     @property
     def last(self) -> int:
         """Position of the last record."""
         return self.first + self.offsets[-1]
 
-    def records(self) -> Iterator[tuple[int, Record]]:
-        """Each record with its position. Raises BadBlock."""
-        first = self.first
-        try:
-            for offset, record in zip(self.offsets, unpack_all(self.body), strict=True):
-                yield first + offset, record
-        except (ValueError, TypeError, IndexError) as broken:
-            raise BadBlock(f"a record cannot be read: {broken}") from broken
+    def records(self, payload: Payload = nowhere) -> Iterator[tuple[int, Record]]:
+        """Each record with its position. Raises BadBlock; `payload` gives what is kept apart."""
+        for offset, record in zip(self.offsets, self._unpacked(payload), strict=True):
+            yield self.first + offset, record
 
-    def behind(self, position: int) -> list[Record]:
-        """The records behind a position. Raises BadBlock."""
+    def behind(self, position: int, payload: Payload = nowhere) -> list[Record]:
+        """The records behind a position. Raises BadBlock; `payload` gives what is kept apart."""
+        behind = bisect_right(self.offsets, position - self.first)
+        if not behind:
+            return self._unpacked(payload)
+        return self.at(range(behind, len(self.offsets)))._unpacked(payload)
+
+    def _unpacked(self, payload: Payload) -> list[Record]:
+        resolved = resolver(payload)
         try:
-            found = list(unpack_all(self.body))
-        except (ValueError, TypeError, IndexError) as broken:
-            raise BadBlock(f"a record cannot be read: {broken}") from broken
-        return found[bisect_right(self.offsets, position - self.first) :]
+            found = unpack_all(self.body, resolved)
+            if len(found) == len(self.offsets):
+                return found
+        except _BROKEN:
+            pass
+        raise self._broken(resolved)
+
+    def _broken(self, resolved: Callable[[int, bytes], bytes]) -> BadBlock:
+        """Which record cannot be read, and why."""
+        start = 0
+        for offset, length in zip(self.offsets, self.lengths, strict=True):
+            try:
+                unpack(self.body[start : start + length], resolved)
+            except _BROKEN as broken:
+                problem = f"a record cannot be read: {broken}"
+                return BadBlock(problem, self.first + offset)
+            start += length
+        return BadBlock(f"{len(self.offsets)} records were to be there")
 
     def only(self, wanted: Container[int]) -> Block | None:
         """The records of the wanted runs; None if there are none."""
@@ -119,7 +158,23 @@ class Block(NamedTuple):
 
 def block(first: int, runs: Sequence[int], blobs: Sequence[bytes]) -> Block:
     """The block of packed records that follow each other from position `first` on."""
-    return Block(first, range(len(blobs)), runs, [len(each) for each in blobs], b"".join(blobs))
+    uses: list[Use] = []
+    if max(map(len, blobs), default=0) > outline.LARGE:
+        blobs = [
+            _outlined(uses, run, position, blob)
+            for position, (run, blob) in enumerate(zip(runs, blobs, strict=True), first)
+        ]
+    return Block(
+        first, range(len(blobs)), runs, [len(each) for each in blobs], b"".join(blobs), uses
+    )
+
+
+def _outlined(uses: list[Use], run: int, position: int, blob: bytes) -> bytes:
+    if len(blob) <= outline.LARGE:
+        return blob
+    rest, payloads = outlined_record(blob)
+    uses += [Use(run, position, *each) for each in payloads.items()]
+    return rest
 
 
 def decode(data: bytes) -> Block:

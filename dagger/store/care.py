@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,6 +14,7 @@ from dagger.store.block import BadBlock, Block, decode
 from dagger.store.environment import START, Environment, sync_folder
 from dagger.store.faults import plain
 from dagger.store.lock import Lock
+from dagger.store.payloads import keep, mend
 from dagger.store.saving import delete
 from dagger.store.shelves import NAMES, OF_PART, OF_RUN, POSITION, chunks, id_rows, number_key
 from dagger.words.errors import DatabaseError, NotAStore
@@ -105,6 +106,7 @@ class Surgery:
         with self.environment.writing(START) as txn:
             delete(txn.cursor(db), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
             if records is not None:
+                keep(txn, self.environment.db, records.uses)
                 txn.put(OF_RUN.pack(run, records.last), records.encode(), db=db)
 
     def put_part(self, run: int, whole: bytes | None) -> None:
@@ -114,6 +116,11 @@ class Surgery:
             delete(txn.cursor(db), OF_PART.pack(run, 0), OF_PART.pack(run + 1, 0))
             for key, value in chunks(run, whole) if whole is not None else ():
                 txn.put(key, value, db=db)
+
+    def mend_payloads(self, runs: Container[int]) -> None:
+        """Take out what is strange about large payloads, where there are only these runs."""
+        with self.environment.writing(START) as txn:
+            mend(txn, self.environment.db, runs)
 
     def put_id(self, run: int, run_id: str | None) -> None:
         """Let a run be found by this id; None for by none."""

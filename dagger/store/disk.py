@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dagger.store.ballast import Ballast
 from dagger.store.block import Block, decode
 from dagger.store.environment import Environment
+from dagger.store.payloads import keep, let_go
 from dagger.store.saving import Saving
 from dagger.store.seal import unseal
 from dagger.store.shelves import OF_PART, OF_RUN, POSITION, SNAPSHOT
@@ -42,9 +43,11 @@ class JournalDisk:
 
     def _commit(self, blocks: Sequence[Block], saving: Saving | None) -> bool:
         rows = [(POSITION.pack(each.last), each.encode()) for each in blocks]
-        need = sum(len(value) for _, value in rows)
+        uses = [use for each in blocks for use in each.uses]
+        need = sum(len(value) for _, value in rows) + sum(len(each.payload) for each in uses)
         room = 3 * need + 2 * TIDY + (saving.size if saving is not None else 0)
         with self._environment.writing(room) as txn:
+            keep(txn, self._environment.db, uses)
             txn.cursor(self._environment.db["journal"]).putmulti(rows)
             if saving is not None:
                 saving.write(txn, self._environment.db)
@@ -76,7 +79,12 @@ class JournalDisk:
         db = self._environment.db
 
         def kept(run: int) -> bool:
-            return run == WIRING or txn.get(OF_PART.pack(run, 0), db=db["state"]) is not None
+            if run == WIRING or txn.get(OF_PART.pack(run, 0), db=db["state"]) is not None:
+                return True
+            if large:
+                let_go(txn, db, run, block.last)
+            return False
 
+        large = txn.stat(db["uses"])["entries"] > 0
         for run, own in block.apart(kept):
             txn.put(OF_RUN.pack(run, own.last), own.encode(), db=db["history"])

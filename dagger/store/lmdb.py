@@ -14,7 +14,7 @@ import anyio
 
 from dagger.store.backup import backup
 from dagger.store.ballast import Ballast
-from dagger.store.block import Block
+from dagger.store.block import Block, Payload
 from dagger.store.contract import Parts
 from dagger.store.disk import JournalDisk
 from dagger.store.environment import Environment
@@ -223,12 +223,13 @@ class LmdbStore:
         return self._shelves.part(number)
 
     def read(self, after: int = 0) -> Iterator[Record]:
-        found = (self._read(block, after) for block in self._shelves.unbroken(after))
+        payload = self._shelves.payloads()
+        found = (self._read(block, after, payload) for block in self._shelves.unbroken(after))
         return chain.from_iterable(found)
 
-    def _read(self, block: Block, after: int) -> list[Record]:
+    def _read(self, block: Block, after: int, payload: Payload) -> list[Record]:
         self._touched.update(block.runs)
-        return self._shelves.behind(block, after)
+        return self._shelves.behind(block, after, payload)
 
     def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         return self._shelves.history(run, after)

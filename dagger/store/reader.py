@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from dagger.store.environment import Environment
 from dagger.store.faults import explained
 from dagger.store.layout import check_format
 from dagger.store.lock import Owner, owner
+from dagger.store.payloads import Strange
 from dagger.store.shelves import NAMES, Shelves
 from dagger.words.errors import NotAStore, StoreReadOnly
 from dagger.words.records import Record
@@ -100,7 +101,16 @@ class StoreReader:
 
     def records(self, block: Block) -> Iterator[tuple[int, Record]]:
         """Each record of a block with its position. Raises StoreCorrupt."""
-        return self._shelves.records(block)
+        return self._shelves.records(block, self._shelves.payloads())
+
+    def mentioned(self) -> set[int]:
+        """Every run that there is anything of, also one that is gone but for some records."""
+        left = {run for block in self.blocks() for run in block.runs}
+        return left.union(number for number, _ in self.ids())
+
+    def strange_payloads(self, runs: Container[int]) -> list[Strange]:
+        """What is wrong with large payloads, where there are only these runs."""
+        return self._shelves.strange_payloads(runs)
 
     def histories(self) -> set[int]:
         """The runs that there is history of."""

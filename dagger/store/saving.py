@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from dagger.store import outline
 from dagger.store.contract import Parts
+from dagger.store.outline import MARK, Payloads, Use, outlined
+from dagger.store.payloads import keep, let_go
 from dagger.store.posting import poster
 from dagger.store.seal import seal, unseal
 from dagger.store.shelves import (
@@ -22,6 +25,7 @@ from dagger.store.shelves import (
     id_rows,
     number_key,
 )
+from dagger.words.records import WIRING
 
 if TYPE_CHECKING:
     import lmdb
@@ -46,6 +50,7 @@ class Saving:
         self._ids = ids
         self._gone = gone
         self._rows: list[tuple[bytes, bytes]] = []
+        self._uses: dict[int, Payloads] = {}  # large payloads of each part
         self._tell = poster(self.over.set)
 
     def start(self, ready: Callable[[Saving], None]) -> None:
@@ -57,8 +62,12 @@ class Saving:
     def _encode(self, ready: Callable[[Saving], None]) -> None:
         try:
             for number, pieces in self._parts.items():
-                whole = b"".join(_taking_turns(pieces))
-                self.size += len(whole)
+                uses: dict[bytes, bytes] = {}
+                whole = b"".join(_outline(_taking_turns(pieces), uses))
+                if uses:
+                    whole = MARK + whole
+                    self._uses[number] = uses
+                self.size += len(whole) + sum(map(len, uses.values()))
                 self._rows.extend(chunks(number, whole))
         except Exception as error:
             self.done(error)
@@ -69,7 +78,12 @@ class Saving:
         """Put the new parts in the place of the old ones."""
         for part in (*self._parts, *self._gone):
             delete(txn.cursor(db["state"]), OF_PART.pack(part, 0), OF_PART.pack(part + 1, 0))
+        for number, payloads in self._uses.items():
+            keep(txn, db, [Use(number, 0, *each) for each in payloads.items()])
+        if WIRING in self._parts:
+            let_go(txn, db, WIRING, self.after, self._uses.get(WIRING, {}))
         for run in self._gone:
+            let_go(txn, db, run, self.after)
             delete(txn.cursor(db["history"]), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
             sealed = txn.pop(number_key(run), db=db["ids"])
             name = None if sealed is None else unseal(number_key(run), sealed)
@@ -84,6 +98,15 @@ class Saving:
     def done(self, error: Exception | None) -> None:
         self.error = error
         self._tell()
+
+
+def _outline(pieces: Iterable[bytes], uses: Payloads) -> Iterator[bytes]:
+    """The pieces without large payloads: those are put into `uses`."""
+    for piece in pieces:
+        if len(piece) > outline.LARGE:
+            piece, found = outlined(piece)
+            uses |= found
+        yield piece
 
 
 def _taking_turns(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -6,20 +6,24 @@
     ids      run id -> run; run -> run id; sealed
     meta     "format"; "snapshot" (its position), sealed
 
+and large payloads with those who use them: see `payloads`.
+
 Keys are big-endian, so that they are in order. A block says itself which records it has.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from hashlib import blake2b
 from itertools import chain, groupby
 from struct import Struct, error
 from typing import TYPE_CHECKING
 
-from dagger.store.block import BadBlock, Block, decode
+from dagger.store.block import BadBlock, Block, Payload, decode
 from dagger.store.environment import Environment
+from dagger.store.outline import MARK, inlined, resolver
+from dagger.store.payloads import PayloadReader, Strange, strange
 from dagger.store.seal import seal, unseal
 from dagger.words.errors import StoreCorrupt
 from dagger.words.records import WIRING, WORLD, Record, RunForked, RunOpened, run_of
@@ -27,7 +31,7 @@ from dagger.words.records import WIRING, WORLD, Record, RunForked, RunOpened, ru
 if TYPE_CHECKING:
     import lmdb
 
-NAMES = ("journal", "history", "state", "ids", "meta")
+NAMES = ("journal", "history", "state", "ids", "meta", "payloads", "uses")
 
 POSITION = Struct(">Q")
 RUN = Struct(">I")
@@ -78,7 +82,8 @@ class Shelves:
 
     def read(self, after: int = 0) -> Iterator[Record]:
         """The records of the journal behind a position."""
-        found = (self.behind(block, after) for block in self.unbroken(after))
+        payload = self.payloads()
+        found = (self.behind(block, after, payload) for block in self.unbroken(after))
         return chain.from_iterable(found)
 
     def unbroken(self, after: int = 0) -> Iterator[Block]:
@@ -106,8 +111,11 @@ class Shelves:
         wanted = (run, WIRING)
         found = (each.only(wanted) for each in self.blocks(after))
         # The journal first: what is moved meanwhile is met in both places, and not in none.
-        recent = [pair for block in found if block is not None for pair in self.records(block)]
-        moved = [self._moved(each, after) for each in wanted]
+        payload = self.payloads()
+        recent = [
+            pair for block in found if block is not None for pair in self.records(block, payload)
+        ]
+        moved = [self._moved(each, after, payload) for each in wanted]
         merged = heapq.merge(*moved, recent, key=_whose)
         once = (next(same) for _, same in groupby(merged, key=_whose))
         return (pair for pair in once if pair[0] > after)
@@ -124,14 +132,14 @@ class Shelves:
                 there = cursor.set_range(OF_RUN.pack(run + 1, 0))
         return found
 
-    def _moved(self, run: int, after: int) -> Iterator[tuple[int, Record]]:
+    def _moved(self, run: int, after: int, payload: Payload) -> Iterator[tuple[int, Record]]:
         start, stop = OF_RUN.pack(run, after + 1), OF_RUN.pack(run + 1, 0)
         for key, value in self._rows("history", start, stop):
             last = self._numbers(OF_RUN, key)[1]
             block = self._decoded(value, last)
             if set(block.runs) != {run}:
                 raise StoreCorrupt(self._path, last, f"it is not of run {run} alone")
-            yield from self.records(block)
+            yield from self.records(block, payload)
 
     def find(self, run_id: str) -> int | None:
         """The number of the run of that id, if it is there; of several, that of the latest."""
@@ -162,14 +170,14 @@ class Shelves:
             cursor = txn.cursor(self.environment.db["ids"])
             found = _last_below(cursor, b"$")
             newest = self._numbers(RUN, cursor.key()[1:])[0] if found else 0
-        saved = self.saved()
+        saved, payload = self.saved(), self.payloads()
         for block in self.blocks(saved):
             first = []
             for at, run in enumerate(block.runs):
                 if newest < run < WORLD and block.first + block.offsets[at] > saved:
                     newest = run
                     first.append(at)
-            for _, record in self.records(block.at(first)):
+            for _, record in self.records(block.at(first), payload):
                 assert isinstance(record, RunOpened | RunForked)
                 yield record.run, record.id
 
@@ -193,7 +201,13 @@ class Shelves:
 
     def _whole(self, rows: list[tuple[bytes, bytes]]) -> bytes:
         count = _CHUNKS.pack(len(rows))
-        return b"".join(self._unsealed(key + count, value) for key, value in rows)
+        whole = b"".join(self._unsealed(key + count, value) for key, value in rows)
+        if not whole.startswith(MARK):
+            return whole
+        try:
+            return inlined(whole[len(MARK) :], resolver(self.payloads()))
+        except ValueError as broken:
+            raise StoreCorrupt(self._path, self.saved(), str(broken)) from broken
 
     def _unsealed(self, key: bytes, value: bytes, position: int | None = None) -> bytes:
         found = unseal(key, value)
@@ -247,19 +261,31 @@ class Shelves:
             raise StoreCorrupt(self._path, last, f"the block of record {found.last} is there")
         return found
 
-    def behind(self, block: Block, position: int) -> list[Record]:
+    def payloads(self) -> Payload:
+        """What large payloads are read with, for a while: it has the latest ones at hand."""
+        return PayloadReader(self.environment).payload
+
+    def strange_payloads(self, runs: Container[int]) -> list[Strange]:
+        """What is wrong with payloads and their uses, where there are only these runs."""
+        with self.environment.reading() as txn:
+            return list(strange(txn, self.environment.db, runs))
+
+    def behind(self, block: Block, position: int, payload: Payload) -> list[Record]:
         """The records of a block behind a position. Raises StoreCorrupt."""
         try:
-            return block.behind(position)
+            return block.behind(position, payload)
         except BadBlock as broken:
-            raise StoreCorrupt(self._path, block.first, str(broken)) from broken
+            raise self._broken(block, broken) from broken
 
-    def records(self, block: Block) -> Iterator[tuple[int, Record]]:
+    def records(self, block: Block, payload: Payload) -> Iterator[tuple[int, Record]]:
         """Each record of a block with its position. Raises StoreCorrupt."""
         try:
-            yield from block.records()
+            yield from block.records(payload)
         except BadBlock as broken:
-            raise StoreCorrupt(self._path, block.first, str(broken)) from broken
+            raise self._broken(block, broken) from broken
+
+    def _broken(self, block: Block, broken: BadBlock) -> StoreCorrupt:
+        return StoreCorrupt(self._path, broken.position or block.first, str(broken))
 
 
 def _whose(pair: tuple[int, Record]) -> tuple[int, int]:

@@ -64,6 +64,7 @@ class Writer:
         self.bytes = 0  # of records written
         self.problem: Exception | None = None
         self._blocks: list[Block] = []  # taken, and not written yet
+        self._size = 0  # bytes of those as they were taken
         self._jobs: deque[Saving] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self.asleep = False
@@ -128,6 +129,7 @@ class Writer:
         while pending and len(self._blocks) < MOST_BLOCKS:
             some = pending[: 2 * MOST_RECORDS]
             del pending[: len(some)]
+            self._size += sum(map(len, some[1::2]))  # type: ignore[arg-type]
             first = (self._blocks[-1].last if self._blocks else self.written) + 1
             self._blocks.append(block(first, some[::2], some[1::2]))  # type: ignore[arg-type]
             self.taken = self._blocks[-1].last
@@ -151,8 +153,8 @@ class Writer:
             self.problem = None
         if self._blocks:
             self.written = self._blocks[-1].last
-            self.bytes += sum(len(each.body) for each in self._blocks)
-            self._blocks = []
+            self.bytes += self._size
+            self._blocks, self._size = [], 0
         self._told()
         return True
 

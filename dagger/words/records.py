@@ -387,18 +387,26 @@ def pack(record: Record) -> bytes:
     return packer()(record)
 
 
-def unpack(blob: bytes) -> Record:
+Resolved = Callable[[int, bytes], Any]
+"""What stands for a msgpack extension, by its type and data."""
+
+
+def unpack(blob: bytes, resolved: Resolved = msgpack.ExtType) -> Record:
     """The record that was packed. Raises ValueError for an unknown number."""
-    return unpack_all(blob)[0]
+    return unpack_all(blob, resolved)[0]
 
 
-def unpack_all(blob: bytes) -> list[Record]:
-    """The records that were packed one behind the other.
+def unpack_all(blob: bytes, resolved: Resolved = msgpack.ExtType) -> list[Record]:
+    """The records that were packed one behind the other; `resolved` is for a store's references.
 
     Raises ValueError for an unknown number, and for what is no record.
     """
     rows = msgpack.Unpacker(
-        use_list=False, unicode_errors="surrogatepass", max_buffer_size=0, strict_map_key=False
+        use_list=False,
+        unicode_errors="surrogatepass",
+        max_buffer_size=0,
+        strict_map_key=False,
+        ext_hook=resolved,
     )
     rows.feed(blob)
     settled, builders = _SETTLED, _BUILDERS

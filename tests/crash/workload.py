@@ -14,6 +14,7 @@ import anyio.lowlevel
 
 from dagger import Config, Context, Executor, Linear, LiveRun, LmdbStore, Outcome, agent
 from dagger.executor import recovery
+from dagger.store import outline
 from tests.crash.disks import LastWrite
 from tests.crash.processes import Say
 
@@ -140,6 +141,7 @@ def whole_day(
     say: Say, path: Path, runs: int = RUNS, items: int = ITEMS, backend: str = "asyncio"
 ) -> None:
     """All runs to their ends."""
+    outline.LARGE = 6  # bytes: much of what is written is kept apart
     recovery.DEATHS = FOR_EVER  # these come from outside, and no delivery is to blame
     anyio.run(_work, say, LmdbStore(path), runs, items, backend=backend)
 

@@ -12,6 +12,7 @@ import anyio
 
 from dagger import Config, Executor, LmdbStore, agent
 from dagger.executor import commands, recovery
+from dagger.store import outline
 from dagger.store.inbox import Command
 from tests.crash.processes import Say
 from tests.crash.workload import AGENTS, FOR_EVER, see_through, watch
@@ -34,6 +35,7 @@ CONFIG = Config(snapshot_every_records=40, snapshot_every_seconds=0.05, keep_run
 
 def day(say: Say, path: Path, done: Collection[str]) -> None:
     """All of it, but for the runs and the commands that are known to be `done`."""
+    outline.LARGE = 6  # bytes: much of what is written is kept apart
     recovery.DEATHS = FOR_EVER  # these come from outside, and no delivery is to blame
     commands.EVERY = 0.001
     anyio.run(_day, say, LmdbStore(path), done)

@@ -11,6 +11,7 @@ import pytest
 
 from dagger import Agent, Config, Executor, Immediate, LmdbStore, MemoryStore, Store
 from dagger.executor.verifying import verify
+from dagger.store import outline
 from dagger.store.reader import StoreReader
 from dagger.words.ids import new_id
 from tests.conftest import PROVE
@@ -28,8 +29,9 @@ STORES: dict[str, Callable[[Path], Store | None]] = {
 
 
 DEFAULTS: dict[str, Any] = {"retry_strategy": Immediate()}
-if PROVE:  # recovery from snapshots, and hardly ever without
+if PROVE:  # recovery from snapshots, and hardly ever without; and most payloads are kept apart
     DEFAULTS["snapshot_every_records"] = 7
+    outline.LARGE = 16
 
 
 class Audited(Executor):

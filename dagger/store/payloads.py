@@ -1,0 +1,140 @@
+"""Large payloads, and the runs that use them: one that no run uses any more is let go.
+
+    payloads  digest (see `outline`) -> payload
+    uses      "r", run, digest -> position of the latest record that uses it, 0 for a part
+              "d", digest, run -> nothing
+
+A run uses what its records and its part refer to, until it is gone and so are its blocks.
+Run 0 is the world, which uses what its part refers to; WORLD uses what was written outside
+of runs, as long as it is in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dagger.store.outline import Use, digest
+from dagger.words.records import WIRING, WORLD
+
+if TYPE_CHECKING:
+    import lmdb
+
+    from dagger.store.environment import Environment
+
+RUN = Struct(">I")
+POSITION = Struct(">Q")
+
+RECENT = 8
+"""Payloads that one reading has at hand: messages of the same one follow each other."""
+
+ONE_PLACE = "its use is known in one of two places only"
+
+Databases = dict[str, Any]
+"""Those of an environment, by name."""
+
+
+class MissingPayload(ValueError):
+    """A payload that is referred to, and is not there or not what it was."""
+
+
+class PayloadReader:
+    """Reads payloads by their digests; those that were read last are kept at hand."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._recent: dict[bytes, bytes] = {}
+
+    def payload(self, known: bytes) -> bytes:
+        """The payload of a digest. Raises MissingPayload."""
+        found = self._recent.pop(known, None)
+        if found is None:
+            found = self._read(known)
+        self._recent[known] = found
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+        return found
+
+    def _read(self, known: bytes) -> bytes:
+        with self._environment.reading() as txn:
+            found = txn.get(known, db=self._environment.db["payloads"])
+        if found is None:
+            raise MissingPayload(f"the payload {known.hex()[:16]} is missing")
+        if digest(found) != known:
+            raise MissingPayload(f"the payload {known.hex()[:16]} has changed")
+        return found
+
+
+def keep(txn: lmdb.Transaction[bytes], db: Databases, uses: Iterable[Use]) -> None:
+    """Write payloads that are not there yet, and who uses them."""
+    for run, position, known, payload in uses:
+        key = RUN.pack(run)
+        txn.put(known, payload, overwrite=False, db=db["payloads"])
+        txn.put(b"d" + known + key, b"", db=db["uses"])
+        txn.put(b"r" + key + known, POSITION.pack(position), db=db["uses"])
+
+
+def let_go(
+    txn: lmdb.Transaction[bytes], db: Databases, run: int, last: int, but: Iterable[bytes] = ()
+) -> None:
+    """A run uses nothing any more of what records up to `last` used, but for some digests."""
+    start, kept = b"r" + RUN.pack(run), set(but)
+    cursor = txn.cursor(db["uses"])
+    there = cursor.set_range(start)
+    while there and cursor.key().startswith(start):
+        known = cursor.key()[len(start) :]
+        if known in kept or POSITION.unpack(cursor.value())[0] > last:
+            there = cursor.next()
+            continue
+        cursor.delete()
+        _forget(txn, db, known, run)
+        there = cursor.set_range(start + known)
+
+
+def _forget(txn: lmdb.Transaction[bytes], db: Databases, known: bytes, run: int) -> None:
+    """One run uses a payload no more; the last one takes it with it."""
+    txn.delete(b"d" + known + RUN.pack(run), db=db["uses"])
+    cursor = txn.cursor(db["uses"])
+    if not (cursor.set_range(b"d" + known) and cursor.key().startswith(b"d" + known)):
+        txn.delete(known, db=db["payloads"])
+
+
+class Strange(NamedTuple):
+    """A payload, or the use of one, that cannot be."""
+
+    run: int
+    """0 where it is of no run."""
+    digest: bytes
+    problem: str
+
+
+def strange(txn: lmdb.Transaction[bytes], db: Databases, runs: Container[int]) -> Iterator[Strange]:
+    """What is wrong with payloads and their uses, where there are only these runs."""
+    uses, payloads = txn.cursor(db["uses"]), txn.cursor(db["payloads"])
+    known = {key: digest(value) == key for key, value in payloads}
+    by_run = {(RUN.unpack(key[1:5])[0], key[5:]) for key, _ in uses if key[:1] == b"r"}
+    by_digest = {(RUN.unpack(key[33:])[0], key[1:33]) for key, _ in uses if key[:1] == b"d"}
+    for run, each in sorted(by_run | by_digest):
+        if run not in runs and run not in (WIRING, WORLD):
+            yield Strange(run, each, "it is of a run that is not there")
+        elif each not in known:
+            yield Strange(run, each, "it is used and missing")
+        elif not known[each]:
+            yield Strange(run, each, "it has changed")
+        elif (run, each) not in by_run or (run, each) not in by_digest:
+            yield Strange(run, each, ONE_PLACE)
+    for each in sorted(known.keys() - {each for _, each in by_run | by_digest}):
+        yield Strange(0, each, "nobody uses it")
+
+
+def mend(txn: lmdb.Transaction[bytes], db: Databases, runs: Container[int]) -> None:
+    """Take out what is strange, and write down again what is known in one place only."""
+    for run, known, problem in list(strange(txn, db, runs)):
+        by_run, by_digest = b"r" + RUN.pack(run) + known, b"d" + known + RUN.pack(run)
+        if problem == ONE_PLACE:
+            txn.put(by_run, POSITION.pack(0), db=db["uses"])
+            txn.put(by_digest, b"", db=db["uses"])
+        else:
+            txn.delete(by_run, db=db["uses"])
+            _forget(txn, db, known, run)
