@@ -153,11 +153,13 @@ class LmdbStore:
     @contextmanager
     def together(self) -> Iterator[None]:
         group: list[int | bytes] = []
+        before = self._position
         self._add, add = group.extend, self._add
         try:
             yield
         finally:
             self._add = add
+            self._writer.together(before, self._position)
             add(group)
             self._writer.wake()
 

@@ -65,6 +65,7 @@ class Writer:
         self.problem: Exception | None = None
         self._blocks: list[Block] = []  # taken, and not written yet
         self._size = 0  # bytes of those as they were taken
+        self._groups: deque[tuple[int, int]] = deque()
         self._jobs: deque[Saving] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self.asleep = False
@@ -76,6 +77,10 @@ class Writer:
 
     def start(self) -> None:
         self._thread.start()
+
+    def together(self, before: int, last: int) -> None:
+        """What comes next, after position `before` and up to `last`, is of one transaction."""
+        self._groups.append((before, last))
 
     def wake(self) -> None:
         """There is something to write."""
@@ -126,13 +131,20 @@ class Writer:
     def _take(self) -> None:
         """Make blocks of what has gathered; those that could not be written stay as they are."""
         pending = self._pending
-        while pending and len(self._blocks) < MOST_BLOCKS:
+        while pending and (len(self._blocks) < MOST_BLOCKS or self._amid_group()):
             some = pending[: 2 * MOST_RECORDS]
             del pending[: len(some)]
             self._size += sum(map(len, some[1::2]))  # type: ignore[arg-type]
             first = (self._blocks[-1].last if self._blocks else self.written) + 1
             self._blocks.append(block(first, some[::2], some[1::2]))  # type: ignore[arg-type]
             self.taken = self._blocks[-1].last
+
+    def _amid_group(self) -> bool:
+        """Whether some of what belongs together was taken, and some was not."""
+        groups = self._groups
+        while groups and groups[0][1] <= self.taken:
+            groups.popleft()
+        return bool(groups) and groups[0][0] < self.taken
 
     def _due(self) -> Saving | None:
         """The next job, if all that it depends on is written."""

@@ -11,7 +11,6 @@ import pytest
 
 from dagger import Executor
 from dagger.executor.verifying import verify
-from dagger.executor.verifying import verify
 from dagger.store.layout import FORMAT
 from dagger.store.reader import StoreReader
 from dagger.words.outcomes import RunStatus
