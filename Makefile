@@ -6,6 +6,9 @@ STAMP := .venv/.installed
 ARGS ?=
 WORKERS ?= auto
 
+# Where it is set, each of the processes that tests start would compile all of Dagger anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format format-check lint types floors prove bench docs ci-deps clean
 

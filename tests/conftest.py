@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import os
-from collections.abc import Callable, Coroutine, Generator
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,8 +25,23 @@ settings.register_profile("prove", _patient, max_examples=200, print_blob=True)
 settings.load_profile("prove" if PROVE else "default")
 
 
+FIGURE = "figure"
+"""The name of the property of a report that has one."""
+
+MEMORY = Path("/dev/shm")
+"""Where Linux has a file system in memory."""
+
+ROOM = 2**30
+"""Bytes that must be free there, for the tests to use it."""
+
 PATIENCE = 30
 """Seconds after which an async test that has not ended fails: nothing may hang."""
+
+
+def pytest_collection_finish() -> None:
+    """The thousands of tests stay until the end: no garbage collection need look at them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -47,10 +66,46 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return backend
 
 
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """A folder for what is not about the disk: where there is room it lies in memory.
+
+    Stores work there as they do on a disk, but an fsync takes no time.
+    """
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    folder = tempfile.mkdtemp(prefix="dagger-test-", dir=MEMORY if roomy else None)
+    yield Path(folder)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def prove() -> bool:
     """Whether the large counts are wanted (`make prove`)."""
     return PROVE
+
+
+Figures = Callable[[str], None]
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """What a test has counted is said with it, and is listed below all results."""
+    return lambda text: request.node.user_properties.append((FIGURE, text))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures of all tests, also of those that ran in other processes."""
+    reports = (each for reports in terminalreporter.stats.values() for each in reports)
+    told = [
+        f"{each.nodeid.partition('::')[0]}: {text}"
+        for each in reports
+        if isinstance(each, pytest.TestReport) and each.when == "teardown"
+        for name, text in each.user_properties
+        if name == FIGURE
+    ]
+    if told:
+        terminalreporter.section("figures")
+        terminalreporter.write_line("\n".join(sorted(told)))
 
 
 @pytest.hookimpl(wrapper=True)

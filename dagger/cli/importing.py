@@ -40,7 +40,10 @@ def bring_in(store: Path, file: str) -> Run:
     try:
         anyio.run(main)
     except RunConflict as error:
-        raise Refused(f"there is a run {run_id!r} in {store} already") from error
+        raise Refused(
+            f"run {run_id!r} cannot be imported into {store}, which has a run of that id already; "
+            "name another store with --store: it is made if it is not there"
+        ) from error
     with opened(store) as reader:
         return stored_run(reader, run_id)
 

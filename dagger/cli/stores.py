@@ -63,7 +63,12 @@ def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 def existing(path: Path) -> Path:
     """The folder, in which there is a store. Raises StoreTrouble."""
-    if not (path / "journal").is_dir():
+    try:
+        there = (path / "journal").is_dir()
+    except OSError as error:
+        problem = f"{error.strerror}; this user has to be allowed to read all of it"
+        raise StoreTrouble(f"{path} cannot be looked into: {problem}") from error
+    if not there:
         raise StoreTrouble(
             f"there is no store in {path}; name one with --store or DAGGER_STORE, "
             f"or make one: dagger run FILE.py --store {path}"

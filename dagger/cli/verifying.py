@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,23 +12,25 @@ import click
 
 from dagger.cli.stored import ALL
 from dagger.executor.repairing import repair
-from dagger.executor.verifying import Finding, verify
+from dagger.executor.verifying import Finding, inbox, pages, verify
 from dagger.store.reader import StoreReader
 from dagger.views.wording import plural
+from dagger.words.errors import StoreCorrupt
 
 
 class Found(NamedTuple):
     """What there is in a store, and what is wrong with it."""
 
-    records: int
-    runs: int
+    records: int | None
+    """None where they cannot be counted; so are the runs."""
+    runs: int | None
     findings: list[Finding]
 
     def __str__(self) -> str:
-        told = f"{plural(self.records, 'record')}, {plural(self.runs, 'run')}"
-        if not self.findings:
-            return f"whole: {told}"
-        return f"{plural(len(self.findings), 'finding')}: {told}"
+        wrong = plural(len(self.findings), "finding") if self.findings else "whole"
+        if self.records is None or self.runs is None:
+            return f"{wrong}: nothing else can be looked at before that is repaired"
+        return f"{wrong}: {plural(self.records, 'record')}, {plural(self.runs, 'run')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -36,14 +40,22 @@ class Found(NamedTuple):
 
 def look(store: Path, *, silent: bool) -> Found:
     """Everything that is wrong with a store, each told at once. Raises DatabaseError."""
+    findings = list(_told(pages(store), silent))
+    if findings:
+        return Found(None, None, findings)
     with StoreReader(store) as reader, reader.still():
-        findings = []
-        for each in verify(reader):
-            findings.append(each)
-            if not silent:
-                click.echo(str(each))
-        runs = sum(1 for _ in reader.ids())
-        return Found(reader.position, runs, findings)
+        commands = inbox(store) if reader.owner() is None else ()
+        findings = list(_told(chain(commands, verify(reader)), silent))
+        with suppress(StoreCorrupt):  # it is among the findings
+            return Found(reader.position, sum(1 for _ in reader.ids()), findings)
+    return Found(None, None, findings)
+
+
+def _told(found: Iterable[Finding], silent: bool) -> Iterator[Finding]:
+    for each in found:
+        if not silent:
+            click.echo(str(each))
+        yield each
 
 
 def repaired(store: Path, *, silent: bool) -> Iterator[str]:

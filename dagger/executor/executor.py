@@ -304,7 +304,7 @@ class Executor:
         engine.writable()
         run = imported(rows, engine.state.keep)
         if run.id in engine.state.run_numbers:
-            raise RunConflict(run.id)
+            raise RunConflict(run.id, importing=True)
         engine.runs.bring_in(run)
         await engine.kept()
         return engine.runs.find(run.id)

@@ -14,6 +14,7 @@ from dagger.state.loading import load_run, load_world
 from dagger.state.queues import WAITING
 from dagger.state.run import Keep
 from dagger.state.state import State
+from dagger.words.errors import DatabaseError
 from dagger.words.outcomes import RunStatus
 from dagger.words.records import WIRING, Restarted
 
@@ -70,12 +71,20 @@ def saved(source: Source, keep: Keep | None = None) -> State:
     """The state of the latest snapshot; its position says what came after."""
     state = State(keep)
     for number, blob in source.parts():
+        _load(state, number, blob)
+    state.position = source.saved()
+    return state
+
+
+def _load(state: State, number: int, blob: bytes) -> None:
+    """Put a part into a state. Raises DatabaseError for one that a newer version wrote."""
+    try:
         if number == WIRING:
             load_world(state, blob)
         else:
             load_run(state, blob)
-    state.position = source.saved()
-    return state
+    except ValueError as unknown:
+        raise DatabaseError(f"a part of the snapshot cannot be read: {unknown}") from unknown
 
 
 def restored_run(source: Source, number: int, keep: Keep | None = None) -> Run | None:
@@ -93,9 +102,9 @@ def saved_run(source: Source, number: int, keep: Keep | None = None) -> State:
     state = State(keep)
     world, part = source.part(WIRING), source.part(number)
     if world is not None:
-        load_world(state, world)
+        _load(state, WIRING, world)
     if part is not None:
-        load_run(state, part)
+        _load(state, number, part)
     return state
 
 

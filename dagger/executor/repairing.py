@@ -2,84 +2,170 @@
 
 from __future__ import annotations
 
+import heapq
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain, groupby
 from pathlib import Path
 
-from dagger.executor.recovery import restored
-from dagger.executor.verifying import Finding, verify
-from dagger.state.loading import load_run, load_world
+from dagger.executor.verifying import Finding, inbox, pages, verify
+from dagger.state.loading import load_run, load_world, position_of
+from dagger.state.parts import RunRow, unpack
 from dagger.state.run import Keep, Run
-from dagger.state.snapshot import copy_run
+from dagger.state.snapshot import copy_run, copy_world
 from dagger.state.state import State
 from dagger.store.block import block
-from dagger.store.care import Surgery, alone, set_aside
+from dagger.store.care import Surgery, alone, move_inbox, remake, set_aside
 from dagger.store.reader import StoreReader
-from dagger.words.errors import DatabaseError
-from dagger.words.records import WIRING, RunForked, pack
+from dagger.words.errors import DatabaseError, StoreCorrupt
+from dagger.words.records import (
+    WIRING,
+    AgentAdded,
+    ChannelOpened,
+    ChannelShut,
+    Record,
+    RunForked,
+    RunOpened,
+    pack,
+    run_of,
+)
 
 ROUNDS = 10_000
 """Findings that are seen to, one after the other, before it is given up."""
 
 
 def repair(path: Path, keep: Keep | None = None) -> Iterator[str]:
-    """See to everything that `verify` finds, and say what was done.
+    """See to everything that is found wrong with a store, and say what was done.
 
-    What cannot be read any more is taken out: the journal from the first broken record on,
-    a run whose state is lost. What is there in two forms is made anew from the other. The
-    journal as it was is copied into the folder first. Raises LockError, NotAStore, and
-    DatabaseError if it cannot be repaired.
+    What cannot be read any more is taken out: pages of the file, the journal from the first
+    broken record on, a run whose state is lost. What is there in two forms is made anew from
+    the other. The journal as it was is copied into the folder first. Raises LockError,
+    NotAStore, and DatabaseError if it cannot be repaired.
     """
     with alone(path):
         found = _first(path, keep)
         if found is not None:
             yield f"copied the journal as it was to {set_aside(path)}"
+        tries = Counter[tuple[str, int, int]]()
         for _ in range(ROUNDS):
             if found is None:
                 return
-            yield _mend(path, found, keep)
-            before, found = found, _first(path, keep)
-            if found == before:
-                break
-        raise DatabaseError(f"{path} cannot be repaired: {found}; go back to a backup")
+            what = found.where, found.run, found.position
+            try:
+                done = _mend(path, found, keep, tries[what])
+            except StoreCorrupt as error:  # of pages that only showed when they were written to
+                what = "file", 0, 0
+                done = _mend(path, Finding(0, "file", error.problem), keep, tries[what])
+            tries[what] += 1
+            yield done
+            found = _first(path, keep)
+        raise _beyond(path, found)
 
 
 def _first(path: Path, keep: Keep | None) -> Finding | None:
+    broken = next(chain(pages(path), inbox(path)), None)
+    if broken is not None:
+        return broken
     with StoreReader(path) as reader:
         return next(verify(reader, keep), None)
 
 
-def _mend(path: Path, found: Finding, keep: Keep | None) -> str:
-    """See to one finding; what was done, in words."""
+def _beyond(path: Path, found: Finding | None) -> DatabaseError:
+    return DatabaseError(f"{path} cannot be repaired: {found}; go back to a backup")
+
+
+def _mend(path: Path, found: Finding, keep: Keep | None, tries: int) -> str:
+    """See to one finding, after some tries at it; what was done, in words."""
     match found.where:
+        case "history" if tries < 2:
+            return _renew_history(path, found, wiring=tries == 1)
+        case _ if tries:
+            raise _beyond(path, found)
+        case "file":
+            return f"wrote {remake(path)} rows that can be read into a new file: {found.problem}"
+        case "inbox":
+            return f"moved the inbox to {move_inbox(path)}: {found.problem}"
+        case "meta":
+            return _renew_position(path, found)
         case "journal":
-            with _surgery(path) as surgery:
-                surgery.cut_journal(found.position)
-            return f"cut the journal at record {found.position}: {found.problem}"
-        case "history":
-            return _renew_history(path, found)
+            return _cut(path, found)
         case "snapshot" if found.run:
             return _renew_part(path, found, keep)
-        case "ids":
+        case "state" if found.run:
+            with _surgery(path) as surgery:
+                _forget(surgery, found.run)
+            return f"gave up run {found.run}: {found.problem}"
+        case "snapshot":
+            return _renew_world(path, found, keep)
+        case "ids" if found.run:
             return _renew_id(path, found, keep)
+        case "ids":
+            return _renew_ids(path, found)
         case "payloads":
             return _mend_payloads(path, found)
-    raise DatabaseError(f"{path} cannot be repaired: {found}; go back to a backup")
+    raise _beyond(path, found)
 
 
-def _renew_history(path: Path, found: Finding) -> str:
-    """The run as the snapshot has it becomes all that is known of its past."""
+def _cut(path: Path, found: Finding) -> str:
+    """Let the journal end before a broken record; before the snapshot it can do without."""
+    with StoreReader(path) as reader:
+        saved = reader.saved()
+    with _surgery(path) as surgery:
+        if found.position > saved:
+            surgery.cut_journal(found.position)
+            return f"cut the journal at record {found.position}: {found.problem}"
+        surgery.tidy(saved)
+    return f"gave up what is broken before record {saved}, the snapshot: {found.problem}"
+
+
+def _renew_position(path: Path, found: Finding) -> str:
+    """The world says which position it is of."""
+    with StoreReader(path) as reader:
+        try:
+            world = reader.part(WIRING)
+        except StoreCorrupt as error:
+            raise _beyond(path, found) from error
+    position = position_of(world) if world is not None else 0
+    if not position:
+        raise _beyond(path, found)
+    with _surgery(path) as surgery:
+        surgery.put_snapshot(position)
+    return f"wrote down again that the snapshot is of record {position}: {found.problem}"
+
+
+def _renew_history(path: Path, found: Finding, *, wiring: bool) -> str:
+    """The run as the snapshot has it becomes all that is known of its past; so do, for all
+    runs, the agents and channels as they are there.
+    """
     with StoreReader(path) as reader:
         run, state = _in_snapshot(reader, found.run)
         position = reader.saved()
-    records = None
+    part = record = None
     if run is not None:
-        part = copy_run(run).alone(state.names)
-        record = RunForked(run.number, run.id, "", "", part, run.opened_at)
-        records = block(position, [run.number], [pack(record)])
+        run.codes = state.codes
+        copied = copy_run(run)
+        part = b"".join(copied.pieces())
+        record = RunForked(run.number, run.id, "", "", copied.alone(state.names), run.opened_at)
     with _surgery(path) as surgery:
-        surgery.put_history(found.run, records)
+        surgery.tidy(position)
+        surgery.put_part(found.run, part)
+        surgery.put_history(found.run, record and block(position, [found.run], [pack(record)]))
+        wires = [pack(each) for each in _wiring(state)] if wiring else []
+        if wires:
+            first = position - len(wires) + 1
+            surgery.put_history(WIRING, block(first, [WIRING] * len(wires), wires))
     return f"gave up the history of run {found.run} before record {position}: {found.problem}"
+
+
+def _wiring(state: State) -> Iterator[Record]:
+    """The records of the agents and channels that there are."""
+    for agent in state.subscribers.values():
+        yield AgentAdded(agent.name, agent.subscriptions, agent.hears_itself, 0.0, agent.code)
+    for channel in state.channels.values():
+        yield ChannelOpened(channel.name, channel.created_at)
+        if channel.closed:
+            yield ChannelShut(channel.name, channel.created_at)
 
 
 def _renew_part(path: Path, found: Finding, keep: Keep | None) -> str:
@@ -90,18 +176,71 @@ def _renew_part(path: Path, found: Finding, keep: Keep | None) -> str:
         if run is not None:
             surgery.put_part(found.run, b"".join(copy_run(run).pieces()))
             return f"made run {run.id!r} anew from its history: {found.problem}"
-        surgery.put_part(found.run, None)
-        surgery.put_history(found.run, None)
-        surgery.put_id(found.run, None)
+        _forget(surgery, found.run)
     return f"gave up run {found.run}, of which neither state nor history is whole: {found.problem}"
+
+
+def _forget(surgery: Surgery, run: int) -> None:
+    surgery.put_part(run, None)
+    surgery.put_history(run, None)
+    surgery.put_id(run, None)
+
+
+def _renew_world(path: Path, found: Finding, keep: Keep | None) -> str:
+    """Agents, channels and runs are folded anew from the histories; the shared cache is lost."""
+    with StoreReader(path) as reader:
+        saved = reader.saved()
+        runs, broken = reader.kept(), set[int]()
+        past = [_past(reader, run, saved, broken) for run in (WIRING, *runs)]
+    state = State(keep)
+    merged = heapq.merge(*past, key=_whose)
+    for (_, run), same in groupby(merged, key=_whose):
+        try:
+            state.apply(next(same)[1])
+        except Exception:  # it is broken as well, in whichever way
+            broken.add(run)
+    state.position = saved
+    with _surgery(path) as surgery:
+        surgery.put_part(WIRING, b"".join(copy_world(state).pieces()))
+        for run in runs:
+            if run in state.runs and run not in broken:
+                surgery.put_part(run, b"".join(copy_run(state.runs[run]).pieces()))
+            else:
+                _forget(surgery, run)
+    return f"gave up the shared cache, and made the rest anew from histories: {found.problem}"
+
+
+def _whose(pair: tuple[int, Record]) -> tuple[int, int]:
+    return pair[0], run_of(pair[1])
+
+
+def _past(reader: StoreReader, run: int, saved: int, broken: set[int]) -> list[tuple[int, Record]]:
+    """The history of a run up to the snapshot; one that cannot be read is `broken`."""
+    try:
+        return [pair for pair in reader.history(run) if pair[0] <= saved]
+    except StoreCorrupt:
+        broken.add(run)
+        return []
 
 
 def _renew_id(path: Path, found: Finding, keep: Keep | None) -> str:
     with StoreReader(path) as reader:
-        run = restored(reader, keep).runs.get(found.run)
+        run_id = _id_of(reader, found.run)
     with _surgery(path) as surgery:
-        surgery.put_id(found.run, run.id if run is not None else None)
+        if run_id is None:
+            _forget(surgery, found.run)
+        else:
+            surgery.put_id(found.run, run_id)
     return f"wrote down the id of run {found.run} again: {found.problem}"
+
+
+def _renew_ids(path: Path, found: Finding) -> str:
+    """All of them, from the runs that the snapshot holds; who has none then is found next."""
+    with StoreReader(path) as reader:
+        ids = {run: _id_of(reader, run) for run in reader.held()}
+    with _surgery(path) as surgery:
+        surgery.put_ids({run: run_id for run, run_id in ids.items() if run_id is not None})
+    return f"wrote down the ids of all runs again: {found.problem}"
 
 
 def _mend_payloads(path: Path, found: Finding) -> str:
@@ -110,6 +249,19 @@ def _mend_payloads(path: Path, found: Finding) -> str:
     with _surgery(path) as surgery:
         surgery.mend_payloads(runs)
     return f"wrote down anew which large payloads are used: {found.problem}"
+
+
+def _id_of(reader: StoreReader, run: int) -> str | None:
+    """The id that the part of a run has, or else its history."""
+    with suppress(StoreCorrupt, ValueError):
+        for row in unpack(reader.part(run) or b""):
+            if isinstance(row, RunRow):
+                return row.id
+    with suppress(StoreCorrupt):
+        for _, record in reader.history(run):
+            if isinstance(record, RunOpened | RunForked):
+                return record.id
+    return None
 
 
 def _in_snapshot(reader: StoreReader, number: int) -> tuple[Run | None, State]:
@@ -139,8 +291,12 @@ def _from_history(reader: StoreReader, number: int, keep: Keep | None) -> Run | 
 
 @contextmanager
 def _surgery(path: Path) -> Iterator[Surgery]:
+    import lmdb
+
     surgery = Surgery(path)
     try:
         yield surgery
+    except lmdb.Error as error:
+        raise StoreCorrupt(str(path), 0, str(error)) from error
     finally:
         surgery.close()

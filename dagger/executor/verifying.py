@@ -7,7 +7,9 @@ forms. Each is read whole, and what they fold to is compared.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from dagger.executor.recovery import MANY
@@ -19,6 +21,8 @@ from dagger.state.state import State
 from dagger.state.tasks import Task, Tasks
 from dagger.state.tree import Tree
 from dagger.store.block import Block
+from dagger.store.pagefile import BadFile, findings
+from dagger.store.pagefile import check as check_file
 from dagger.store.reader import StoreReader
 from dagger.views.conservation import check
 from dagger.words.errors import ConservationError, StoreCorrupt
@@ -32,14 +36,43 @@ class Finding(NamedTuple):
     position: int
     """The record it is about, or after which it is."""
     where: str
-    """"journal", "snapshot", "history", "payloads", "ids" or "state"."""
+    """"file", "inbox", "meta", "ids", "journal", "snapshot", "history", "payloads", "state", or
+    "format" for what is not understood.
+    """
     problem: str
     run: int = 0
     """The number of the run that it is about; 0 for all of them."""
 
     def __str__(self) -> str:
+        at = f"record {self.position}, " if self.position else ""
         of = f" of run {self.run}" if self.run else ""
-        return f"record {self.position}, {self.where}{of}: {self.problem}"
+        return f"{at}{self.where}{of}: {self.problem}"
+
+
+def pages(path: Path) -> Iterator[Finding]:
+    """What is wrong with the file of a store, page by page.
+
+    With a finding nothing else can be looked at. Raises what StoreReader does, but for
+    StoreCorrupt.
+    """
+    try:
+        with StoreReader(path) as reader:
+            found = reader.pages()
+    except StoreCorrupt as error:
+        found = [error.problem]
+        with suppress(BadFile):
+            found = findings(path / "journal") or found
+    return (Finding(0, "file", each) for each in found)
+
+
+def inbox(path: Path) -> Iterator[Finding]:
+    """What is wrong with the file of a store's inbox; to be asked while nobody uses it."""
+    folder = path / "inbox"
+    try:
+        if folder.is_dir():
+            check_file(folder, whole=True)
+    except BadFile as error:
+        yield Finding(0, "inbox", str(error))
 
 
 def verify(reader: StoreReader, keep: Keep | None = None) -> Iterator[Finding]:
@@ -48,7 +81,18 @@ def verify(reader: StoreReader, keep: Keep | None = None) -> Iterator[Finding]:
     What is built on something broken is not looked at. `keep` is what its owner keeps of
     each run; another one makes no findings, but compares less.
     """
+    try:
+        yield from _verify(reader, keep)
+    except StoreCorrupt as error:
+        yield Finding(error.position, "file", error.problem)
+
+
+def _verify(reader: StoreReader, keep: Keep | None) -> Iterator[Finding]:
     with reader.still():
+        lost = list(_meta(reader))
+        yield from lost
+        if lost:
+            return
         broken = list(_journal(reader))
         yield from broken
         state = State(keep)
@@ -66,14 +110,29 @@ def verify(reader: StoreReader, keep: Keep | None = None) -> Iterator[Finding]:
             yield from _histories(reader, state)
 
 
-def _journal(reader: StoreReader) -> Iterator[Finding]:
-    """Blocks follow each other, and their records are those that their columns name."""
-    expected: int | None = None
+def _meta(reader: StoreReader) -> Iterator[Finding]:
+    """What all else is found by: the position of the snapshot, and which runs it holds."""
     try:
-        saved, kept, blocks = reader.saved(), reader.kept(), reader.blocks()
+        saved = reader.saved()
+    except StoreCorrupt as error:
+        yield Finding(error.position, "meta", error.problem)
+        return
+    try:
+        held = reader.held()
+        nameless = held - reader.kept()
     except StoreCorrupt as error:
         yield Finding(error.position, "ids", error.problem)
         return
+    if held and not saved:
+        yield Finding(0, "meta", "the position of the snapshot is missing")
+    for run in sorted(nameless):
+        yield Finding(saved, "ids", "it has none", run)
+
+
+def _journal(reader: StoreReader) -> Iterator[Finding]:
+    """Blocks follow each other, and their records are those that their columns name."""
+    expected: int | None = None
+    saved, kept, blocks = reader.saved(), reader.kept(), reader.blocks()
     while True:
         try:
             block = next(blocks, None)
@@ -121,8 +180,10 @@ def _load(reader: StoreReader, state: State) -> Iterator[Finding]:
                 load_world(state, part)
             else:
                 load_run(state, part)
-        except Exception as error:
-            yield Finding(state.position, "snapshot", f"it cannot be loaded: {error}", number)
+        except StoreCorrupt as error:
+            yield Finding(state.position, "snapshot", error.problem, number)
+        except Exception as error:  # it is what was written, and is not understood
+            yield Finding(state.position, "format", f"it cannot be loaded: {error}", number)
 
 
 def _fold(reader: StoreReader, state: State) -> Iterator[Finding]:
@@ -160,6 +221,14 @@ def _index(reader: StoreReader, state: State) -> Iterator[Finding]:
             problem = f"its number {run.number} leads to {ids.get(run.number)!r}"
             yield Finding(state.position, "ids", problem, run.number)
     kept = reader.kept()
+    for number in kept & state.runs.keys():
+        try:
+            found = reader.indexed(state.runs[number].id)
+            problem = f"its id leads to {found}" if found != number else ""
+        except StoreCorrupt as error:
+            problem = error.problem
+        if problem:
+            yield Finding(state.position, "ids", problem, number)
     for number in reader.histories() - kept:
         yield Finding(reader.saved(), "history", "there is no such run", number)
 

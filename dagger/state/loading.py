@@ -44,11 +44,17 @@ if TYPE_CHECKING:
 
 
 def load_world(state: State, blob: bytes) -> None:
-    """Part 0 of a snapshot, into a fresh state; which position it is of is not in it.
+    """Part 0 of a snapshot, into a fresh state; its position is for the caller to set.
 
     Raises ValueError for what a newer version wrote.
     """
     _load(state, blob)
+
+
+def position_of(blob: bytes) -> int:
+    """The position of the snapshot that part 0 is of; 0 if an older version wrote it."""
+    first = next(unpack(blob), None)
+    return first.position if isinstance(first, WorldRow) else 0
 
 
 def load_run(state: State, blob: bytes, number: int = 0) -> Run:

@@ -32,6 +32,8 @@ class WorldRow(NamedTuple):
 
     next_run: int
     commands: int
+    position: int = 0
+    """Of the snapshot, for when it is lost elsewhere; 0 in what older versions wrote."""
 
 
 class NameRow(NamedTuple):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dagger.store.ballast import Ballast
-from dagger.store.block import Block, decode
+from dagger.store.block import BadBlock, Block, decode
 from dagger.store.environment import Environment
 from dagger.store.payloads import keep, let_go
 from dagger.store.saving import Saving
@@ -17,6 +18,8 @@ from dagger.words.records import WIRING
 
 if TYPE_CHECKING:
     import lmdb
+
+logger = logging.getLogger("dagger")
 
 TIDY = 1024 * 1024
 """Bytes of blocks that one commit moves into history, at most; more if it writes more."""
@@ -32,6 +35,7 @@ class JournalDisk:
         self._environment = environment
         self._ballast = ballast
         self._cleared = time.monotonic()
+        self._tidied = POSITION.pack(0)  # before this key nothing is left to tidy up
 
     def write(self, blocks: Sequence[Block], saving: Saving | None) -> bool:
         """All of it in one transaction; whether there is more to tidy up."""
@@ -65,15 +69,29 @@ class JournalDisk:
         sealed = txn.get(SNAPSHOT, db=db["meta"])
         saved = None if sealed is None else unseal(SNAPSHOT, sealed)
         cursor = txn.cursor(db["journal"])
-        while saved is not None and cursor.first() and cursor.key() <= saved:
+        while saved is not None and cursor.set_range(self._tidied) and cursor.key() <= saved:
             if budget <= 0:
                 return True
-            value = cursor.value()
+            key, value = cursor.item()
             budget -= len(value)
-            self._move(txn, decode(value))
-            cursor.first()  # what was put elsewhere may have moved it
+            try:
+                block = decode(value)
+            except BadBlock as broken:
+                self._pass_over(key, broken)
+                continue
+            self._move(txn, block)
+            cursor.set_key(key)  # what was put elsewhere may have moved it
             cursor.delete()
         return False
+
+    def _pass_over(self, key: bytes, broken: BadBlock) -> None:
+        """A damaged block stays where it is: the snapshot has all that it meant, and the work
+        is not to stop for it.
+        """
+        self._tidied = key + b"\0"
+        last = POSITION.unpack(key)[0]
+        text = "the block of record %d in the journal is damaged (%s): it is left where it is"
+        logger.error(text, last, broken)
 
     def _move(self, txn: lmdb.Transaction[bytes], block: Block) -> None:
         db = self._environment.db

@@ -69,6 +69,7 @@ class Environment:
 
         try:
             pagefile.check(self.path)
+            self._file = os.stat(self.path / pagefile.DATA)
             self.locked = take_slots(self.path)
             """Whether a writer knows of who reads here, and leaves what it reads alone."""
             self._env = lmdb.open(
@@ -129,8 +130,10 @@ class Environment:
         """A read transaction, which ends with `held`."""
         import lmdb
 
-        mend = None
+        mend = self.again if self._readonly and self._replaced() else None
         while True:
+            if mend is not None:
+                mend()
             with ExitStack() as tried:
                 tried.enter_context(self._use.shared())
                 try:
@@ -144,7 +147,15 @@ class Environment:
                 else:
                     held.push(tried.pop_all())
                     return txn
-            mend()
+
+    def _replaced(self) -> bool:
+        """Whether another file is there now than the one that is open: a compact one, a mended
+        one or a backup.
+        """
+        try:
+            return not os.path.samestat(self._file, os.stat(self.path / pagefile.DATA))
+        except OSError:  # none at all, and the open one is as good as ever
+            return False
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -174,8 +185,13 @@ class Environment:
 
     def copy(self, path: Path) -> None:
         """Write a copy without free pages, as of now, into an empty folder."""
-        with self._use.shared():
-            self._env.copy(str(path), compact=True)
+        import lmdb
+
+        try:
+            with self._use.shared():
+                self._env.copy(str(path), compact=True)
+        except lmdb.Error as error:
+            raise self._explained(error) from error
 
     def _adopt(self) -> None:
         """Take over the size that another process has given to the map."""

@@ -45,10 +45,11 @@ def _make_folder(path: Path) -> None:
 def make_journal(path: Path) -> None:
     """An empty journal in a store's folder, if there is none yet."""
     if not path.exists():
-        create(path, NAMES, _write_format)
+        create(path, NAMES, write_format)
 
 
-def _write_format(environment: Environment) -> None:
+def write_format(environment: Environment) -> None:
+    """Say in a new journal which format it has."""
     with environment.writing(0) as txn:
         txn.put(b"format", POSITION.pack(FORMAT), db=environment.db["meta"])
 
@@ -58,6 +59,13 @@ def check_format(environment: Environment, path: Path) -> None:
     with environment.reading() as txn:
         value = txn.get(b"format", db=environment.db["meta"])
     if value is None:
-        raise NotAStore(str(path), "its journal is empty, and does not say which format it has")
-    if (version := POSITION.unpack(value)[0]) != FORMAT:
-        raise NotAStore(str(path), f"its format {version} is not known: a newer Dagger wrote it?")
+        problem = "its journal is empty, and does not say which format it has; go back to a backup"
+        raise NotAStore(str(path), problem)
+    known_format(value, path)
+
+
+def known_format(value: bytes, path: Path) -> None:
+    """Raise NotAStore for what a store says of its format that is not known here."""
+    if (version := int.from_bytes(value, "big")) != FORMAT:
+        problem = f"its format {version} is not known: a newer Dagger wrote it? Upgrade this one"
+        raise NotAStore(str(path), problem)

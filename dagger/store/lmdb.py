@@ -83,8 +83,8 @@ class LmdbStore:
     async def open(self) -> None:
         with ExitStack() as opened:
             self._take_hold(opened)
+            self._position = self._durable = self._shelves.last()
             self._opened = opened.pop_all()
-        self._position = self._durable = self._shelves.last()
         self._appended = 0
         self._touched = set()
         self._problem = None

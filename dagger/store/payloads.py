@@ -113,8 +113,9 @@ def strange(txn: lmdb.Transaction[bytes], db: Databases, runs: Container[int]) -
     """What is wrong with payloads and their uses, where there are only these runs."""
     uses, payloads = txn.cursor(db["uses"]), txn.cursor(db["payloads"])
     known = {key: digest(value) == key for key, value in payloads}
-    by_run = {(RUN.unpack(key[1:5])[0], key[5:]) for key, _ in uses if key[:1] == b"r"}
-    by_digest = {(RUN.unpack(key[33:])[0], key[1:33]) for key, _ in uses if key[:1] == b"d"}
+    keys = [key for key, _ in uses if len(key) == 37]
+    by_run = {(RUN.unpack(key[1:5])[0], key[5:]) for key in keys if key[:1] == b"r"}
+    by_digest = {(RUN.unpack(key[33:])[0], key[1:33]) for key in keys if key[:1] == b"d"}
     for run, each in sorted(by_run | by_digest):
         if run not in runs and run not in (WIRING, WORLD):
             yield Strange(run, each, "it is of a run that is not there")

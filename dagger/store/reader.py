@@ -15,6 +15,7 @@ from dagger.store.environment import Environment
 from dagger.store.faults import explained
 from dagger.store.layout import check_format
 from dagger.store.lock import Owner, owner
+from dagger.store.pagefile import findings
 from dagger.store.payloads import Strange
 from dagger.store.shelves import NAMES, Shelves
 from dagger.words.errors import NotAStore, StoreReadOnly
@@ -73,6 +74,10 @@ class StoreReader:
         """The number of the run of that id, if it is there."""
         return self._shelves.find(run_id)
 
+    def indexed(self, run_id: str) -> int | None:
+        """The number of the run of that id, if the latest snapshot holds it."""
+        return self._shelves.indexed(run_id)
+
     def ids(self) -> Iterator[tuple[int, str]]:
         """Number and id of every run, oldest first."""
         return self._shelves.ids()
@@ -112,9 +117,18 @@ class StoreReader:
         """What is wrong with large payloads, where there are only these runs."""
         return self._shelves.strange_payloads(runs)
 
+    def held(self) -> set[int]:
+        """The runs that the latest snapshot has parts of: those that it keeps."""
+        return self._shelves.held()
+
     def histories(self) -> set[int]:
         """The runs that there is history of."""
         return self._shelves.histories()
+
+    def pages(self) -> list[str]:
+        """What is wrong with the pages of the file, which reading may not meet."""
+        with self.still():
+            return findings(self._environment.path)
 
     def backup(self, to: str | os.PathLike[str]) -> int:
         """Copy the store as it is into a new folder; its size in bytes. See `backup`."""

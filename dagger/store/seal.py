@@ -11,6 +11,9 @@ from zlib import crc32
 
 _SUM = Struct("<I")
 
+SEAL = _SUM.size
+"""Bytes in front of a value."""
+
 
 def seal(key: bytes, value: bytes) -> bytes:
     """What to store of a value under a key."""

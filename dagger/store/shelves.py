@@ -46,8 +46,11 @@ _CHUNKS = Struct(">H")
 CHUNK = 1024 * 1024
 """Bytes of a part that are kept in one value."""
 
+FORMAT = b"format"
+"""The key of the store's format,"""
+
 SNAPSHOT = b"snapshot"
-"""The key of its position."""
+"""and that of the position of the snapshot."""
 
 LONG_ID = 256
 """Bytes of a run id beyond which its key is cut, and told apart by a digest."""
@@ -122,14 +125,18 @@ class Shelves:
 
     def histories(self) -> set[int]:
         """The runs that there is history of."""
+        return self._runs("history", OF_RUN)
+
+    def _runs(self, name: str, key_of: Struct) -> set[int]:
+        """The runs that there are rows of in a database."""
         found: set[int] = set()
         with self.environment.reading() as txn:
-            cursor = txn.cursor(self.environment.db["history"])
-            there = cursor.set_range(OF_RUN.pack(WIRING + 1, 0))
+            cursor = txn.cursor(self.environment.db[name])
+            there = cursor.set_range(key_of.pack(WIRING + 1, 0))
             while there:
-                run = self._numbers(OF_RUN, cursor.key())[0]
+                run = self._numbers(key_of, cursor.key())[0]
                 found.add(run)
-                there = cursor.set_range(OF_RUN.pack(run + 1, 0))
+                there = cursor.set_range(key_of.pack(run + 1, 0))
         return found
 
     def _moved(self, run: int, after: int, payload: Payload) -> Iterator[tuple[int, Record]]:
@@ -144,8 +151,10 @@ class Shelves:
     def find(self, run_id: str) -> int | None:
         """The number of the run of that id, if it is there; of several, that of the latest."""
         recent = [run for run, known in self._opened() if known == run_id]
-        if recent:
-            return recent[-1]
+        return recent[-1] if recent else self.indexed(run_id)
+
+    def indexed(self, run_id: str) -> int | None:
+        """The number of the run of that id in the latest snapshot. Raises StoreCorrupt."""
         with self.environment.reading() as txn:
             value = txn.get(id_key(run_id), db=self.environment.db["ids"])
         return int(RUN.unpack(self._unsealed(id_key(run_id), value))[0]) if value else None
@@ -192,6 +201,10 @@ class Shelves:
         rows = self._rows("state", b"")
         for part, found in groupby(rows, key=lambda row: self._numbers(OF_PART, row[0])[0]):
             yield part, self._whole(list(found))
+
+    def held(self) -> set[int]:
+        """The runs that the latest snapshot has parts of: those that it keeps."""
+        return self._runs("state", OF_PART)
 
     def part(self, number: int) -> bytes | None:
         """One part of the latest snapshot, if it is there."""

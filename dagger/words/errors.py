@@ -341,12 +341,15 @@ class RequestFailed(ExecutionError):
 
 
 class RunConflict(ExecutionError):
-    """A run id was used again with a different channel or payload."""
+    """A run id was used again with a different channel or payload, or by an import."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, *, importing: bool = False) -> None:
         self.run_id = run_id
         super().__init__(
-            f"run {run_id!r} exists with another first message; use a new run_id, "
+            f"run {run_id!r} cannot be imported, since a run of that id is here already; "
+            "import it into another store"
+            if importing
+            else f"run {run_id!r} exists with another first message; use a new run_id, "
             "or the same channel and payload to continue it"
         )
 

@@ -34,6 +34,12 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    """Commands do the same on any disk: the fastest one will do."""
+    return memory_path
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> Path:
     """Where a store may be made."""
     return tmp_path / "state"

@@ -65,7 +65,8 @@ def test_an_id_is_there_once(invoke: Invoke, interrupted: Path) -> None:
     piped = invoke("export", "mine", "--store", str(interrupted))
     ended = invoke("import", "-", "--store", str(interrupted), input=piped.stdout)
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr == f"Error: there is a run 'mine' in {interrupted} already\n"
+    told = f"run 'mine' cannot be imported into {interrupted}, which has a run of that id already"
+    assert ended.stderr.startswith(f"Error: {told}; name another store with --store")
 
 
 def test_what_cannot_be_exported_is_told(invoke: Invoke, interrupted: Path, tmp_path: Path) -> None:

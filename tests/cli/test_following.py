@@ -105,6 +105,19 @@ def test_all_runs_are_followed_from_the_snapshot_on(older: Path) -> None:
         assert list(following.news()) == []
 
 
+def test_a_store_that_was_compacted_is_followed(older: Path, write: Write) -> None:
+    """Who waits for news hears of what is written into the file that took the place of the old."""
+    with StoreReader(older) as reader:
+        following = Following(reader)
+        assert list(following.news()) == []
+        with running("-m", "dagger", "compact", "--store", str(older)) as compacting:
+            assert compacting.wait(PATIENCE) == 0
+        run_in(older, write(), "--run-id", "d")
+        news = list(following.news())
+        assert [record.id for _, record in news if isinstance(record, RunOpened)] == ["d"]
+        assert kinds(news)[-1] == "RunEnded"
+
+
 def test_a_cursor_ahead_is_waited_for(older: Path, write: Write) -> None:
     """Nothing is told up to a position that is not reached yet."""
     with StoreReader(older) as reader:

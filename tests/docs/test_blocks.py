@@ -31,6 +31,7 @@ VARYING = (
     (re.compile(r"\b\d[\d,.]* (?:µs|ms|s|min|h)\b"), "TIME"),
     (re.compile(r"\b[\d,]+ deliveries/s"), "RATE"),
     (re.compile(r"\bat \S+:\d+ in "), "at PLACE in "),
+    (re.compile(r"\b[0-9a-f]{12}\b"), "FINGERPRINT"),
 )
 """What differs from run to run: it only has to be of the right kind."""
 
@@ -123,12 +124,16 @@ def commands(page: Page) -> list[str]:
 
 
 def said(line: str, folder: Path) -> str:
-    """What a line prints that is typed at a shell in a folder where `python` is this one."""
-    python = folder / "bin" / "python"
-    python.parent.mkdir(exist_ok=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', "utf-8")
-    python.chmod(0o755)
-    search = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    """What a line prints that is typed at a shell in a folder where `python` and `dagger` are
+    these here.
+    """
+    programs = folder / "bin"
+    programs.mkdir(exist_ok=True)
+    for name, words in {"python": "", "dagger": " -m dagger"}.items():
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n', "utf-8")
+        program.chmod(0o755)
+    search = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     paths = [str(ROOT), str(ROOT / "agents"), os.environ.get("PYTHONPATH", "")]
     search["PYTHONPATH"] = os.pathsep.join(paths)
     ended = subprocess.run(

@@ -21,7 +21,7 @@ def test_every_promise_names_its_tests() -> None:
             assert (DOCS / link).is_file(), f"{title!r} names {link}"
 
 
-@pytest.mark.parametrize("folder", ["promises", "crash"])
+@pytest.mark.parametrize("folder", ["promises", "crash", "faults"])
 def test_every_test_of_a_promise_is_named(folder: str) -> None:
     """No file of these tests is without the promise that it is about."""
     named = {(DOCS / link).resolve() for link in LINK.findall(PROMISES.text)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -35,7 +37,9 @@ from dagger import (
     Store,
     agent,
 )
+from dagger.state.state import State
 from dagger.views.report import Report
+from tests.conftest import PROVE, Figures
 from tests.executor.model import ATTEMPTS, CAPACITY, Message, Model, Run, Step
 from tests.state import meaning
 
@@ -43,6 +47,9 @@ OVERFLOW = {"block": "block", "reject": "reject"}
 GATED = ["drop", "block", "reject", "free"]
 
 JOBS = ["", "", "add", "work", "forget"]
+
+done: Counter[str] = Counter()
+"""What a test has done, over all its examples."""
 
 dice = st.randoms(use_true_random=True)
 """What is done is hypothesis's to choose; what with, evenly, the dice's."""
@@ -157,6 +164,7 @@ class ExecutorMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything end, and look at the whole of it once more."""
+        done["examples"] += 1
         for name in GATED:
             self.after(self.house.gates[name].set)
         for run in self.held():
@@ -164,8 +172,12 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.contents_are_as_they_should_be()
         for run in self.model.runs.values():
             assert self.live[run.name].report().ended is not None
-        self.portal.call(meaning.agree, self.house.executor._engine.state, self.house.store)  # type: ignore[union-attr]
+        self.portal.call(self.agree, self.house.executor._engine.state, self.house.store)  # type: ignore[union-attr]
         self.stack.close()
+
+    def agree(self, state: State, store: Store) -> None:
+        """What is stored gives the live state again."""
+        meaning.agree(state, store)
 
     def after(self, call: Callable[..., Any], *args: Any) -> Any:
         """Do something in the loop, and let the model hear what came of it."""
@@ -276,6 +288,7 @@ class ExecutorMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """The executor is stopped, and another one goes on."""
+        done["stops"] += 1
         self.running.close()
         self.go_on(killed=False)
 
@@ -326,6 +339,7 @@ class ExecutorMachine(RuleBasedStateMachine):
     @invariant()
     def contents_are_as_they_should_be(self) -> None:
         """Counts, queues, cache, tasks and outputs of every run are those of the model."""
+        done["comparisons with the model"] += 1
         self.portal.call(self._compare_all)
 
     @invariant()
@@ -393,6 +407,15 @@ class TrioMachine(ExecutorMachine):
     backend = "trio"
 
 
+@pytest.fixture(autouse=True)
+def counted(figures: Figures) -> Iterator[None]:
+    """Tell what was done."""
+    done.clear()
+    yield
+    what = ["examples", "comparisons with the model", "stops", "kills"]
+    figures(", ".join(f"{done[each]:,} {each}" for each in what if done[each]))
+
+
 TestOnAsyncio = ExecutorMachine.TestCase
 TestOnTrio = TrioMachine.TestCase
-TestOnAsyncio.settings = TestOnTrio.settings = settings(stateful_step_count=30)
+TestOnAsyncio.settings = TestOnTrio.settings = settings(stateful_step_count=50 if PROVE else 30)

@@ -13,10 +13,13 @@ import pytest
 from dagger import Config, DatabaseError, Executor, LockError, agent
 from dagger.executor.recovery import restored
 from dagger.executor.repairing import repair
-from dagger.executor.verifying import Finding, verify
+from dagger.executor.verifying import Finding, inbox, verify
+from dagger.store import disk
 from dagger.store.care import Surgery
+from dagger.store.pagefile import DATA
 from dagger.store.reader import StoreReader
-from dagger.store.shelves import OF_PART, OF_RUN
+from dagger.store.shelves import OF_PART, OF_RUN, SNAPSHOT, id_key, number_key
+from dagger.words.records import WIRING
 from tests.state.meaning import meaning
 
 
@@ -116,12 +119,117 @@ async def test_a_run_that_is_broken_twice_is_given_up(tmp_path: Path) -> None:
     assert ids(tmp_path) == ["run-0", "run-2", "run-3", "late"]
 
 
-async def test_a_broken_world_cannot_be_repaired(tmp_path: Path) -> None:
-    """The error says which damage it is, and what is left to do."""
+async def test_what_the_snapshot_holds_can_do_without_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken block from before the snapshot is given up, and nothing behind it."""
+    monkeypatch.setattr(disk, "TIDY", 0)
     await fill(tmp_path)
-    world = broken(tmp_path, "state", OF_PART.pack(0, 0))
-    with world, pytest.raises(DatabaseError, match="go back to a backup"):
+    with StoreReader(tmp_path) as reader:
+        assert next(reader.blocks()).last <= reader.saved() < reader.position
+        before = meaning(restored(reader))
+    with broken(tmp_path, "journal", b""):
+        (found, *_) = findings(tmp_path)
+        assert found.where == "journal"
+        done = list(repair(tmp_path))
+    assert done[1].startswith("gave up what is broken before record ")
+    assert findings(tmp_path) == []
+    with StoreReader(tmp_path) as reader:
+        assert meaning(restored(reader)) == before
+        assert next(reader.blocks()).first > reader.saved()
+
+
+async def test_the_work_goes_on_past_a_broken_block_before_the_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told once and stays where it is, until a repair that takes nothing else along."""
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "TIDY", 0)
+        await fill(tmp_path)
+    with broken(tmp_path, "journal", b""):
+        async with Executor([echo], store=tmp_path) as executor:
+            assert (await executor.run("start", "on", run_id="on")).ok
+            await executor.gc()
+            assert (await executor.run("start", "and on", run_id="and on")).ok
+    assert sum("left where it is" in each.message for each in caplog.records) == 1
+    known = ids(tmp_path)
+    assert known[-2:] == ["on", "and on"]
+    with StoreReader(tmp_path) as reader:
+        before = meaning(restored(reader))
+    assert findings(tmp_path)[0].where == "journal"
+    list(repair(tmp_path))
+    assert findings(tmp_path) == []
+    with StoreReader(tmp_path) as reader:
+        assert meaning(restored(reader)) == before
+
+
+async def test_a_broken_inbox_is_moved_away(tmp_path: Path) -> None:
+    """Commands that nobody has carried out are lost with it, and the runs are not concerned."""
+    await fill(tmp_path)
+    known = ids(tmp_path)
+    file = tmp_path / "inbox" / DATA
+    file.write_bytes(file.read_bytes()[:5000])
+    assert [found.where for found in inbox(tmp_path)] == ["inbox"]
+    assert "moved the inbox to " in list(repair(tmp_path))[-1]
+    assert list(inbox(tmp_path)) == []
+    async with Executor([echo], store=tmp_path) as executor:
+        assert [run.run_id for run in executor.runs()] == known
+
+
+async def test_a_lost_world_is_made_anew_from_histories(tmp_path: Path) -> None:
+    """All runs stay; the shared cache, which is nowhere else, is gone, and that is told."""
+    await fill(tmp_path)
+    with StoreReader(tmp_path) as reader:
+        before = meaning(restored(reader))
+    with broken(tmp_path, "state", OF_PART.pack(0, 0)):
+        done = list(repair(tmp_path))
+    assert done[1].startswith("gave up the shared cache, ")
+    assert findings(tmp_path) == []
+    with StoreReader(tmp_path) as reader:
+        assert meaning(restored(reader)) == before
+    async with Executor([echo], store=tmp_path) as executor:
+        assert (await executor.run("start", "more", run_id="more")).ok
+        assert len(executor.runs()) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "where"),
+    [
+        ("meta", SNAPSHOT, "meta"),
+        ("ids", number_key(2), "ids"),
+        ("ids", id_key("run-1"), "ids"),
+        ("history", OF_RUN.pack(WIRING, 0), "history"),
+    ],
+)
+async def test_what_leads_to_runs_is_made_anew(
+    tmp_path: Path, name: str, key: bytes, where: str
+) -> None:
+    """The position of the snapshot, the ids of runs, and who heard what are there otherwise."""
+    await fill(tmp_path)
+    with StoreReader(tmp_path) as reader:
+        before = meaning(restored(reader))
+    with broken(tmp_path, name, key):
+        assert {found.where for found in findings(tmp_path)} == {where}
         list(repair(tmp_path))
+    assert findings(tmp_path) == []
+    known = ids(tmp_path)
+    with StoreReader(tmp_path) as reader:
+        assert meaning(restored(reader)) == before
+        assert [reader.find(run_id) for run_id in known] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("part", [0, 2], ids=["world", "run"])
+async def test_a_snapshot_of_a_newer_version_is_refused(tmp_path: Path, part: int) -> None:
+    """Who opens the store is told, be it to own it or to look into it."""
+    await fill(tmp_path)
+    surgery = Surgery(tmp_path)
+    surgery.put_part(part, b"\x7f")
+    surgery.close()
+    told = "a part of the snapshot cannot be read: unknown format 127"
+    with pytest.raises(DatabaseError, match=told):
+        await Executor([echo], store=tmp_path).__aenter__()
+    with StoreReader(tmp_path) as reader, pytest.raises(DatabaseError, match=told):
+        restored(reader)
 
 
 async def test_a_store_in_use_is_not_repaired(tmp_path: Path) -> None:
@@ -129,3 +237,18 @@ async def test_a_store_in_use_is_not_repaired(tmp_path: Path) -> None:
     async with Executor([echo], store=tmp_path):
         with pytest.raises(LockError):
             list(repair(tmp_path))
+
+
+@pytest.mark.parametrize("part", [0, 2], ids=["world", "run"])
+async def test_what_a_newer_version_wrote_is_not_repaired(tmp_path: Path, part: int) -> None:
+    """What is not understood is not broken: it stays as it is."""
+    await fill(tmp_path)
+    surgery = Surgery(tmp_path)
+    surgery.put_part(part, b"\x7f")
+    surgery.close()
+    before = (tmp_path / "journal" / DATA).read_bytes()
+    (found,) = findings(tmp_path)
+    assert (found.where, found.run) == ("format", part)
+    with pytest.raises(DatabaseError, match="unknown format 127"):
+        list(repair(tmp_path))
+    assert (tmp_path / "journal" / DATA).read_bytes() == before

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Figures
 from tests.crash.disks import DEAD
 from tests.crash.processes import finished, running
 from tests.faults.days import Days
@@ -38,16 +39,20 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 @pytest.mark.parametrize("torn", [False, True], ids=["clean", "torn"])
 def test_every_call_may_be_the_last(
-    undisturbed: Undisturbed, tmp_path: Path, torn: bool, prove: bool
+    undisturbed: Undisturbed, tmp_path: Path, torn: bool, prove: bool, figures: Figures
 ) -> None:
     """Ended at its k-th write, sync or rename, for every k, a day is finished by the next."""
-    step = 1 + torn if prove else 2 * undisturbed.calls // POINTS
+    step = 1 if prove else 2 * undisturbed.calls // POINTS
     points = range(1 + torn, undisturbed.calls + 1, step)
     live = partial(_live, undisturbed, tmp_path, torn)
     with ThreadPoolExecutor(3) as pool:
         ended = sum(pool.map(live, points))
-    print(f"{ended} of {undisturbed.calls} points{', torn' if torn else ''}")
     assert ended > 0.7 * len(points)  # what one commit takes depends on chance
+    how = "amid a write" if torn else "instead of a call"
+    figures(
+        f"a day of {undisturbed.calls} calls ended {how} at {ended} points; "
+        "0 lost, 0 corrupt, 0 refused to start"
+    )
 
 
 def _live(undisturbed: Undisturbed, folder: Path, torn: bool, last: int) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from dagger.executor.recovery import restored
 from dagger.executor.verifying import verify
 from dagger.store.reader import StoreReader
+from tests.conftest import Figures
 from tests.crash.processes import finished
 from tests.faults.failing import FOR_A_WHILE, at_work, opening
 from tests.faults.shim import Kind
@@ -43,12 +44,16 @@ def test_errors_of_the_disk_pass(tmp_path: Path, kinds: Kind, performed: bool) -
 
 
 @pytest.mark.parametrize("times", [1, FOR_A_WHILE], ids=["once", "from then on"])
-def test_a_store_can_be_made_after_all(tmp_path: Path, times: int, prove: bool) -> None:
+def test_a_store_can_be_made_after_all(
+    tmp_path: Path, times: int, prove: bool, figures: Figures
+) -> None:
     """Whichever call fails while a store is made, that is told, and the next try goes well."""
     step = 1 if prove else 5
     told = _sorted(finished(opening, tmp_path, times, step))
     assert len(told["first"]) > 50 // step
     assert set(told["second"]) == {"ok"}
+    which = "one call" if times == 1 else "all calls from one on"
+    figures(f"stores made while {which} failed, in {len(told['second'])} ways; all made after it")
 
 
 def _sorted(heard: list[tuple[Any, ...]]) -> dict[str, list[Any]]:

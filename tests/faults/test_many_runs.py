@@ -7,6 +7,7 @@ from pathlib import Path
 from dagger.executor.recovery import restored
 from dagger.executor.verifying import verify
 from dagger.store.reader import StoreReader
+from tests.conftest import Figures
 from tests.crash.processes import finished
 from tests.faults.lasting import KEPT, live_long
 
@@ -14,12 +15,14 @@ GRAIN = 256 * 1024
 """Bytes that are taken at a time, about."""
 
 
-def test_runs_that_are_forgotten_leave_nothing(tmp_path: Path, prove: bool) -> None:
+def test_runs_that_are_forgotten_leave_nothing(
+    tmp_path: Path, prove: bool, figures: Figures
+) -> None:
     """In the second half of many runs neither the file nor the memory grows by a tenth."""
     runs = 10_000 if prove else 3_000
     heard = finished(live_long, tmp_path, runs)
     memory, file = ([each[of] for each in heard] for of in (1, 2))
-    print(f"{runs} runs: memory {_mib(memory)}, file {_mib(file)}")
+    figures(f"{runs:,} runs: memory {_mib(memory)}, file {_mib(file)}")
     for sizes in (memory, file):
         assert max(sizes[10:]) <= 1.1 * max(sizes[:10]) + GRAIN
     with StoreReader(tmp_path) as reader:

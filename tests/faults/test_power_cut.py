@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Figures
 from tests.crash.processes import finished
 from tests.faults.cuts import Disk, Entry, read_trace
 from tests.faults.days import Days
@@ -35,14 +36,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_what_was_acknowledged_survives_power_cuts(
-    undisturbed: dict[str, Any], tmp_path: Path, prove: bool
+    undisturbed: dict[str, Any], tmp_path: Path, prove: bool, figures: Figures
 ) -> None:
     """Cut off at any moment, again and again, a day is finished as if nothing had happened."""
     cuts = 160 if prove else 10
     day = partial(_a_day, undisturbed, tmp_path)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(day, range(cuts // CUTS)))
-    print(f"{cuts} images")
+    figures(f"{cuts} disk images; 0 acknowledged lost, 0 unreadable")
 
 
 def _a_day(undisturbed: dict[str, Any], folder: Path, seed: int) -> None:

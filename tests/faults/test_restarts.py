@@ -17,11 +17,13 @@ from hypothesis.stateful import precondition, rule
 from dagger import LmdbStore, Store
 from dagger.executor import recovery
 from dagger.executor.verifying import verify
+from dagger.state.state import State
 from dagger.store.block import Block
 from dagger.store.reader import StoreReader
 from dagger.store.saving import Saving
 from tests.conftest import PROVE
-from tests.executor.test_model import ExecutorMachine
+from tests.executor.test_model import ExecutorMachine, done
+from tests.executor.test_model import counted as counted
 
 IN_MEMORY = Path("/dev/shm")
 """What is killed is a process, and not the machine: nothing has to get to a disk."""
@@ -58,6 +60,11 @@ class DiskMachine(ExecutorMachine):
         self.store = CopiedStore(self.folder / "0")
         return self.store
 
+    def agree(self, state: State, store: Store) -> None:
+        """What is on disk is looked at while nobody changes it."""
+        with self.store.between_writes():
+            super().agree(state, store)
+
     def teardown(self) -> None:
         """See the whole of it through, and whether what is on disk is sound."""
         try:
@@ -72,6 +79,7 @@ class DiskMachine(ExecutorMachine):
     @rule()
     def kill(self) -> None:
         """The process is gone at once, and another one goes on with what it leaves."""
+        done["kills"] += 1
         self.listen()  # until all is on disk: the model knows no disk
         self.kills += 1
         left = self.folder / str(self.kills)
@@ -97,5 +105,5 @@ def careless(monkeypatch: pytest.MonkeyPatch) -> None:
 TestOnAsyncio = DiskMachine.TestCase
 TestOnTrio = TrioMachine.TestCase
 TestOnAsyncio.settings = TestOnTrio.settings = settings(
-    max_examples=100 if PROVE else 3, stateful_step_count=50
+    max_examples=200 if PROVE else 3, stateful_step_count=50
 )

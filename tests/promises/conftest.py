@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,18 +19,22 @@ from tests.store.lagging import LaggingStore
 
 NewStore = Callable[[], Store | None]
 
-STORES: dict[str, Callable[[Path], Store | None]] = {
-    "no-store": lambda folder: None,
-    "memory": lambda folder: MemoryStore(),
-    "lagging": lambda folder: LaggingStore(),
-    "lmdb": lambda folder: LmdbStore(folder / new_id()),
+STORES: dict[str, NewStore] = {
+    "no-store": lambda: None,
+    "memory": MemoryStore,
+    "lagging": LaggingStore,
 }
+"""Stores that need no folder; there is "lmdb" too."""
 
 
 DEFAULTS: dict[str, Any] = {"retry_strategy": Immediate()}
 if PROVE:  # recovery from snapshots, and hardly ever without; and most payloads are kept apart
     DEFAULTS["snapshot_every_records"] = 7
-    outline.LARGE = 16
+
+
+@pytest.fixture(autouse=PROVE)
+def _little_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outline, "LARGE", 16)
 
 
 class Audited(Executor):
@@ -72,11 +75,19 @@ class MakeExecutor(Protocol):
     ) -> Executor: ...
 
 
-@pytest.fixture(params=STORES.values(), ids=list(STORES))
-def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
+@pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    """What is promised here is promised on any disk: the fastest one will do."""
+    return memory_path
+
+
+@pytest.fixture(params=[*STORES, "lmdb"])
+def new_store(request: pytest.FixtureRequest) -> NewStore:
     """Makes a store of the kind this test runs over; None stands for no store at all."""
-    made: Callable[[Path], Store | None] = request.param
-    return partial(made, tmp_path)
+    if request.param in STORES:
+        return STORES[request.param]
+    folder: Path = request.getfixturevalue("tmp_path")
+    return lambda: LmdbStore(folder / new_id())
 
 
 @pytest.fixture

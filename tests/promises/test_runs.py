@@ -130,13 +130,16 @@ async def test_ten_thousand_runs_in_one_executor(prove: bool) -> None:
 
 async def test_stopping_with_many_waiting_runs_is_quick() -> None:
     """Thousands of parked handlers are cancelled and awaited in one go."""
+    begun = []
 
     @agent(subscribe="start")
     async def sleeper(payload: Any, ctx: Context) -> None:
+        begun.append(payload)
         await ctx.sleep(1_000)
 
     async with Executor([sleeper]) as executor:
         runs = [await executor.start("start", number) for number in range(2_000)]
+        await until(lambda: len(begun) == 2_000)
         await until(lambda: executor.list_agents()[0].waiting == 2_000)
     assert {run.status for run in runs} == {"cancelled"}
 

@@ -53,6 +53,7 @@ from dagger.words.records import (
     run_of,
     unpack,
 )
+from tests.conftest import PROVE
 from tests.state.meaning import audit, differences, meaning
 from tests.state.test_state import everything
 from tests.waiting import turns
@@ -434,7 +435,7 @@ class Folding(RuleBasedStateMachine):
 
 
 TestFolding = Folding.TestCase
-TestFolding.settings = settings(max_examples=4 * settings().max_examples)
+TestFolding.settings = settings(max_examples=(4 if PROVE else 1) * settings().max_examples)
 
 
 # -- journals of executors -----------------------------------------------------------------

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+from dagger.store.pagefile import DATA
 from dagger.store.reader import StoreReader
 
 ADD = """
@@ -23,6 +24,21 @@ ADD = """
 def add(store: Path) -> None:
     """Let another process add a run to a store."""
     subprocess.run([sys.executable, "-c", dedent(ADD), str(store)], check=True)
+
+
+def test_a_file_that_was_replaced_is_opened_anew(tmp_path: Path) -> None:
+    """Who reads a store sees what is there, also once another file is there than at first."""
+    store, copy = tmp_path / "store", tmp_path / "copy"
+    add(store)
+    with StoreReader(store) as reader:
+        before = reader.position
+        reader.backup(copy)
+        add(copy)
+        with reader.still():
+            (copy / "journal" / DATA).replace(store / "journal" / DATA)
+            assert reader.position == before
+        assert reader.position > before
+        assert len(list(reader.ids())) == 2
 
 
 def test_what_is_still_stays_so_within(tmp_path: Path) -> None:
