@@ -81,7 +81,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Shell completion: https://click.palletsprojects.com/shell-completion/",
+    epilog='Completion of commands and run ids: eval "$(_DAGGER_COMPLETE=bash_source dagger)"',
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version)
 def main() -> None:

@@ -15,6 +15,7 @@ from dagger.cli.logs import logs
 from dagger.cli.stores import in_store
 from dagger.cli.times import moment
 from dagger.executor.executor import Executor
+from dagger.store.lmdb import LmdbStore
 from dagger.words.errors import RunNotFound
 
 if TYPE_CHECKING:
@@ -55,8 +56,12 @@ def conduct(
     if store is not None and options.get("run_id") is None:
         options = options | {"run_id": program.run_id(spec)}
 
+    folder = None if store is None else LmdbStore(store)
+
     async def main() -> tuple[LiveRun, Report]:
-        async with Executor(program.agents, store=store, config=program.config) as executor:
+        if folder is not None:  # whoever kills it knows why: no handler is to blame
+            interrupts.before_the_end = lambda: folder.hands.clear()
+        async with Executor(program.agents, store=folder, config=program.config) as executor:
             known = _known(executor, options["run_id"])
             run = await executor.start(spec.channel, spec.payload, **options)
             if known:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from dagger.cli.exits import Exit
 
@@ -26,6 +27,8 @@ class Interrupts:
     def __init__(self) -> None:
         self.signal = ""
         """The name of the first signal; empty until it comes."""
+        self.before_the_end: Callable[[], None] = lambda: None
+        """Called between the second signal and the end."""
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -39,10 +42,16 @@ class Interrupts:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number).name
         for each in SIGNALS:
-            signal.signal(each, _kill)
+            signal.signal(each, self._kill)
+
+    def _kill(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self.before_the_end()
+        finally:
+            _end()
 
 
-def _kill(number: int, frame: FrameType | None) -> None:
+def _end() -> NoReturn:
     if sys.__stderr__ is not None and sys.__stderr__.isatty():
         os.write(sys.__stderr__.fileno(), _SHOW_CURSOR)
     os._exit(Exit.INTERRUPTED)

@@ -22,6 +22,7 @@ from dagger.executor.hosting import Hosting
 from dagger.executor.runs import Runs
 from dagger.executor.settle import Settling
 from dagger.executor.snapshots import Snapshots
+from dagger.executor.suspects import Suspects
 from dagger.executor.threads import Threads
 from dagger.executor.timers import Timers
 from dagger.executor.watchers import Watchers
@@ -86,6 +87,7 @@ class Engine:
         self.supervisor = supervisor
         self.stuck = False  # the disk is slow or full: no work is taken
         self.careful = 0  # so many attempts begin only once their delivery is on disk
+        self.suspects = Suspects()
         self._workers: set[Worker] = set()
         self._left = anyio.Event()
         self.floor = config.capacity

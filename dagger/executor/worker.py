@@ -169,7 +169,7 @@ class Worker:
             self._free(self._place)
             return None
         self.invocation = invocation
-        if self.engine.careful:
+        if self.engine.careful or delivery.deaths:
             return self._go_on(invocation, self._carefully(invocation))
         if self._direct is None:
             return self._go_on(invocation, self._attempt(invocation))
@@ -225,12 +225,19 @@ class Worker:
 
     async def _carefully(self, invocation: Invocation) -> Any:
         """The same, once the delivery is on disk: should the process die of it, that will be
-        known.
+        known. Those that it has died with are begun one at a time.
         """
-        self.engine.careful -= 1
+        engine = self.engine
+        engine.careful = max(0, engine.careful - 1)
         with self.blameless():
-            await self.engine.durable()
-        return await self._attempt(invocation)
+            await engine.durable()
+        if not invocation.delivery.deaths:
+            return await self._attempt(invocation)
+        await engine.suspects.turn(self)
+        try:
+            return await self._attempt(invocation)
+        finally:
+            engine.suspects.over(self)
 
     async def _attempt(self, invocation: Invocation) -> Any:
         """What the handler returns, within the agent's timeout."""
@@ -299,6 +306,7 @@ class Worker:
         if invocation is None or self.lost:
             return
         self.lost = True
+        self.engine.suspects.over(self)
         self.crew.replace(self, self._seat.slot)
         self.engine.left(self)
         self.settling.abandon(invocation)
@@ -324,6 +332,7 @@ class Worker:
     def blameless(self) -> Iterator[None]:
         """Meanwhile the handler only waits: should the process die, it was not its doing."""
         self._free(self._place)
+        self.engine.suspects.over(self)
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ to finish what was begun, or to delete. When there is room again, the file is fi
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -40,6 +41,10 @@ class Ballast:
         except Exception as error:
             if code(error) in FULL:
                 self._drop()
+            elif code(error) == errno.EIO and self._no_room():
+                # LMDB says so of a write that was cut short, as by a disk that is full.
+                self._drop()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             raise
         if not self._aboard:
             with suppress(OSError):  # as much as there was room for does not harm
@@ -56,6 +61,10 @@ class Ballast:
             if missing > 0:
                 _fill(file.fileno(), file.tell(), missing)
         return True
+
+    def _no_room(self) -> bool:
+        disk = os.statvfs(self._path.parent)
+        return disk.f_bavail * disk.f_frsize < LEAST // 2
 
     def _drop(self) -> None:
         self._aboard = False

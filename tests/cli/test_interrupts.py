@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 
 from dagger.cli.interrupts import SIGNALS, Interrupts
+from dagger.store.hands import open_hands
 from tests.cli.processes import running, said
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
@@ -44,11 +45,11 @@ IMPORTING = """
 """
 
 
-def run(tmp_path: Path, source: str) -> AbstractContextManager[subprocess.Popen[str]]:
+def run(tmp_path: Path, source: str, *more: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """`dagger run` of a file."""
     path = tmp_path / "flow.py"
     path.write_text(dedent(source))
-    return running("-m", "dagger", "run", str(path))
+    return running("-m", "dagger", "run", str(path), *more)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -73,6 +74,17 @@ def test_a_second_interrupt_kills(tmp_path: Path) -> None:
         while process.poll() is None:
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
+
+
+def test_no_handler_is_blamed_for_a_second_interrupt(tmp_path: Path) -> None:
+    """It is a person who ends the process: nothing is left behind as in hand."""
+    store = tmp_path / "store"
+    with run(tmp_path, HOG, "--store", str(store)) as process:
+        assert said(process) == "busy\n"
+        assert open_hands(store / "hands").left_behind()
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    assert not open_hands(store / "hands").left_behind()
 
 
 def test_an_interrupt_of_the_import_ends_it(tmp_path: Path) -> None:

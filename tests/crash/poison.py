@@ -194,3 +194,46 @@ def run_alone(say: Say, path: Path, name: str) -> None:
     agents = [ALONE[name][0], bystander]
     payload = "stops" if name == "that stops a run" else "goes on"
     say("report", run(agents, "start", payload, store=path, run_id="case").to_dict())
+
+
+# -- poison among others -------------------------------------------------------------
+
+CROWD = 5
+"""Messages that are in hand together, of which one kills."""
+
+
+@agent(subscribe="start", publish="crowd", publish_each=True)
+async def gather(payload: int) -> list[int]:
+    """A crowd."""
+    return list(range(CROWD))
+
+
+@agent(subscribe="crowd", concurrency=CROWD)
+async def one_of_many(payload: int) -> None:
+    """Works for a while, in which one of them kills the process."""
+    await anyio.sleep(0.01)
+    if payload == CROWD // 2:
+        WAYS["exit"]()
+    await anyio.sleep(0.05)
+
+
+@agent(subscribe="elsewhere")
+async def elsewhere(payload: int) -> None:
+    """The work of another run."""
+    await anyio.sleep(0.05)
+
+
+def run_crowd(say: Say, path: Path) -> None:
+    """A life with all of them, and another run beside theirs."""
+
+    async def main() -> None:
+        agents = [gather, one_of_many, elsewhere]
+        async with Executor(agents, store=path) as executor:
+            runs = [
+                await executor.start("start", 1, run_id="crowd"),
+                await executor.start("elsewhere", 1, run_id="other"),
+            ]
+            for each in runs:
+                say("report", (await each.result()).to_dict())
+
+    anyio.run(main)

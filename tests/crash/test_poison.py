@@ -11,7 +11,7 @@ from dagger.executor.recovery import DEATHS, restored
 from dagger.store.reader import StoreReader
 from dagger.words.records import CRASHED, Restarted
 from tests.crash.disks import DEAD
-from tests.crash.poison import ALONE, CODES, WAYS, go_on, lie_low, run_alone
+from tests.crash.poison import ALONE, CODES, CROWD, WAYS, go_on, lie_low, run_alone, run_crowd
 from tests.crash.processes import finished, running
 from tests.state.meaning import audit
 
@@ -56,6 +56,21 @@ def test_poison_of_every_kind_ends(tmp_path: Path, name: str) -> None:
     _, status, dispositions = ALONE[name]
     assert (report["status"], report["dispositions"]) == (status, dispositions)
     assert [each["failure"]["type"] for each in report["dead_letters"]] == [CRASHED]
+
+
+def test_who_was_only_there_goes_on(tmp_path: Path) -> None:
+    """Of those in hand when the process dies, in whichever run, only the one that did it ends."""
+    codes: list[int] = []
+    heard: list[Any] = []
+    while 0 not in codes and len(codes) <= DEATHS + 1:
+        with running(run_crowd, tmp_path) as child:
+            codes.append(child.ended())
+            heard = [words[1] for words in child.heard]
+    assert codes in ([DEAD] * deaths + [0] for deaths in (DEATHS, DEATHS + 1))
+    crowd, other = heard
+    assert crowd["dispositions"] == {"ok": CROWD, "dead": 1}
+    assert [each["payload"] for each in crowd["dead_letters"]] == [CROWD // 2]
+    assert (other["status"], other["dispositions"]) == ("completed", {"ok": 1})
 
 
 def _outlived(path: Path, name: str) -> Any:

@@ -47,14 +47,14 @@ class Filler:
     def __init__(self, disk: Path) -> None:
         self._path = disk / "filler"
 
-    def fill(self) -> None:
-        """Leave no room at all."""
+    def fill(self, spare: int = 0) -> None:
+        """Leave no room but for so many bytes."""
         with self._path.open("ab", buffering=0) as file:
             try:
                 while True:
                     file.write(bytes(4096))
             except OSError:
-                pass
+                file.truncate(file.tell() - spare)
 
     def free(self) -> None:
         """Give all of it back."""

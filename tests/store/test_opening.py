@@ -357,7 +357,9 @@ async def publish_until_refused(executor: Executor, kept: list[str]) -> None:
     raise AssertionError("the disk never got full")
 
 
+@pytest.mark.parametrize("spare", [0, 12_288], ids=["full", "nearly full"])
 async def test_a_full_disk_loses_nothing(
+    spare: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -373,7 +375,7 @@ async def test_a_full_disk_loses_nothing(
             await executor.publish("start", long_payload("run 0"), run_id="run 0")
             kept.append("run 0")
             await until(lambda: ballast.stat().st_size == MIB)
-            filler.fill()
+            filler.fill(spare)
             await publish_until_refused(executor, kept)
             # Now the ballast is let go of, which helps for a while.
             await until(lambda: store.trouble is None)
