@@ -93,8 +93,11 @@ class Child:
         self.ended()
 
     def ended(self) -> int:
-        """Wait for its end: its exit code, negative for a signal."""
-        self.listen()
+        """Wait for its end, as long as it has something to say: its exit code, negative for a
+        signal.
+        """
+        while self.hear() is not None:
+            pass
         with _ends:
             self._process.join(PATIENCE)
         code = self._process.exitcode
