@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
-from itertools import count, groupby, islice
-from operator import itemgetter
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from dagger.executor.recovery import saved, saved_run
 from dagger.state.run import Keep
 from dagger.state.state import State
-from dagger.words.records import WIRING
 
 if TYPE_CHECKING:
     from dagger.store.reader import StoreReader
@@ -27,8 +24,8 @@ LITTLE = Keep(outputs=0, dead_letters=0, nodes=1)
 class Following:
     """Follows the records of a store, or of one run in it; `state` is their fold.
 
-    Of one run all records are there. Of all runs together, only those since the latest
-    snapshot are: `start` is the position behind which they are told.
+    Of runs that are kept all records are there; `start` is the position behind which they
+    are told.
     """
 
     def __init__(self, reader: StoreReader, run: int | None = None, after: int | None = None):
@@ -38,13 +35,12 @@ class Following:
         with reader.still():
             snapshot = reader.saved()
             self.start = reader.position if after is None else after
-            if run is None:
-                self.start = max(self.start, snapshot)
-                self.state, self.position = saved(reader, LITTLE), snapshot
-            elif self.start >= snapshot:
-                self.state, self.position = saved_run(reader, run, LITTLE), snapshot
-            else:
+            if self.start < snapshot:
                 self.state, self.position = State(LITTLE), 0
+            elif run is None:
+                self.state, self.position = saved(reader, LITTLE), snapshot
+            else:
+                self.state, self.position = saved_run(reader, run, LITTLE), snapshot
 
     def news(self) -> Iterator[tuple[int, Record]]:
         """What was written since the last call, each record before it is applied to `state`."""
@@ -68,14 +64,4 @@ class Following:
             return reader.history(self._run, position)
         if reader.saved() <= position:
             return zip(count(position + 1), reader.read(position), strict=False)
-        return self._histories()
-
-    def _histories(self) -> Iterator[tuple[int, Record]]:
-        """The same from the histories of the runs: there was a snapshot meanwhile, and what
-        it holds may have left the journal.
-        """
-        known = [number for number, run in self.state.runs.items() if run.ended_at is None]
-        fresh = [number for number, _ in self._reader.ids() if number > self.state.next_run]
-        histories = [self._reader.history(each, self.position) for each in (WIRING, *known, *fresh)]
-        merged = heapq.merge(*histories, key=itemgetter(0))
-        return (next(same) for _, same in groupby(merged, key=itemgetter(0)))
+        return reader.everything(position)  # some of it may have left the journal

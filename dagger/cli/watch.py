@@ -67,15 +67,13 @@ def command(run_id: str | None, store: Path, after: int | None, as_json: bool) -
     with opened(store) as reader, Interrupts() as interrupts:
         run = None if run_id is None else number_of(reader, run_id)
         following = Following(reader, run, after)
-        _say_where(reader, following.start, after)
+        _say_where(reader, following.start)
         show = _as_json if as_json else _brief if run_id else _with_run
         sys.exit(anyio.run(_watch, following, run, show, interrupts))
 
 
-def _say_where(reader: StoreReader, start: int, after: int | None) -> None:
-    """Say so if watching starts elsewhere than it was asked to, or may have to wait."""
-    if after is not None and after < start:
-        click.echo(f"records up to {start} are in snapshots; starting there", err=True)
+def _say_where(reader: StoreReader, start: int) -> None:
+    """Say so if watching may have to wait."""
     if start > (there := reader.position):
         click.echo(f"there are {there} records so far; starting behind {start}", err=True)
     if reader.owner() is None:

@@ -20,7 +20,6 @@ from dagger.state.snapshot import RunCopy, copy_run
 from dagger.state.state import State
 from dagger.state.tasks import Task, Tasks
 from dagger.state.tree import Tree
-from dagger.store.block import Block
 from dagger.store.pagefile import BadFile, findings
 from dagger.store.pagefile import check as check_file
 from dagger.store.reader import StoreReader
@@ -142,7 +141,7 @@ def _journal(reader: StoreReader) -> Iterator[Finding]:
                 problem = f"records {expected} to {block.first - 1} are missing"
                 yield Finding(expected, "journal", problem)
             expected = block.last + 1
-            block = _of_use(block, saved, kept)
+            block = block.of_use(saved, kept)
             for (position, record), run in zip(reader.records(block), block.runs, strict=True):
                 if run_of(record) != run:
                     problem = f"it stands under run {run}, and is of run {run_of(record)}"
@@ -153,18 +152,6 @@ def _journal(reader: StoreReader) -> Iterator[Finding]:
     first = next((block.first for block in reader.blocks()), None)
     if first is not None and first > reader.saved() + 1:
         yield Finding(reader.saved() + 1, "journal", f"it begins at record {first}, too late")
-
-
-def _of_use(block: Block, saved: int, kept: set[int]) -> Block:
-    """The records of a block without those that are only left over: what a snapshot holds,
-    of runs that are gone and of no run. Their large payloads may be gone as well.
-    """
-    chosen = [
-        at
-        for at, (offset, run) in enumerate(zip(block.offsets, block.runs, strict=True))
-        if block.first + offset > saved or run in kept or run == WIRING
-    ]
-    return block.at(chosen)
 
 
 def _load(reader: StoreReader, state: State) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ from zlib import crc32
 
 from dagger.store import outline
 from dagger.store.outline import Use, outlined_record, resolver
-from dagger.words.records import Record, unpack, unpack_all
+from dagger.words.records import WIRING, Record, unpack, unpack_all
 
 FORMAT = 1
 
@@ -120,6 +120,19 @@ class Block(NamedTuple):
         if len(chosen) == len(self.runs):
             return self
         return self.at(chosen) if chosen else None
+
+    def of_use(self, saved: int, kept: Container[int]) -> Block:
+        """The records but for those that are only left over: what a snapshot holds, of runs
+        that are gone and of no run. Their large payloads may be gone as well.
+        """
+        pairs = enumerate(zip(self.offsets, self.runs, strict=True))
+        return self.at(
+            [
+                at
+                for at, (offset, run) in pairs
+                if self.first + offset > saved or run in kept or run == WIRING
+            ]
+        )
 
     def at(self, chosen: Sequence[int]) -> Block:
         """The records in these places of the block."""

@@ -100,6 +100,12 @@ class StoreReader:
     def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         return self._shelves.history(run, after)
 
+    def everything(self, after: int = 0) -> Iterator[tuple[int, Record]]:
+        """Position and record of all that is known behind a position, in order: of the runs
+        that are kept, and of who hears what; since the snapshot of everything.
+        """
+        return self._shelves.everything(after)
+
     def blocks(self, after: int = 0) -> Iterator[Block]:
         """The blocks of the journal, as they are. Raises StoreCorrupt."""
         return self._shelves.blocks(after)

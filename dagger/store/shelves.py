@@ -14,7 +14,7 @@ Keys are big-endian, so that they are in order. A block says itself which record
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from hashlib import blake2b
 from itertools import chain, groupby
 from struct import Struct, error
@@ -119,9 +119,17 @@ class Shelves:
             pair for block in found if block is not None for pair in self.records(block, payload)
         ]
         moved = [self._moved(each, after, payload) for each in wanted]
-        merged = heapq.merge(*moved, recent, key=_whose)
-        once = (next(same) for _, same in groupby(merged, key=_whose))
-        return (pair for pair in once if pair[0] > after)
+        return _once(heapq.merge(*moved, recent, key=_whose), after)
+
+    def everything(self, after: int = 0) -> Iterator[tuple[int, Record]]:
+        """Position and record of all that is known behind a position, in order: of the runs
+        that are kept, and of who hears what; since the snapshot of everything.
+        """
+        saved, kept, payload = self.saved(), self.kept(), self.payloads()
+        blocks = (each.of_use(saved, kept) for each in self.blocks(after))
+        recent = [pair for block in blocks for pair in self.records(block, payload)]
+        moved = [self._moved(each, after, payload) for each in (WIRING, *sorted(self.histories()))]
+        return _once(heapq.merge(*moved, recent, key=_whose), after)
 
     def histories(self) -> set[int]:
         """The runs that there is history of."""
@@ -304,6 +312,12 @@ class Shelves:
 def _whose(pair: tuple[int, Record]) -> tuple[int, int]:
     """What makes a record of a history the one that it is."""
     return pair[0], run_of(pair[1])
+
+
+def _once(pairs: Iterable[tuple[int, Record]], after: int) -> Iterator[tuple[int, Record]]:
+    """Those behind a position, each once."""
+    once = (next(same) for _, same in groupby(pairs, key=_whose))
+    return (pair for pair in once if pair[0] > after)
 
 
 def _last_below(cursor: lmdb.Cursor[bytes], key: bytes) -> bool:

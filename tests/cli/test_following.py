@@ -97,12 +97,16 @@ def test_one_run_is_followed_from_anywhere(older: Path, write: Write) -> None:
         assert following.position == reader.position
 
 
-def test_all_runs_are_followed_from_the_snapshot_on(older: Path) -> None:
-    """What a snapshot holds of all runs is not told again: `start` says where it begins."""
+def test_all_runs_are_followed_from_anywhere(older: Path) -> None:
+    """What a snapshot holds by now is told again, in one order, each record once."""
     with StoreReader(older) as reader:
-        following = Following(reader, None, 0)
-        assert following.start == reader.saved() == reader.position
-        assert list(following.news()) == []
+        everything = dict(p for n, _ in reader.ids() for p in reader.history(n))
+        assert reader.saved() == reader.position
+        for after in (0, reader.position // 2, reader.position - 1, reader.position):
+            news = list(Following(reader, None, after).news())
+            known = [pair for pair in sorted(everything.items()) if pair[0] > after]
+            assert [position for position, _ in news] == [position for position, _ in known]
+            assert news == known
 
 
 def test_a_store_that_was_compacted_is_followed(older: Path, write: Write) -> None:

@@ -95,9 +95,22 @@ def test_a_run_that_has_failed_is_1(invoke: Invoke, interrupted: Path) -> None:
 
 
 @posix
-def test_what_is_no_longer_there_is_told(invoke: Invoke, interrupted: Path) -> None:
-    """A cursor before the latest snapshot, or behind the last record, is answered in words."""
-    for after, told in (("0", "are in snapshots; starting there"), ("999999", "records so far")):
-        with watching(interrupted, "--after", after) as watcher:
-            assert watcher.stderr is not None
-            assert told in watcher.stderr.readline()
+def test_a_store_is_watched_from_any_cursor(interrupted: Path) -> None:
+    """Also what a snapshot holds by now is told again, of all runs in one order."""
+    told: list[list[str]] = []
+    with watching(interrupted, "--after", "0") as watcher:
+        while not told or told[-1][2:5] != ["mine", "ok", "square"]:
+            told.append(said(watcher).split())
+    positions = [int(line[0]) for line in told]
+    assert positions == sorted(positions)
+    assert [line[2:4] for line in told][:2] == [["other", "opened"], ["other", "failed"]]
+    with watching(interrupted, "--after", told[1][0]) as watcher:
+        assert said(watcher).split() == told[2]
+
+
+@posix
+def test_a_cursor_that_is_not_reached_yet_is_told(interrupted: Path) -> None:
+    """A cursor behind the last record is answered in words."""
+    with watching(interrupted, "--after", "999999") as watcher:
+        assert watcher.stderr is not None
+        assert "records so far" in watcher.stderr.readline()
