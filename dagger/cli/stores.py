@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dagger.cli.exits import Refused, StoreTrouble
+from dagger.views.wording import one_line
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -23,6 +24,8 @@ DEFAULT = Path(".dagger")
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
+LONGEST = 60
+"""Characters of a run id that are told where several are."""
 NEAREST = 3
 """Ids that are offered where there is no run of the one that was asked for."""
 
@@ -89,8 +92,9 @@ def number_of(reader: StoreReader, run_id: str) -> int:
     if number is not None:
         return number
     ids = [known for _, known in reader.ids()]
-    nearest = difflib.get_close_matches(run_id, ids, NEAREST, cutoff=0)
-    hint = f"the nearest: {', '.join(map(repr, nearest))}" if nearest else "it holds no runs"
+    nearest = difflib.get_close_matches(run_id, ids, NEAREST)
+    some = ", ".join(one_line(repr(each), LONGEST) for each in nearest or ids[-NEAREST:])
+    hint = f"the {'nearest' if nearest else 'latest'}: {some}" if ids else "it holds no runs"
     raise Refused(f"no run {run_id!r} in {reader.path}; {hint}")
 
 

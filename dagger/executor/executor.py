@@ -219,7 +219,7 @@ class Executor:
         engine = self._running("start")
         engine.writable()
         if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
-            raise ExecutionError(f"a run id is a text, not {run_id!r}")
+            raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
         first = self._first(engine, channel, payload)
         bounds = limits_of(self._limits, limits) if limits else self._limits
 
@@ -515,6 +515,8 @@ def _store(given: Store | str | PathLike[str] | None) -> Store:
     if given is None:
         return MemoryStore(keep=False)
     if not isinstance(given, (str, PathLike)):
+        if not hasattr(given, "append"):
+            raise ConfigError("store", f"a store is a folder or a Store, not {given!r}")
         return given
     if not fspath(given):
         raise ConfigError("store", "a store is a folder, and its name is not empty")

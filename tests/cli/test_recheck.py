@@ -67,6 +67,6 @@ def test_what_is_not_there_is_told(invoke: Invoke, write: Write, nine: Path) -> 
     path = write()
     ended = invoke("recheck", "ten", path, "--store", str(nine))
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr == f"Error: no run 'ten' in {nine}; the nearest: 'nine'\n"
+    assert ended.stderr == f"Error: no run 'ten' in {nine}; the latest: 'nine'\n"
     ended = invoke("recheck", "nine", path, "--store", f"{nine}-not")
     assert (ended.exit_code, ended.stdout) == (3, "")
