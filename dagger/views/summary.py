@@ -61,8 +61,9 @@ def text(report: Report) -> str:
 
 
 def _head(report: Report) -> Iterator[str]:
-    so = "for" if report.ended is None else "after"
-    yield f"run {one_line(report.run_id, 60)} · {report.status} {so} {duration(report.seconds)}"
+    took = duration(report.seconds)
+    when = f", opened {took} ago" if report.ended is None else f" after {took}"
+    yield f"run {one_line(report.run_id, 60)} · {report.status}{when}"
     yield from _wrapped(report.reason)
     if report.changed:
         yield from _wrapped(f"begun under other code of: {', '.join(report.changed)}")

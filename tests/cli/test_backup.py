@@ -39,7 +39,7 @@ def test_a_live_store_is_copied(invoke: Invoke, store: Path, tmp_path: Path) -> 
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert ended.stdout.startswith(f"copied {store} to {copy}: ")
     assert ", 1 run, " in ended.stdout
-    assert "run mine · paused for " in invoke("show", "mine", "--store", str(copy)).stdout
+    assert "run mine · paused, opened " in invoke("show", "mine", "--store", str(copy)).stdout
     assert invoke("verify", str(copy)).exit_code == 0
 
 

@@ -51,7 +51,7 @@ def test_a_run_that_waits_for_people_is_4(invoke: Invoke, write: Write) -> None:
     """A run that cannot go on without an answer exits with 4, and shows the question."""
     ended = invoke("run", write(ASK), "--input", "3")
     assert ended.exit_code == 4
-    assert "waiting for" in ended.stdout
+    assert "waiting, opened" in ended.stdout
     assert '"really?"' in ended.stdout
 
 

@@ -109,7 +109,7 @@ def test_a_pause_stays_without_an_owner(
     )
     ended = invoke("run", write(), "--input", "3", "--store", str(interrupted), "--run-id", "mine")
     assert ended.exit_code == 4
-    assert "run mine · paused for " in ended.stdout
+    assert "run mine · paused, opened " in ended.stdout
     assert ended.stderr.endswith(
         f"run mine is kept in {interrupted}; after `dagger resume {where}` "
         "the same command goes on with it\n"

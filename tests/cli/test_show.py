@@ -32,7 +32,7 @@ def test_tree_and_report_are_those_of_the_run(invoke: Invoke, write: Write, stor
 def test_an_interrupted_run_says_so(invoke: Invoke, interrupted: Path) -> None:
     """An open run that no process has is paused, and the reason says why."""
     text = invoke("show", "mine", "--store", str(interrupted)).stdout
-    assert "\nrun mine · paused for " in text
+    assert "\nrun mine · paused, opened " in text
     assert "\n  interrupted: no process has the store open\n" in text
 
 
@@ -105,5 +105,5 @@ def test_a_run_is_shown_while_it_runs(invoke: Invoke, store: Path) -> None:
         shown = invoke("show", "mine", "--store", str(store))
         drawn = invoke("dot", "mine", "--store", str(store))
     assert shown.exit_code == drawn.exit_code == 0
-    assert "run mine · running for " in shown.stdout
+    assert "run mine · running, opened " in shown.stdout
     assert "square" in drawn.stdout

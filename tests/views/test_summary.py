@@ -181,7 +181,7 @@ def test_an_open_run_says_what_it_waits_for() -> None:
     question = encode({"text": "publish?"})
     tasks = (TaskWrite("put", "t-1", task_type="page", max_attempts=2, at=1.0),)
     shown = told(state, Asked(1, 1, "approve", question, 101.0), Wrote(1, tasks))
-    assert shown.splitlines()[0] == "run census · waiting for 4.2 s"
+    assert shown.splitlines()[0] == "run census · waiting, opened 4.2 s ago"
     assert "  1 delivery = 1 open" in shown
     assert "ask            1   ·     1" in shown
     assert (
