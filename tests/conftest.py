@@ -25,6 +25,9 @@ settings.register_profile("prove", _patient, max_examples=200, print_blob=True)
 settings.load_profile("prove" if PROVE else "default")
 
 
+LONGEST = {"faults", "crash", "test_model.py", "test_salvaging.py"}
+"""Folders and files with the tests that take longest."""
+
 FIGURE = "figure"
 """The name of the property of a report that has one."""
 
@@ -42,6 +45,11 @@ def pytest_collection_finish() -> None:
     """The thousands of tests stay until the end: no garbage collection need look at them."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: in the end nobody waits for the last of them alone."""
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

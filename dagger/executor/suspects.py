@@ -1,7 +1,7 @@
-"""Suspects: deliveries that the process has died with in hand before.
+"""Suspects: deliveries that the process has died with in hand, and may do so only once more.
 
 Some of them were only there at the time. So they are begun one at a time: the one that
-does it again dies alone, and at the third time it is known which one it is.
+does it again dies alone, and who was only there goes on.
 """
 
 from __future__ import annotations
@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from dagger.executor import recovery
+
 if TYPE_CHECKING:
     from dagger.executor.worker import Worker
+    from dagger.state.queues import Delivery
 
 
 class Suspects:
     """Who has a suspect in hand, and who waits to begin one."""
+
+    @staticmethod
+    def include(delivery: Delivery) -> bool:
+        """Whether one more death under this delivery would be its end."""
+        return delivery.deaths >= recovery.DEATHS - 1
 
     def __init__(self) -> None:
         self._busy: Worker | None = None

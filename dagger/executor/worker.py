@@ -169,7 +169,7 @@ class Worker:
             self._free(self._place)
             return None
         self.invocation = invocation
-        if self.engine.careful or delivery.deaths:
+        if self.engine.careful or (delivery.deaths and self.engine.suspects.include(delivery)):
             return self._go_on(invocation, self._carefully(invocation))
         if self._direct is None:
             return self._go_on(invocation, self._attempt(invocation))
@@ -225,13 +225,13 @@ class Worker:
 
     async def _carefully(self, invocation: Invocation) -> Any:
         """The same, once the delivery is on disk: should the process die of it, that will be
-        known. Those that it has died with are begun one at a time.
+        known. Suspects are begun one at a time.
         """
         engine = self.engine
         engine.careful = max(0, engine.careful - 1)
         with self.blameless():
             await engine.durable()
-        if not invocation.delivery.deaths:
+        if not engine.suspects.include(invocation.delivery):
             return await self._attempt(invocation)
         await engine.suspects.turn(self)
         try:
