@@ -172,14 +172,14 @@ class Block(NamedTuple):
 def block(first: int, runs: Sequence[int], blobs: Sequence[bytes]) -> Block:
     """The block of packed records that follow each other from position `first` on."""
     uses: list[Use] = []
-    if max(map(len, blobs), default=0) > outline.LARGE:
+    lengths = list(map(len, blobs))
+    if max(lengths, default=0) > outline.LARGE:
         blobs = [
             _outlined(uses, run, position, blob)
             for position, (run, blob) in enumerate(zip(runs, blobs, strict=True), first)
         ]
-    return Block(
-        first, range(len(blobs)), runs, [len(each) for each in blobs], b"".join(blobs), uses
-    )
+        lengths = list(map(len, blobs))
+    return Block(first, range(len(blobs)), runs, lengths, b"".join(blobs), uses)
 
 
 def _outlined(uses: list[Use], run: int, position: int, blob: bytes) -> bytes:

@@ -134,10 +134,12 @@ class Writer:
         while pending and (len(self._blocks) < MOST_BLOCKS or self._amid_group()):
             some = pending[: 2 * MOST_RECORDS]
             del pending[: len(some)]
-            self._size += sum(map(len, some[1::2]))  # type: ignore[arg-type]
+            runs, blobs = some[::2], some[1::2]
             first = (self._blocks[-1].last if self._blocks else self.written) + 1
-            self._blocks.append(block(first, some[::2], some[1::2]))  # type: ignore[arg-type]
-            self.taken = self._blocks[-1].last
+            made = block(first, runs, blobs)  # type: ignore[arg-type]
+            self._blocks.append(made)
+            self._size += sum(map(len, blobs) if made.uses else made.lengths)  # type: ignore[arg-type]
+            self.taken = made.last
 
     def _amid_group(self) -> bool:
         """Whether some of what belongs together was taken, and some was not."""
