@@ -11,6 +11,7 @@ from dagger.words.as_json import from_json, to_json
 from dagger.words.errors import DatabaseError
 
 if TYPE_CHECKING:
+    from dagger.state.queues import Envelope
     from dagger.state.run import Keep, Run
     from dagger.store.contract import Source
 
@@ -53,7 +54,17 @@ def imported(rows: Iterable[Mapping[str, Any]], keep: Keep | None = None) -> Imp
     run = state.runs.get(number)
     if run is None:
         raise DatabaseError(f"nothing in these {line} lines opens a run")
+    _doubt(run)
     return Imported(run.id, copy_run(run).alone(state.names), _waited_for(run))
+
+
+def _doubt(run: Run) -> None:
+    """Nothing that is pending counts as checked: lines may say what they like."""
+    doubted: dict[tuple[int, int], Envelope] = {}  # one for all who heard the same message
+    for each in run.deliveries.values():
+        old = each.envelope
+        new = old._replace(publication=old.publication._replace(checked=0))
+        each.envelope = doubted.setdefault((old.parent, old.place), new)
 
 
 def _head(row: Mapping[str, Any]) -> int:

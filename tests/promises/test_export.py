@@ -90,6 +90,30 @@ async def test_an_open_run_goes_on_elsewhere(make_executor: MakeExecutor, lastin
         assert (await live.result()).outputs == {"out": [1, 7]}
 
 
+async def test_what_lines_say_was_checked_is_checked(
+    make_executor: MakeExecutor, lasting: Store
+) -> None:
+    """A message that claims to fit a schema is held against it all the same."""
+
+    @agent(subscribe="start", input_schema={"type": "integer"})
+    async def strict(payload: Any) -> None: ...
+
+    assert strict.input is not None
+    async with make_executor([strict], store=lasting) as executor:
+        live = await executor.start("start", 1, run_id="forged")
+        await live.pause()
+        number = live_state(executor).run_numbers["forged"]
+        rows = list(exported(lasting, number))
+    for row in rows:
+        if row.get("record") == "RunOpened":
+            row["first"] |= {"payload": "no number", "checked": strict.input.number}
+    async with make_executor([strict]) as executor:
+        live = await executor.import_run(rows)
+        await live.resume()
+        report = await live.result()
+        assert (report.status, report.dispositions) == ("failed", {"rejected": 1})
+
+
 async def test_what_is_no_export_is_refused(make_executor: MakeExecutor, lasting: Store) -> None:
     """With its line; and a run of an id that is there already."""
     rows, _ = await lines(make_executor, lasting, [1])
