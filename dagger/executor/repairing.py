@@ -19,6 +19,7 @@ from dagger.store.block import block
 from dagger.store.care import Surgery, alone, move_inbox, remake, set_aside
 from dagger.store.reader import StoreReader
 from dagger.words.errors import DatabaseError, StoreCorrupt
+from dagger.words.packing import pack
 from dagger.words.records import (
     WIRING,
     AgentAdded,
@@ -27,7 +28,6 @@ from dagger.words.records import (
     Record,
     RunForked,
     RunOpened,
-    pack,
     run_of,
 )
 

@@ -17,6 +17,7 @@ from dagger.state.codes import Codes
 from dagger.state.queues import Envelope
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.words.effects import Publication
+from dagger.words.packing import rows as unpacked
 from dagger.words.records import Failure
 
 FORMAT = 1
@@ -255,10 +256,7 @@ def unpack(blob: bytes) -> Iterator[Row]:
 
     Raises ValueError for a format, or a kind of row, that is not known.
     """
-    unpacker = msgpack.Unpacker(
-        use_list=False, unicode_errors="surrogatepass", max_buffer_size=0, strict_map_key=False
-    )
-    unpacker.feed(blob)
+    unpacker = unpacked(blob)
     if (version := next(unpacker, None)) != FORMAT:
         raise ValueError(f"unknown format {version!r} of a snapshot: written by a newer version?")
     kinds = ROWS

@@ -12,7 +12,7 @@ integers are little-endian:
     20      4 n     position of each, less that of the first
     20+4n   4 n     run of each (see `dagger.words.records.run_of`)
     20+8n   4 n     length of each in bytes
-    20+12n          the records (see `dagger.words.records.packer`), back to back
+    20+12n          the records (see `dagger.words.packing`), back to back
 
 Runs stand beside the records so that those of one run are found without unpacking any.
 Large payloads are not in a block, but kept apart (see `outline`).
@@ -31,7 +31,8 @@ from zlib import crc32
 
 from dagger.store import outline
 from dagger.store.outline import Use, outlined_record, resolver
-from dagger.words.records import WIRING, Record, unpack, unpack_all
+from dagger.words.packing import unpack, unpack_all
+from dagger.words.records import WIRING, Record
 
 FORMAT = 1
 

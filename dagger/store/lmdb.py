@@ -34,7 +34,8 @@ from dagger.words.errors import (
     StoreForked,
     StoreUnavailable,
 )
-from dagger.words.records import Record, packer, run_of
+from dagger.words.packing import packer
+from dagger.words.records import Record, run_of
 
 CLOGGED = 64 * 1024 * 1024
 """Bytes that may wait to be written before no more work is taken."""

@@ -9,7 +9,8 @@ from dagger.store.contract import Parts
 from dagger.store.hands import Hands
 from dagger.store.inbox import Inbox
 from dagger.words.errors import DatabaseError
-from dagger.words.records import WIRING, Record, packer, run_of, unpack
+from dagger.words.packing import packer, unpack
+from dagger.words.records import WIRING, Record, run_of
 
 
 class MemoryStore:

@@ -12,12 +12,13 @@ What is outlined can be put together again byte by byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgpack
 
+from dagger.words.packing import rows
 from dagger.words.records import RECORDS, RunForked
 
 LARGE = 64 * 1024
@@ -51,16 +52,16 @@ def digest(payload: bytes) -> bytes:
     return blake2b(payload, digest_size=32).digest()
 
 
-def outlined(rows: bytes) -> tuple[bytes, Payloads]:
+def outlined(whole: bytes) -> tuple[bytes, Payloads]:
     """Packed rows with references, and what they refer to; the same rows if there is nothing."""
     found: Payloads = {}
-    outline = _packed(_referring(row, found) for row in _unpacked(rows, _refuse))
-    return (outline, found) if found else (rows, found)
+    outline = _packed(_referring(row, found) for row in rows(whole, _refuse))
+    return (outline, found) if found else (whole, found)
 
 
 def outlined_record(blob: bytes) -> tuple[bytes, Payloads]:
     """The same of one packed record; in the part that a fork begins with, too."""
-    (row,) = _unpacked(blob, _refuse)
+    (row,) = rows(blob, _refuse)
     if row[0] != _FORKED:
         return outlined(blob)
     part, found = outlined(row[_PART])
@@ -97,7 +98,7 @@ def resolver(payload: Callable[[bytes], bytes]) -> Callable[[int, bytes], bytes]
 
 def inlined(outline: bytes, resolved: Callable[[int, bytes], bytes]) -> bytes:
     """The rows that were outlined. Raises what `resolved` does."""
-    return _packed(_unpacked(outline, resolved))
+    return _packed(rows(outline, resolved))
 
 
 def references(outline: bytes) -> set[bytes]:
@@ -108,26 +109,14 @@ def references(outline: bytes) -> set[bytes]:
         found.add(known)
         return b""
 
-    for _ in _unpacked(outline, resolver(noted)):
+    for _ in rows(outline, resolver(noted)):
         pass
     return found
 
 
-def _packed(rows: Iterable[Any]) -> bytes:
+def _packed(values: Iterable[Any]) -> bytes:
     pack = msgpack.Packer(unicode_errors="surrogatepass").pack
-    return b"".join([pack(row) for row in rows])
-
-
-def _unpacked(rows: bytes, resolved: Callable[[int, bytes], bytes]) -> Iterator[Any]:
-    unpacker = msgpack.Unpacker(
-        use_list=False,
-        unicode_errors="surrogatepass",
-        max_buffer_size=0,
-        strict_map_key=False,
-        ext_hook=resolved,
-    )
-    unpacker.feed(rows)
-    return iter(unpacker)
+    return b"".join([pack(each) for each in values])
 
 
 def _refuse(kind: int, data: bytes) -> bytes:

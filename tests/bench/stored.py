@@ -11,8 +11,9 @@ from typing import Any
 from dagger import Config, Executor, LiveRun, agent
 from dagger.store.block import block
 from dagger.words.effects import Publication
+from dagger.words.packing import packer
 from dagger.words.payload import encode
-from dagger.words.records import Published, packer
+from dagger.words.records import Published
 from tests.bench import scenarios
 from tests.bench.folders import BareDisk, folder, megabytes
 from tests.bench.scenarios import OTHER, PAYLOAD, SCHEMA, chain, chain_agents, memory, ratio

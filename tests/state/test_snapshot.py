@@ -22,6 +22,7 @@ from dagger.state.snapshot import RunCopy, WorldCopy, copy_run, copy_world
 from dagger.state.state import State
 from dagger.words.effects import REPLY_TO, CacheWrite, Effect, Publication, Reply, TaskWrite
 from dagger.words.outcomes import Disposition, RunStatus, TaskStatus
+from dagger.words.packing import pack, unpack
 from dagger.words.payload import encode
 from dagger.words.records import (
     ABANDONED,
@@ -49,9 +50,7 @@ from dagger.words.records import (
     Spent,
     Swept,
     Wrote,
-    pack,
     run_of,
-    unpack,
 )
 from tests.conftest import PROVE
 from tests.state.meaning import audit, differences, meaning

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagger.store.block import Block, block, decode
-from dagger.words.records import RunEnded, pack
+from dagger.words.packing import pack
+from dagger.words.records import RunEnded
 
 
 def made(runs: list[int], first: int) -> Block:

@@ -16,7 +16,8 @@ from dagger.store.outline import (
     resolver,
 )
 from dagger.words.effects import CacheWrite, Publication
-from dagger.words.records import Kept, Published, Record, RunForked, Settled, Wrote, pack
+from dagger.words.packing import pack
+from dagger.words.records import Kept, Published, Record, RunForked, Settled, Wrote
 
 SIZES = st.sampled_from([0, 1, LARGE, LARGE + 1, 2 * LARGE])
 SHAPES = st.tuples(st.integers(0, 3), SIZES)

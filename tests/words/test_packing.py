@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagger.words.records import EFFECTS, RECORDS, Logged, Record, pack, unpack
+from dagger.words.packing import pack, unpack
+from dagger.words.records import EFFECTS, RECORDS, Logged, Record
 
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     type(None): st.none(),
