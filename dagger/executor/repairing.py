@@ -18,6 +18,7 @@ from dagger.state.state import State
 from dagger.store.block import block
 from dagger.store.care import Surgery, alone, move_inbox, remake, set_aside
 from dagger.store.reader import StoreReader
+from dagger.store.shelves import whose
 from dagger.words.errors import DatabaseError, StoreCorrupt
 from dagger.words.packing import pack
 from dagger.words.records import (
@@ -28,7 +29,6 @@ from dagger.words.records import (
     Record,
     RunForked,
     RunOpened,
-    run_of,
 )
 
 ROUNDS = 10_000
@@ -94,7 +94,7 @@ def _mend(path: Path, found: Finding, keep: Keep | None, tries: int) -> str:
             return _renew_part(path, found, keep)
         case "state" if found.run:
             with _surgery(path) as surgery:
-                _forget(surgery, found.run)
+                surgery.forget(found.run)
             return f"gave up run {found.run}: {found.problem}"
         case "snapshot":
             return _renew_world(path, found, keep)
@@ -103,7 +103,9 @@ def _mend(path: Path, found: Finding, keep: Keep | None, tries: int) -> str:
         case "ids":
             return _renew_ids(path, found)
         case "payloads":
-            return _mend_payloads(path, found)
+            with _surgery(path) as surgery:
+                surgery.renew_uses()
+            return f"wrote down anew which large payloads are used: {found.problem}"
     raise _beyond(path, found)
 
 
@@ -176,14 +178,8 @@ def _renew_part(path: Path, found: Finding, keep: Keep | None) -> str:
         if run is not None:
             surgery.put_part(found.run, b"".join(copy_run(run).pieces()))
             return f"made run {run.id!r} anew from its history: {found.problem}"
-        _forget(surgery, found.run)
+        surgery.forget(found.run)
     return f"gave up run {found.run}, of which neither state nor history is whole: {found.problem}"
-
-
-def _forget(surgery: Surgery, run: int) -> None:
-    surgery.put_part(run, None)
-    surgery.put_history(run, None)
-    surgery.put_id(run, None)
 
 
 def _renew_world(path: Path, found: Finding, keep: Keep | None) -> str:
@@ -193,8 +189,8 @@ def _renew_world(path: Path, found: Finding, keep: Keep | None) -> str:
         runs, broken = reader.kept(), set[int]()
         past = [_past(reader, run, saved, broken) for run in (WIRING, *runs)]
     state = State(keep)
-    merged = heapq.merge(*past, key=_whose)
-    for (_, run), same in groupby(merged, key=_whose):
+    merged = heapq.merge(*past, key=whose)
+    for (_, run), same in groupby(merged, key=whose):
         try:
             state.apply(next(same)[1])
         except Exception:  # it is broken as well, in whichever way
@@ -206,12 +202,8 @@ def _renew_world(path: Path, found: Finding, keep: Keep | None) -> str:
             if run in state.runs and run not in broken:
                 surgery.put_part(run, b"".join(copy_run(state.runs[run]).pieces()))
             else:
-                _forget(surgery, run)
+                surgery.forget(run)
     return f"gave up the shared cache, and made the rest anew from histories: {found.problem}"
-
-
-def _whose(pair: tuple[int, Record]) -> tuple[int, int]:
-    return pair[0], run_of(pair[1])
 
 
 def _past(reader: StoreReader, run: int, saved: int, broken: set[int]) -> list[tuple[int, Record]]:
@@ -228,7 +220,7 @@ def _renew_id(path: Path, found: Finding, keep: Keep | None) -> str:
         run_id = _id_of(reader, found.run)
     with _surgery(path) as surgery:
         if run_id is None:
-            _forget(surgery, found.run)
+            surgery.forget(found.run)
         else:
             surgery.put_id(found.run, run_id)
     return f"wrote down the id of run {found.run} again: {found.problem}"
@@ -241,14 +233,6 @@ def _renew_ids(path: Path, found: Finding) -> str:
     with _surgery(path) as surgery:
         surgery.put_ids({run: run_id for run, run_id in ids.items() if run_id is not None})
     return f"wrote down the ids of all runs again: {found.problem}"
-
-
-def _mend_payloads(path: Path, found: Finding) -> str:
-    with StoreReader(path) as reader:
-        runs = reader.mentioned()
-    with _surgery(path) as surgery:
-        surgery.mend_payloads(runs)
-    return f"wrote down anew which large payloads are used: {found.problem}"
 
 
 def _id_of(reader: StoreReader, run: int) -> str | None:

@@ -6,42 +6,36 @@ import os
 import shutil
 import time
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
 
 from dagger.store.block import BadBlock, Block, decode
+from dagger.store.disk import move
 from dagger.store.environment import START, Environment, create, sync_folder
 from dagger.store.faults import explained, plain
 from dagger.store.layout import known_format, write_format
 from dagger.store.lock import Lock
 from dagger.store.pagefile import DATA, BadFile
-from dagger.store.payloads import keep, mend
-from dagger.store.salvage import Row, salvaged
-from dagger.store.saving import delete
-from dagger.store.seal import seal, unseal
-from dagger.store.shelves import (
+from dagger.store.payloads import keep
+from dagger.store.rows import (
     FORMAT,
     NAMES,
-    OF_PART,
     OF_RUN,
     POSITION,
-    SNAPSHOT,
     chunks,
-    id_key,
-    id_rows,
-    number_key,
+    delete,
+    drop_history,
+    drop_id,
+    drop_part,
+    put_id,
+    put_snapshot,
 )
+from dagger.store.salvage import Row, salvaged
 from dagger.store.slots import LOCK
 from dagger.store.uses import renew_uses
 from dagger.words.errors import DatabaseError, NotAStore
-from dagger.words.records import WIRING
-
-if TYPE_CHECKING:
-    import lmdb
 
 
 @contextmanager
@@ -201,10 +195,10 @@ class Surgery:
         """Move what the snapshot holds out of the journal into histories, and drop what cannot
         be read of it.
         """
-        journal, history = (self.environment.db[name] for name in ("journal", "history"))
+        db = self.environment.db
         while True:
             with self.environment.writing(START) as txn:
-                cursor = txn.cursor(journal)
+                cursor = txn.cursor(db["journal"])
                 if not cursor.first():
                     return
                 key, value = cursor.item()
@@ -215,64 +209,55 @@ class Surgery:
                 cursor.delete()
                 if block is None:
                     continue
-                for run, own in _upto(block, saved).apart(partial(self._kept, txn)):
-                    txn.put(OF_RUN.pack(run, own.last), own.encode(), db=history)
+                move(txn, db, _upto(block, saved))
                 if block.last > saved:
-                    txn.put(key, _behind(block, saved).encode(), db=journal)
-
-    def _kept(self, txn: lmdb.Transaction[bytes], run: int) -> bool:
-        """Whether there is a history of a run, or of who hears what."""
-        state = self.environment.db["state"]
-        return run == WIRING or txn.get(OF_PART.pack(run, 0), db=state) is not None
+                    txn.put(key, _behind(block, saved).encode(), db=db["journal"])
 
     def put_snapshot(self, position: int) -> None:
         """Let this be the position of the snapshot."""
         with self.environment.writing(0) as txn:
-            value = seal(SNAPSHOT, POSITION.pack(position))
-            txn.put(SNAPSHOT, value, db=self.environment.db["meta"])
+            put_snapshot(txn, self.environment.db, position)
 
     def put_ids(self, ids: Mapping[int, str]) -> None:
         """Let these be all ids of runs."""
         with self.environment.writing(START) as txn:
             txn.drop(self.environment.db["ids"], delete=False)
-        for run, run_id in ids.items():
-            self.put_id(run, run_id)
+            for run, run_id in ids.items():
+                put_id(txn, self.environment.db, run, run_id)
+
+    def put_id(self, run: int, run_id: str) -> None:
+        """Let a run be found by this id."""
+        with self.environment.writing(0) as txn:
+            drop_id(txn, self.environment.db, run)
+            put_id(txn, self.environment.db, run, run_id)
 
     def put_history(self, run: int, records: Block | None) -> None:
         """Let this be all the history of a run."""
-        db = self.environment.db["history"]
+        db = self.environment.db
         with self.environment.writing(START) as txn:
-            delete(txn.cursor(db), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
+            drop_history(txn, db, run)
             if records is not None:
-                keep(txn, self.environment.db, records.uses)
-                txn.put(OF_RUN.pack(run, records.last), records.encode(), db=db)
+                keep(txn, db, records.uses)
+                txn.put(OF_RUN.pack(run, records.last), records.encode(), db=db["history"])
 
     def put_part(self, run: int, whole: bytes | None) -> None:
         """Let this be a run in the snapshot; None takes it out."""
-        db = self.environment.db["state"]
+        db = self.environment.db
         with self.environment.writing(START) as txn:
-            delete(txn.cursor(db), OF_PART.pack(run, 0), OF_PART.pack(run + 1, 0))
+            drop_part(txn, db, run)
             for key, value in chunks(run, whole) if whole is not None else ():
-                txn.put(key, value, db=db)
+                txn.put(key, value, db=db["state"])
 
-    def mend_payloads(self, runs: Container[int]) -> None:
-        """Write down anew who uses large payloads, and take out what is strange about them,
-        where there are only these runs.
-        """
+    def forget(self, run: int) -> None:
+        """Take away all that there is of a run."""
+        with self.environment.writing(START) as txn:
+            for drop in (drop_part, drop_history, drop_id):
+                drop(txn, self.environment.db, run)
+
+    def renew_uses(self) -> None:
+        """Write down anew who uses large payloads."""
         with self.environment.writing(START) as txn:
             renew_uses(txn, self.environment.db)
-            mend(txn, self.environment.db, runs)
-
-    def put_id(self, run: int, run_id: str | None) -> None:
-        """Let a run be found by this id; None for by none."""
-        db = self.environment.db["ids"]
-        with self.environment.writing(0) as txn:
-            sealed = txn.pop(number_key(run), db=db)
-            known = None if sealed is None else unseal(number_key(run), sealed)
-            if known is not None:
-                txn.delete(id_key(known.decode()), db=db)
-            for key, value in id_rows(run, run_id) if run_id is not None else ():
-                txn.put(key, value, db=db)
 
     def close(self) -> None:
         self.environment.close()

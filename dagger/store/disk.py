@@ -11,9 +11,9 @@ from dagger.store.ballast import Ballast
 from dagger.store.block import BadBlock, Block, decode
 from dagger.store.environment import Environment
 from dagger.store.payloads import keep, let_go
+from dagger.store.rows import OF_RUN, POSITION, SNAPSHOT, Databases, has_part
 from dagger.store.saving import Saving
 from dagger.store.seal import unseal
-from dagger.store.shelves import OF_PART, OF_RUN, POSITION, SNAPSHOT
 from dagger.words.records import WIRING
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ class JournalDisk:
             except BadBlock as broken:
                 self._pass_over(key, broken)
                 continue
-            self._move(txn, block)
+            gone = move(txn, db, block)
+            if txn.stat(db["uses"])["entries"]:
+                for run in gone:
+                    let_go(txn, db, run, block.last)
             cursor.set_key(key)  # what was put elsewhere may have moved it
             cursor.delete()
         return False
@@ -93,16 +96,19 @@ class JournalDisk:
         text = "the block of record %d in the journal is damaged (%s): it is left where it is"
         logger.error(text, last, broken)
 
-    def _move(self, txn: lmdb.Transaction[bytes], block: Block) -> None:
-        db = self._environment.db
 
-        def kept(run: int) -> bool:
-            if run == WIRING or txn.get(OF_PART.pack(run, 0), db=db["state"]) is not None:
-                return True
-            if large:
-                let_go(txn, db, run, block.last)
-            return False
+def move(txn: lmdb.Transaction[bytes], db: Databases, block: Block) -> list[int]:
+    """Put the records of a block into the histories of their runs; the runs that are gone, whose
+    records are let go.
+    """
+    gone: list[int] = []
 
-        large = txn.stat(db["uses"])["entries"] > 0
-        for run, own in block.apart(kept):
-            txn.put(OF_RUN.pack(run, own.last), own.encode(), db=db["history"])
+    def kept(run: int) -> bool:
+        there = run == WIRING or has_part(txn, db, run)
+        if not there:
+            gone.append(run)
+        return there
+
+    for run, own in block.apart(kept):
+        txn.put(OF_RUN.pack(run, own.last), own.encode(), db=db["history"])
+    return gone

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from dagger.store import rows
 from dagger.store.environment import Environment, create, sync_folder
-from dagger.store.shelves import NAMES, POSITION
+from dagger.store.rows import NAMES, POSITION
 from dagger.words.errors import NotAStore, StoreCorrupt
 
 FORMAT = 1
@@ -51,13 +52,13 @@ def make_journal(path: Path) -> None:
 def write_format(environment: Environment) -> None:
     """Say in a new journal which format it has."""
     with environment.writing(0) as txn:
-        txn.put(b"format", POSITION.pack(FORMAT), db=environment.db["meta"])
+        txn.put(rows.FORMAT, POSITION.pack(FORMAT), db=environment.db["meta"])
 
 
 def check_format(environment: Environment, path: Path) -> None:
     """Raise NotAStore for a store of a format that is not known here."""
     with environment.reading() as txn:
-        value = txn.get(b"format", db=environment.db["meta"])
+        value = txn.get(rows.FORMAT, db=environment.db["meta"])
     if value is None:
         problem = "its journal is empty, and does not say which format it has; go back to a backup"
         raise NotAStore(str(path), problem)

@@ -25,8 +25,9 @@ from dagger.store.layout import check_format, make, make_journal
 from dagger.store.lock import Lock
 from dagger.store.pagefile import DATA
 from dagger.store.posting import poster
+from dagger.store.rows import NAMES
 from dagger.store.saving import Saving
-from dagger.store.shelves import NAMES, Shelves
+from dagger.store.shelves import Shelves
 from dagger.store.writer import Writer
 from dagger.words.errors import (
     DatabaseError,

@@ -1,21 +1,17 @@
 """Large payloads, and the runs that use them: one that no run uses any more is let go.
 
-    payloads  digest (see `outline`) -> payload
-    uses      "r", run, digest -> position of the latest record that uses it, 0 for a part
-              "d", digest, run -> nothing
-
 A run uses what its records and its part refer to, until it is gone and so are its blocks.
 Run 0 is the world, which uses what its part refers to; WORLD uses what was written outside
-of runs, as long as it is in the journal.
+of runs, as long as it is in the journal. See `rows` for where it stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.store.outline import Use, digest
+from dagger.store.rows import POSITION, RUN, Databases, used_key, user_key
 from dagger.words.records import WIRING, WORLD
 
 if TYPE_CHECKING:
@@ -23,16 +19,11 @@ if TYPE_CHECKING:
 
     from dagger.store.environment import Environment
 
-RUN = Struct(">I")
-POSITION = Struct(">Q")
-
 RECENT = 8
 """Payloads that one reading has at hand: messages of the same one follow each other."""
 
-ONE_PLACE = "its use is known in one of two places only"
-
-Databases = dict[str, Any]
-"""Those of an environment, by name."""
+LENGTH = len(used_key(0, digest(b"")))
+"""Bytes of a key that says who uses what."""
 
 
 class MissingPayload(ValueError):
@@ -69,17 +60,23 @@ class PayloadReader:
 def keep(txn: lmdb.Transaction[bytes], db: Databases, uses: Iterable[Use]) -> None:
     """Write payloads that are not there yet, and who uses them."""
     for run, position, known, payload in uses:
-        key = RUN.pack(run)
         txn.put(known, payload, overwrite=False, db=db["payloads"])
-        txn.put(b"d" + known + key, b"", db=db["uses"])
-        txn.put(b"r" + key + known, POSITION.pack(position), db=db["uses"])
+        note(txn, db, run, known, position)
+
+
+def note(
+    txn: lmdb.Transaction[bytes], db: Databases, run: int, known: bytes, position: int
+) -> None:
+    """Write down that a run uses a payload."""
+    txn.put(user_key(known, run), b"", db=db["uses"])
+    txn.put(used_key(run, known), POSITION.pack(position), db=db["uses"])
 
 
 def let_go(
     txn: lmdb.Transaction[bytes], db: Databases, run: int, last: int, but: Iterable[bytes] = ()
 ) -> None:
     """A run uses nothing any more of what records up to `last` used, but for some digests."""
-    start, kept = b"r" + RUN.pack(run), set(but)
+    start, kept = used_key(run, b""), set(but)
     cursor = txn.cursor(db["uses"])
     there = cursor.set_range(start)
     while there and cursor.key().startswith(start):
@@ -87,17 +84,18 @@ def let_go(
         if known in kept or POSITION.unpack(cursor.value())[0] > last:
             there = cursor.next()
             continue
-        cursor.delete()
-        _forget(txn, db, known, run)
+        txn.delete(used_key(run, known), db=db["uses"])
+        txn.delete(user_key(known, run), db=db["uses"])
+        if not _used(txn, db, known):
+            txn.delete(known, db=db["payloads"])
         there = cursor.set_range(start + known)
 
 
-def _forget(txn: lmdb.Transaction[bytes], db: Databases, known: bytes, run: int) -> None:
-    """One run uses a payload no more; the last one takes it with it."""
-    txn.delete(b"d" + known + RUN.pack(run), db=db["uses"])
+def _used(txn: lmdb.Transaction[bytes], db: Databases, known: bytes) -> bool:
+    """Whether anybody uses a payload."""
+    start = user_key(known, 0)[: -RUN.size]
     cursor = txn.cursor(db["uses"])
-    if not (cursor.set_range(b"d" + known) and cursor.key().startswith(b"d" + known)):
-        txn.delete(known, db=db["payloads"])
+    return cursor.set_range(start) and cursor.key().startswith(start)
 
 
 class Strange(NamedTuple):
@@ -113,9 +111,9 @@ def strange(txn: lmdb.Transaction[bytes], db: Databases, runs: Container[int]) -
     """What is wrong with payloads and their uses, where there are only these runs."""
     uses, payloads = txn.cursor(db["uses"]), txn.cursor(db["payloads"])
     known = {key: digest(value) == key for key, value in payloads}
-    keys = [key for key, _ in uses if len(key) == 37]
+    keys = [key for key, _ in uses if len(key) == LENGTH]
     by_run = {(RUN.unpack(key[1:5])[0], key[5:]) for key in keys if key[:1] == b"r"}
-    by_digest = {(RUN.unpack(key[33:])[0], key[1:33]) for key in keys if key[:1] == b"d"}
+    by_digest = {(RUN.unpack(key[-4:])[0], key[1:-4]) for key in keys if key[:1] == b"d"}
     for run, each in sorted(by_run | by_digest):
         if run not in runs and run not in (WIRING, WORLD):
             yield Strange(run, each, "it is of a run that is not there")
@@ -124,18 +122,6 @@ def strange(txn: lmdb.Transaction[bytes], db: Databases, runs: Container[int]) -
         elif not known[each]:
             yield Strange(run, each, "it has changed")
         elif (run, each) not in by_run or (run, each) not in by_digest:
-            yield Strange(run, each, ONE_PLACE)
+            yield Strange(run, each, "its use is known in one of two places only")
     for each in sorted(known.keys() - {each for _, each in by_run | by_digest}):
         yield Strange(0, each, "nobody uses it")
-
-
-def mend(txn: lmdb.Transaction[bytes], db: Databases, runs: Container[int]) -> None:
-    """Take out what is strange, and write down again what is known in one place only."""
-    for run, known, problem in list(strange(txn, db, runs)):
-        by_run, by_digest = b"r" + RUN.pack(run) + known, b"d" + known + RUN.pack(run)
-        if problem == ONE_PLACE:
-            txn.put(by_run, POSITION.pack(0), db=db["uses"])
-            txn.put(by_digest, b"", db=db["uses"])
-        else:
-            txn.delete(by_run, db=db["uses"])
-            _forget(txn, db, known, run)

@@ -17,7 +17,8 @@ from dagger.store.layout import check_format
 from dagger.store.lock import Owner, owner
 from dagger.store.pagefile import findings
 from dagger.store.payloads import Strange
-from dagger.store.shelves import NAMES, Shelves
+from dagger.store.rows import NAMES
+from dagger.store.shelves import Shelves
 from dagger.words.errors import NotAStore, StoreReadOnly
 from dagger.words.records import Record
 

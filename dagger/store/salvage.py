@@ -33,8 +33,8 @@ from typing import NamedTuple
 from dagger.store.block import BadBlock, decode
 from dagger.store.outline import digest
 from dagger.store.pagefile import DATA, BadFile, Meta, metas
+from dagger.store.rows import FORMAT, OF_PART, OF_RUN, POSITION, SNAPSHOT
 from dagger.store.seal import unseal
-from dagger.store.shelves import FORMAT, OF_PART, OF_RUN, POSITION, SNAPSHOT
 
 Row = tuple[str, bytes, bytes]
 """The name of a database, a key and a value."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -14,16 +14,14 @@ from dagger.store.contract import Parts
 from dagger.store.outline import MARK, Payloads, Use, outlined
 from dagger.store.payloads import keep, let_go
 from dagger.store.posting import poster
-from dagger.store.seal import seal, unseal
-from dagger.store.shelves import (
-    OF_PART,
-    OF_RUN,
-    POSITION,
-    SNAPSHOT,
+from dagger.store.rows import (
+    Databases,
     chunks,
-    id_key,
-    id_rows,
-    number_key,
+    drop_history,
+    drop_id,
+    drop_part,
+    put_id,
+    put_snapshot,
 )
 from dagger.words.records import WIRING
 
@@ -62,7 +60,7 @@ class Saving:
     def _encode(self, ready: Callable[[Saving], None]) -> None:
         try:
             for number, pieces in self._parts.items():
-                uses: dict[bytes, bytes] = {}
+                uses: Payloads = {}
                 whole = b"".join(_outline(_taking_turns(pieces), uses))
                 if uses:
                     whole = MARK + whole
@@ -74,26 +72,22 @@ class Saving:
         else:
             ready(self)
 
-    def write(self, txn: lmdb.Transaction[bytes], db: dict[str, Any]) -> None:
+    def write(self, txn: lmdb.Transaction[bytes], db: Databases) -> None:
         """Put the new parts in the place of the old ones."""
         for part in (*self._parts, *self._gone):
-            delete(txn.cursor(db["state"]), OF_PART.pack(part, 0), OF_PART.pack(part + 1, 0))
+            drop_part(txn, db, part)
         for number, payloads in self._uses.items():
             keep(txn, db, [Use(number, 0, *each) for each in payloads.items()])
         if WIRING in self._parts:
             let_go(txn, db, WIRING, self.after, self._uses.get(WIRING, {}))
         for run in self._gone:
             let_go(txn, db, run, self.after)
-            delete(txn.cursor(db["history"]), OF_RUN.pack(run, 0), OF_RUN.pack(run + 1, 0))
-            sealed = txn.pop(number_key(run), db=db["ids"])
-            name = None if sealed is None else unseal(number_key(run), sealed)
-            if name is not None:
-                txn.delete(id_key(name.decode()), db=db["ids"])
+            drop_history(txn, db, run)
+            drop_id(txn, db, run)
         for run, run_id in self._ids.items():
-            for key, value in id_rows(run, run_id):
-                txn.put(key, value, db=db["ids"])
+            put_id(txn, db, run, run_id)
         txn.cursor(db["state"]).putmulti(self._rows)
-        txn.put(SNAPSHOT, seal(SNAPSHOT, POSITION.pack(self.after)), db=db["meta"])
+        put_snapshot(txn, db, self.after)
 
     def done(self, error: Exception | None) -> None:
         self.error = error
@@ -117,10 +111,3 @@ def _taking_turns(pieces: Iterable[bytes]) -> Iterator[bytes]:
         if time.perf_counter() > until:
             time.sleep(YIELD)  # noqa: TID251 - in a thread of ours
             until = time.perf_counter() + BUSY
-
-
-def delete(cursor: lmdb.Cursor[bytes], start: bytes, stop: bytes) -> None:
-    """Delete the rows from one key to before another."""
-    there = cursor.set_range(start)
-    while there and cursor.key() < stop:
-        there = cursor.delete()

@@ -1,21 +1,9 @@
-"""What is in the journal's environment, and how it is read.
-
-    journal  position of its last record -> a block: what came since, and a little before
-    history  run, position of its last record -> a block of that run's own records
-    state    part, chunk -> some bytes of the latest snapshot, sealed
-    ids      run id -> run; run -> run id; sealed
-    meta     "format"; "snapshot" (its position), sealed
-
-and large payloads with those who use them: see `payloads`.
-
-Keys are big-endian, so that they are in order. A block says itself which records it has.
-"""
+"""How a store is read: blocks, histories and parts, out of the rows of its journal."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Container, Iterable, Iterator
-from hashlib import blake2b
 from itertools import chain, groupby
 from struct import Struct, error
 from typing import TYPE_CHECKING
@@ -24,36 +12,21 @@ from dagger.store.block import BadBlock, Block, Payload, decode
 from dagger.store.environment import Environment
 from dagger.store.outline import MARK, inlined, resolver
 from dagger.store.payloads import PayloadReader, Strange, strange
-from dagger.store.seal import seal, unseal
+from dagger.store.rows import (
+    CHUNKS,
+    OF_PART,
+    OF_RUN,
+    POSITION,
+    RUN,
+    SNAPSHOT,
+    id_key,
+)
+from dagger.store.seal import unseal
 from dagger.words.errors import StoreCorrupt
 from dagger.words.records import WIRING, WORLD, Record, RunForked, RunOpened, run_of
 
 if TYPE_CHECKING:
     import lmdb
-
-NAMES = ("journal", "history", "state", "ids", "meta", "payloads", "uses")
-
-POSITION = Struct(">Q")
-RUN = Struct(">I")
-OF_RUN = Struct(">IQ")
-"""Run, and position of the last record."""
-OF_PART = Struct(">IH")
-"""Part, and number of the chunk."""
-
-_CHUNKS = Struct(">H")
-"""Number of the chunks of a part: what seals each of them besides its key."""
-
-CHUNK = 1024 * 1024
-"""Bytes of a part that are kept in one value."""
-
-FORMAT = b"format"
-"""The key of the store's format,"""
-
-SNAPSHOT = b"snapshot"
-"""and that of the position of the snapshot."""
-
-LONG_ID = 256
-"""Bytes of a run id beyond which its key is cut, and told apart by a digest."""
 
 AT_ONCE = 4 * 1024 * 1024
 """Bytes of blocks that are read in one transaction: none is kept open while others work."""
@@ -119,7 +92,7 @@ class Shelves:
             pair for block in found if block is not None for pair in self.records(block, payload)
         ]
         moved = [self._moved(each, after, payload) for each in wanted]
-        return _once(heapq.merge(*moved, recent, key=_whose), after)
+        return _once(heapq.merge(*moved, recent, key=whose), after)
 
     def everything(self, after: int = 0) -> Iterator[tuple[int, Record]]:
         """Position and record of all that is known behind a position, in order: of the runs
@@ -129,7 +102,7 @@ class Shelves:
         blocks = (each.of_use(saved, kept) for each in self.blocks(after))
         recent = [pair for block in blocks for pair in self.records(block, payload)]
         moved = [self._moved(each, after, payload) for each in (WIRING, *sorted(self.histories()))]
-        return _once(heapq.merge(*moved, recent, key=_whose), after)
+        return _once(heapq.merge(*moved, recent, key=whose), after)
 
     def histories(self) -> set[int]:
         """The runs that there is history of."""
@@ -221,7 +194,7 @@ class Shelves:
         return self._whole(found) if found else None
 
     def _whole(self, rows: list[tuple[bytes, bytes]]) -> bytes:
-        count = _CHUNKS.pack(len(rows))
+        count = CHUNKS.pack(len(rows))
         whole = b"".join(self._unsealed(key + count, value) for key, value in rows)
         if not whole.startswith(MARK):
             return whole
@@ -309,44 +282,17 @@ class Shelves:
         return StoreCorrupt(self._path, broken.position or block.first, str(broken))
 
 
-def _whose(pair: tuple[int, Record]) -> tuple[int, int]:
+def whose(pair: tuple[int, Record]) -> tuple[int, int]:
     """What makes a record of a history the one that it is."""
     return pair[0], run_of(pair[1])
 
 
 def _once(pairs: Iterable[tuple[int, Record]], after: int) -> Iterator[tuple[int, Record]]:
     """Those behind a position, each once."""
-    once = (next(same) for _, same in groupby(pairs, key=_whose))
+    once = (next(same) for _, same in groupby(pairs, key=whose))
     return (pair for pair in once if pair[0] > after)
 
 
 def _last_below(cursor: lmdb.Cursor[bytes], key: bytes) -> bool:
     """Go to the last key before another one; whether there is any."""
     return cursor.prev() if cursor.set_range(key) else cursor.last()
-
-
-def id_key(run_id: str) -> bytes:
-    """The key of a run id: keys are at most 511 bytes long."""
-    encoded = run_id.encode()
-    if len(encoded) > LONG_ID:
-        encoded = encoded[:LONG_ID] + blake2b(encoded, digest_size=16).digest()
-    return b"=" + encoded
-
-
-def number_key(run: int) -> bytes:
-    """The key under which a run's id is found."""
-    return b"#" + RUN.pack(run)
-
-
-def chunks(part: int, whole: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The rows that a part is kept in: never none, so that the part is there."""
-    starts = range(0, max(1, len(whole)), CHUNK)
-    for number, start in enumerate(starts):
-        key = OF_PART.pack(part, number)
-        yield key, seal(key + _CHUNKS.pack(len(starts)), whole[start : start + CHUNK])
-
-
-def id_rows(run: int, run_id: str) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """The rows by which a run is found, and its id."""
-    by_id, by_number = id_key(run_id), number_key(run)
-    return (by_id, seal(by_id, RUN.pack(run))), (by_number, seal(by_number, run_id.encode()))

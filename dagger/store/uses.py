@@ -7,28 +7,30 @@ from itertools import accumulate, chain, groupby
 from typing import TYPE_CHECKING
 
 from dagger.store.block import BadBlock, decode
-from dagger.store.outline import MARK, references
-from dagger.store.payloads import POSITION, RUN, Databases
+from dagger.store.outline import MARK, digest, references
+from dagger.store.payloads import note
+from dagger.store.rows import OF_PART, Databases
 from dagger.store.seal import SEAL
-from dagger.store.shelves import OF_PART
 
 if TYPE_CHECKING:
     import lmdb
 
 
 def renew_uses(txn: lmdb.Transaction[bytes], db: Databases) -> None:
-    """Write down who uses what, and let go of what nobody uses. What is broken uses nothing."""
+    """Write down who uses what, and let go of what nobody uses or has changed. What is broken
+    uses nothing.
+    """
+    payloads = txn.cursor(db["payloads"])
+    sound = {known: digest(payload) == known for known, payload in payloads}
     found: dict[tuple[int, bytes], int] = {}
     for run, position, known in chain(_of_parts(txn, db), _of_records(txn, db)):
-        found[run, known] = max(position, found.get((run, known), 0))
+        if sound.get(known):
+            found[run, known] = max(position, found.get((run, known), 0))
     txn.drop(db["uses"], delete=False)
     for (run, known), position in found.items():
-        txn.put(b"r" + RUN.pack(run) + known, POSITION.pack(position), db=db["uses"])
-        txn.put(b"d" + known + RUN.pack(run), b"", db=db["uses"])
-    used = {known for _, known in found}
-    for known in list(txn.cursor(db["payloads"]).iternext(values=False)):
-        if known not in used:
-            txn.delete(known, db=db["payloads"])
+        note(txn, db, run, known, position)
+    for known in sound.keys() - {known for _, known in found}:
+        txn.delete(known, db=db["payloads"])
 
 
 def _of_parts(txn: lmdb.Transaction[bytes], db: Databases) -> Iterator[tuple[int, int, bytes]]:

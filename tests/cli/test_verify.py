@@ -13,7 +13,7 @@ import pytest
 from dagger.store import lock
 from dagger.store.care import Surgery
 from dagger.store.pagefile import DATA
-from dagger.store.shelves import FORMAT, OF_RUN, POSITION
+from dagger.store.rows import FORMAT, OF_RUN, POSITION
 from tests.cli.conftest import Invoke
 from tests.cli.processes import owning
 

@@ -18,7 +18,7 @@ from dagger.store import disk
 from dagger.store.care import Surgery
 from dagger.store.pagefile import DATA
 from dagger.store.reader import StoreReader
-from dagger.store.shelves import OF_PART, OF_RUN, SNAPSHOT, id_key, number_key
+from dagger.store.rows import OF_PART, OF_RUN, SNAPSHOT, id_key, number_key
 from dagger.words.records import WIRING
 from tests.state.meaning import meaning
 

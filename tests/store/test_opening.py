@@ -33,7 +33,7 @@ from dagger.store.environment import Environment, create
 from dagger.store.inbox import LmdbInbox
 from dagger.store.pagefile import DATA
 from dagger.store.reader import StoreReader
-from dagger.store.shelves import SNAPSHOT
+from dagger.store.rows import SNAPSHOT
 from dagger.words.records import ChannelOpened, Kept
 from tests.conftest import Figures
 from tests.crash.processes import finished, running
