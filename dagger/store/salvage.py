@@ -4,22 +4,6 @@ It is read without LMDB, page by page, so nothing in it can do harm. Both trees 
 that of the rows and that of the free pages. Rows that a broken page has led to are found
 all the same, as long as the free pages are known: they are in pages that are neither free
 nor met on the walk, and each row says itself which database it is of.
-
-What is used of the format besides what `pagefile` uses, all in the machine's own order:
-
-    offset  size  field of a page
-    0       8     number of the page
-    10      2     1 for a branch, 2 for a leaf, 4 for the first of some that hold one value
-    12      2     where the offsets of the nodes end; they begin at 16, 2 bytes each
-    14      2     where the nodes begin
-    12      4     of a page with flag 4: number of the pages that belong together
-
-    offset  size  field of a node
-    0       4     bytes of the value; of a branch the page below, with the flags as 6 bytes
-    4       2     1 if the value is in pages of its own, 2 if it is a database
-    6       2     bytes of the key, which follows; then the value, or the number of its page
-
-The last 8 bytes of a database are the number of its root, those of an empty one are all ones.
 """
 
 from __future__ import annotations
@@ -27,26 +11,31 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from struct import Struct, unpack_from
+from struct import unpack_from
 from typing import NamedTuple
 
 from dagger.store.block import BadBlock, decode
 from dagger.store.outline import digest
 from dagger.store.pagefile import DATA, BadFile, Meta, metas
+from dagger.store.pages import (
+    BRANCH,
+    DATABASE,
+    ELSEWHERE,
+    LEAF,
+    LONG,
+    NODE,
+    NOWHERE,
+    NUMBER,
+    PAGE,
+    TREE,
+    pages_of,
+)
 from dagger.store.rows import FORMAT, OF_PART, OF_RUN, POSITION, SNAPSHOT
 from dagger.store.seal import unseal
 
 Row = tuple[str, bytes, bytes]
 """The name of a database, a key and a value."""
 
-_PAGE = Struct("=Q2xHHH")
-_NODE = Struct("=HHHH")
-_BRANCH, _LEAF, _LONG = 1, 2, 4
-_ELSEWHERE, _DATABASE = 1, 2
-_NUMBER = Struct("=Q")
-_ROOT = 40
-"""Where the root is in what a database is."""
-_NOWHERE = 2**64 - 1
 _LEVELS = 32
 _DIGEST = 32
 """Bytes that the key of a payload has, and"""
@@ -97,8 +86,8 @@ class _Walk:
     def rows(self, main: int) -> Iterator[Row]:
         """All rows that the root of the main database leads to."""
         for database, where in list(self._nodes_below(main)):
-            if database.flags == _DATABASE and len(where) == _ROOT + _NUMBER.size:
-                for node, value in self._nodes_below(_NUMBER.unpack_from(where, _ROOT)[0]):
+            if database.flags == DATABASE and len(where) == TREE.size:
+                for node, value in self._nodes_below(TREE.unpack(where)[2]):
                     yield from _row(node.key, value)
 
     def strays(self) -> Iterator[Row]:
@@ -110,13 +99,13 @@ class _Walk:
     def _told(self, number: int) -> Iterator[Row]:
         """The rows in a page that say which database they are of."""
         page = self._page(number)
-        if page is not None and _PAGE.unpack_from(page)[1] == _LEAF:
+        if page is not None and PAGE.unpack_from(page)[1] == LEAF:
             for node in self._nodes(page):
                 value = self._value(page, node)
                 yield from () if value is None else _row(node.key, value)
 
     def _nodes_below(self, root: int) -> Iterator[tuple[Node, bytes]]:
-        for page in self._leaves(root) if root != _NOWHERE else ():
+        for page in self._leaves(root) if root != NOWHERE else ():
             for node in self._nodes(page):
                 value = self._value(page, node)
                 if value is not None:
@@ -128,11 +117,11 @@ class _Walk:
         if not self._meet(number, 1) or level > _LEVELS:
             return
         page = self._page(number)
-        flags = _PAGE.unpack_from(page)[1] if page is not None else 0
-        if page is not None and flags == _BRANCH:
+        flags = PAGE.unpack_from(page)[1] if page is not None else 0
+        if page is not None and flags == BRANCH:
             for node in self._nodes(page):
                 yield from self._leaves(node.below, level + 1)
-        elif page is not None and flags == _LEAF:
+        elif page is not None and flags == LEAF:
             yield page
         else:
             self.broken += 1
@@ -154,50 +143,50 @@ class _Walk:
         page = os.pread(self._file, self._size, number * self._size)
         if len(page) < self._size:
             return None
-        known = _PAGE.unpack_from(page)[0]
+        known = PAGE.unpack_from(page)[0]
         if known == number:
             return page
         if known >= self._end:
             return None
         other = os.pread(self._file, self._size, known * self._size)
-        return other if len(other) == self._size and _PAGE.unpack_from(other)[0] == number else None
+        return other if len(other) == self._size and PAGE.unpack_from(other)[0] == number else None
 
     def _nodes(self, page: bytes) -> Iterator[Node]:
-        _, _, lower, upper = _PAGE.unpack_from(page)
-        if not _PAGE.size <= lower <= upper <= self._size:
+        _, _, lower, upper = PAGE.unpack_from(page)
+        if not PAGE.size <= lower <= upper <= self._size:
             self.broken += 1
             return
-        for at in unpack_from(f"={(lower - _PAGE.size) // 2}H", page, _PAGE.size):
-            if not upper <= at <= self._size - _NODE.size:
+        for at in unpack_from(f"={(lower - PAGE.size) // 2}H", page, PAGE.size):
+            if not upper <= at <= self._size - NODE.size:
                 self.broken += 1
                 continue
-            low, high, flags, length = _NODE.unpack_from(page, at)
-            start = at + _NODE.size + length
+            low, high, flags, length = NODE.unpack_from(page, at)
+            start = at + NODE.size + length
             if start > self._size or length > _KEY:
                 self.broken += 1
                 continue
-            yield Node(page[at + _NODE.size : start], flags, low | high << 16, start)
+            yield Node(page[at + NODE.size : start], flags, low | high << 16, start)
 
     def _value(self, page: bytes, node: Node) -> bytes | None:
-        if node.flags == _ELSEWHERE:
+        if node.flags == ELSEWHERE:
             return self._long(page, node)
         value = page[node.start : node.start + node.size]
-        if node.flags not in (0, _DATABASE) or len(value) != node.size:
+        if node.flags not in (0, DATABASE) or len(value) != node.size:
             self.broken += 1
             return None
         return value
 
     def _long(self, page: bytes, node: Node) -> bytes | None:
         """A value that has pages of its own."""
-        if node.start + _NUMBER.size > self._size:
+        if node.start + NUMBER.size > self._size:
             self.broken += 1
             return None
-        (number,) = _NUMBER.unpack_from(page, node.start)
-        count = (_PAGE.size + node.size + self._size - 1) // self._size
+        (number,) = NUMBER.unpack_from(page, node.start)
+        count = pages_of(node.size, self._size)
         if number + count <= self._end:
             found = os.pread(self._file, count * self._size, number * self._size)
             if self._is_long(found, number, count):
-                return found[_PAGE.size :][: node.size] if self._meet(number, count) else None
+                return found[PAGE.size :][: node.size] if self._meet(number, count) else None
         self.broken += 1
         return None
 
@@ -205,8 +194,8 @@ class _Walk:
         """Whether these are the pages of a value."""
         if len(found) < count * self._size:
             return False
-        known, flags, low, high = _PAGE.unpack_from(found)
-        return (known, flags, low | high << 16) == (number, _LONG, count)
+        known, flags, low, high = PAGE.unpack_from(found)
+        return (known, flags, low | high << 16) == (number, LONG, count)
 
 
 def _row(key: bytes, value: bytes) -> Iterator[Row]:

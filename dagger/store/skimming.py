@@ -2,23 +2,28 @@
 
 It finds what LMDB would end the process for: a page that is not of the kind that belongs
 there, or a row that does not lie within its page. Not found is what does no such harm: keys
-that are out of order, pages that are used twice. See `salvage` for the format.
+that are out of order, pages that are used twice. See `pages` for the format.
 """
 
 from __future__ import annotations
 
 import os
-from struct import Struct, unpack_from
+from struct import unpack_from
 from typing import NamedTuple
 
-_PAGE = Struct("=Q2xHHH")
-_NODE = Struct("=HHHH")
-_NUMBER = Struct("=Q")
-_DATABASE = Struct("=4xHH32xQ")
-"""Its flags, the levels of its tree and the number of its root."""
-_BRANCH, _LEAF, _LONG = 1, 2, 4
-_ELSEWHERE, _NAMED = 1, 2
-_NOWHERE = 2**64 - 1
+from dagger.store.pages import (
+    BRANCH,
+    DATABASE,
+    ELSEWHERE,
+    LEAF,
+    LONG,
+    NODE,
+    NOWHERE,
+    NUMBER,
+    PAGE,
+    TREE,
+    pages_of,
+)
 
 
 class Tree(NamedTuple):
@@ -40,14 +45,14 @@ class Skimming:
     def look(self, root: int, levels: int | None = None) -> list[Tree]:
         """Go through a tree level by level; the databases that are in it."""
         level, found, depth = [root], list[Tree](), 0
-        while root != _NOWHERE and level:
+        while root != NOWHERE and level:
             kind, below = 0, list[int]()
             for number in level:
                 page, flags, nodes = self._page(number)
-                if flags not in (_BRANCH, _LEAF) or flags != (kind or flags):
+                if flags not in (BRANCH, LEAF) or flags != (kind or flags):
                     raise BadPage(number, "is not of the kind that belongs there")
                 kind = flags
-                if flags == _LEAF:
+                if flags == LEAF:
                     self._leaf(number, page, nodes, found)
                 else:
                     below += [_below(page, at) for at in nodes]
@@ -66,42 +71,46 @@ class Skimming:
         page = os.pread(self._file, size, number * size)
         if len(page) < size:
             raise BadPage(number, "is cut off")
-        known, flags, lower, upper = _PAGE.unpack_from(page)
-        if known != number or not 16 <= lower <= upper <= size:
+        known, flags, lower, upper = PAGE.unpack_from(page)
+        if known != number or not PAGE.size <= lower <= upper <= size:
             raise BadPage(number, "is not what was written")
-        nodes = unpack_from(f"={(lower - 16) // 2}H", page, 16)
-        if nodes and not upper <= min(nodes) <= max(nodes) <= size - 8:
+        nodes = unpack_from(f"={(lower - PAGE.size) // 2}H", page, PAGE.size)
+        if nodes and not upper <= min(nodes) <= max(nodes) <= size - NODE.size:
             raise BadPage(number, "has rows outside of it")
         return page, flags, nodes
 
     def _leaf(self, number: int, page: bytes, nodes: tuple[int, ...], found: list[Tree]) -> None:
-        size, node = self._size, _NODE.unpack_from
+        size, node = self._size, NODE.unpack_from
         for at in nodes:
             low, high, flags, key = node(page, at)
-            start = at + 8 + key
-            if flags == _ELSEWHERE:
-                if start + 8 > size:
+            start = at + NODE.size + key
+            if flags == ELSEWHERE:
+                if start + NUMBER.size > size:
                     raise BadPage(number, "has rows outside of it")
-                self._long(_NUMBER.unpack_from(page, start)[0], low | high << 16)
-            elif start + (low | high << 16) > size or flags not in (0, _NAMED):
+                self._long(NUMBER.unpack_from(page, start)[0], low | high << 16)
+            elif start + (low | high << 16) > size or flags not in (0, DATABASE):
                 raise BadPage(number, "has rows outside of it")
+            elif flags and low != TREE.size:
+                raise BadPage(number, "has something else where a database should be")
             elif flags:
-                found.append(Tree(*_DATABASE.unpack_from(page, start)))
+                found.append(Tree(*TREE.unpack_from(page, start)))
 
     def _long(self, number: int, length: int) -> None:
         """A value that has pages of its own."""
-        count = (15 + length + self._size) // self._size
+        count = pages_of(length, self._size)
         if number < 2 or number + count > self._end:
             raise BadPage(number, "is not there")
-        head = os.pread(self._file, 16, number * self._size)
-        known, flags, low, high = _PAGE.unpack_from(head) if len(head) == 16 else (0, 0, 0, 0)
-        if (known, flags, low | high << 16) != (number, _LONG, count):
+        head = os.pread(self._file, PAGE.size, number * self._size)
+        if len(head) < PAGE.size:
+            raise BadPage(number, "is cut off")
+        known, flags, low, high = PAGE.unpack(head)
+        if (known, flags, low | high << 16) != (number, LONG, count):
             raise BadPage(number, "is not what was written")
 
 
 def _below(page: bytes, at: int) -> int:
     """The page that a node of a branch leads to."""
-    low, high, highest, _ = _NODE.unpack_from(page, at)
+    low, high, highest, _ = NODE.unpack_from(page, at)
     return int(low | high << 16 | highest << 32)
 
 

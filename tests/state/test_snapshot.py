@@ -344,6 +344,9 @@ class Folding(RuleBasedStateMachine):
     @rule(which=WHICH, failure=FAILURES, due=TIMES)
     def attempt_failed(self, which: int, failure: Failure, due: float) -> None:
         run, delivery = self.delivery(which)
+        keys = delivery.queue.keys
+        if keys is not None and any(delivery in line for line in keys.lines.values()):
+            return  # nobody tries it: it is behind another of its key
         attempt = delivery.attempts + 1
         self.apply(AttemptFailed(run, delivery.number, attempt, 1.0, 2.0, failure, due))
 
