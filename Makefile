@@ -10,7 +10,7 @@ WORKERS ?= auto
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format format-check lint types floors prove bench docs ci-deps clean
+.PHONY: help install demo test check format format-check lint types floors prove explore bench docs ci-deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,6 +52,9 @@ floors: $(STAMP)
 
 prove: $(STAMP) ## run the tests with the large counts
 	DAGGER_PROVE=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+explore: $(STAMP) ## look for examples that no property test has met yet; others each time
+	DAGGER_PROVE=explore $(PY) -m pytest -n $(WORKERS) --dist worksteal -m hypothesis $(ARGS)
 
 bench: $(STAMP) ## measure speed and memory; prints a table, writes JSON
 	$(PY) -m tests.bench.run $(ARGS)

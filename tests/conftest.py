@@ -17,12 +17,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 PROVE = os.environ.get("DAGGER_PROVE", "") not in ("", "0")
+EXPLORE = os.environ.get("DAGGER_PROVE") == "explore"
 
 # No deadline and no complaint about slowness: how fast a machine is proves nothing.
+# The same code gets the same answer: what is new is looked for with `make explore`.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("default", _patient, max_examples=50, derandomize=True)
-settings.register_profile("prove", _patient, max_examples=200, print_blob=True)
-settings.load_profile("prove" if PROVE else "default")
+settings.register_profile("prove", _patient, max_examples=200, derandomize=True)
+settings.register_profile("explore", _patient, max_examples=500, print_blob=True)
+settings.load_profile("explore" if EXPLORE else "prove" if PROVE else "default")
 
 
 LONGEST = {"faults", "crash", "test_model.py", "test_salvaging.py"}
