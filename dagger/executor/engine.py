@@ -18,7 +18,7 @@ from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.commands import Commands
 from dagger.executor.crew import Crew
 from dagger.executor.gate import Gate
-from dagger.executor.hosting import Hosting
+from dagger.executor.hosting.hosting import Hosting
 from dagger.executor.runs import Runs
 from dagger.executor.settle import Settling
 from dagger.executor.snapshots import Snapshots
@@ -74,7 +74,7 @@ class Engine:
         self.hands = store.hands if store.lasting else NO_HANDS
         self.gate = Gate(store)
         self.watchers = Watchers(self.state, self.gate, config.watcher_buffer)
-        self.timers = Timers()
+        self.timers = Timers(clock.now)
         self.threads = Threads()
         self.admissions = Admissions(self.crews)
         self.hosting = Hosting(self)

@@ -31,7 +31,7 @@ from dagger.state.parts import (
     WorldRow,
     unpack,
 )
-from dagger.state.queues import WAITING, Channel, Delivery, Envelope, Lane, Subscriber
+from dagger.state.queues import WAITING, Answer, Channel, Delivery, Envelope, Lane, Subscriber
 from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.tasks import Task
 from dagger.state.tree import renamed
@@ -181,7 +181,7 @@ def _delivery(loading: _Loading, row: DeliveryRow) -> None:
 
 
 def _answer(loading: _Loading, row: AnswerRow) -> None:
-    loading.delivery.keep(row.name, row.key, row.value)
+    loading.delivery.keep(row.name, row.key, Answer(row.value, row.digest, row.failed))
 
 
 def _output(loading: _Loading, row: Output) -> None:

@@ -11,6 +11,7 @@ from dagger.state.queues import (
     ARRIVED,
     PENDING,
     SETTLED,
+    Answer,
     Channel,
     Delivery,
     Envelope,
@@ -269,7 +270,7 @@ def requested(state: State, record: Requested) -> None:
     """A request, published at once."""
     run = state.runs[record.run]
     delivery = run.deliveries[record.delivery]
-    delivery.keep("requested", record.key, encode(record.place))
+    delivery.keep("requested", record.key, Answer(encode(record.place)))
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
     run.blamed |= record.blame

@@ -137,6 +137,8 @@ class AnswerRow(NamedTuple):
     name: str
     key: str
     value: bytes
+    digest: str = ""
+    failed: bool = False
 
 
 class TaskRow(NamedTuple):

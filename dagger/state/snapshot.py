@@ -36,7 +36,7 @@ from dagger.words.effects import make
 
 if TYPE_CHECKING:
     from dagger.state.cache import Cache
-    from dagger.state.queues import Delivery
+    from dagger.state.queues import Answer, Delivery
     from dagger.state.run import DeadLetter, Output, Question, Run
     from dagger.state.state import State
     from dagger.state.tasks import TasksCopy
@@ -55,10 +55,10 @@ class Mark(NamedTuple):
     attempts: int
     due: float
     deaths: int
-    kept: dict[tuple[str, str], bytes]
+    kept: dict[tuple[str, str], Answer]
 
 
-_NO_ANSWERS: dict[tuple[str, str], bytes] = {}
+_NO_ANSWERS: dict[tuple[str, str], Answer] = {}
 _UNTOUCHED = Mark(0, 0.0, 0, _NO_ANSWERS)
 
 
@@ -133,8 +133,8 @@ class RunCopy(NamedTuple):
             number = delivery.number
             attempts, due, deaths, kept = self.marks.get(number, _UNTOUCHED)
             yield DeliveryRow(number, delivery.queue.subscriber.name, attempts, due, deaths)
-            for (name, key), value in kept.items():
-                yield AnswerRow(name, key, value)
+            for (name, key), answer in kept.items():
+                yield AnswerRow(name, key, *answer)
 
 
 def copy_world(state: State) -> WorldCopy:

@@ -28,6 +28,8 @@ DaggerError
 ├── ExecutionError            a call that is not possible now
 │   ├── ContextClosed         a context used after its handler returned
 │   ├── RequestFailed         nobody could answer a request
+│   ├── StepFailed            the function of a step raised
+│   ├── NonDeterminism        a handler that goes on asks for something else than before
 │   ├── RunConflict           a run id used again with another payload
 │   ├── RunClosed             the run has ended
 │   ├── BudgetExceeded        max_messages or max_tokens is spent
@@ -50,6 +52,11 @@ match on the fields and a person can act on the text.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dagger.words.records import Failure
 
 
 class DaggerError(Exception):
@@ -338,6 +345,41 @@ class RequestFailed(ExecutionError):
         self.channel = channel
         self.problem = problem
         super().__init__(f"request on channel {channel!r}: {problem}")
+
+
+class StepFailed(ExecutionError):
+    """The function of a step raised, and is not tried again in this attempt.
+
+    `failure` says why (type, message, causes, place). What was raised is the `__cause__`,
+    but for whoever goes on after a restart: then `failure` is all there is.
+    """
+
+    def __init__(self, node_id: str, step: str, failure: Failure) -> None:
+        self.node_id = node_id
+        self.step = step
+        self.failure = failure
+        super().__init__(f"step {step!r} of {node_id} failed: {failure.type}: {failure.message}")
+
+
+class NonDeterminism(ExecutionError):
+    """A step was asked for again, with other arguments than those of the result that is kept.
+
+    `kept` and `given` are digests of the arguments. It is not tried again: only other code
+    would do otherwise.
+    """
+
+    def __init__(self, node_id: str, step: str, key: str, kept: str, given: str) -> None:
+        self.node_id = node_id
+        self.step = step
+        self.key = key
+        self.kept = kept
+        self.given = given
+        super().__init__(
+            f"{node_id} asked for step {step!r} ({key}) with other arguments than the first "
+            f"time (their digest is {given}, and was {kept}); what changes between attempts, as "
+            "a clock or a random number does, must come from a step itself, and steps that may "
+            "come in another order need a key= each"
+        )
 
 
 class RunConflict(ExecutionError):

@@ -131,6 +131,10 @@ class Kept(NamedTuple):
     key: str
     value: bytes
     at: float
+    digest: str = ""
+    """Of what a step was given; "" where nothing was."""
+    failed: bool = False
+    """True if it is a failure, which the next attempt forgets."""
 
 
 class Asked(NamedTuple):
