@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dagger.authoring.context import Context
     from dagger.authoring.decorator import agent
     from dagger.authoring.registry import Registry, registry
-    from dagger.executor.events import Emission, LogLine, Missed, Outcome
+    from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome
     from dagger.executor.executor import Executor, run
     from dagger.executor.live import LiveRun
     from dagger.executor.specs import EventDriven, Receipt
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from dagger.store.contract import Store
     from dagger.store.lmdb import LmdbStore
     from dagger.store.memory import MemoryStore
+    from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
     from dagger.words.clock import LoopClock
     from dagger.words.config import Config
     from dagger.words.errors import (
         AgentNotFound,
+        AnswerRefused,
         BudgetExceeded,
         CacheConflict,
         CacheKeyNotFound,
@@ -75,6 +77,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "AgentNotFound",
+    "AnswerRefused",
+    "Answered",
     "BudgetExceeded",
     "CacheConflict",
     "CacheKeyNotFound",
@@ -117,6 +121,7 @@ __all__ = [
     "NoAgentsRegistered",
     "NonDeterminism",
     "NotAStore",
+    "OpenQuestion",
     "Outcome",
     "OutcomeUnknown",
     "QuestionNotFound",
@@ -150,7 +155,7 @@ _HOMES = {
     "authoring.context": ("Context",),
     "authoring.decorator": ("agent",),
     "authoring.registry": ("Registry", "registry"),
-    "executor.events": ("Emission", "LogLine", "Missed", "Outcome"),
+    "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome"),
     "executor.executor": ("Executor", "run"),
     "executor.live": ("LiveRun",),
     "executor.specs": ("EventDriven", "Receipt"),
@@ -158,6 +163,7 @@ _HOMES = {
     "store.contract": ("Store",),
     "store.lmdb": ("LmdbStore",),
     "store.memory": ("MemoryStore",),
+    "views.questions": ("OpenQuestion",),
     "views.report": ("Report",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),

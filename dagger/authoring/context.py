@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from dagger.authoring.cache import CacheView
 from dagger.authoring.publishing import addressed
+from dagger.authoring.questions import NO_DEFAULT, asked
 from dagger.authoring.steps import Step, bound, digest
 from dagger.authoring.tasks import TaskView
 from dagger.rules.retry import strategy
@@ -231,11 +232,47 @@ class Context:
         await held.host.sleep(held, name, key, moment)
 
     @_awaited
-    async def ask(self, question: Any, *, name: str | None = None) -> Any:
-        """Ask people, and wait for their answer (see `Run.answer`) without a worker."""
+    async def ask(
+        self,
+        prompt: Any,
+        *,
+        name: str | None = None,
+        schema: Mapping[str, Any] | str | bool | None = None,
+        type: Any = None,
+        choices: Iterable[Any] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
+        default: Any = NO_DEFAULT,
+        validator: Callable[[Any], Any] | None = None,
+        to: str = "",
+    ) -> Any:
+        """Ask people, and wait for their answer (`executor.answer`) without a worker.
+
+        `prompt` is any JSON data. An answer has to fit `schema` (JSON Schema), `type` (an
+        annotation, of which a value is built) or `choices`, and `validator`, which gets that
+        value and raises ValueError, saying why, or returns False; until one does, the
+        question stays open. `to` says whom it is for. Questions of one invocation are told
+        apart by `name`, or else by their order; the answer is kept, as that of a step.
+
+        When `timeout` seconds are over (math.inf for never; else it is Config.human_wait),
+        Config.human_timeout_action says what comes: "autopilot" takes `default` for an
+        answer, which the tree tells, or raises TimeoutExceeded where there is none; "pause"
+        pauses the run until somebody answers.
+        """
+        held = self._invocation
         name = str(name or f"question-{self._next('ask')}")
-        blob = encode(question, self.node_id)
-        return await self._invocation.host.ask(self._invocation, name, blob)
+        question = asked(
+            self.node_id,
+            name,
+            prompt,
+            schema=schema,
+            type=type,
+            choices=choices,
+            timeout=timeout,
+            default=default,
+            validator=validator,
+            to=to,
+        )
+        return await held.host.ask(held, question)
 
     @_awaited
     async def request(self, channel: str, payload: Any, *, key: str | None = None) -> Any:

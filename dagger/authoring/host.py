@@ -14,6 +14,7 @@ from dagger.words.effects import E, Publication
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
+    from dagger.authoring.questions import Asked
     from dagger.authoring.steps import Step
 
 
@@ -69,7 +70,7 @@ class Host(Protocol):
     async def sleep(self, invocation: Invocation, name: str, key: str, until: float) -> None:
         """Wait until a moment (epoch seconds), or the one that was asked for the first time."""
 
-    async def ask(self, invocation: Invocation, name: str, question: bytes) -> Any:
+    async def ask(self, invocation: Invocation, question: Asked) -> Any:
         """The answer that people give."""
 
     async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:

@@ -19,6 +19,7 @@ from dagger.executor.commands import Commands
 from dagger.executor.crew import Crew
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
+from dagger.executor.people import People
 from dagger.executor.runs import Runs
 from dagger.executor.settle import Settling
 from dagger.executor.snapshots import Snapshots
@@ -77,6 +78,7 @@ class Engine:
         self.timers = Timers(clock.now)
         self.threads = Threads()
         self.admissions = Admissions(self.crews)
+        self.people = People(self)
         self.hosting = Hosting(self)
         self.settling = Settling(self)
         self.runs: Runs = Runs(self)

@@ -46,6 +46,7 @@ from dagger.words.records import Wrote
 if TYPE_CHECKING:
     from dagger.executor.events import Event, Missed, Outcome
     from dagger.store.contract import Store
+    from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
     from dagger.views.topology import Topology
     from dagger.words.config import Config
@@ -367,6 +368,29 @@ class Executor:
     def watch(self) -> AsyncIterator[Event]:
         """Everything that is told of all runs: outcomes, log lines, emitted values."""
         return self._running("watch").watchers.watch(None)
+
+    def questions(self) -> list[OpenQuestion]:
+        """What is asked of people in all open runs, oldest first."""
+        from dagger.views.questions import open_questions
+
+        found = [
+            each
+            for live in self._running("questions").runs.live.values()
+            for each in open_questions(live.state)
+        ]
+        return sorted(found, key=lambda each: each.at)
+
+    async def answer(self, id: str, value: Any, *, by: str = "") -> None:
+        """Answer the question of that id; the answer is kept when this returns.
+
+        `by` says who answers. Raises QuestionNotFound, AnswerRefused (which says why, and
+        leaves the question open) and SerializationError.
+        """
+        engine = self._running("answer")
+        engine.writable()
+        run, question = engine.people.find(id)
+        engine.people.answer(run, question, value, by)
+        await engine.kept()
 
     @property
     def dead_letters(self) -> DeadLetters:

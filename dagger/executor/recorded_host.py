@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from dagger.executor.hosting.asking import answer_of
 from dagger.executor.hosting.steps import known
 from dagger.executor.listing import AgentInfo, ChannelInfo
 from dagger.state.tasks import Task, Tasks
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.host import Host
     from dagger.authoring.invocation import Invocation
+    from dagger.authoring.questions import Asked
     from dagger.authoring.steps import Step
     from dagger.executor.recorded import Attempt
     from dagger.rules.schema import Schema
@@ -148,8 +150,9 @@ class RecordedHost:
         """It is over."""
         await self._answer(f"sleep:{name}", key, f"sleep {name!r}")
 
-    async def ask(self, invocation: Invocation, name: str, question: bytes) -> Any:
-        return decode((await self._answer("ask", name, f"an answer to {name!r}")).value)
+    async def ask(self, invocation: Invocation, question: Asked) -> Any:
+        kept = await self._answer("ask", question.name, f"an answer to {question.name!r}")
+        return answer_of(question, kept)
 
     async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:
         channel = publication.channel

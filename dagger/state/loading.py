@@ -24,6 +24,7 @@ from dagger.state.parts import (
     LaneRow,
     NameRow,
     NodesRow,
+    NoteRow,
     RunRow,
     TaskRow,
     TokensRow,
@@ -196,8 +197,7 @@ def _letter(loading: _Loading, row: DeadLetter) -> None:
 
 
 def _question(loading: _Loading, row: Question) -> None:
-    run = loading.run
-    run.questions = {**run.questions, (row.delivery, row.name): row}
+    loading.run.ask(row)
 
 
 _TASK_STATUS = {each.value: each for each in TaskStatus}
@@ -229,6 +229,10 @@ def _tokens(loading: _Loading, row: TokensRow) -> None:
     loading.run.tree.spend(row.delivery, row.tokens)
 
 
+def _note(loading: _Loading, row: NoteRow) -> None:
+    loading.run.tree.note(row.delivery, row.text)
+
+
 def _envelope(fields: Envelope) -> Envelope:
     """What was packed as one, with the right type within."""
     return make(Envelope, (make(Publication, fields[0]), *fields[1:]))
@@ -255,4 +259,5 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     NodesRow: _nodes,
     FailureRow: _failure,
     TokensRow: _tokens,
+    NoteRow: _note,
 }

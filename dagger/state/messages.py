@@ -197,8 +197,7 @@ def _end(run: Run, delivery: Delivery, disposition: int) -> None:
         delivery.stage = SETTLED
     delivery.tally[1 + disposition] += 1
     if run.questions:
-        number = delivery.number
-        run.questions = {key: q for key, q in run.questions.items() if key[0] != number}
+        run.questions.pop(delivery.number, None)
 
 
 def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> None:

@@ -184,6 +184,13 @@ class TokensRow(NamedTuple):
     tokens: int
 
 
+class NoteRow(NamedTuple):
+    """What else is to be said of a delivery of the tree."""
+
+    delivery: int
+    text: str
+
+
 Row = (
     WorldRow
     | NameRow
@@ -205,6 +212,7 @@ Row = (
     | NodesRow
     | FailureRow
     | TokensRow
+    | NoteRow
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -230,6 +238,7 @@ ROWS: tuple[type[Any], ...] = (
     NodesRow,
     FailureRow,
     TokensRow,
+    NoteRow,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

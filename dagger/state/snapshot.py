@@ -8,7 +8,7 @@ for a timer, comes back as if the journal had been folded again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +25,7 @@ from dagger.state.parts import (
     LaneRow,
     NameRow,
     NodesRow,
+    NoteRow,
     Row,
     RunRow,
     TaskRow,
@@ -95,7 +96,7 @@ class RunCopy(NamedTuple):
     """What may change of a delivery, by number, where it is not as at first."""
     outputs: tuple[Output, ...]
     letters: tuple[DeadLetter, ...]
-    questions: Mapping[tuple[int, str], Question]
+    questions: list[Question]
     cache: Cache | None
     tasks: TasksCopy | None
     tree: Tree | None
@@ -115,7 +116,7 @@ class RunCopy(NamedTuple):
         yield from self._delivery_rows()
         yield from self.outputs
         yield from self.letters
-        yield from self.questions.values()
+        yield from self.questions
         if self.cache is not None:
             yield from _cache_rows(self.cache, shared=False)
         for task in self.tasks or ():
@@ -165,7 +166,7 @@ def copy_run(run: Run) -> RunCopy:
         },
         run.kept_outputs(),
         tuple(run.dead_letters or ()),
-        run.questions,
+        run.asked(),
         run.cache_fold.copy() if run.cache_fold and run.cache_fold.writes else None,
         None if run.task_fold is None else run.task_fold.copy(),
         run.tree_fold.copy() if run.tree_fold is not None and run.tree_fold.told else None,
@@ -208,3 +209,5 @@ def _tree_rows(tree: Tree) -> Iterator[Row]:
         yield FailureRow(delivery, failure)
     for delivery, tokens in tree.tokens.items():
         yield TokensRow(delivery, tokens)
+    for delivery, notes in tree.notes.items():
+        yield from (NoteRow(delivery, text) for text in notes)

@@ -17,6 +17,7 @@ from dagger.words.effects import (
 )
 from dagger.words.payload import encode
 from dagger.words.records import (
+    AUTOPILOT,
     Asked,
     AttemptFailed,
     Emitted,
@@ -54,16 +55,16 @@ def kept(state: State, record: Kept) -> None:
     run = state.runs[record.run]
     told = Answer(record.value, record.digest, record.failed)
     run.deliveries[record.delivery].keep(record.name, record.key, told)
-    if run.questions and record.name == "ask":
-        answered = record.delivery, record.key
-        run.questions = {key: q for key, q in run.questions.items() if key != answered}
+    if record.name == "ask":
+        run.answered(record.delivery, record.key)
+        if record.by == AUTOPILOT:
+            run.tree.note(record.delivery, f"default for {record.key!r}")
 
 
 def asked(state: State, record: Asked) -> None:
     """A question is open."""
     run = state.runs[record.run]
-    question = Question(record.delivery, record.name, record.question, record.at)
-    run.questions = {**run.questions, (record.delivery, record.name): question}
+    run.ask(Question(*record[1:]))
 
 
 def answer(run: Run, delivery: Delivery, record: Settled | None) -> None:

@@ -26,6 +26,7 @@ DaggerError
 ├── CacheTypeError            append to what is no list, increment of what is no number
 ├── CacheKeyNotFound          no cache value at that path; a LookupError too
 ├── ExecutionError            a call that is not possible now
+│   ├── AnswerRefused         an answer that its question does not take
 │   ├── ContextClosed         a context used after its handler returned
 │   ├── RequestFailed         nobody could answer a request
 │   ├── StepFailed            the function of a step raised
@@ -345,6 +346,15 @@ class RequestFailed(ExecutionError):
         self.channel = channel
         self.problem = problem
         super().__init__(f"request on channel {channel!r}: {problem}")
+
+
+class AnswerRefused(ExecutionError):
+    """An answer that its question does not take, which stays open."""
+
+    def __init__(self, question: str, reason: str) -> None:
+        self.question = question
+        self.reason = reason
+        super().__init__(f"question {question!r} does not take this answer: {reason}")
 
 
 class StepFailed(ExecutionError):

@@ -135,6 +135,12 @@ class Kept(NamedTuple):
     """Of what a step was given; "" where nothing was."""
     failed: bool = False
     """True if it is a failure, which the next attempt forgets."""
+    by: str = ""
+    """Who answered a question, where that is known: AUTOPILOT, if nobody did in time."""
+
+
+AUTOPILOT = "autopilot"
+"""Takes the default of a question that nobody answers in time."""
 
 
 class Asked(NamedTuple):
@@ -145,6 +151,18 @@ class Asked(NamedTuple):
     name: str
     question: bytes
     at: float
+    schema: bytes = b""
+    """What an answer has to be, as an encoded JSON Schema; empty for anything."""
+    to: str = ""
+    """Whom it is for; "" for everybody."""
+    due: float = 0.0
+    """When it is overdue, epoch seconds; 0 for never."""
+    default: bytes = b""
+    """What is taken for an answer where nobody gives one; empty for nothing."""
+    action: str = ""
+    """What becomes of it when it is overdue: "autopilot" or "pause"."""
+    guarded: bool = False
+    """True if the handler checks answers itself, besides the schema."""
 
 
 class Requested(NamedTuple):
@@ -261,9 +279,11 @@ class RunForked(NamedTuple):
 
 
 class CommandTaken(NamedTuple):
-    """A command of another process, and all before it, have been carried out."""
+    """A command of another process, and all before it, have been carried out or refused."""
 
     number: int
+    refusal: str = ""
+    """Why it was not carried out; "" if it was."""
 
 
 Record = (

@@ -46,7 +46,7 @@ class Keeping:
         with invocation.worker.blameless():
             await self._engine.durable()
 
-    async def wait(self, invocation: Invocation, name: str, key: str) -> bytes:
+    async def wait(self, invocation: Invocation, name: str, key: str) -> Answer:
         """Wait, without a worker, until somebody else keeps an answer of that name and key."""
         delivery = invocation.delivery
         while (kept := self.get(invocation, name, key)) is None:
@@ -58,7 +58,7 @@ class Keeping:
                 await invocation.worker.wait(event)
             finally:
                 delivery.bells.remove(event.set)
-        return kept.value
+        return kept
 
     async def pause(self, invocation: Invocation, seconds: float) -> None:
         """Wait, without a worker, for so long."""

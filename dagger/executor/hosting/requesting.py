@@ -30,7 +30,7 @@ class Requesting:
             if not self._engine.state.lane(invocation.run, publication.channel).routes:
                 raise RequestFailed(publication.channel, "no agent subscribes to it")
             await self._ask_agents(invocation, key, publication)
-        good, value = decode(await self._keeping.wait(invocation, "request", key))
+        good, value = decode((await self._keeping.wait(invocation, "request", key)).value)
         if not good:
             raise RequestFailed(publication.channel, value)
         return value
