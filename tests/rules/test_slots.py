@@ -30,6 +30,9 @@ from tests.rules.whens import (
     shown,
 )
 
+SANTIAGO = "America/Santiago"
+"""Where clocks are changed at midnight."""
+
 LENGTHS = st.integers(0, 3600) | st.integers(0, 2 * DAY)
 
 
@@ -243,8 +246,10 @@ def test_a_year_by_the_clock(
     assert between(Cron(expression, zone), year[0][0] - 1, year[-1][0]) == expected
 
 
-@pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("time", ["00:00", "01:45", "02:00", "02:10", "02:30", "03:00", "09:00"])
+@pytest.mark.parametrize("zone", [*ZONES, SANTIAGO])
+@pytest.mark.parametrize(
+    "time", ["00:00", "00:30", "23:30", "01:45", "02:00", "02:10", "02:30", "03:00", "09:00"]
+)
 def test_a_year_of_days(time: str, zone: str) -> None:
     """A time of day happens once on every day: when clocks first show it or a later one."""
     expected = [next(slot for slot, local in day if local >= time) for day in days(zone)]

@@ -74,6 +74,11 @@ def test_a_wall_time_is_its_first_instant(name: str, moment: int) -> None:
     assert instant(name, wall) == round(shown.replace(fold=0).timestamp())
 
 
+def test_a_wall_time_after_those_shown_twice() -> None:
+    """What clocks would have shown had they not been put back is an hour away."""
+    assert instant(BERLIN, at("2026-10-25 03:00")) == at("2026-10-25 02:00")
+
+
 def test_a_wall_time_that_is_skipped_is_the_change() -> None:
     """Half past two on the night that has none is when clocks are put forward to three."""
     assert instant(BERLIN, at("2026-03-29 02:30")) == at("2026-03-29 01:00")
