@@ -3,7 +3,8 @@
 DaggerError
 ├── DefinitionError           an agent, channel or registry is declared wrongly
 │   ├── SchemaError           a JSON Schema is not one
-│   └── DuplicateAgent        two agents of one name
+│   ├── DuplicateAgent        two agents of one name
+│   └── ScheduleError         a time, an interval, a cron expression or a timezone is not one
 ├── ConfigError               a setting is unknown or out of range
 ├── AgentNotFound             no agent of that name
 ├── ChannelNotFound           no channel of that name
@@ -59,6 +60,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dagger.words.records import Failure
 
+VALUE_SHOWN = 200
+"""Characters of an offending value that an error repeats."""
+
 
 class DaggerError(Exception):
     """The root: catching it catches everything Dagger raises on purpose."""
@@ -88,6 +92,16 @@ class DuplicateAgent(DefinitionError):
             "rename one, or register it with replace=True",
             where,
         )
+
+
+class ScheduleError(DefinitionError):
+    """What should say when something happens does not; `given` is its text, cut at 200
+    characters.
+    """
+
+    def __init__(self, given: str, problem: str) -> None:
+        self.given = given if len(given) <= VALUE_SHOWN else given[:VALUE_SHOWN] + "..."
+        super().__init__(problem, f"schedule {self.given}")
 
 
 class ConfigError(DaggerError):
@@ -175,10 +189,6 @@ class SerializationError(DaggerError):
         self.producer = producer
         by = f" from {producer}" if producer else ""
         super().__init__(f"payload{by} at {path}: {problem}")
-
-
-VALUE_SHOWN = 200
-"""Characters of an offending value that an error repeats."""
 
 
 class ValidationError(DaggerError):
