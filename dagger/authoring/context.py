@@ -13,10 +13,10 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, Unpack
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import addressed
+from dagger.authoring.publishing import Timing, addressed, timed
 from dagger.authoring.questions import NO_DEFAULT, asked
 from dagger.authoring.steps import Step, bound, digest
 from dagger.authoring.tasks import TaskView
@@ -138,13 +138,17 @@ class Context:
         key: str | None = None,
         task: str | Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        **timing: Unpack[Timing],
     ) -> str:
         """Publish when the invocation settles; the message's id.
 
         `payload` is JSON data, a model, or a Message. `task` is a task id, or a mapping
         with `id` and perhaps `type` and `status`: the task is created or updated and the
-        message stamped with it. Raises ChannelUndeclared, SerializationError or
-        ValidationError here and now.
+        message stamped with it. `delay` (seconds) or `at` (a moment) say when it is
+        delivered, `ttl` for how many seconds from then on it is of use.
+
+        Raises ChannelUndeclared, SerializationError, ValidationError or ExecutionError here
+        and now.
         """
         self._guard()
         held = self._invocation
@@ -163,6 +167,8 @@ class Context:
             task_id=link["id"] if link else None,
             headers=headers,
         )
+        if timing:
+            ready = timed(ready, timing, held.host.now())
         if link:
             self.tasks.link(
                 link["id"],
@@ -367,9 +373,12 @@ class ExecutorView:
         key: str | None = None,
         task: str | Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        **timing: Unpack[Timing],
     ) -> str:
         """The same as `ctx.publish`: held back until the handler returns."""
-        return self._context.publish(channel, payload, key=key, task=task, headers=headers)
+        return self._context.publish(
+            channel, payload, key=key, task=task, headers=headers, **timing
+        )
 
     @property
     def shared(self) -> CacheView:

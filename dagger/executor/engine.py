@@ -82,6 +82,7 @@ class Engine:
         self.hosting = Hosting(self)
         self.settling = Settling(self)
         self.runs: Runs = Runs(self)
+        self.state.timekeeper = self.runs.keep_time
         self._apply: Callable[[Record], None] = self.state.apply
         self._append = store.append if store.lasting else _LET_GO
         self._lasting = store.lasting

@@ -14,7 +14,7 @@ import anyio
 from dagger.authoring.agent import Agent
 from dagger.authoring.cache import CacheView
 from dagger.authoring.options import SchemaLike
-from dagger.authoring.publishing import addressed
+from dagger.authoring.publishing import addressed, timed
 from dagger.authoring.registry import Registry, registry
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
@@ -24,7 +24,7 @@ from dagger.executor.letters import DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
-from dagger.executor.specs import EventDriven, Limits, Receipt, default_limits, limits_of
+from dagger.executor.specs import EventDriven, Opening, Receipt, default_limits, limits_of
 from dagger.executor.supervisor import Supervisor
 from dagger.rules.retry import strategy
 from dagger.store.memory import MemoryStore
@@ -172,12 +172,13 @@ class Executor:
         payload: Any,
         *,
         run_id: str | None = None,
-        **limits: Unpack[Limits],
+        **limits: Unpack[Opening],
     ) -> Report:
         """Publish a first message, and wait until all that it causes has ended.
 
         `limits` are `timeout` (seconds of active time), `deadline` (epoch seconds),
         `max_messages` and `max_tokens`; those of the config apply where none are given.
+        `delay`, `at` and `ttl` are the times of the message, as in `Context.publish`.
         An open run of `run_id` is joined and awaited, an ended one returns its report.
         A run that waits for people, or is paused, is returned open: its report has
         `ended=None`.
@@ -197,7 +198,7 @@ class Executor:
         *,
         run_id: str | None = None,
         wait: bool = True,
-        **limits: Unpack[Limits],
+        **limits: Unpack[Opening],
     ) -> LiveRun:
         """Publish a first message; the live run, once the message is kept.
 
@@ -214,14 +215,14 @@ class Executor:
         return live
 
     async def _open(
-        self, channel: str, payload: Any, run_id: str | None, wait: bool, limits: Limits
+        self, channel: str, payload: Any, run_id: str | None, wait: bool, limits: Opening
     ) -> LiveRun:
         """The run of that id, or a new one with this first message."""
         engine = self._running("start")
         engine.writable()
         if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
             raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
-        first = self._first(engine, channel, payload)
+        first = timed(self._first(engine, channel, payload), limits, engine.now())
         bounds = limits_of(self._limits, limits) if limits else self._limits
 
         if run_id is None and not engine.runs.crowded():
@@ -254,11 +255,11 @@ class Executor:
         *,
         run_id: str | None = None,
         wait: bool = True,
-        **limits: Unpack[Limits],
+        **limits: Unpack[Opening],
     ) -> Receipt:
         """Open a new run with this message; its receipt, once the message is kept.
 
-        Options are those of `start`.
+        Options are those of `start`, and `delay`, `at` and `ttl` as in `Context.publish`.
         """
         engine = self._running("publish")
         state = (await self._open(channel, payload, run_id, wait, limits)).state

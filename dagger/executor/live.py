@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import anyio
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import addressed
+from dagger.authoring.publishing import Timing, addressed, timed
 from dagger.authoring.tasks import TaskView
 from dagger.executor.listing import Progress, progress
 from dagger.executor.recovery import resume
@@ -107,12 +107,13 @@ class LiveRun:
         *,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        **timing: Unpack[Timing],
     ) -> str:
         """Publish one more message into the run; its id, once it is kept.
 
-        Waits for room where a queue is full under "block". Raises RunClosed,
-        ChannelFull, ChannelClosed, ChannelNotFound, SerializationError, ValidationError
-        or BudgetExceeded.
+        `timing` is that of `Context.publish`. Waits for room where a queue is full under
+        "block". Raises RunClosed, ChannelFull, ChannelClosed, ChannelNotFound,
+        SerializationError, ValidationError, ExecutionError or BudgetExceeded.
         """
         self._open()
         engine, run = self._engine, self.state
@@ -126,6 +127,8 @@ class LiveRun:
             key=key,
             headers=headers,
         )
+        if timing:
+            ready = timed(ready, timing, engine.now())
         places: list[int] = []
 
         def look() -> Plan:

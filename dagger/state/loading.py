@@ -36,7 +36,7 @@ from dagger.state.queues import WAITING, Answer, Channel, Delivery, Envelope, La
 from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.tasks import Task
 from dagger.state.tree import renamed
-from dagger.words.effects import Publication, make
+from dagger.words.effects import as_publication, make
 from dagger.words.outcomes import RunStatus, TaskStatus
 from dagger.words.records import Failure
 
@@ -137,7 +137,7 @@ _AS_IT_IS = (
 
 def _run(loading: _Loading, row: RunRow) -> None:
     state = loading.state
-    opening = make(Publication, row.opening)
+    opening = as_publication(row.opening)
     number = loading.number or row.number
     run = Run(number, row.id, opening, row.limits, row.opened_at, state.keep, state.names)
     for name in _AS_IT_IS:
@@ -168,13 +168,13 @@ def _message(loading: _Loading, row: Envelope) -> None:
 
 
 def _delivery(loading: _Loading, row: DeliveryRow) -> None:
-    """It is last in line; if an attempt failed, it waits until it is due."""
+    """It is last in line, or waits until it is due."""
     run, envelope = loading.run, loading.envelope
     queue = run.queue(loading.state.subscribers[row.agent])
     tally = loading.tallies[envelope.publication.channel, row.agent]
     delivery = run.deliveries[row.number] = Delivery(row.number, envelope, queue, tally)
     delivery.attempts, delivery.due, delivery.deaths = row.attempts, row.due, row.deaths
-    if row.attempts:
+    if row.attempts or row.due:
         delivery.stage = WAITING
     else:
         queue.push(delivery)
@@ -235,7 +235,7 @@ def _note(loading: _Loading, row: NoteRow) -> None:
 
 def _envelope(fields: Envelope) -> Envelope:
     """What was packed as one, with the right type within."""
-    return make(Envelope, (make(Publication, fields[0]), *fields[1:]))
+    return make(Envelope, (as_publication(fields[0]), *fields[1:]))
 
 
 _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {

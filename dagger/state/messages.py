@@ -11,6 +11,7 @@ from dagger.state.queues import (
     ARRIVED,
     PENDING,
     SETTLED,
+    WAITING,
     Answer,
     Channel,
     Delivery,
@@ -88,15 +89,17 @@ def publish(
         state.channels[channel] = Channel(channel, at)
     lane.messages += 1
     run.bytes += len(publication.payload)
-    if not lane.routes or not _deliver(
-        run, lane.routes, publication, publisher, place, at, exempt, state.lined_up
-    ):
+    heard = lane.routes and _deliver(
+        state, run, lane.routes, publication, publisher, place, at, exempt
+    )
+    if not heard:
         lane.outputs += 1
         parent = 0 if publisher is None else publisher.number
         run.put_out(make(Output, (channel, publication.payload, parent, place)))
 
 
 def _deliver(
+    state: State,
     run: Run,
     routes: tuple[Route, ...],
     publication: Publication,
@@ -104,7 +107,6 @@ def _deliver(
     place: int,
     at: float,
     exempt: bool,
-    lined_up: bool,
 ) -> bool:
     """A delivery for each agent that is to hear the message; whether there is any."""
     if publisher is None:
@@ -123,7 +125,10 @@ def _deliver(
         number += 1
         delivery = deliveries[number] = Delivery(number, envelope, queue, tally)
         tally[0] += 1
-        if not lined_up:
+        if publication.timing is not None:
+            _time(state, delivery, *publication.timing)
+            continue
+        if not state.lined_up:
             delivery.stage = ARRIVED
             continue
         # As `Queue.push`, without the call.
@@ -133,6 +138,18 @@ def _deliver(
             queue.call()
     run.next = number
     return number > before
+
+
+def _time(state: State, delivery: Delivery, due: float, expires: float) -> None:
+    """It waits until it is due, or may expire: who keeps the time is told."""
+    if due:
+        delivery.stage, delivery.due = WAITING, due
+    elif state.lined_up:
+        delivery.queue.push(delivery)
+    else:
+        delivery.stage = ARRIVED
+    if state.timekeeper is not None:
+        state.timekeeper(delivery)
 
 
 def settled(state: State, record: Settled) -> None:

@@ -162,7 +162,7 @@ def copy_run(run: Run) -> RunCopy:
         {
             each.number: _mark(each)
             for each in deliveries
-            if each.attempts or each.deaths or each.kept
+            if each.attempts or each.deaths or each.kept or each.due
         },
         run.kept_outputs(),
         tuple(run.dead_letters or ()),

@@ -16,6 +16,7 @@ from dagger.state.queues import (
     ARRIVED,
     PENDING,
     Channel,
+    Delivery,
     Lane,
     Route,
     Subscriber,
@@ -63,6 +64,8 @@ class State:
         self.keep = keep or Keep()
         self.position = 0  # records applied
         self.lined_up = True  # whether what arrives is put into its queue at once
+        # The executor's: told of each delivery that waits for a time, or may expire.
+        self.timekeeper: Callable[[Delivery], None] | None = None
         self.wiring = 0  # grows whenever routes have to be made anew
         self._wires: dict[str, tuple[tuple[Subscriber, ...], bool]] = {}
         self._wired = -1  # the wiring that those were worked out for

@@ -163,6 +163,7 @@ PUBLICATIONS = st.builds(
     source=st.sampled_from(["", "shell"]),
     id=st.sampled_from(["", "given"]),
     version=st.integers(0, 2),
+    timing=st.sampled_from([None, None, None, (5.0, 0.0), (0.0, 9.0), (5.0, 9.0)]),
 )
 CACHE_WRITES = st.builds(
     CacheWrite,
