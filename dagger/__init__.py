@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dagger.store.memory import MemoryStore
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
+    from dagger.views.schedules import ScheduleInfo
     from dagger.words.clock import LoopClock
     from dagger.words.config import Config
     from dagger.words.errors import (
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         RunConflict,
         RunNotFound,
         ScheduleError,
+        ScheduleNotFound,
         SchemaError,
         SerializationError,
         StepFailed,
@@ -135,6 +137,8 @@ __all__ = [
     "RunConflict",
     "RunNotFound",
     "ScheduleError",
+    "ScheduleInfo",
+    "ScheduleNotFound",
     "SchemaError",
     "SerializationError",
     "StepFailed",
@@ -167,6 +171,7 @@ _HOMES = {
     "store.memory": ("MemoryStore",),
     "views.questions": ("OpenQuestion",),
     "views.report": ("Report",),
+    "views.schedules": ("ScheduleInfo",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
     "words.message": ("Message",),

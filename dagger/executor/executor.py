@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike, fspath
 from types import TracebackType
@@ -24,6 +25,7 @@ from dagger.executor.letters import DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
+from dagger.executor.schedules import Schedules, Terms, add
 from dagger.executor.specs import EventDriven, Opening, Receipt, default_limits, limits_of
 from dagger.executor.supervisor import Supervisor
 from dagger.rules.retry import strategy
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from dagger.store.contract import Store
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
+    from dagger.views.schedules import ScheduleInfo
     from dagger.views.topology import Topology
     from dagger.words.config import Config
 
@@ -127,7 +130,7 @@ class Executor:
         await self._store.flush()  # before there is anybody to take anything
         self._catalog.attach(engine)
         go_on(engine, self._resume)
-        engine.begin()
+        engine.begin(schedules=self._resume)
 
     async def __aexit__(
         self,
@@ -398,6 +401,35 @@ class Executor:
         """Messages that failed for good: `list`, `show`, `discard`."""
         return DeadLetters(self._running("dead_letters"))
 
+    async def schedule(
+        self,
+        channel: str,
+        payload: Any,
+        when: datetime | timedelta | str,
+        **terms: Unpack[Terms],
+    ) -> ScheduleInfo:
+        """Begin a run with this message at each slot of `when`; kept when this returns.
+
+        `when` is a moment (a datetime with a timezone), an interval (a timedelta), or a text:
+        a cron expression, "every 5m", a moment as ISO 8601. Each slot starts one run, whose
+        id is `<id>@<slot>`. A schedule of that id that is there already goes on; with other
+        terms it has those from now on. See Terms for all that can be said of it.
+
+        Raises ScheduleError, ConfigError, ChannelNotFound, SerializationError,
+        ValidationError.
+        """
+        engine = self._running("schedule")
+        engine.writable()
+        first = self._opening(engine, channel, payload)
+        id = add(engine, first, when, terms, self._limits)
+        await engine.kept()
+        return self.schedules.show(id)
+
+    @property
+    def schedules(self) -> Schedules:
+        """What is to be run when: `list`, `show`, `pause`, `resume`, `remove`."""
+        return Schedules(self._running("schedules"))
+
     @property
     def shared(self) -> CacheView:
         """The cache across runs; writes from outside take effect at once."""
@@ -490,6 +522,12 @@ class Executor:
         if first.channel != opening.channel or not same(first.payload, opening.payload):
             raise RunConflict(run_id)
         return live
+
+    def _opening(self, engine: Engine, channel: str, payload: Any) -> Publication:
+        """A message for runs to come; without agents nobody here knows of channels."""
+        if self._catalog.agents:
+            return self._first(engine, channel, payload)
+        return addressed(channel, payload, None, None, engine.max_payload_bytes)
 
     def _first(self, engine: Engine, channel: str, payload: Any) -> Publication:
         if not self._catalog.agents:

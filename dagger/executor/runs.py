@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 # Looking a member up in its enum costs more than what is done with it.
 _EXPIRED = int(Disposition.EXPIRED)
 _CANCELLING, _COMPLETED, _FAILED = RunStatus.CANCELLING, RunStatus.COMPLETED, RunStatus.FAILED
+
+
+T = TypeVar("T")
 
 
 class Runs:
@@ -127,7 +130,7 @@ class Runs:
         """Whether an outside publish has to wait: until some run ends, or for its turn."""
         return bool(self._gate) or self._entering or self._full()
 
-    async def in_turn(self, open: Callable[[], LiveRun]) -> LiveRun:
+    async def in_turn(self, open: Callable[[], T]) -> T:
         """What `open` returns, called when there is room: first come, first served."""
         event = anyio.Event()
         self._gate.append(event)
@@ -311,6 +314,8 @@ class Runs:
         engine.commit(make(RunEnded, (run.number, status, run.reason, engine.now())))
         live.end()
         self.ended(run)
+        if engine.state.schedules:
+            engine.scheduler.ended(run.id)
         if self._gate:
             self._next_turn()
         if self._drains:

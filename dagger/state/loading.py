@@ -34,6 +34,7 @@ from dagger.state.parts import (
 )
 from dagger.state.queues import WAITING, Answer, Channel, Delivery, Envelope, Lane, Subscriber
 from dagger.state.run import DeadLetter, Output, Question, Run
+from dagger.state.schedules import Schedule
 from dagger.state.tasks import Task
 from dagger.state.tree import renamed
 from dagger.words.effects import as_publication, make
@@ -233,6 +234,11 @@ def _note(loading: _Loading, row: NoteRow) -> None:
     loading.run.tree.note(row.delivery, row.text)
 
 
+def _schedule(loading: _Loading, row: Schedule) -> None:
+    first = as_publication(row.first)
+    loading.state.schedules[row.id] = row._replace(first=first)
+
+
 def _envelope(fields: Envelope) -> Envelope:
     """What was packed as one, with the right type within."""
     return make(Envelope, (as_publication(fields[0]), *fields[1:]))
@@ -260,4 +266,5 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     FailureRow: _failure,
     TokensRow: _tokens,
     NoteRow: _note,
+    Schedule: _schedule,
 }

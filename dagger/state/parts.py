@@ -16,6 +16,7 @@ import msgpack
 from dagger.state.codes import Codes
 from dagger.state.queues import Envelope
 from dagger.state.run import DeadLetter, Output, Question
+from dagger.state.schedules import Schedule
 from dagger.words.effects import Publication
 from dagger.words.packing import rows as unpacked
 from dagger.words.records import Failure
@@ -213,6 +214,7 @@ Row = (
     | FailureRow
     | TokensRow
     | NoteRow
+    | Schedule
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -239,6 +241,7 @@ ROWS: tuple[type[Any], ...] = (
     FailureRow,
     TokensRow,
     NoteRow,
+    Schedule,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

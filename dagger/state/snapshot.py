@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dagger.state.cache import Cache
     from dagger.state.queues import Answer, Delivery
     from dagger.state.run import DeadLetter, Output, Question, Run
+    from dagger.state.schedules import Schedule
     from dagger.state.state import State
     from dagger.state.tasks import TasksCopy
     from dagger.state.tree import Names, Tree
@@ -71,6 +72,7 @@ class WorldCopy(NamedTuple):
     agents: list[AgentRow]
     channels: list[ChannelRow]
     shared: Cache
+    schedules: list[Schedule]
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes of part 0, in pieces of at most about 1 ms of work."""
@@ -82,6 +84,7 @@ class WorldCopy(NamedTuple):
             yield NameRow(name)
         yield from self.agents
         yield from self.channels
+        yield from self.schedules
         yield from _cache_rows(self.shared, shared=True)
 
 
@@ -146,6 +149,7 @@ def copy_world(state: State) -> WorldCopy:
         [make(AgentRow, _agent_fields(each)) for each in state.subscribers.values()],
         [make(ChannelRow, _channel_fields(each)) for each in state.channels.values()],
         state.shared.copy(),
+        list(state.schedules.values()),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagger.state import lives, messages, waits
+from dagger.state import lives, messages, schedules, waits
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
@@ -23,6 +23,7 @@ from dagger.state.queues import (
     new_tally,
 )
 from dagger.state.run import Keep, Run
+from dagger.state.schedules import Schedule
 from dagger.state.tree import Names
 from dagger.words.effects import (
     make,
@@ -50,9 +51,13 @@ from dagger.words.records import (
     RunPaused,
     RunResumed,
     RunsForgotten,
+    Scheduled,
+    ScheduleHeld,
     Settled,
+    SlotsDone,
     Spent,
     Swept,
+    Unscheduled,
     Wrote,
 )
 
@@ -79,6 +84,7 @@ class State:
         self.backlog = 0  # bytes that the outside has brought into open runs
         self.shared = Cache()
         self.commands = 0  # number of the latest command of another process
+        self.schedules: dict[str, Schedule] = {}
         self.names = Names()
 
     def apply(self, record: Record) -> None:
@@ -170,4 +176,8 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     RunResumed: lives.run_resumed,
     CommandTaken: lives.command_taken,
     RunForked: lives.run_forked,
+    Scheduled: schedules.scheduled,
+    Unscheduled: schedules.unscheduled,
+    ScheduleHeld: schedules.held,
+    SlotsDone: schedules.slots_done,
 }

@@ -13,6 +13,7 @@ DaggerError
 ├── LetterNotFound            no dead letter of that node
 ├── QuestionNotFound          nobody asked that
 ├── MessageNotFound           no message of that id
+├── ScheduleNotFound      no schedule of that id
 ├── NoAgentsRegistered        a run was asked of an executor without agents
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema
@@ -168,6 +169,12 @@ class MessageNotFound(_NotFound):
     """No message of that id was published in this run."""
 
     noun = "message"
+
+
+class ScheduleNotFound(_NotFound):
+    """No schedule of that id is there."""
+
+    noun = "schedule"
 
 
 class NoAgentsRegistered(DaggerError):

@@ -20,6 +20,7 @@ from dagger.words.records import (
     Record,
     Requested,
     RunOpened,
+    Scheduled,
     Settled,
     Wrote,
 )
@@ -152,6 +153,10 @@ def _published(row: tuple[Any, ...]) -> Published:
     return Published(row[1], as_publication(row[2]), *row[3:])
 
 
+def _scheduled(row: tuple[Any, ...]) -> Scheduled:
+    return Scheduled(row[1], row[2], as_publication(row[3]), *row[4:])
+
+
 def _requested(row: tuple[Any, ...]) -> Requested:
     return Requested(row[1], row[2], row[3], as_publication(row[4]), *row[5:])
 
@@ -175,6 +180,7 @@ _SPECIAL: dict[type[Any], Callable[[tuple[Any, ...]], Any]] = {
     Settled: _settled,
     AttemptFailed: _attempted,
     Requested: _requested,
+    Scheduled: _scheduled,
     Wrote: _wrote,
 }
 _SETTLED = _record_number[Settled]
