@@ -58,6 +58,7 @@ class Mark(NamedTuple):
     due: float
     deaths: int
     kept: dict[tuple[str, str], Answer]
+    lead: int = 0
 
 
 _NO_ANSWERS: dict[tuple[str, str], Answer] = {}
@@ -135,8 +136,9 @@ class RunCopy(NamedTuple):
                 message = delivery.envelope
                 yield message
             number = delivery.number
-            attempts, due, deaths, kept = self.marks.get(number, _UNTOUCHED)
-            yield DeliveryRow(number, delivery.queue.subscriber.name, attempts, due, deaths)
+            attempts, due, deaths, kept, lead = self.marks.get(number, _UNTOUCHED)
+            name = delivery.queue.subscriber.name
+            yield DeliveryRow(number, name, attempts, due, deaths, lead)
             for (name, key), answer in kept.items():
                 yield AnswerRow(name, key, *answer)
 
@@ -166,7 +168,7 @@ def copy_run(run: Run) -> RunCopy:
         {
             each.number: _mark(each)
             for each in deliveries
-            if each.attempts or each.deaths or each.kept or each.due
+            if each.attempts or each.deaths or each.kept or each.due or each.bond
         },
         run.kept_outputs(),
         tuple(run.dead_letters or ()),
@@ -179,7 +181,8 @@ def copy_run(run: Run) -> RunCopy:
 
 def _mark(each: Delivery) -> Mark:
     kept = each.kept.copy() if each.kept else _NO_ANSWERS
-    return make(Mark, (each.attempts, each.due, each.deaths, kept))
+    lead = 0 if each.bond is None else each.bond.lead or -1
+    return make(Mark, (each.attempts, each.due, each.deaths, kept, lead))
 
 
 def _lanes(run: Run) -> list[LaneRow]:
