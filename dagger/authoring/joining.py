@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from dagger.rules.schema import Schema, schema
+from dagger.state.joins import parts_of
 from dagger.words.errors import DefinitionError
 from dagger.words.joins import Join
 from dagger.words.payload import decode
@@ -101,8 +102,3 @@ def whole(delivery: Delivery, join: Join) -> Any:
         said = (each.envelope.publication for each in parts)
         return {each.channel: decode(each.payload) for each in said}
     return [decode(each.envelope.publication.payload) for each in parts]
-
-
-def parts_of(delivery: Delivery) -> tuple[Delivery, ...]:
-    """A lead and what it is handled with, in the order in which they came."""
-    return (delivery,) if delivery.bond is None else (*delivery.bond.parts, delivery)

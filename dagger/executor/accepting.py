@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dagger.authoring.joining import parts_of
 from dagger.authoring.upcasting import Steps, UpcastError, upcasted
 from dagger.executor.keys import key_of
 from dagger.rules.derive import BuildError, built
+from dagger.state.joins import parts_of
 from dagger.words.payload import decode
 
 if TYPE_CHECKING:

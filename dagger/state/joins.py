@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dagger.state.queues import ARRIVED, HELD, PENDING, Bond, Delivery, Scope
+from dagger.state.queues import ARRIVED, HELD, PENDING, SETTLED, Bond, Delivery, Scope
 from dagger.words.joins import Join
 
 if TYPE_CHECKING:
@@ -142,6 +142,14 @@ def _shared(part: Delivery, join: Join) -> Scope | str:
     return next((each for each in envelope.scopes if each[2] == join.scope), WHOLE)
 
 
+def parts_of(delivery: Delivery) -> tuple[Delivery, ...]:
+    """A lead and what it is handled with, in the order in which they came."""
+    bond = delivery.bond
+    if bond is None:
+        return (delivery,)
+    return (*(each for each in bond.parts if each.stage != SETTLED), delivery)
+
+
 def scopes_of(delivery: Delivery) -> tuple[Scope, ...]:
     """The scopes that a delivery, and all that comes of it, belongs to; outermost first."""
     bond = delivery.bond
@@ -155,6 +163,8 @@ def arrive(state: State, run: Run, part: Delivery) -> bool:
     group = joins.group(part, join)
     if join.kind == "first":
         if group.won:
+            part.stage = ARRIVED  # in no queue, and only to end
+            joins.begun(part)
             return False
         group.won = True
         start(state, joins, [part])
@@ -197,7 +207,7 @@ def withdraw(state: State, run: Run, part: Delivery) -> None:
         lead = run.deliveries.get(part.bond.lead)
     if lead is None or lead.bond is None:
         return
-    rest = [each for each in (*lead.bond.parts, lead) if each is not part]
+    rest = [each for each in parts_of(lead) if each is not part]
     if lead is not part:  # whoever ends a part has counted it down
         if lead.stage == PENDING:
             lead.queue.depth -= 1
@@ -301,8 +311,7 @@ def rejoin(run: Run) -> None:
                 joins.group(each, join).put(each)
     for number, each in run.deliveries.items():
         if each.bond is not None and each.bond.lead == number:
-            others = bound.get(number, [])
-            each.bond = Bond(number, tuple(others), _common([*others, each]))
+            each.bond = each.bond._replace(parts=tuple(bound.get(number, ())))
         if each.stage != HELD:
             joins.begun(each)
 

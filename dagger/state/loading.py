@@ -195,7 +195,7 @@ def _delivery(loading: _Loading, row: DeliveryRow) -> None:
     delivery = run.deliveries[row.number] = Delivery(row.number, envelope, queue, tally)
     delivery.attempts, delivery.due, delivery.deaths = row.attempts, row.due, row.deaths
     if row.lead:
-        delivery.bond = Bond(max(row.lead, 0))
+        delivery.bond = Bond(max(row.lead, 0), (), row.scopes)
     if row.lead and row.lead != row.number:
         delivery.stage = HELD
     elif row.attempts or row.due:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from dagger.state.codes import Codes
-from dagger.state.queues import Envelope
+from dagger.state.queues import Envelope, Scope
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.state.schedules import Schedule
 from dagger.words.effects import Publication
@@ -138,6 +138,8 @@ class DeliveryRow(NamedTuple):
     deaths: int
     lead: int = 0
     """Of a join: the delivery that it is handled with, or -1 while it is held."""
+    scopes: tuple[Scope, ...] = ()
+    """Of a lead: those that its parts have in common."""
 
 
 class AnswerRow(NamedTuple):

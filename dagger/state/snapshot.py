@@ -37,7 +37,7 @@ from dagger.words.effects import make
 
 if TYPE_CHECKING:
     from dagger.state.cache import Cache
-    from dagger.state.queues import Answer, Delivery
+    from dagger.state.queues import Answer, Delivery, Scope
     from dagger.state.run import DeadLetter, Output, Question, Run
     from dagger.state.schedules import Schedule
     from dagger.state.state import State
@@ -59,6 +59,7 @@ class Mark(NamedTuple):
     deaths: int
     kept: dict[tuple[str, str], Answer]
     lead: int = 0
+    scopes: tuple[Scope, ...] = ()
 
 
 _NO_ANSWERS: dict[tuple[str, str], Answer] = {}
@@ -136,9 +137,9 @@ class RunCopy(NamedTuple):
                 message = delivery.envelope
                 yield message
             number = delivery.number
-            attempts, due, deaths, kept, lead = self.marks.get(number, _UNTOUCHED)
+            attempts, due, deaths, kept, lead, scopes = self.marks.get(number, _UNTOUCHED)
             name = delivery.queue.subscriber.name
-            yield DeliveryRow(number, name, attempts, due, deaths, lead)
+            yield DeliveryRow(number, name, attempts, due, deaths, lead, scopes)
             for (name, key), answer in kept.items():
                 yield AnswerRow(name, key, *answer)
 
@@ -181,8 +182,8 @@ def copy_run(run: Run) -> RunCopy:
 
 def _mark(each: Delivery) -> Mark:
     kept = each.kept.copy() if each.kept else _NO_ANSWERS
-    lead = 0 if each.bond is None else each.bond.lead or -1
-    return make(Mark, (each.attempts, each.due, each.deaths, kept, lead))
+    lead, scopes = (0, ()) if each.bond is None else (each.bond.lead or -1, each.bond.scopes)
+    return make(Mark, (each.attempts, each.due, each.deaths, kept, lead, scopes))
 
 
 def _lanes(run: Run) -> list[LaneRow]:
