@@ -23,7 +23,6 @@ from dagger.executor.runs import Runs
 from dagger.executor.settle import Settling
 from dagger.executor.snapshots import Snapshots
 from dagger.executor.suspects import Suspects
-from dagger.executor.threads import Threads
 from dagger.executor.timers import Timers
 from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
@@ -35,6 +34,7 @@ from dagger.words.outcomes import Overflow
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.supervisor import Supervisor
+    from dagger.executor.threads import Threads
     from dagger.rules.schema import Schema
     from dagger.state.queues import Subscriber
     from dagger.state.run import Run
@@ -58,11 +58,18 @@ class Engine:
     """The parts of one executor. Made anew each time it starts; touched from the loop only."""
 
     def __init__(
-        self, config: Config, store: Store, clock: Clock, supervisor: Supervisor, state: State
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        threads: Threads,
+        supervisor: Supervisor,
+        state: State,
     ) -> None:
         self.config = config
         self.store = store
         self.now = clock.now
+        self.monotonic = clock.monotonic
         self.max_payload_bytes = config.max_payload_bytes
         self.retry = strategy(config.retry_strategy)
         self.state = state
@@ -75,7 +82,7 @@ class Engine:
         self.gate = Gate(store)
         self.watchers = Watchers(self.state, self.gate, config.watcher_buffer)
         self.timers = Timers()
-        self.threads = Threads()
+        self.threads = threads
         self.admissions = Admissions(self.crews)
         self.hosting = Hosting(self)
         self.settling = Settling(self)
