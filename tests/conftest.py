@@ -16,6 +16,8 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("dagger.testing.store_suite", "dagger.testing.channel_suite")
+
 PROVE = os.environ.get("DAGGER_PROVE", "") not in ("", "0")
 EXPLORE = os.environ.get("DAGGER_PROVE") == "explore"
 

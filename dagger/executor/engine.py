@@ -95,7 +95,7 @@ class Engine:
         self.stuck = False  # the disk is slow or full: no work is taken
         self.careful = 0  # so many attempts begin only once their delivery is on disk
         self.suspects = Suspects()
-        self._workers: set[Worker] = set()
+        self._workers: dict[Worker, None] = {}  # in the order in which they came
         self._left = anyio.Event()
         self.floor = config.capacity
         self._limits: dict[tuple[str, str], Limit] = {}
@@ -230,7 +230,7 @@ class Engine:
 
     def _enlist(self, crew: Crew) -> Worker:
         worker = Worker(self, crew)
-        self._workers.add(worker)
+        self._workers[worker] = None
         self.supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
         return worker
 
@@ -242,7 +242,7 @@ class Engine:
 
     def left(self, worker: Worker) -> None:
         """A worker is gone, or has been given up with its handler."""
-        self._workers.discard(worker)
+        self._workers.pop(worker, None)
         self._left.set()
 
     def channel_schema(self, channel: str) -> Schema | None:

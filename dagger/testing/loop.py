@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 from dagger.executor.drive import leave
@@ -26,6 +26,7 @@ from dagger.testing.waiting import waits
 from dagger.words.errors import SimulationStuck
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 SPIN = 100_000
 """Callbacks that may run at one moment; then time passes, as it does for a program that
@@ -73,7 +74,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._now
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """Run it at this moment, in its turn."""
         handle = asyncio.Handle(callback, args, self, context)
@@ -83,8 +84,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run it when that time has come."""
@@ -95,15 +96,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run it once so many seconds have passed."""
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """The same as `call_soon`. Any other thread is refused, and makes the run fail."""
         if threading.get_ident() != self._home:
@@ -112,10 +113,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.call_soon(callback, *args, context=context)
 
     def run_in_executor(
-        self, executor: Any, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
+        self, executor: Any, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Call it on this thread, whole, in its turn."""
-        future = self.create_future()
+        future: asyncio.Future[T] = self.create_future()
         self.call_soon(_call, future, func, args)
         return future
 

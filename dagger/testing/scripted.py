@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from inspect import isawaitable
-from typing import Any, Unpack
+from typing import Any, cast
 
 from dagger.authoring.agent import Agent
 from dagger.authoring.making import make
@@ -30,9 +30,7 @@ class ScriptedAgent(Agent):
         )
 
 
-def scripted(
-    name: str, *, script: Iterable[Any] = (), **options: Unpack[AgentOptions]
-) -> ScriptedAgent:
+def scripted(name: str, *, script: Iterable[Any], **options: Any) -> ScriptedAgent:
     """An agent whose n-th call is answered by the n-th entry of `script`.
 
     An exception, or a class of them, is raised; a function is called with the payload, and
@@ -48,8 +46,7 @@ def scripted(
             raise ScriptOver(name, len(entries))
         return await _answer(entries[len(calls) - 1], payload)
 
-    options["name"] = name
-    made = make(answer, {}, options)
+    made = make(answer, {}, cast("AgentOptions", {**options, "name": name}))
     said = {each.name: getattr(made, each.name) for each in fields(Agent)}
     return ScriptedAgent(**said, script=entries, calls=calls)
 

@@ -44,9 +44,7 @@ def simulated(*agents: Any, **options: Any) -> Executor:
     return Executor(agents, **options)
 
 
-def simulate(
-    main: Callable[[], Awaitable[T]], *, seed: int | None = 0, limit: float = MONTH
-) -> T:
+def simulate(main: Callable[[], Awaitable[T]], *, seed: int | None = 0, limit: float = MONTH) -> T:
     """What `main` returns, run on virtual time: hours of waiting take milliseconds.
 
     What is ready at one moment runs in an order drawn by `seed`, and so does what the

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dagger import Store
-from tests.store.contract import RECORDS, LastingStoreContract
-from tests.store.lagging import LaggingStore
+from dagger.testing import LaggingStore
+from dagger.testing.store_suite import RECORDS, LastingStoreSuite
 
 
-class TestLaggingStore(LastingStoreContract):
+class TestLaggingStore(LastingStoreSuite):
     """In memory, and durable some turns of the loop later."""
 
     @pytest.fixture(autouse=True)
