@@ -50,11 +50,13 @@ class Crash:
             while True:
                 seed = None if self.seed is None else f"{self.seed}, life {self.happened}"
                 loop = VirtualLoop(seed, start=began, until=limit)
+                store = self._store(disk, loop)
                 try:
-                    return on_loop(loop, seed, partial(main, self._store(disk, loop)))
+                    return on_loop(loop, seed, partial(main, store))
                 except Killed:
                     self.happened += 1
                     began = loop.time()
+                    store.bury()
 
     def _store(self, disk: Disk, loop: VirtualLoop) -> LaggingStore:
         """The store of the next life."""

@@ -15,11 +15,12 @@ import sys
 import threading
 from bisect import insort
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
 from contextvars import Context
 from itertools import count
 from typing import Any, TypeVar, TypeVarTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
+
+import anyio
 
 from dagger.executor.drive import leave
 from dagger.testing.waiting import waits
@@ -66,6 +67,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._left: int | None = None  # callbacks until it is killed
         self._stopped = False
         self._stranger = ""  # another one that called
+        self._threads = threading.active_count()
+        self._generators: WeakSet[AsyncGenerator[Any, Any]] = WeakSet()
+        self._first: SimulationStuck | None = None  # of what may be several
 
     # -- what programs ask of a loop -------------------------------------------------
 
@@ -128,23 +132,29 @@ class VirtualLoop(asyncio.BaseEventLoop):
         Raises what `main` raises, SimulationStuck, and Killed, which leaves everything as
         it is. A loop runs once.
         """
+        failure: BaseException | None = None
 
-        async def awaited() -> T:
-            return await main()
+        async def whole() -> T:
+            nonlocal failure
+            if (task := asyncio.current_task()) is not None:
+                task.set_name("main")
+            try:
+                return await main()
+            except BaseException as error:
+                failure = None if self._first else error
+                raise
 
         try:
-            result = self.run_until_complete(self.create_task(awaited(), name="main"))
-            if self._left is not None:
-                raise Killed
-        except Killed:
-            leave((self, asyncio.all_tasks(self)))
-            raise
-        except BaseException:
-            with suppress(SimulationStuck):  # there is more to say of it already
-                self._wind_up()
-            raise
-        self._wind_up()
-        return result
+            result = anyio.run(whole, backend_options={"loop_factory": lambda: self})
+            if self._left is None:
+                return result
+            told: BaseException = Killed()
+        except (Killed, SimulationStuck) as end:
+            told = failure or self._first or end
+        finally:
+            self.close()
+        leave((self, asyncio.all_tasks(self)))
+        raise told
 
     def kill(self, after: int) -> None:
         """Run so many callbacks more, if there is anything to do at this moment; no more ever."""
@@ -152,11 +162,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def run_forever(self) -> None:
         """Run until `stop`."""
-        if asyncio._get_running_loop() is not None:
-            raise RuntimeError("a simulation has a loop of its own: start it from plain code")
         self._stopped, self._home = False, threading.get_ident()
         hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._finalize)
+        sys.set_asyncgen_hooks(firstiter=self._generators.add, finalizer=self._finalize)
         asyncio._set_running_loop(self)
         try:
             while not self._stopped:
@@ -174,30 +182,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Whether it runs."""
         return self._home != 0
 
-    def _wind_up(self) -> None:
-        """Cancel what is left, and let it end; what does not is left where it is."""
-        tasks = self._tasks()
-        for task in tasks:
-            task.cancel()
-        try:
-            self.run_until_complete(_ended(tasks))
-        except SimulationStuck:
-            leave((self, asyncio.all_tasks(self)))
-            raise
-        finally:
-            self.close()
+    async def shutdown_asyncgens(self) -> None:
+        """Close the async generators that are left."""
+        for each in list(self._generators):
+            await each.aclose()
 
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self.call_soon(self.create_task, generator.aclose())
+        if not self.is_closed():
+            self.call_soon(self.create_task, generator.aclose())
 
     # -- one turn --------------------------------------------------------------------
 
     def _turn(self) -> None:
         """Run one of the callbacks that are ready, or let time pass."""
         if self._stranger:
-            raise self._stuck(
-                f"thread {self._stranger!r} called, which a simulation does not wait for"
-            )
+            raise self._stuck(f"thread {self._stranger!r} called into it")
         if self._left is not None:
             if not (self._left and self._drawn):
                 raise Killed
@@ -248,11 +247,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _stuck(self, problem: str) -> SimulationStuck:
         self._stranger = ""
-        return SimulationStuck(problem, self._now, tuple(map(waits, self._tasks())))
-
-    def _tasks(self) -> list[asyncio.Task[Any]]:
-        """Those that have not ended, in the order in which they were made."""
-        return sorted(asyncio.all_tasks(self), key=lambda task: self._numbers.get(task, 0))
+        if others := threading.active_count() - self._threads:
+            problem += f" ({others} threads have begun, and a simulation waits for none)"
+        tasks = sorted(asyncio.all_tasks(self), key=lambda task: self._numbers.get(task, 0))
+        stuck = SimulationStuck(problem, self._now, tuple(map(waits, tasks)))
+        self._first = self._first or stuck
+        return stuck
 
 
 def _call(future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -261,8 +261,3 @@ def _call(future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any
             future.set_result(func(*args))
         except Exception as error:
             future.set_exception(error)
-
-
-async def _ended(tasks: list[asyncio.Task[Any]]) -> None:
-    """Wait for tasks, whatever becomes of them."""
-    await asyncio.gather(*tasks, return_exceptions=True)

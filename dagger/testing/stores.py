@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import anyio
 
 from dagger.store.contract import Parts
-from dagger.store.hands import SIZE, Hands
+from dagger.store.hands import PAIR, Hands
 from dagger.store.inbox import Inbox
 from dagger.store.memory import MemoryStore
 from dagger.store.posting import poster
@@ -16,13 +16,16 @@ from dagger.words.errors import DatabaseError
 from dagger.words.packing import packer, unpack
 from dagger.words.records import Record, run_of
 
+SEATS = 256
+"""Workers whose hands are remembered."""
+
 
 class Disk:
     """What outlives a process: what it has written, and what its workers had in hand."""
 
     def __init__(self) -> None:
         self.journal = MemoryStore()
-        self.hands = bytearray(SIZE)
+        self.hands = bytearray(SEATS * PAIR.size)
 
 
 class LaggingStore:
@@ -119,6 +122,10 @@ class LaggingStore:
     async def close(self) -> None:
         if self._waiting:
             self._write()
+
+    def bury(self) -> None:
+        """Let go of everything: its process is dead, and what is left of that is held for ever."""
+        vars(self).clear()
 
     # -- reading what is on the disk -------------------------------------------------
 
