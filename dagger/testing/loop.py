@@ -199,6 +199,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise self._stuck(f"thread {self._stranger!r} called into it")
         if self._left is not None:
             if not (self._left and self._drawn):
+                self._left = 0  # for good, whatever else becomes ready
                 raise Killed
             self._left -= 1
         if not self._drawn or self._busy >= SPIN:
