@@ -26,8 +26,9 @@ class Crash:
     A write is a record or a snapshot. What was written before is kept, and a store over it
     is what the program is started with again, at the moment at which it died. With
     `lingering` the process goes on as far as it can without a disk before it is dead, and
-    so does things that no record knows of; without, it is dead at once. With `times=2` the
-    second process dies as well, at its own `crash_at`-th write.
+    so does things that no record knows of; without, it is dead as soon as whoever writes
+    waits for anything. With `times=2` the second process dies as well, at its own
+    `crash_at`-th write.
 
     Dead is dead: nothing of it runs again, no `finally` and no `except`.
     """
@@ -36,7 +37,7 @@ class Crash:
     lingering: bool = False
     times: int = 1
     seed: int | None = 0
-    happened: int = field(default=0, init=False)
+    happened: int = field(default=0, init=False, repr=False)
     """How many processes have died; 0 if the program does not write that much."""
 
     def simulate(self, main: Callable[[Store], Awaitable[T]], *, limit: float = MONTH) -> T:

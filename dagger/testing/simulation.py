@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from dagger.authoring.agent import Agent
 from dagger.executor.executor import Executor
 from dagger.testing.loop import VirtualLoop
 from dagger.testing.threads import InlineThreads
@@ -34,7 +35,7 @@ class SimulatedClock:
         return anyio.current_time()
 
 
-def simulated(*agents: Any, **options: Any) -> Executor:
+def simulated(*agents: Agent | str, **options: Any) -> Executor:
     """An executor for simulations: `Executor(agents, **options)` with virtual time.
 
     Its wall time is the loop's, and plain functions run inline, each whole. Give it a
