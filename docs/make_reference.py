@@ -147,7 +147,7 @@ def reference() -> str:
     lines += [
         "Everything that `from dagger import ...` offers, and what it hands out, from the",
         "docstrings. Names that stand in full, such as `dagger.authoring.cache.CacheView`, are not",
-        "for importing, but for those of `dagger.testing`: you get their instances from the others.",
+        "for importing: you get their instances from the others. Those of `dagger.testing` are.",
         "",
     ]
     for title, (about, names) in SECTIONS.items():
