@@ -196,7 +196,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _turn(self) -> None:
         """Run one of the callbacks that are ready, or let time pass."""
         if self._stranger:
-            raise self._stuck(f"thread {self._stranger!r} called into it")
+            raise self._stuck(
+                f"thread {self._stranger!r} called, and it waits for none: keep stores in "
+                "memory, and give executors the clock and threads of a simulation"
+            )
         if self._left is not None:
             if not (self._left and self._drawn):
                 self._left = 0  # for good, whatever else becomes ready
