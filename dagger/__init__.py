@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dagger.authoring.context import Context
     from dagger.authoring.decorator import agent
     from dagger.authoring.registry import Registry, registry
-    from dagger.executor.events import Emission, LogLine, Missed, Outcome
+    from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome
     from dagger.executor.executor import Executor, run
     from dagger.executor.live import LiveRun
     from dagger.executor.specs import EventDriven, Receipt
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from dagger.store.contract import Store
     from dagger.store.lmdb import LmdbStore
     from dagger.store.memory import MemoryStore
+    from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
+    from dagger.views.schedules import ScheduleInfo
     from dagger.words.clock import LoopClock
     from dagger.words.config import Config
     from dagger.words.errors import (
         AgentNotFound,
+        AnswerRefused,
         BudgetExceeded,
         CacheConflict,
         CacheKeyNotFound,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
         LockError,
         MessageNotFound,
         NoAgentsRegistered,
+        NonDeterminism,
         NotAStore,
         OutcomeUnknown,
         QuestionNotFound,
@@ -57,8 +61,11 @@ if TYPE_CHECKING:
         RunClosed,
         RunConflict,
         RunNotFound,
+        ScheduleError,
+        ScheduleNotFound,
         SchemaError,
         SerializationError,
+        StepFailed,
         StoreCorrupt,
         StoreForked,
         StoreReadOnly,
@@ -73,6 +80,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "AgentNotFound",
+    "AnswerRefused",
+    "Answered",
     "BudgetExceeded",
     "CacheConflict",
     "CacheKeyNotFound",
@@ -113,7 +122,9 @@ __all__ = [
     "MessageNotFound",
     "Missed",
     "NoAgentsRegistered",
+    "NonDeterminism",
     "NotAStore",
+    "OpenQuestion",
     "Outcome",
     "OutcomeUnknown",
     "QuestionNotFound",
@@ -125,8 +136,12 @@ __all__ = [
     "RunClosed",
     "RunConflict",
     "RunNotFound",
+    "ScheduleError",
+    "ScheduleInfo",
+    "ScheduleNotFound",
     "SchemaError",
     "SerializationError",
+    "StepFailed",
     "Store",
     "StoreCorrupt",
     "StoreForked",
@@ -146,7 +161,7 @@ _HOMES = {
     "authoring.context": ("Context",),
     "authoring.decorator": ("agent",),
     "authoring.registry": ("Registry", "registry"),
-    "executor.events": ("Emission", "LogLine", "Missed", "Outcome"),
+    "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome"),
     "executor.executor": ("Executor", "run"),
     "executor.live": ("LiveRun",),
     "executor.specs": ("EventDriven", "Receipt"),
@@ -154,7 +169,9 @@ _HOMES = {
     "store.contract": ("Store",),
     "store.lmdb": ("LmdbStore",),
     "store.memory": ("MemoryStore",),
+    "views.questions": ("OpenQuestion",),
     "views.report": ("Report",),
+    "views.schedules": ("ScheduleInfo",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
     "words.message": ("Message",),

@@ -49,13 +49,14 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.views.report.AgentCounts",
             "dagger.views.report.ChannelCounts",
             "dagger.views.report.OpenTask",
-            "dagger.views.report.OpenQuestion",
             "dagger.views.letters.DeadLetter",
             "dagger.executor.letters.DeadLetters",
             "dagger.words.records.Failure",
             "dagger.Outcome",
             "dagger.LogLine",
             "dagger.Emission",
+            "dagger.OpenQuestion",
+            "dagger.Answered",
             "dagger.Missed",
             "dagger.executor.listing.AgentInfo",
             "dagger.executor.listing.ChannelInfo",
@@ -117,10 +118,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """What the reference holds; what is not in `dagger` itself is handed out by what is."""
 
-WITHOUT_EFFECT = {
-    "human_wait": "no limit to waiting is carried out",
-    "human_timeout_action": "no limit to waiting is carried out",
-}
+WITHOUT_EFFECT: dict[str, str] = {}
 """Settings that are checked but do nothing yet, and why. A test looks for others."""
 
 NOTICE = "<!-- Written by docs/make_reference.py from the docstrings: change those. -->"

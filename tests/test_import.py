@@ -10,7 +10,17 @@ import dagger
 import dagger_agents
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("graphviz", "jsonschema", "jsonschema_rs", "lmdb", "networkx", "pydantic", "rich")
+HEAVY = (
+    "cronsim",
+    "graphviz",
+    "jsonschema",
+    "jsonschema_rs",
+    "lmdb",
+    "networkx",
+    "pydantic",
+    "rich",
+    "zoneinfo",
+)
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -7,16 +7,21 @@ once, and are kept across attempts.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, Unpack
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import addressed
+from dagger.authoring.publishing import Timing, addressed, timed
+from dagger.authoring.questions import NO_DEFAULT, asked
+from dagger.authoring.steps import Step, bound, digest
 from dagger.authoring.tasks import TaskView
+from dagger.rules.retry import strategy
+from dagger.words.clock import epoch
 from dagger.words.effects import REPLY_TO, E
 from dagger.words.errors import ChannelUndeclared, ContextClosed, ExecutionError
 from dagger.words.ids import message_id
@@ -26,6 +31,7 @@ from dagger.words.payload import encode
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.state.cache import Cache
+    from dagger.words.strategy import RetryStrategy
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,7 +64,7 @@ class Context:
     Every call raises ContextClosed once the handler has returned or was given up.
     """
 
-    __slots__ = ("_cache", "_counts", "_invocation", "_shared", "_tasks")
+    __slots__ = ("_cache", "_counts", "_flights", "_invocation", "_shared", "_tasks")
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -66,6 +72,7 @@ class Context:
         self._shared: CacheView | None = None
         self._tasks: TaskView | None = None
         self._counts: dict[str, int] = {}
+        self._flights: set[tuple[str, str | None]] = set()  # names and keys of steps
 
     @property
     def run_id(self) -> str:
@@ -131,13 +138,17 @@ class Context:
         key: str | None = None,
         task: str | Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        **timing: Unpack[Timing],
     ) -> str:
         """Publish when the invocation settles; the message's id.
 
         `payload` is JSON data, a model, or a Message. `task` is a task id, or a mapping
         with `id` and perhaps `type` and `status`: the task is created or updated and the
-        message stamped with it. Raises ChannelUndeclared, SerializationError or
-        ValidationError here and now.
+        message stamped with it. `delay` (seconds) or `at` (a moment) say when it is
+        delivered, `ttl` for how many seconds from then on it is of use.
+
+        Raises ChannelUndeclared, SerializationError, ValidationError or ExecutionError here
+        and now.
         """
         self._guard()
         held = self._invocation
@@ -156,6 +167,8 @@ class Context:
             task_id=link["id"] if link else None,
             headers=headers,
         )
+        if timing:
+            ready = timed(ready, timing, held.host.now())
         if link:
             self.tasks.link(
                 link["id"],
@@ -176,32 +189,96 @@ class Context:
 
     @_awaited
     async def step(
-        self, name: str, call: Callable[..., Any], *args: Any, key: str | None = None
+        self,
+        name: str,
+        call: Callable[..., Any],
+        *args: Any,
+        key: str | None = None,
+        retry: RetryStrategy | str | Mapping[str, Any] | None = None,
     ) -> Any:
         """The result of `call(*args)`, kept: a later attempt or re-execution gets it back.
 
-        `call` may be async; a plain one runs in a worker thread. If it has a parameter
-        `idempotency_key`, it is given one that is the same each time it is called for
-        this step. Steps of one name are told apart by `key`, or else by their order.
+        `call` may be async; a plain one runs in a worker thread. It is called once all
+        that led to it is on disk, and its result is on disk before it is returned. If it
+        has a parameter `idempotency_key`, it is given one that is the same each time it is
+        called for this step. Steps of one name are told apart by `key`, or else by their
+        order; then only one of them may be in flight.
+
+        `retry` says whether a call that raised is followed by another (see the agent's
+        own); without it there is one call. Raises StepFailed where that is the end of it:
+        whoever goes on after a restart meets it again, a new attempt of the handler calls
+        again. Raises NonDeterminism if the arguments are not those of the kept result, and
+        ExecutionError for a second step of the name, or of name and key, in flight.
         """
         held = self._invocation
-        key = str(key) if key is not None else f"#{self._next(f'step {name}')}"
-        if _takes_idempotency_key(call):
-            call = partial(call, idempotency_key=f"{held.node_id}/{name}/{key}")
-        return await held.host.step(held, name, key, partial(call, *args))
+        mine = key is None
+        key = f"#{self._next(f'step {name}')}" if key is None else str(key)
+        bound_call = bound(call, args, f"{held.node_id}/{name}/{key}")
+        step = Step(name, key, digest(args), bound_call, None if retry is None else strategy(retry))
+        with self._flying(name, None if mine else key):
+            return await held.host.step(held, step)
 
     @_awaited
-    async def sleep(self, seconds: float, *, name: str = "sleep") -> None:
-        """Wait `seconds` without holding a worker; a restart does not start it again."""
+    async def sleep(
+        self,
+        seconds: float | None = None,
+        *,
+        until: datetime | float | None = None,
+        name: str = "sleep",
+    ) -> None:
+        """Wait `seconds`, or until a moment, without holding a worker.
+
+        `until` is a datetime with a timezone, or epoch seconds. When it is over is kept: a
+        restart does not begin anew, and where it was over meanwhile, it is. What counts is
+        the wall clock, also if somebody sets it.
+        """
+        held = self._invocation
+        moment = _moment(held.host.now(), seconds, until)
         key = f"#{self._next(f'sleep {name}')}"
-        await self._invocation.host.sleep(self._invocation, name, key, seconds)
+        await held.host.sleep(held, name, key, moment)
 
     @_awaited
-    async def ask(self, question: Any, *, name: str | None = None) -> Any:
-        """Ask people, and wait for their answer (see `Run.answer`) without a worker."""
+    async def ask(
+        self,
+        prompt: Any,
+        *,
+        name: str | None = None,
+        schema: Mapping[str, Any] | str | bool | None = None,
+        type: Any = None,
+        choices: Iterable[Any] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
+        default: Any = NO_DEFAULT,
+        validator: Callable[[Any], Any] | None = None,
+        to: str = "",
+    ) -> Any:
+        """Ask people, and wait for their answer (`executor.answer`) without a worker.
+
+        `prompt` is any JSON data. An answer has to fit `schema` (JSON Schema), `type` (an
+        annotation, of which a value is built) or `choices`, and `validator`, which gets that
+        value and raises ValueError, saying why, or returns False; until one does, the
+        question stays open. `to` says whom it is for. Questions of one invocation are told
+        apart by `name`, or else by their order; the answer is kept, as that of a step.
+
+        When `timeout` seconds are over (math.inf for never; else it is Config.human_wait),
+        Config.human_timeout_action says what comes: "autopilot" takes `default` for an
+        answer, which the tree tells, or raises TimeoutExceeded where there is none; "pause"
+        pauses the run until somebody answers.
+        """
+        held = self._invocation
         name = str(name or f"question-{self._next('ask')}")
-        blob = encode(question, self.node_id)
-        return await self._invocation.host.ask(self._invocation, name, blob)
+        question = asked(
+            self.node_id,
+            name,
+            prompt,
+            schema=schema,
+            type=type,
+            choices=choices,
+            timeout=timeout,
+            default=default,
+            validator=validator,
+            to=to,
+        )
+        return await held.host.ask(held, question)
 
     @_awaited
     async def request(self, channel: str, payload: Any, *, key: str | None = None) -> Any:
@@ -244,6 +321,21 @@ class Context:
         if self._invocation.closed:
             raise ContextClosed(self._invocation.node_id)
 
+    @contextmanager
+    def _flying(self, name: str, key: str | None) -> Iterator[None]:
+        """Meanwhile there is no other step of that name and key, or of that name without one."""
+        if (name, key) in self._flights:
+            of = f" with key {key!r}" if key is not None else ""
+            raise ExecutionError(
+                f"{self.node_id} has two steps {name!r}{of} in flight at once, which could be "
+                "taken for each other after a restart; give each a key= of its own"
+            )
+        self._flights.add((name, key))
+        try:
+            yield
+        finally:
+            self._flights.discard((name, key))
+
     def _next(self, what: str) -> int:
         """0, 1, 2, ... for each `what`: the same on a re-execution."""
         number = self._counts.get(what, 0)
@@ -265,13 +357,6 @@ def _level(level: str | int) -> int:
     return _LEVELS.get(str(level).upper(), logging.INFO)
 
 
-def _takes_idempotency_key(call: Callable[..., Any]) -> bool:
-    try:
-        return "idempotency_key" in inspect.signature(call).parameters
-    except ValueError:  # some builtins have no signature
-        return False
-
-
 class ExecutorView:
     """What a handler is given as `executor`: the same executor, bound to its invocation."""
 
@@ -288,9 +373,12 @@ class ExecutorView:
         key: str | None = None,
         task: str | Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        **timing: Unpack[Timing],
     ) -> str:
         """The same as `ctx.publish`: held back until the handler returns."""
-        return self._context.publish(channel, payload, key=key, task=task, headers=headers)
+        return self._context.publish(
+            channel, payload, key=key, task=task, headers=headers, **timing
+        )
 
     @property
     def shared(self) -> CacheView:
@@ -321,6 +409,15 @@ class ExecutorView:
             f"{self._context.node_id} called executor.{call}() from inside a handler, which "
             "would wait for itself; publish instead, or call it from outside"
         )
+
+
+def _moment(now: float, seconds: float | None, until: datetime | float | None) -> float:
+    """Epoch seconds. Raises ExecutionError for what is none, or both."""
+    if (seconds is None) is (until is None):
+        raise ExecutionError("ctx.sleep takes seconds, or until=, and not both")
+    if seconds is not None:
+        return now + seconds
+    return epoch(until, "until")
 
 
 def _link(task: str | Mapping[str, str] | None) -> Mapping[str, str] | None:

@@ -14,6 +14,8 @@ from dagger.words.effects import E, Publication
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
+    from dagger.authoring.questions import Asked
+    from dagger.authoring.steps import Step
 
 
 class Parking(Protocol):
@@ -30,6 +32,10 @@ class Parking(Protocol):
 
     def blameless(self) -> AbstractContextManager[None]:
         """Meanwhile the handler only waits: should the process die, it was not its doing."""
+
+
+Log = Callable[["Invocation", int, str], None]
+"""Tells watchers and the standard logging of a line, at a level of the standard logging."""
 
 
 class Host(Protocol):
@@ -58,15 +64,13 @@ class Host(Protocol):
     def log(self, invocation: Invocation, level: int, text: str) -> None:
         """Tell watchers and the standard logging of a line of the handler's."""
 
-    async def step(
-        self, invocation: Invocation, name: str, key: str, call: Callable[[], Any]
-    ) -> Any:
+    async def step(self, invocation: Invocation, step: Step) -> Any:
         """The kept result of a step, or the result of calling it now."""
 
-    async def sleep(self, invocation: Invocation, name: str, key: str, seconds: float) -> None:
-        """Wait until `seconds` after the first time this was asked."""
+    async def sleep(self, invocation: Invocation, name: str, key: str, until: float) -> None:
+        """Wait until a moment (epoch seconds), or the one that was asked for the first time."""
 
-    async def ask(self, invocation: Invocation, name: str, question: bytes) -> Any:
+    async def ask(self, invocation: Invocation, question: Asked) -> Any:
         """The answer that people give."""
 
     async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from math import inf
+from typing import Any, TypedDict
 
 from dagger.rules.schema import Schema
 from dagger.rules.violation import Violation
+from dagger.words.clock import epoch
 from dagger.words.effects import REPLY_TO, Publication, make
-from dagger.words.errors import ValidationError
+from dagger.words.errors import ExecutionError, ValidationError
 from dagger.words.message import Message
 from dagger.words.payload import MAX_BYTES, encoded
 
@@ -37,7 +40,7 @@ def publication(
         if not also.is_valid(value):
             raise refusal(also.violation(value), value, agent, channel, "output")
         version = version or also.version
-    return make(Publication, (channel, blob, checked, None, None, (), "", "", version))
+    return make(Publication, (channel, blob, checked, None, None, (), "", "", version, None))
 
 
 def addressed(
@@ -72,6 +75,42 @@ def addressed(
         source="" if received else str(value.source),
         id="" if received or agent is not None else str(value.id),
     )
+
+
+class Timing(TypedDict, total=False):
+    """When a message is delivered, and how long it is of use."""
+
+    delay: float
+    """Seconds until it is delivered."""
+    at: datetime | float
+    """The moment at which it is: a datetime with a timezone, or epoch seconds."""
+    ttl: float
+    """Seconds from then on in which it is to be taken; after that it has expired."""
+
+
+def timed(ready: Publication, timing: Timing, now: float) -> Publication:
+    """The message with its times, of which `now` is the present. Raises ExecutionError."""
+    delay, at, ttl = (timing.get(name) for name in ("delay", "at", "ttl"))
+    if delay is not None and at is not None:
+        raise ExecutionError("a message is delivered after delay= or at=, and not both")
+    due = 0.0
+    if delay is not None:
+        due = now + _seconds("delay", delay, 0)
+    elif at is not None:
+        due = epoch(at, "at")
+    expires = 0.0 if ttl is None else max(now, due) + _seconds("ttl", ttl, MIN_TTL)
+    return ready._replace(timing=(due, expires)) if due or expires else ready
+
+
+MIN_TTL = 0.001
+"""Seconds."""
+
+
+def _seconds(name: str, value: object, least: float) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not least <= value < inf:  # type: ignore[operator]
+        raise ExecutionError(f"{name}= is a number of seconds, at least {least:g}, not {value!r}")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _text(value: object) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dagger.cli.agents import command as agents
+from dagger.cli.answer import command as answer
 from dagger.cli.backup import command as backup
 from dagger.cli.cancel import command as cancel
 from dagger.cli.check import command as check
@@ -23,6 +24,7 @@ from dagger.cli.fork import command as fork
 from dagger.cli.gc import command as gc
 from dagger.cli.import_ import command as import_
 from dagger.cli.pause import command as pause
+from dagger.cli.questions import command as questions
 from dagger.cli.recheck import command as recheck
 from dagger.cli.resume import command as resume
 from dagger.cli.run import command as run
@@ -35,6 +37,7 @@ from dagger.words.errors import DaggerError
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Agents in a file": (run, check, agents),
     "Runs in a store": (runs, show, dot, watch, dead_letters, diff),
+    "People": (questions, answer),
     "What becomes of a run": (pause, resume, cancel, fork, recheck),
     "The store itself": (verify, backup, gc, compact, export, import_),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
+from dagger.cli.asking import Asker
 from dagger.cli.display import choose
 from dagger.cli.exits import Exit, exit_of
 from dagger.cli.interrupts import Interrupts
@@ -80,16 +81,22 @@ def conduct(
 async def followed(run: LiveRun, interrupts: Interrupts, *, silent: bool, keep: bool) -> Report:
     """The report of a run, shown until then.
 
-    As soon as it is interrupted it is cancelled and awaited, or with `keep` left alone.
+    What it asks is asked here, where there is somebody at a terminal. As soon as it is
+    interrupted it is cancelled and awaited, or with `keep` left alone.
     """
-    report, stopping = None, False
+    report, stopping, asker = None, False, None if silent else Asker.here()
     with choose(silent=silent or run.status.ended) as display:
-        while report is None:
+        while report is None or (asker is not None and run.questions and not stopping):
             if interrupts.signal and not stopping:
                 stopping = True
                 print("stopping; a second Ctrl-C kills", file=sys.stderr)
                 if keep:
                     return run.report()
+            if asker is not None and run.questions and not stopping:
+                with display.aside():
+                    await asker.ask(run, lambda: bool(interrupts.signal))
+                report = None
+                continue
             end = run.cancel(f"interrupted by {interrupts.signal}") if stopping else run.result()
             with anyio.move_on_after(TICK):
                 report = await end

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -36,6 +37,9 @@ class Display(Protocol):
     def show(self, progress: Progress) -> None:
         """The run is this far; called some times a second, and once at its end."""
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Meanwhile the terminal is for something else."""
+
 
 def choose(*, silent: bool) -> Display:
     """What suits the place that stderr goes to."""
@@ -60,6 +64,9 @@ class Silent:
     def show(self, progress: Progress) -> None:
         return
 
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
 
 class Lines:
     """A line every EVERY seconds and one at the end, for logs and pipes."""
@@ -80,6 +87,9 @@ class Lines:
         if not progress.status.ended and progress.seconds - self._written >= EVERY:
             self._written = progress.seconds
             click.echo(line(progress), err=True)
+
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def line(progress: Progress) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Self, TextIO, TypeVar
 
 from rich.box import SIMPLE_HEAD
@@ -78,6 +79,15 @@ class LiveTable:
     def __exit__(self, *_: object) -> None:
         _log_to(self._stderr, instead_of=sys.stderr)
         self._live.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Meanwhile it is not there."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def show(self, progress: Progress) -> None:
         """Draw it anew."""

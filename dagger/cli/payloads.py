@@ -12,7 +12,7 @@ from dagger.cli.exits import Refused
 
 def read_payload(given: str, option: str = "--input") -> Any:
     """The value of JSON text, of the file after an "@", or of stdin for "-". Raises Refused."""
-    text, origin = _text(given, option)
+    text, origin = _read(given, option)
     try:
         return json.loads(text)
     except ValueError as error:
@@ -20,7 +20,12 @@ def read_payload(given: str, option: str = "--input") -> Any:
         raise Refused(f"{option}{origin} is not JSON: {error}{hint}") from error
 
 
-def _text(given: str, option: str) -> tuple[str, str]:
+def read_text(given: str, option: str) -> str:
+    """The text itself, that of the file after an "@", or stdin for "-". Raises Refused."""
+    return _read(given, option)[0]
+
+
+def _read(given: str, option: str) -> tuple[str, str]:
     """The text, and how to name where it comes from."""
     if given == "-":
         return sys.stdin.read(), " from stdin"

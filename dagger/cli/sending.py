@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from dagger.cli.exits import StoreTrouble
+from dagger.cli.exits import Refused, StoreTrouble
 from dagger.state.loading import load_world
 from dagger.state.state import State
 from dagger.store.inbox import Command, LmdbInbox
@@ -28,9 +28,9 @@ EVERY = 0.05
 
 
 async def send(reader: StoreReader, verb: str, run_id: str, fields: dict[str, Any]) -> None:
-    """Ask the owner for something, and return once it has done or refused it.
+    """Ask the owner for something, and return once it has done it.
 
-    Raises StoreTrouble where it does neither, and DatabaseError.
+    Raises Refused where it will not, StoreTrouble where it does nothing, and DatabaseError.
     """
     since = reader.position
     number = _post(reader.path, Command(verb, run_id, fields, time.time(), sender()))
@@ -39,6 +39,8 @@ async def send(reader: StoreReader, verb: str, run_id: str, fields: dict[str, An
             f"the owner of {reader.path} has not carried it out within {PATIENCE:g} s; it stays "
             "in the inbox for whoever has the store open next"
         )
+    if refusal := _refusal(reader, number, since):
+        raise Refused(refusal)
 
 
 async def soon(happened: Callable[[], bool]) -> bool:
@@ -61,6 +63,13 @@ def _post(store: Path, command: Command) -> int:
         return inbox.post(command)
     finally:
         inbox.close()
+
+
+def _refusal(reader: StoreReader, number: int, since: int) -> str:
+    """Why a command was not carried out; "" if it was, as far as can be read."""
+    with reader.still():
+        found = (each for each in reader.read(since) if type(each) is CommandTaken)
+        return next((each.refusal for each in found if each.number == number), "")
 
 
 def _taken(reader: StoreReader, number: int, since: int) -> bool:

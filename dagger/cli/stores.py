@@ -64,6 +64,21 @@ def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(each) for each in ids if each.startswith(incomplete)]
 
 
+def question_ids(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The ids of the open questions in the store that is named so far, as for `run_ids`."""
+    from click.shell_completion import CompletionItem
+
+    from dagger.cli.people import stored_questions
+
+    try:
+        found = stored_questions(ctx.params.get("store") or DEFAULT)
+    except Exception:
+        return []
+    return [CompletionItem(each.id) for each in found if each.id.startswith(incomplete)]
+
+
 def existing(path: Path) -> Path:
     """The folder, in which there is a store. Raises StoreTrouble."""
     try:

@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dagger.executor.events import Emission, Event, LogLine, Outcome
+from dagger.executor.events import Answered, Emission, Event, LogLine, Outcome
 from dagger.executor.watchers import told
 from dagger.views.letters import failure_to_dict
+from dagger.views.questions import OpenQuestion
 from dagger.views.wording import duration, plural, times
 from dagger.words.ids import node_id
 from dagger.words.payload import decode
 from dagger.words.records import (
-    Asked,
     AttemptFailed,
     Failure,
     Record,
@@ -122,12 +122,27 @@ def _failed(state: State, record: AttemptFailed) -> Line:
     return Line(_id(state, record), record.ended, "attempt_failed", "failed", text, more)
 
 
-def _asked(state: State, record: Asked) -> Line:
-    node, agent, _ = _delivery(state, record)
-    question = decode(record.question)
-    text = f"{agent} · {record.name}: {_json(question)}"
-    more = {"node_id": node, "agent": agent, "name": record.name, "question": question}
-    return Line(_id(state, record), record.at, "asked", "asks", text, more)
+def _asked(asked: OpenQuestion) -> Line:
+    agent = asked.node_id.partition(":")[0]
+    text = f"{agent} · {asked.name}: {_json(asked.question)}"
+    return Line(asked.run_id, asked.at, "asked", "asks", text, {"agent": agent, **asked.to_dict()})
+
+
+def _answered(answered: Answered) -> Line:
+    agent = answered.node_id.partition(":")[0]
+    nothing = answered.payload is None
+    by = f" by {answered.by}" if answered.by else ""
+    said = "nobody answered in time" if nothing else f"{_json(answered.value)}{by}"
+    more = {
+        "node_id": answered.node_id,
+        "agent": agent,
+        "question": answered.question,
+        "value": answered.value,
+        "by": answered.by,
+    }
+    word = "overdue" if nothing else "answer"
+    text = f"{agent} · {answered.question}: {said}"
+    return Line(answered.run_id, answered.at, "answered", word, text, more)
 
 
 def _outcome(outcome: Outcome) -> Line:
@@ -173,7 +188,7 @@ def _id(state: State, record: Any) -> str:
     return state.runs[record.run].id
 
 
-def _delivery(state: State, record: AttemptFailed | Asked) -> tuple[str, str, str]:
+def _delivery(state: State, record: AttemptFailed) -> tuple[str, str, str]:
     """The node, agent and channel of a delivery that is open."""
     run = state.runs[record.run]
     delivery = run.deliveries[record.delivery]
@@ -198,10 +213,11 @@ _OF_RECORDS: dict[type[Any], Callable[[State, Any], Line]] = {
     RunCancelling: _turned("cancelling"),
     Restarted: _restarted,
     AttemptFailed: _failed,
-    Asked: _asked,
 }
 _OF_EVENTS: dict[type[Event], Callable[[Any], Line]] = {
     Outcome: _outcome,
     LogLine: _logged,
     Emission: _emitted,
+    OpenQuestion: _asked,
+    Answered: _answered,
 }

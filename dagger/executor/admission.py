@@ -96,6 +96,8 @@ def _closer(
     arriving: Counter[Queue] = Counter()
     doors: dict[tuple[Queue, str], None] = {}
     for publication in publications:
+        if publication.timing is not None and publication.timing[0]:
+            continue  # it comes later, and then goes first, as a retry does
         for subscriber, queue, _ in state.lane(run, publication.channel).routes:
             if subscriber is not source or subscriber.hears_itself:
                 arriving[queue] += 1

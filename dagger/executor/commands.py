@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Call = Callable[[Engine, Run, str], None]
 
+CarryOut = Callable[[], str]
+"""Does what a command asks for, at once; why not, if it does not."""
+
 EVERY = 0.1
 """Seconds between two looks into the inbox. Another process cannot wake this loop in a
 way that works everywhere, and a look costs a few microseconds."""
@@ -64,8 +67,10 @@ class Commands:
             if self._deaf():
                 return
             with engine.store.together():
-                carry_out()
-                engine.commit(CommandTaken(number))
+                refusal = carry_out()
+                engine.commit(CommandTaken(number, refusal))
+            if refusal:
+                logger.warning("a command of another process is refused: %s", refusal)
 
     def _deaf(self) -> bool:
         return self._engine.stuck or self._engine.closing
@@ -79,37 +84,43 @@ class Commands:
             job.outcome()
             self._dropped = done
 
-    async def _ready(self, command: Command | Unreadable) -> Callable[[], object]:
+    async def _ready(self, command: Command | Unreadable) -> CarryOut:
         """What there is to do about a command; what of it takes time has been done."""
         if isinstance(command, Unreadable):
-            told = "a command of another process cannot be read: %s"
-            return partial(logger.warning, told, command.reason)
-        if command.verb == "fork":
-            return await self._fork(command)
-        call = _VERBS.get(command.verb)
-        if call is None:
-            told = "%s asks for %r, which is not known"
-            return partial(logger.warning, told, command.sender, command.verb)
-        return partial(self._carry_out, command, call)
+            return partial(str, f"it cannot be read: {command.reason}")
+        match command.verb:
+            case "fork":
+                return await self._fork(command)
+            case "answer":
+                return partial(self._answer, command)
+            case "cancel" | "pause" | "resume":
+                return partial(self._steer, command)
+        return partial(str, f"{command.sender} asks for {command.verb!r}, which is not known")
 
-    def _carry_out(self, command: Command, call: Call) -> None:
-        for run in self._runs(command):
-            call(self._engine, run, f"{command.verb} by {command.sender}")
+    def _steer(self, command: Command) -> str:
+        """Cancel, pause or resume one run, or all."""
+        live = [each.state for each in self._engine.runs.live.values()]
+        found = [run for run in live if command.run in ("", run.id)]
+        for run in found:
+            _STEERING[command.verb](self._engine, run, f"{command.verb} by {command.sender}")
+        return f"{_what(command)}, which is not open" if command.run and not found else ""
 
-    async def _fork(self, command: Command) -> Callable[[], object]:
+    async def _fork(self, command: Command) -> CarryOut:
         try:
             begin = await self._engine.runs.fork(_wanted(self._engine, command))
         except DaggerError as error:
-            return partial(logger.warning, "%s asks to %s run %r: %s", *_who(command), error)
-        return begin
+            return partial(str, f"{_what(command)}: {error}")
+        return partial(_done, begin)
 
-    def _runs(self, command: Command) -> list[Run]:
-        """The open runs that are meant: one, or all."""
-        live = [each.state for each in self._engine.runs.live.values()]
-        found = [run for run in live if command.run in ("", run.id)]
-        if not found and command.run:
-            logger.warning("%s asks to %s run %r, which is not open", *_who(command))
-        return found
+    def _answer(self, command: Command) -> str:
+        """Answer a question, or say why not."""
+        people, said = self._engine.people, command.fields
+        try:
+            run, question = people.find(str(said.get("question")))
+            people.answer(run, question, said.get("value"), str(said.get("by", command.sender)))
+        except DaggerError as error:
+            return str(error)
+        return ""
 
 
 def _wanted(engine: Engine, command: Command) -> Fork:
@@ -124,8 +135,13 @@ def _wanted(engine: Engine, command: Command) -> Fork:
     return Fork(command.run, at, run_id, payload, said.get("frontier") is True)
 
 
-def _who(command: Command) -> tuple[str, str, str]:
-    return command.sender, command.verb, command.run
+def _what(command: Command) -> str:
+    return f"{command.sender} asks to {command.verb} run {command.run!r}"
+
+
+def _done(carry_out: Callable[[], object]) -> str:
+    carry_out()
+    return ""
 
 
 def _resume(engine: Engine, run: Run, reason: str) -> None:
@@ -133,11 +149,9 @@ def _resume(engine: Engine, run: Run, reason: str) -> None:
     resume(engine, run)  # also one that was left alone
 
 
-_VERBS: dict[str, Call] = {
+_STEERING: dict[str, Call] = {
     "cancel": lambda engine, run, reason: engine.runs.cancel(run, reason),
     "pause": lambda engine, run, reason: engine.runs.pause(run, reason),
     "resume": _resume,
 }
-"""What other processes may ask for besides forks; the run ends up so, however often it is
-asked.
-"""
+"""What other processes may ask for of runs: they end up so, however often it is asked."""

@@ -18,8 +18,10 @@ from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.commands import Commands
 from dagger.executor.crew import Crew
 from dagger.executor.gate import Gate
-from dagger.executor.hosting import Hosting
+from dagger.executor.hosting.hosting import Hosting
+from dagger.executor.people import People
 from dagger.executor.runs import Runs
+from dagger.executor.scheduler import Scheduler
 from dagger.executor.settle import Settling
 from dagger.executor.snapshots import Snapshots
 from dagger.executor.suspects import Suspects
@@ -81,12 +83,15 @@ class Engine:
         self.hands = store.hands if store.lasting else NO_HANDS
         self.gate = Gate(store)
         self.watchers = Watchers(self.state, self.gate, config.watcher_buffer)
-        self.timers = Timers()
+        self.timers = Timers(clock.now)
         self.threads = threads
         self.admissions = Admissions(self.crews)
+        self.people = People(self)
         self.hosting = Hosting(self)
         self.settling = Settling(self)
         self.runs: Runs = Runs(self)
+        self.state.timekeeper = self.runs.keep_time
+        self.scheduler = Scheduler(self)
         self._apply: Callable[[Record], None] = self.state.apply
         self._append = store.append if store.lasting else _LET_GO
         self._lasting = store.lasting
@@ -128,8 +133,12 @@ class Engine:
         if self._lasting:
             self.store.heard = self._heard
 
-    def begin(self) -> None:
-        """From now on snapshots are made, and commands of others are carried out."""
+    def begin(self, *, schedules: bool) -> None:
+        """From now on snapshots are made, commands of others are carried out, and schedules
+        are kept to if they are to be.
+        """
+        if schedules:
+            self.supervisor.start(self.scheduler.serve, "dagger schedules")
         if self._lasting:
             self.supervisor.start(self.snapshots.serve, "dagger snapshots")
             if self.store.inbox is not None:
@@ -144,6 +153,7 @@ class Engine:
             self.stuck = stuck
             for crew in self.crews.values():
                 crew.hold(stuck)
+            self.scheduler.stir()
 
     async def durable(self) -> None:
         """Return once all that has been recorded so far is durable, however long it takes."""
@@ -174,6 +184,7 @@ class Engine:
         self.closing = True
         self.keeping = self.store.lasting
         try:
+            self.scheduler.stir()
             self.runs.stop(self.keeping)
             self.admissions.room()  # there is none any more: who waits outside is told
         finally:
@@ -204,6 +215,7 @@ class Engine:
         self.crews[agent.name] = crew
         crew.hold(self.stuck)
         self.relimit()
+        self.scheduler.stir()
         if crew.subscriber.ready:
             crew.ring()
 

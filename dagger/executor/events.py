@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from dagger.views.questions import OpenQuestion
 from dagger.words.effects import Publication
 from dagger.words.payload import decode
 from dagger.words.records import Failure
@@ -68,10 +69,30 @@ class Emission:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A question has been answered, or has become overdue."""
+
+    run_id: str
+    node_id: str
+    question: str
+    """Its id (see OpenQuestion)."""
+    payload: bytes | None
+    """The answer, encoded; None where nobody gave one in time, and there is no default."""
+    by: str
+    """Who answered, where that is known: "autopilot" where the default was taken."""
+    at: float
+
+    @property
+    def value(self) -> Any:
+        """The answer, freshly decoded."""
+        return None if self.payload is None else decode(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
 class Missed:
     """How many events this watcher did not get: it came late, or was too slow."""
 
     count: int
 
 
-Event = Outcome | LogLine | Emission | Missed
+Event = Outcome | LogLine | Emission | OpenQuestion | Answered | Missed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike, fspath
 from types import TracebackType
@@ -14,7 +15,7 @@ import anyio
 from dagger.authoring.agent import Agent
 from dagger.authoring.cache import CacheView
 from dagger.authoring.options import SchemaLike
-from dagger.authoring.publishing import addressed
+from dagger.authoring.publishing import addressed, timed
 from dagger.authoring.registry import Registry, registry
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
@@ -24,7 +25,8 @@ from dagger.executor.letters import DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
-from dagger.executor.specs import EventDriven, Limits, Receipt, default_limits, limits_of
+from dagger.executor.schedules import Schedules, Terms, add
+from dagger.executor.specs import EventDriven, Opening, Receipt, default_limits, limits_of
 from dagger.executor.supervisor import Supervisor
 from dagger.executor.threads import DaemonThreads, Threads
 from dagger.rules.retry import strategy
@@ -47,7 +49,9 @@ from dagger.words.records import Wrote
 if TYPE_CHECKING:
     from dagger.executor.events import Event, Missed, Outcome
     from dagger.store.contract import Store
+    from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
+    from dagger.views.schedules import ScheduleInfo
     from dagger.views.topology import Topology
     from dagger.words.config import Config
 
@@ -132,7 +136,7 @@ class Executor:
         await self._store.flush()  # before there is anybody to take anything
         self._catalog.attach(engine)
         go_on(engine, self._resume)
-        engine.begin()
+        engine.begin(schedules=self._resume)
 
     async def __aexit__(
         self,
@@ -177,12 +181,13 @@ class Executor:
         payload: Any,
         *,
         run_id: str | None = None,
-        **limits: Unpack[Limits],
+        **limits: Unpack[Opening],
     ) -> Report:
         """Publish a first message, and wait until all that it causes has ended.
 
         `limits` are `timeout` (seconds of active time), `deadline` (epoch seconds),
         `max_messages` and `max_tokens`; those of the config apply where none are given.
+        `delay`, `at` and `ttl` are the times of the message, as in `Context.publish`.
         An open run of `run_id` is joined and awaited, an ended one returns its report.
         A run that waits for people, or is paused, is returned open: its report has
         `ended=None`.
@@ -202,7 +207,7 @@ class Executor:
         *,
         run_id: str | None = None,
         wait: bool = True,
-        **limits: Unpack[Limits],
+        **limits: Unpack[Opening],
     ) -> LiveRun:
         """Publish a first message; the live run, once the message is kept.
 
@@ -219,14 +224,14 @@ class Executor:
         return live
 
     async def _open(
-        self, channel: str, payload: Any, run_id: str | None, wait: bool, limits: Limits
+        self, channel: str, payload: Any, run_id: str | None, wait: bool, limits: Opening
     ) -> LiveRun:
         """The run of that id, or a new one with this first message."""
         engine = self._running("start")
         engine.writable()
         if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
             raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
-        first = self._first(engine, channel, payload)
+        first = timed(self._first(engine, channel, payload), limits, engine.now())
         bounds = limits_of(self._limits, limits) if limits else self._limits
 
         if run_id is None and not engine.runs.crowded():
@@ -259,11 +264,11 @@ class Executor:
         *,
         run_id: str | None = None,
         wait: bool = True,
-        **limits: Unpack[Limits],
+        **limits: Unpack[Opening],
     ) -> Receipt:
         """Open a new run with this message; its receipt, once the message is kept.
 
-        Options are those of `start`.
+        Options are those of `start`, and `delay`, `at` and `ttl` as in `Context.publish`.
         """
         engine = self._running("publish")
         state = (await self._open(channel, payload, run_id, wait, limits)).state
@@ -374,10 +379,62 @@ class Executor:
         """Everything that is told of all runs: outcomes, log lines, emitted values."""
         return self._running("watch").watchers.watch(None)
 
+    def questions(self) -> list[OpenQuestion]:
+        """What is asked of people in all open runs, oldest first."""
+        from dagger.views.questions import open_questions
+
+        found = [
+            each
+            for live in self._running("questions").runs.live.values()
+            for each in open_questions(live.state)
+        ]
+        return sorted(found, key=lambda each: each.at)
+
+    async def answer(self, id: str, value: Any, *, by: str = "") -> None:
+        """Answer the question of that id; the answer is kept when this returns.
+
+        `by` says who answers. Raises QuestionNotFound, AnswerRefused (which says why, and
+        leaves the question open) and SerializationError.
+        """
+        engine = self._running("answer")
+        engine.writable()
+        run, question = engine.people.find(id)
+        engine.people.answer(run, question, value, by)
+        await engine.kept()
+
     @property
     def dead_letters(self) -> DeadLetters:
         """Messages that failed for good: `list`, `show`, `discard`."""
         return DeadLetters(self._running("dead_letters"))
+
+    async def schedule(
+        self,
+        channel: str,
+        payload: Any,
+        when: datetime | timedelta | str,
+        **terms: Unpack[Terms],
+    ) -> ScheduleInfo:
+        """Begin a run with this message at each slot of `when`; kept when this returns.
+
+        `when` is a moment (a datetime with a timezone), an interval (a timedelta), or a text:
+        a cron expression, "every 5m", a moment as ISO 8601. Each slot starts one run, whose
+        id is `<id>@<slot>`. A schedule of that id that is there already goes on; with other
+        terms it has those from now on. See Terms for all that can be said of it.
+
+        Raises ScheduleError, ConfigError, ChannelNotFound, SerializationError,
+        ValidationError.
+        """
+        engine = self._running("schedule")
+        engine.writable()
+        first = self._opening(engine, channel, payload)
+        id = add(engine, first, when, terms, self._limits)
+        await engine.kept()
+        return self.schedules.show(id)
+
+    @property
+    def schedules(self) -> Schedules:
+        """What is to be run when: `list`, `show`, `pause`, `resume`, `remove`."""
+        return Schedules(self._running("schedules"))
 
     @property
     def shared(self) -> CacheView:
@@ -471,6 +528,12 @@ class Executor:
         if first.channel != opening.channel or not same(first.payload, opening.payload):
             raise RunConflict(run_id)
         return live
+
+    def _opening(self, engine: Engine, channel: str, payload: Any) -> Publication:
+        """A message for runs to come; without agents nobody here knows of channels."""
+        if self._catalog.agents:
+            return self._first(engine, channel, payload)
+        return addressed(channel, payload, None, None, engine.max_payload_bytes)
 
     def _first(self, engine: Engine, channel: str, payload: Any) -> Publication:
         if not self._catalog.agents:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from dagger.words.errors import SerializationError, ValidationError
+from dagger.words.errors import SerializationError, StepFailed, ValidationError
 from dagger.words.records import Failure
 
 MESSAGE_CUT = 2_000
@@ -20,14 +20,27 @@ _DAGGER = str(Path(__file__).parents[1]) + os.sep
 
 def describe(error: BaseException) -> Failure:
     """The type, message, JSON path, causes and place of an exception."""
-    path = error.path if isinstance(error, (ValidationError, SerializationError)) else ""
     return Failure(
         type=_type(error),
         message=_text(error),
-        path=path,
-        causes=tuple(f"{_type(each)}: {_text(each)}" for each in _causes(error)),
+        path=_path(error),
+        causes=_told(error),
         trace=_place(error),
     )
+
+
+def _path(error: BaseException) -> str:
+    if isinstance(error, StepFailed):
+        return error.failure.path
+    return error.path if isinstance(error, (ValidationError, SerializationError)) else ""
+
+
+def _told(error: BaseException) -> tuple[str, ...]:
+    """Its causes; of a step that failed, those that are known also after a restart."""
+    if isinstance(error, StepFailed):
+        failure = error.failure
+        return (f"{failure.type}: {failure.message}", *failure.causes)[:CAUSES_KEPT]
+    return tuple(f"{_type(each)}: {_text(each)}" for each in _causes(error))
 
 
 def _type(error: BaseException) -> str:

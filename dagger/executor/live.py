@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import anyio
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import addressed
+from dagger.authoring.publishing import Timing, addressed, timed
 from dagger.authoring.tasks import TaskView
 from dagger.executor.listing import Progress, progress
 from dagger.executor.recovery import resume
 from dagger.executor.settle import may_publish
+from dagger.views.questions import open_questions, question_id
 from dagger.words.effects import E
 from dagger.words.errors import (
     ExecutorStopped,
@@ -22,8 +23,7 @@ from dagger.words.errors import (
 )
 from dagger.words.ids import message_id, new_id
 from dagger.words.outcomes import RunStatus
-from dagger.words.payload import encode
-from dagger.words.records import Kept, Published, Wrote
+from dagger.words.records import Published, Wrote
 
 if TYPE_CHECKING:
     from dagger.executor.admission import Plan
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dagger.executor.events import Event, Missed, Outcome
     from dagger.executor.timers import Timer
     from dagger.state.run import Question, Run
+    from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
     from dagger.views.tree import ExecutionTree
 
@@ -106,12 +107,13 @@ class LiveRun:
         *,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        **timing: Unpack[Timing],
     ) -> str:
         """Publish one more message into the run; its id, once it is kept.
 
-        Waits for room where a queue is full under "block". Raises RunClosed,
-        ChannelFull, ChannelClosed, ChannelNotFound, SerializationError, ValidationError
-        or BudgetExceeded.
+        `timing` is that of `Context.publish`. Waits for room where a queue is full under
+        "block". Raises RunClosed, ChannelFull, ChannelClosed, ChannelNotFound,
+        SerializationError, ValidationError, ExecutionError or BudgetExceeded.
         """
         self._open()
         engine, run = self._engine, self.state
@@ -125,6 +127,8 @@ class LiveRun:
             key=key,
             headers=headers,
         )
+        if timing:
+            ready = timed(ready, timing, engine.now())
         places: list[int] = []
 
         def look() -> Plan:
@@ -170,24 +174,23 @@ class LiveRun:
         resume(self._engine, self.state)
         await self._engine.kept()
 
-    async def answer(self, name: str, value: Any) -> None:
-        """Answer a question (see `questions`) by its name, or by "<node id>/<name>"."""
+    async def answer(self, name: str, value: Any, *, by: str = "") -> None:
+        """Answer a question of the run (see `questions`), by its name or its id.
+
+        `by` says who answers. Raises QuestionNotFound, AnswerRefused, RunClosed.
+        """
         self._open()
         self._engine.writable()
-        asked = next((each for each in self.state.questions.values() if _called(each, name)), None)
+        asked = next((each for each in self.state.asked() if name in _names(self.id, each)), None)
         if asked is None:
-            raise QuestionNotFound(name, tuple(each.name for each in self.state.questions.values()))
-        blob = encode(value)
-        self._engine.commit(
-            Kept(self.state.number, asked.delivery, "ask", asked.name, blob, self._engine.now())
-        )
-        self._engine.runs.quiet(self.state)
+            raise QuestionNotFound(name, tuple(each.name for each in self.state.asked()))
+        self._engine.people.answer(self.state, asked, value, by)
         await self._engine.kept()
 
     @property
-    def questions(self) -> tuple[Question, ...]:
+    def questions(self) -> tuple[OpenQuestion, ...]:
         """What people have been asked and not answered yet."""
-        return tuple(self.state.questions.values())
+        return tuple(open_questions(self.state))
 
     @property
     def cache(self) -> CacheView:
@@ -288,5 +291,5 @@ class LiveRun:
         return effects
 
 
-def _called(question: Question, name: str) -> bool:
-    return name in (question.name, f"{question.delivery}/{question.name}")
+def _names(run_id: str, question: Question) -> tuple[str, str]:
+    return question.name, question_id(run_id, question.delivery, question.name)

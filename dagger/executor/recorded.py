@@ -22,7 +22,7 @@ from dagger.words.records import (
 )
 
 if TYPE_CHECKING:
-    from dagger.state.queues import Delivery
+    from dagger.state.queues import Answer, Delivery
     from dagger.state.tasks import Task
     from dagger.store.contract import Source
 
@@ -60,7 +60,7 @@ class Attempt(NamedTuple):
     end: int
     """The position of its end."""
     started: float
-    kept: Mapping[tuple[str, str], bytes]
+    kept: Mapping[tuple[str, str], Answer]
     """Answers to all its attempts: of steps, sleeps, questions and requests."""
     claims: tuple[Claim, ...] = ()
     requests: Mapping[str, Publication] = {}

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from dagger.executor.hosting.asking import answer_of
+from dagger.executor.hosting.steps import known
 from dagger.executor.listing import AgentInfo, ChannelInfo
 from dagger.state.tasks import Task, Tasks
 from dagger.words.effects import E, Publication, TaskWrite
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.host import Host
     from dagger.authoring.invocation import Invocation
+    from dagger.authoring.questions import Asked
+    from dagger.authoring.steps import Step
     from dagger.executor.recorded import Attempt
     from dagger.rules.schema import Schema
     from dagger.state.cache import Cache
+    from dagger.state.queues import Answer
     from dagger.state.state import State
 
 
@@ -136,25 +141,25 @@ class RecordedHost:
 
     # -- awaited, answered from the record -------------------------------------------
 
-    async def step(
-        self, invocation: Invocation, name: str, key: str, call: Callable[[], Any]
-    ) -> Any:
-        """Its result; it is not called."""
-        return decode(await self._answer(f"step:{name}", key, f"step {name!r}"))
+    async def step(self, invocation: Invocation, step: Step) -> Any:
+        """Its result, or its failure; it is not called."""
+        kept = await self._answer(step.kept_as, step.key, f"step {step.name!r}")
+        return known(invocation, step, kept)
 
-    async def sleep(self, invocation: Invocation, name: str, key: str, seconds: float) -> None:
+    async def sleep(self, invocation: Invocation, name: str, key: str, until: float) -> None:
         """It is over."""
         await self._answer(f"sleep:{name}", key, f"sleep {name!r}")
 
-    async def ask(self, invocation: Invocation, name: str, question: bytes) -> Any:
-        return decode(await self._answer("ask", name, f"an answer to {name!r}"))
+    async def ask(self, invocation: Invocation, question: Asked) -> Any:
+        kept = await self._answer("ask", question.name, f"an answer to {question.name!r}")
+        return answer_of(question, kept)
 
     async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:
         channel = publication.channel
         self.requests[key] = publication
         if ("request", key) not in self._attempt.kept and not self._hearers(channel):
             raise RequestFailed(channel, "no agent subscribes to it")
-        good, value = decode(await self._answer("request", key, f"a reply on {channel!r}"))
+        good, value = decode((await self._answer("request", key, f"a reply on {channel!r}")).value)
         if not good:
             raise RequestFailed(channel, value)
         return value
@@ -165,7 +170,7 @@ class RecordedHost:
     async def spend(self, invocation: Invocation, tokens: int) -> None:
         """They are spent already."""
 
-    async def _answer(self, kind: str, key: str, what: str) -> bytes:
+    async def _answer(self, kind: str, key: str, what: str) -> Answer:
         """What is kept; without an answer, the handler does not get any further."""
         kept = self._attempt.kept.get((kind, key))
         while kept is None:

@@ -203,7 +203,8 @@ def _missing(engine: Engine, run: Run) -> str:
 
 
 def _wait_again(engine: Engine, run: Run) -> None:
-    """Retries that were not due yet wait for the rest of their time."""
+    """What was not due yet waits for the rest of its time, and expires when it was to."""
     for delivery in list(run.deliveries.values()):
-        if delivery.stage == WAITING:
+        engine.runs.keep_time(delivery)
+        if delivery.stage == WAITING and delivery.attempts:
             engine.runs.later(delivery, delivery.due - engine.now())

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -40,7 +40,11 @@ if TYPE_CHECKING:
 
 
 # Looking a member up in its enum costs more than what is done with it.
+_EXPIRED = int(Disposition.EXPIRED)
 _CANCELLING, _COMPLETED, _FAILED = RunStatus.CANCELLING, RunStatus.COMPLETED, RunStatus.FAILED
+
+
+T = TypeVar("T")
 
 
 class Runs:
@@ -126,7 +130,7 @@ class Runs:
         """Whether an outside publish has to wait: until some run ends, or for its turn."""
         return bool(self._gate) or self._entering or self._full()
 
-    async def in_turn(self, open: Callable[[], LiveRun]) -> LiveRun:
+    async def in_turn(self, open: Callable[[], T]) -> T:
         """What `open` returns, called when there is room: first come, first served."""
         event = anyio.Event()
         self._gate.append(event)
@@ -163,17 +167,34 @@ class Runs:
     # -- going on --------------------------------------------------------------------
 
     def later(self, delivery: Delivery, delay: float) -> None:
-        """A delivery whose next attempt may start in `delay` seconds."""
-        queue = delivery.queue
-        if delay <= 0:
-            queue.again(delivery)
+        """A delivery whose next attempt may start in `delay` seconds, if it is of use then."""
+        if _expired(delivery, self._engine.now()):
+            self._expire(delivery)
+        elif delay <= 0:
+            delivery.queue.again(delivery)
+        else:
+            self._engine.timers.after(delay, partial(_again, delivery))
+
+    def keep_time(self, delivery: Delivery) -> None:
+        """See to it that a delivery comes when it is due, and goes when it expires."""
+        timing, timers = delivery.envelope.publication.timing, self._engine.timers
+        if timing is None:
             return
+        due, expires = timing
+        if due and not delivery.attempts:
+            timers.at(due, partial(_again, delivery))
+        if expires:
+            timers.at(expires, partial(self._expire, delivery))
 
-        def due() -> None:
-            if delivery.number in queue.run.deliveries:
-                queue.again(delivery)
-
-        self._engine.timers.after(delay, due)
+    def _expire(self, delivery: Delivery) -> None:
+        """Nobody has it in hand, and nobody need take it any more."""
+        run = delivery.queue.run
+        if delivery.number not in run.deliveries or delivery.stage == RUNNING:
+            return
+        expired = Swept(run.number, (delivery.number,), _EXPIRED, self._engine.now())
+        self._engine.commit(expired)
+        self._engine.admissions.room()
+        self.quiet(run)
 
     def pause(self, run: Run, reason: str) -> None:
         """Nothing of a run is taken until it is resumed, also by another executor."""
@@ -293,6 +314,8 @@ class Runs:
         engine.commit(make(RunEnded, (run.number, status, run.reason, engine.now())))
         live.end()
         self.ended(run)
+        if engine.state.schedules:
+            engine.scheduler.ended(run.id)
         if self._gate:
             self._next_turn()
         if self._drains:
@@ -343,6 +366,16 @@ class Runs:
                 self.quiet(live.state)
         for event in (*self._gate, *self._drains):
             event.set()
+
+
+def _again(delivery: Delivery) -> None:
+    if delivery.number in delivery.queue.run.deliveries:
+        delivery.queue.again(delivery)
+
+
+def _expired(delivery: Delivery, now: float) -> bool:
+    timing = delivery.envelope.publication.timing
+    return timing is not None and 0 < timing[1] <= now
 
 
 def verdict(run: Run) -> RunStatus:

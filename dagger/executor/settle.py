@@ -18,7 +18,7 @@ from dagger.authoring.tasks import decide_tasks
 from dagger.executor.admission import FREE, admit
 from dagger.executor.collecting import Collecting
 from dagger.executor.failures import describe
-from dagger.rules.retry import attempts_allowed
+from dagger.rules.retry import attempts_allowed, may_follow
 from dagger.words.effects import Effect, Publication, make
 from dagger.words.errors import (
     BudgetExceeded,
@@ -186,7 +186,11 @@ class Settling:
         engine, agent = self._engine, invocation.agent
         strategy = agent.retry or engine.retry
         allowed = attempts_allowed(agent.max_attempts, strategy, engine.config.max_attempts)
-        if invocation.attempt >= allowed or not strategy.retries(error) or not engine.serves(agent):
+        if (
+            invocation.attempt >= allowed
+            or not may_follow(strategy, error)
+            or not engine.serves(agent)
+        ):
             return None
         return float(strategy.delay(invocation.attempt, random.random()))
 

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
+from dagger.authoring.publishing import Timing
 from dagger.words.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class Limits(TypedDict, total=False):
     max_tokens: int | None
 
 
+class Opening(Limits, Timing, total=False):
+    """Limits of a run, and the times of its first message."""
+
+
 def default_limits(config: Config) -> dict[str, Any]:
     """The limits that the config sets for every run."""
     limits = {
@@ -48,10 +53,12 @@ def default_limits(config: Config) -> dict[str, Any]:
     return {name: value for name, value in limits.items() if value is not None}
 
 
-def limits_of(defaults: dict[str, Any], given: Limits) -> dict[str, Any]:
+def limits_of(defaults: dict[str, Any], given: Opening) -> dict[str, Any]:
     """The limits of one run. Raises ConfigError for one that is unknown or out of range."""
     limits, named = dict(defaults), cast("dict[str, Any]", given)
     for name, value in named.items():
+        if name in Timing.__annotations__:
+            continue
         if name not in Limits.__annotations__:
             known = ", ".join(Limits.__annotations__)
             raise ConfigError(name, f"no such limit of a run; known: {known}")

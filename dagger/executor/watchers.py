@@ -10,13 +10,17 @@ from weakref import ref
 
 import anyio
 
-from dagger.executor.events import Emission, Event, LogLine, Missed, Outcome
+from dagger.executor.events import Answered, Emission, Event, LogLine, Missed, Outcome
+from dagger.state.run import Question
+from dagger.views.questions import open_question, question_id
 from dagger.words.effects import Publication
 from dagger.words.ids import message_id, node_id
 from dagger.words.outcomes import DISPOSITIONS, Disposition
 from dagger.words.records import (
+    Asked,
     Emitted,
     Failure,
+    Kept,
     Logged,
     Published,
     Record,
@@ -222,7 +226,7 @@ def _swept(state: State, record: Swept) -> Told:
     return _ends(state.runs[record.run], record.deliveries, record.disposition, record.at)
 
 
-def _speaker(state: State, record: Emitted | Logged) -> tuple[Run, str, str]:
+def _speaker(state: State, record: Emitted | Logged | Asked | Kept) -> tuple[Run, str, str]:
     run = state.runs[record.run]
     agent = run.deliveries[record.delivery].queue.subscriber.name
     return run, agent, node_id(agent, run.id, record.delivery)
@@ -238,6 +242,20 @@ def _logged(state: State, record: Logged) -> Told:
     return ((run, LogLine(run.id, node, agent, record.level, record.text, record.at)),)
 
 
+def _asked(state: State, record: Asked) -> Told:
+    run, agent, _ = _speaker(state, record)
+    return ((run, open_question(run.id, agent, Question(*record[1:]))),)
+
+
+def _kept(state: State, record: Kept) -> Told:
+    if record.name != "ask":
+        return ()
+    run, _, node = _speaker(state, record)
+    id = question_id(run.id, record.delivery, record.key)
+    value = None if record.failed else record.value
+    return ((run, Answered(run.id, node, id, value, record.by, record.at)),)
+
+
 def _run_ended(state: State, record: RunEnded) -> Told:
     return ((state.runs[record.run], None),)
 
@@ -248,5 +266,7 @@ _MAKERS: dict[type[Any], Callable[[State, Any], Told]] = {
     Swept: _swept,
     Emitted: _emitted,
     Logged: _logged,
+    Asked: _asked,
+    Kept: _kept,
     RunEnded: _run_ended,
 }

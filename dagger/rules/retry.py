@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from dagger.words.errors import ConfigError
+from dagger.words.errors import ConfigError, NonDeterminism, StepFailed
 from dagger.words.strategy import RetryStrategy
 
 Exceptions = type[Exception] | tuple[type[Exception], ...]
@@ -142,6 +142,20 @@ def attempts_allowed(agent: int | None, strategy: RetryStrategy | None, config: 
     if strategy is not None and strategy.max_attempts is not None:
         return strategy.max_attempts
     return config
+
+
+def may_follow(strategy: RetryStrategy, error: BaseException) -> bool:
+    """Whether another attempt may follow one that failed with `error`.
+
+    Of a step that failed, what its function raised counts; where that is not known any
+    more (see StepFailed), it may.
+    """
+    if isinstance(error, NonDeterminism):
+        return False
+    if isinstance(error, StepFailed):
+        cause = error.__cause__
+        return cause is None or strategy.retries(cause)
+    return strategy.retries(error)
 
 
 def _from_text(kind: str, numbers: list[str]) -> RetryStrategy:

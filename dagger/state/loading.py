@@ -24,6 +24,7 @@ from dagger.state.parts import (
     LaneRow,
     NameRow,
     NodesRow,
+    NoteRow,
     RunRow,
     TaskRow,
     TokensRow,
@@ -31,11 +32,12 @@ from dagger.state.parts import (
     WorldRow,
     unpack,
 )
-from dagger.state.queues import WAITING, Channel, Delivery, Envelope, Lane, Subscriber
+from dagger.state.queues import WAITING, Answer, Channel, Delivery, Envelope, Lane, Subscriber
 from dagger.state.run import DeadLetter, Output, Question, Run
+from dagger.state.schedules import Schedule
 from dagger.state.tasks import Task
 from dagger.state.tree import renamed
-from dagger.words.effects import Publication, make
+from dagger.words.effects import as_publication, make
 from dagger.words.outcomes import RunStatus, TaskStatus
 from dagger.words.records import Failure
 
@@ -136,7 +138,7 @@ _AS_IT_IS = (
 
 def _run(loading: _Loading, row: RunRow) -> None:
     state = loading.state
-    opening = make(Publication, row.opening)
+    opening = as_publication(row.opening)
     number = loading.number or row.number
     run = Run(number, row.id, opening, row.limits, row.opened_at, state.keep, state.names)
     for name in _AS_IT_IS:
@@ -167,13 +169,13 @@ def _message(loading: _Loading, row: Envelope) -> None:
 
 
 def _delivery(loading: _Loading, row: DeliveryRow) -> None:
-    """It is last in line; if an attempt failed, it waits until it is due."""
+    """It is last in line, or waits until it is due."""
     run, envelope = loading.run, loading.envelope
     queue = run.queue(loading.state.subscribers[row.agent])
     tally = loading.tallies[envelope.publication.channel, row.agent]
     delivery = run.deliveries[row.number] = Delivery(row.number, envelope, queue, tally)
     delivery.attempts, delivery.due, delivery.deaths = row.attempts, row.due, row.deaths
-    if row.attempts:
+    if row.attempts or row.due:
         delivery.stage = WAITING
     else:
         queue.push(delivery)
@@ -181,7 +183,7 @@ def _delivery(loading: _Loading, row: DeliveryRow) -> None:
 
 
 def _answer(loading: _Loading, row: AnswerRow) -> None:
-    loading.delivery.keep(row.name, row.key, row.value)
+    loading.delivery.keep(row.name, row.key, Answer(row.value, row.digest, row.failed))
 
 
 def _output(loading: _Loading, row: Output) -> None:
@@ -196,8 +198,7 @@ def _letter(loading: _Loading, row: DeadLetter) -> None:
 
 
 def _question(loading: _Loading, row: Question) -> None:
-    run = loading.run
-    run.questions = {**run.questions, (row.delivery, row.name): row}
+    loading.run.ask(row)
 
 
 _TASK_STATUS = {each.value: each for each in TaskStatus}
@@ -229,9 +230,18 @@ def _tokens(loading: _Loading, row: TokensRow) -> None:
     loading.run.tree.spend(row.delivery, row.tokens)
 
 
+def _note(loading: _Loading, row: NoteRow) -> None:
+    loading.run.tree.note(row.delivery, row.text)
+
+
+def _schedule(loading: _Loading, row: Schedule) -> None:
+    first = as_publication(row.first)
+    loading.state.schedules[row.id] = row._replace(first=first)
+
+
 def _envelope(fields: Envelope) -> Envelope:
     """What was packed as one, with the right type within."""
-    return make(Envelope, (make(Publication, fields[0]), *fields[1:]))
+    return make(Envelope, (as_publication(fields[0]), *fields[1:]))
 
 
 _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
@@ -255,4 +265,6 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     NodesRow: _nodes,
     FailureRow: _failure,
     TokensRow: _tokens,
+    NoteRow: _note,
+    Schedule: _schedule,
 }

@@ -11,6 +11,8 @@ from dagger.state.queues import (
     ARRIVED,
     PENDING,
     SETTLED,
+    WAITING,
+    Answer,
     Channel,
     Delivery,
     Envelope,
@@ -87,15 +89,17 @@ def publish(
         state.channels[channel] = Channel(channel, at)
     lane.messages += 1
     run.bytes += len(publication.payload)
-    if not lane.routes or not _deliver(
-        run, lane.routes, publication, publisher, place, at, exempt, state.lined_up
-    ):
+    heard = lane.routes and _deliver(
+        state, run, lane.routes, publication, publisher, place, at, exempt
+    )
+    if not heard:
         lane.outputs += 1
         parent = 0 if publisher is None else publisher.number
         run.put_out(make(Output, (channel, publication.payload, parent, place)))
 
 
 def _deliver(
+    state: State,
     run: Run,
     routes: tuple[Route, ...],
     publication: Publication,
@@ -103,7 +107,6 @@ def _deliver(
     place: int,
     at: float,
     exempt: bool,
-    lined_up: bool,
 ) -> bool:
     """A delivery for each agent that is to hear the message; whether there is any."""
     if publisher is None:
@@ -122,7 +125,10 @@ def _deliver(
         number += 1
         delivery = deliveries[number] = Delivery(number, envelope, queue, tally)
         tally[0] += 1
-        if not lined_up:
+        if publication.timing is not None:
+            _time(state, delivery, *publication.timing)
+            continue
+        if not state.lined_up:
             delivery.stage = ARRIVED
             continue
         # As `Queue.push`, without the call.
@@ -132,6 +138,18 @@ def _deliver(
             queue.call()
     run.next = number
     return number > before
+
+
+def _time(state: State, delivery: Delivery, due: float, expires: float) -> None:
+    """It waits until it is due, or may expire: who keeps the time is told."""
+    if due:
+        delivery.stage, delivery.due = WAITING, due
+    elif state.lined_up:
+        delivery.queue.push(delivery)
+    else:
+        delivery.stage = ARRIVED
+    if state.timekeeper is not None:
+        state.timekeeper(delivery)
 
 
 def settled(state: State, record: Settled) -> None:
@@ -196,8 +214,7 @@ def _end(run: Run, delivery: Delivery, disposition: int) -> None:
         delivery.stage = SETTLED
     delivery.tally[1 + disposition] += 1
     if run.questions:
-        number = delivery.number
-        run.questions = {key: q for key, q in run.questions.items() if key[0] != number}
+        run.questions.pop(delivery.number, None)
 
 
 def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> None:
@@ -269,7 +286,7 @@ def requested(state: State, record: Requested) -> None:
     """A request, published at once."""
     run = state.runs[record.run]
     delivery = run.deliveries[record.delivery]
-    delivery.keep("requested", record.key, encode(record.place))
+    delivery.keep("requested", record.key, Answer(encode(record.place)))
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
     run.blamed |= record.blame

@@ -16,6 +16,7 @@ import msgpack
 from dagger.state.codes import Codes
 from dagger.state.queues import Envelope
 from dagger.state.run import DeadLetter, Output, Question
+from dagger.state.schedules import Schedule
 from dagger.words.effects import Publication
 from dagger.words.packing import rows as unpacked
 from dagger.words.records import Failure
@@ -137,6 +138,8 @@ class AnswerRow(NamedTuple):
     name: str
     key: str
     value: bytes
+    digest: str = ""
+    failed: bool = False
 
 
 class TaskRow(NamedTuple):
@@ -182,6 +185,13 @@ class TokensRow(NamedTuple):
     tokens: int
 
 
+class NoteRow(NamedTuple):
+    """What else is to be said of a delivery of the tree."""
+
+    delivery: int
+    text: str
+
+
 Row = (
     WorldRow
     | NameRow
@@ -203,6 +213,8 @@ Row = (
     | NodesRow
     | FailureRow
     | TokensRow
+    | NoteRow
+    | Schedule
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -228,6 +240,8 @@ ROWS: tuple[type[Any], ...] = (
     NodesRow,
     FailureRow,
     TokensRow,
+    NoteRow,
+    Schedule,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

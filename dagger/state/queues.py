@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.words.effects import Publication
 from dagger.words.outcomes import DISPOSITIONS
-from dagger.words.payload import decode
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
@@ -38,6 +37,15 @@ class Envelope(NamedTuple):
     cause: tuple[int, int] | str | None
     """(parent, place) of the message that was being handled, or its id if it was given one."""
     at: float
+
+
+class Answer(NamedTuple):
+    """What an invocation was told once, and is told again in each of its attempts."""
+
+    value: bytes
+    digest: str = ""
+    """Of what it was asked with; "" where that is not known."""
+    failed: bool = False
 
 
 class Delivery:
@@ -65,23 +73,25 @@ class Delivery:
         self.attempts = 0  # attempts that failed so far
         self.due = 0.0  # when the next attempt may start, epoch seconds
         self.deaths = 0  # times that the process died with it in hand
-        self.kept: dict[tuple[str, str], bytes] | None = None  # answers of steps and the like
+        self.kept: dict[tuple[str, str], Answer] | None = None  # by name and key
         self.bells: list[Callable[[], None]] | None = None  # the executor's, while it waits
 
-    def keep(self, name: str, key: str, value: bytes) -> None:
+    def keep(self, name: str, key: str, answer: Answer) -> None:
         """Keep an answer, the first one, and tell whoever waits for one."""
         if self.kept is None:
             self.kept = {}
-        self.kept.setdefault((name, key), value)
+        self.kept.setdefault((name, key), answer)
         for bell in self.bells or ():
             bell()
 
     def ask_again(self) -> None:
-        """Requests that failed are refused answers: the next attempt asks anew."""
-        for (name, key), value in list((self.kept or {}).items()):
-            if self.kept and name == "request" and not decode(value)[0]:
+        """What failed is forgotten: the next attempt asks anew."""
+        for (name, key), answer in list((self.kept or {}).items()):
+            if self.kept and answer.failed:
                 del self.kept[name, key]
-                self.kept["refused", f"{key}/{self.attempts}"] = self.kept.pop(("requested", key))
+                if name == "request":
+                    asked = self.kept.pop(("requested", key))
+                    self.kept["refused", f"{key}/{self.attempts}"] = asked
 
 
 class Keys:

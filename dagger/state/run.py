@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dagger.state.cache import Cache
@@ -47,19 +46,25 @@ class DeadLetter(NamedTuple):
 
 
 class Question(NamedTuple):
-    """Something asked of people and not answered yet."""
+    """Something asked of people and not answered yet (see `words.records.Asked`)."""
 
     delivery: int
     name: str
     question: bytes
     at: float
+    schema: bytes = b""
+    to: str = ""
+    due: float = 0.0
+    default: bytes = b""
+    action: str = ""
+    guarded: bool = False
 
 
 _OVERHEAD = 100
 """Bytes that a message or delivery takes besides its payload, about."""
 
-_NOTHING: Mapping[Any, Any] = {}
-"""Shared by all runs that ask nobody anything."""
+_NOTHING: dict[Any, Any] = {}
+"""Shared by all runs that ask nobody anything, and never changed."""
 
 
 class Run:
@@ -148,7 +153,7 @@ class Run:
         self.outputs: list[Output] | None = None  # made with the first
         self.dead_letters: deque[DeadLetter] | None = None
         self.letters = 0  # dead letters ever
-        self.questions: Mapping[tuple[int, str], Question] = _NOTHING  # replaced, not changed
+        self.questions: dict[int, dict[str, Question]] = _NOTHING  # by delivery and name
         self.cache_fold: Cache | None = None
         self.task_fold: Tasks | None = None
         self.tree_fold: Tree | None = None
@@ -211,10 +216,28 @@ class Run:
             return self.status
         if self.paused:
             return RunStatus.PAUSED
-        asked = {delivery for delivery, _ in self.questions}
-        if asked and len(asked) == len(self.deliveries):
+        if self.questions and len(self.questions) == len(self.deliveries):
             return RunStatus.WAITING
         return _RUNNING
+
+    def ask(self, question: Question) -> None:
+        """A question is open."""
+        if self.questions is _NOTHING:
+            self.questions = {}
+        self.questions.setdefault(question.delivery, {})[question.name] = question
+
+    def answered(self, delivery: int, name: str) -> None:
+        """A question is open no more, if it was."""
+        asked = self.questions.get(delivery)
+        if asked is not None and name in asked:
+            del asked[name]
+            if not asked:
+                del self.questions[delivery]
+
+    def asked(self) -> list[Question]:
+        """The open questions, oldest first."""
+        found = [each for asked in self.questions.values() for each in asked.values()]
+        return sorted(found, key=lambda each: each.at)
 
     def put_out(self, output: Output) -> None:
         """One more result; beyond what is kept, the oldest is only counted."""

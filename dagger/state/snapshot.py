@@ -8,7 +8,7 @@ for a timer, comes back as if the journal had been folded again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +25,7 @@ from dagger.state.parts import (
     LaneRow,
     NameRow,
     NodesRow,
+    NoteRow,
     Row,
     RunRow,
     TaskRow,
@@ -36,8 +37,9 @@ from dagger.words.effects import make
 
 if TYPE_CHECKING:
     from dagger.state.cache import Cache
-    from dagger.state.queues import Delivery
+    from dagger.state.queues import Answer, Delivery
     from dagger.state.run import DeadLetter, Output, Question, Run
+    from dagger.state.schedules import Schedule
     from dagger.state.state import State
     from dagger.state.tasks import TasksCopy
     from dagger.state.tree import Names, Tree
@@ -55,10 +57,10 @@ class Mark(NamedTuple):
     attempts: int
     due: float
     deaths: int
-    kept: dict[tuple[str, str], bytes]
+    kept: dict[tuple[str, str], Answer]
 
 
-_NO_ANSWERS: dict[tuple[str, str], bytes] = {}
+_NO_ANSWERS: dict[tuple[str, str], Answer] = {}
 _UNTOUCHED = Mark(0, 0.0, 0, _NO_ANSWERS)
 
 
@@ -70,6 +72,7 @@ class WorldCopy(NamedTuple):
     agents: list[AgentRow]
     channels: list[ChannelRow]
     shared: Cache
+    schedules: list[Schedule]
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes of part 0, in pieces of at most about 1 ms of work."""
@@ -81,6 +84,7 @@ class WorldCopy(NamedTuple):
             yield NameRow(name)
         yield from self.agents
         yield from self.channels
+        yield from self.schedules
         yield from _cache_rows(self.shared, shared=True)
 
 
@@ -95,7 +99,7 @@ class RunCopy(NamedTuple):
     """What may change of a delivery, by number, where it is not as at first."""
     outputs: tuple[Output, ...]
     letters: tuple[DeadLetter, ...]
-    questions: Mapping[tuple[int, str], Question]
+    questions: list[Question]
     cache: Cache | None
     tasks: TasksCopy | None
     tree: Tree | None
@@ -115,7 +119,7 @@ class RunCopy(NamedTuple):
         yield from self._delivery_rows()
         yield from self.outputs
         yield from self.letters
-        yield from self.questions.values()
+        yield from self.questions
         if self.cache is not None:
             yield from _cache_rows(self.cache, shared=False)
         for task in self.tasks or ():
@@ -133,8 +137,8 @@ class RunCopy(NamedTuple):
             number = delivery.number
             attempts, due, deaths, kept = self.marks.get(number, _UNTOUCHED)
             yield DeliveryRow(number, delivery.queue.subscriber.name, attempts, due, deaths)
-            for (name, key), value in kept.items():
-                yield AnswerRow(name, key, value)
+            for (name, key), answer in kept.items():
+                yield AnswerRow(name, key, *answer)
 
 
 def copy_world(state: State) -> WorldCopy:
@@ -145,6 +149,7 @@ def copy_world(state: State) -> WorldCopy:
         [make(AgentRow, _agent_fields(each)) for each in state.subscribers.values()],
         [make(ChannelRow, _channel_fields(each)) for each in state.channels.values()],
         state.shared.copy(),
+        list(state.schedules.values()),
     )
 
 
@@ -161,11 +166,11 @@ def copy_run(run: Run) -> RunCopy:
         {
             each.number: _mark(each)
             for each in deliveries
-            if each.attempts or each.deaths or each.kept
+            if each.attempts or each.deaths or each.kept or each.due
         },
         run.kept_outputs(),
         tuple(run.dead_letters or ()),
-        run.questions,
+        run.asked(),
         run.cache_fold.copy() if run.cache_fold and run.cache_fold.writes else None,
         None if run.task_fold is None else run.task_fold.copy(),
         run.tree_fold.copy() if run.tree_fold is not None and run.tree_fold.told else None,
@@ -208,3 +213,5 @@ def _tree_rows(tree: Tree) -> Iterator[Row]:
         yield FailureRow(delivery, failure)
     for delivery, tokens in tree.tokens.items():
         yield TokensRow(delivery, tokens)
+    for delivery, notes in tree.notes.items():
+        yield from (NoteRow(delivery, text) for text in notes)

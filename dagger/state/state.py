@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagger.state import lives, messages, waits
+from dagger.state import lives, messages, schedules, waits
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
     PENDING,
     Channel,
+    Delivery,
     Lane,
     Route,
     Subscriber,
     new_tally,
 )
 from dagger.state.run import Keep, Run
+from dagger.state.schedules import Schedule
 from dagger.state.tree import Names
 from dagger.words.effects import (
     make,
@@ -49,9 +51,13 @@ from dagger.words.records import (
     RunPaused,
     RunResumed,
     RunsForgotten,
+    Scheduled,
+    ScheduleHeld,
     Settled,
+    SlotsDone,
     Spent,
     Swept,
+    Unscheduled,
     Wrote,
 )
 
@@ -63,6 +69,8 @@ class State:
         self.keep = keep or Keep()
         self.position = 0  # records applied
         self.lined_up = True  # whether what arrives is put into its queue at once
+        # The executor's: told of each delivery that waits for a time, or may expire.
+        self.timekeeper: Callable[[Delivery], None] | None = None
         self.wiring = 0  # grows whenever routes have to be made anew
         self._wires: dict[str, tuple[tuple[Subscriber, ...], bool]] = {}
         self._wired = -1  # the wiring that those were worked out for
@@ -76,6 +84,7 @@ class State:
         self.backlog = 0  # bytes that the outside has brought into open runs
         self.shared = Cache()
         self.commands = 0  # number of the latest command of another process
+        self.schedules: dict[str, Schedule] = {}
         self.names = Names()
 
     def apply(self, record: Record) -> None:
@@ -167,4 +176,8 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     RunResumed: lives.run_resumed,
     CommandTaken: lives.command_taken,
     RunForked: lives.run_forked,
+    Scheduled: schedules.scheduled,
+    Unscheduled: schedules.unscheduled,
+    ScheduleHeld: schedules.held,
+    SlotsDone: schedules.slots_done,
 }

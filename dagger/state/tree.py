@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any, NamedTuple
 
+from dagger.words.effects import make
 from dagger.words.records import Failure
 
 _ROW = Struct("<5IBI2d")
@@ -49,6 +50,8 @@ class Node(NamedTuple):
     ended: float
     failure: Failure | None
     tokens: int
+    notes: tuple[str, ...] = ()
+    """What else is to be said of it, such as a default that was taken for an answer."""
 
 
 class Names:
@@ -86,6 +89,7 @@ class Tree:
         "failures",
         "gone",
         "keep",
+        "notes",
         "tokens",
     )
 
@@ -97,6 +101,7 @@ class Tree:
         self.gone = 0  # rows that were cut
         self.failures: dict[int, Failure] = _NONE
         self.tokens: dict[int, int] = _NONE
+        self.notes: dict[int, tuple[str, ...]] = _NONE
         self._rows = bytearray()
         self._cut_at = (keep + keep // 4) * _ROW.size
 
@@ -134,6 +139,12 @@ class Tree:
             self.tokens = {}
         self.tokens[delivery] = self.tokens.get(delivery, 0) + tokens
 
+    def note(self, delivery: int, text: str) -> None:
+        """Say something of a delivery; it may still be open."""
+        if self.notes is _NONE:
+            self.notes = {}
+        self.notes[delivery] = (*self.notes.get(delivery, ()), text)
+
     @property
     def forgotten(self) -> int:
         """How many rows have gone, or go with the next cut."""
@@ -142,7 +153,7 @@ class Tree:
     @property
     def told(self) -> bool:
         """Whether anything was ever said of any delivery: also of one that is still open."""
-        return bool(self._rows or self.failures or self.tokens)
+        return bool(self._rows or self.failures or self.tokens or self.notes)
 
     def __len__(self) -> int:
         return min(self.keep, len(self._rows) // _ROW.size)
@@ -152,7 +163,7 @@ class Tree:
 
     def nodes(self) -> Iterator[Node]:
         """The kept rows as they are at this call, whenever they are read."""
-        return _nodes(self._kept(), self._names.known, self.failures.copy(), self.tokens.copy())
+        return self._read(self._kept(), self.failures.copy(), self.tokens.copy(), self.notes.copy())
 
     def node(self, delivery: int) -> Node | None:
         """The row of one delivery, or None if it is open, forgotten or unknown; O(kept)."""
@@ -160,7 +171,7 @@ class Tree:
         for index, (number,) in enumerate(_DELIVERY.iter_unpack(rows)):
             if number == delivery:
                 row = rows[index * _ROW.size : (index + 1) * _ROW.size]
-                return next(_nodes(row, self._names.known, self.failures, self.tokens))
+                return next(self._read(row, self.failures, self.tokens, self.notes))
         return None
 
     def copy(self) -> Tree:
@@ -172,6 +183,7 @@ class Tree:
         other.gone = self.gone
         other._rows = self._rows.copy()
         other.failures, other.tokens = self.failures.copy(), self.tokens.copy()
+        other.notes = self.notes.copy()
         return other
 
     def raw(self) -> Iterator[bytes]:
@@ -183,15 +195,28 @@ class Tree:
         """Append rows that are packed already, with the numbers of this tree's names."""
         self._rows += rows
 
+    def _read(
+        self,
+        rows: bytes,
+        failures: dict[int, Failure],
+        tokens: dict[int, int],
+        notes: dict[int, tuple[str, ...]],
+    ) -> Iterator[Node]:
+        names = self._names.known
+        for number, parent, place, on, by, *rest in _ROW.iter_unpack(rows):
+            said = failures.get(number), tokens.get(number, 0), notes.get(number, ())
+            yield make(Node, (number, parent, place, names[on], names[by], *rest, *said))
+
     def _trim(self) -> None:
         """Forget all but the last `keep` rows; its cost is spread over a quarter of `keep`."""
         surplus = len(self._rows) - self.keep * _ROW.size
         if surplus <= 0:
             return
-        if self.failures or self.tokens:
+        if self.failures or self.tokens or self.notes:
             for (delivery,) in _DELIVERY.iter_unpack(self._rows[:surplus]):
                 self.failures.pop(delivery, None)
                 self.tokens.pop(delivery, None)
+                self.notes.pop(delivery, None)
         del self._rows[:surplus]
         self.gone += surplus // _ROW.size
 
@@ -202,17 +227,3 @@ def renamed(rows: bytes, names: list[int]) -> bytes:
         _pack(delivery, parent, place, names[on], names[by], *rest)
         for delivery, parent, place, on, by, *rest in _ROW.iter_unpack(rows)
     )
-
-
-def _nodes(
-    rows: bytes,
-    names: list[str],
-    failures: dict[int, Failure],
-    tokens: dict[int, int],
-) -> Iterator[Node]:
-    for delivery, parent, place, on, by, end, attempts, started, ended in _ROW.iter_unpack(rows):
-        why, cost = failures.get(delivery), tokens.get(delivery, 0)
-        channel, agent = names[on], names[by]
-        yield Node(
-            delivery, parent, place, channel, agent, end, attempts, started, ended, why, cost
-        )

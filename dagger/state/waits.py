@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dagger.state.queues import (
     PENDING,
     WAITING,
+    Answer,
     Delivery,
 )
 from dagger.state.run import Question, Run
@@ -16,6 +17,7 @@ from dagger.words.effects import (
 )
 from dagger.words.payload import encode
 from dagger.words.records import (
+    AUTOPILOT,
     Asked,
     AttemptFailed,
     Emitted,
@@ -51,17 +53,18 @@ def attempt_failed(state: State, record: AttemptFailed) -> None:
 def kept(state: State, record: Kept) -> None:
     """An answer that later attempts will get back."""
     run = state.runs[record.run]
-    run.deliveries[record.delivery].keep(record.name, record.key, record.value)
-    if run.questions and record.name == "ask":
-        answered = record.delivery, record.key
-        run.questions = {key: q for key, q in run.questions.items() if key != answered}
+    told = Answer(record.value, record.digest, record.failed)
+    run.deliveries[record.delivery].keep(record.name, record.key, told)
+    if record.name == "ask":
+        run.answered(record.delivery, record.key)
+        if record.by == AUTOPILOT:
+            run.tree.note(record.delivery, f"default for {record.key!r}")
 
 
 def asked(state: State, record: Asked) -> None:
     """A question is open."""
     run = state.runs[record.run]
-    question = Question(record.delivery, record.name, record.question, record.at)
-    run.questions = {**run.questions, (record.delivery, record.name): question}
+    run.ask(Question(*record[1:]))
 
 
 def answer(run: Run, delivery: Delivery, record: Settled | None) -> None:
@@ -74,15 +77,16 @@ def answer(run: Run, delivery: Delivery, record: Settled | None) -> None:
     asker = run.deliveries.get(int(asker_number))
     if asker is None or not asker.kept:
         return
-    if asker.kept.get(("requested", key)) != encode(delivery.envelope.place):
+    if asker.kept.get(("requested", key)) != Answer(encode(delivery.envelope.place)):
         return
     replies = [each for each in record.effects if type(each) is Reply] if record else []
     if replies:
-        asker.keep("request", key, replies[0].value)
+        asker.keep("request", key, Answer(replies[0].value))
     else:
         name = delivery.queue.subscriber.name
         problem = record.failure.message if record and record.failure else "it was not handled"
-        asker.keep("request", key, encode([0, f"agent {name!r}: {problem}"]))
+        refusal = encode([0, f"agent {name!r}: {problem}"])
+        asker.keep("request", key, Answer(refusal, failed=True))
 
 
 def spent(state: State, record: Spent) -> None:

@@ -45,6 +45,8 @@ class LaggingStore:
         self.disk = disk or Disk()
         self.heard: Callable[[], None] | None = None
         self.hands = Hands(self.disk.hands)
+        self.commits = 0
+        """How often records have become durable, in groups as they came."""
         self.inbox: Inbox | None = None
         self._journal = self.disk.journal
         self._position = self._durable = self._journal.position
@@ -98,6 +100,7 @@ class LaggingStore:
     def _write(self) -> None:
         self._reach_disk(len(self._waiting))
         self._turns, self._durable = 0, self._position
+        self.commits += 1
         self._written.set()
 
     def _reach_disk(self, count: int) -> None:

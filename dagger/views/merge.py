@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from dagger.views.nodes import OutputEdge, TreeNode
-from dagger.views.wording import duration, one_line, plural
+from dagger.views.wording import duration, one_line, plural, times
 from dagger.words.records import Failure
 
 OUTSIDE = -1
@@ -48,6 +48,8 @@ class Group:
     attempts: int = 0
     seconds: float = 0.0
     tokens: int = 0
+    notes: dict[str, int] = field(default_factory=dict)
+    """What else is said of its nodes, and how often."""
     failures: int = 0
     failure: Failure | None = None
     """The first one."""
@@ -58,12 +60,14 @@ class Group:
         self.attempts += node.attempts
         self.seconds += node.seconds or 0.0
         self.tokens += node.tokens
+        for each in node.notes:
+            self.notes[each] = self.notes.get(each, 0) + 1
         if node.failure is not None:
             self.failures += 1
             self.failure = self.failure or node.failure
 
     def figures(self) -> list[str]:
-        """What it took: time, and attempts and tokens where they say something."""
+        """What it took: time, and attempts, tokens and notes where they say something."""
         parts = []
         if self.attempts and self.count > 1:
             parts.append(f"{duration(self.seconds)} in all")
@@ -73,6 +77,7 @@ class Group:
             parts.append(plural(self.attempts, "attempt"))
         if self.tokens:
             parts.append(plural(self.tokens, "token"))
+        parts += [one_line(note, 60) + times(count) for note, count in self.notes.items()]
         return parts
 
     def reason(self, limit: int) -> str:

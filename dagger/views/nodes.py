@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from dagger.state.tree import Node
 from dagger.words import ids
+from dagger.words.effects import make
 from dagger.words.outcomes import DISPOSITIONS
 from dagger.words.records import Failure
 
@@ -51,6 +52,8 @@ class TreeNode(NamedTuple):
     ended: float | None = None
     failure: Failure | None = None
     tokens: int = 0
+    notes: tuple[str, ...] = ()
+    """What else is to be said of it, such as "default for 'approval'": nobody had answered."""
 
     @property
     def id(self) -> str:
@@ -77,7 +80,7 @@ class TreeNode(NamedTuple):
 
 def settled(run_id: str, node: Node) -> TreeNode:
     """The view of a row of the tree."""
-    return TreeNode(run_id, *node[:5], DISPOSITIONS[node.disposition], *node[6:])
+    return make(TreeNode, (run_id, *node[:5], DISPOSITIONS[node.disposition], *node[6:]))
 
 
 def unsettled(run_id: str, node: OpenNode) -> TreeNode:

@@ -20,8 +20,8 @@ from dagger.state.tree import Node
 from dagger.views import conservation, summary
 from dagger.views.letters import DeadLetter, dead_letter, failure_to_dict
 from dagger.views.nodes import OpenNode, OutputEdge
+from dagger.views.questions import OpenQuestion, open_question
 from dagger.views.tree import ExecutionTree
-from dagger.words import ids
 from dagger.words.outcomes import DISPOSITIONS, RunStatus, TaskStatus
 from dagger.words.payload import decode
 from dagger.words.records import Failure
@@ -58,17 +58,6 @@ class OpenTask(NamedTuple):
     status: str
     attempts: int
     claimed_by: str | None
-
-
-class OpenQuestion(NamedTuple):
-    """Something asked of people and not answered yet."""
-
-    node_id: str
-    """The invocation that asks."""
-    name: str
-    question: Any
-    at: float
-    """When it was asked, epoch seconds."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -186,13 +175,7 @@ class Report:
         """Questions that wait for people, oldest first."""
         agents = {node.delivery: node.agent for node in self._copy.open}
         return tuple(
-            OpenQuestion(
-                ids.node_id(agents[each.delivery], self.run_id, each.delivery),
-                each.name,
-                decode(each.question),
-                each.at,
-            )
-            for each in self._copy.questions
+            open_question(self.run_id, agents[each.delivery], each) for each in self._copy.questions
         )
 
     @cached_property
@@ -233,7 +216,7 @@ class Report:
             "abandoned": list(self.abandoned),
             "changed": list(self.changed),
             "open_tasks": [each._asdict() for each in self.open_tasks],
-            "questions": [each._asdict() for each in self.questions],
+            "questions": [each.to_dict() for each in self.questions],
             "tree": {"nodes": self._copy.kept + self.open, "forgotten": self._copy.forgotten},
         }
 
@@ -319,7 +302,7 @@ def _copied(run: Run) -> _Copy:
         retried=_retried(run),
         outputs=run.kept_outputs(),
         letters=tuple(run.dead_letters or ()),
-        questions=tuple(run.questions.values()),
+        questions=tuple(run.asked()),
         tasks=_open_tasks(run),
         nodes=tree.nodes(),
         kept=len(tree),

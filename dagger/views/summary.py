@@ -17,7 +17,8 @@ from dagger.views.wording import duration, one_line, plural, times
 
 if TYPE_CHECKING:
     from dagger.views.letters import DeadLetter
-    from dagger.views.report import OpenQuestion, OpenTask, Report
+    from dagger.views.questions import OpenQuestion
+    from dagger.views.report import OpenTask, Report
 
 WIDTH = 100
 """Columns of the widest line."""
@@ -178,7 +179,8 @@ def _questions(report: Report) -> Iterator[str]:
 
 
 def _question(question: OpenQuestion) -> Iterator[str]:
-    yield f"{one_line(question.name, 40)} · asked by {question.node_id}"
+    to = f" of {one_line(question.to, 40)}" if question.to else ""
+    yield f"{one_line(question.id, 80)} · asked{to} by {question.node_id}"
     yield _json(question.question)
 
 

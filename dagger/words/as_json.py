@@ -13,7 +13,7 @@ from dagger.words.records import EFFECTS, RECORDS, Failure, Record
 _KINDS: dict[str, type[Any]] = {each.__name__: each for each in RECORDS}
 _EFFECTS: dict[str, type[Any]] = {each.__name__: each for each in EFFECTS}
 
-_PAYLOADS = frozenset({"payload", "value", "question", "data"})
+_PAYLOADS = frozenset({"payload", "value", "question", "data", "schema", "default"})
 """Fields whose bytes are an encoded payload; those of any other are told in base64."""
 
 _NESTED: dict[str, type[Any]] = {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
+from datetime import datetime
 from typing import Protocol
 
 import anyio
+
+from dagger.words.errors import ExecutionError
 
 
 class Clock(Protocol):
@@ -44,3 +48,19 @@ class LoopClock:
 
     def monotonic(self) -> float:
         return anyio.current_time()
+
+
+def epoch(moment: object, what: str) -> float:
+    """Epoch seconds of a moment. Raises ExecutionError naming `what` for what is none."""
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ExecutionError(
+                f"{what}={moment.isoformat()} has no timezone; give it one, such as "
+                "datetime(..., tzinfo=ZoneInfo('Europe/Berlin'))"
+            )
+        return moment.timestamp()
+    if isinstance(moment, (int, float)) and math.isfinite(moment):
+        return float(moment)
+    raise ExecutionError(
+        f"{what} takes a datetime with a timezone, or epoch seconds, not {moment!r}"
+    )

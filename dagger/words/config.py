@@ -108,12 +108,14 @@ class Config(pydantic.BaseModel):
     )
 
     human_wait: SecondsOrNone = Field(
-        default=None, description="Seconds that a question to people stays open."
+        default=None,
+        description="Seconds until a question to people is overdue, unless it says so itself.",
     )
-    human_timeout_action: Literal["fail", "continue", "cancel"] = Field(
-        default="fail",
-        description="What an unanswered question does after human_wait: fail its attempt, "
-        "continue with no answer, or cancel the run.",
+    human_timeout_action: Literal["autopilot", "pause"] = Field(
+        default="autopilot",
+        description="What becomes of a question that is overdue: autopilot takes its default "
+        "for an answer, and without one raises TimeoutExceeded in its handler; pause pauses the "
+        "run until somebody answers.",
     )
 
     snapshot_every_records: Count = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 make = tuple.__new__
 """`make(Kind, fields)` is what `Kind(*fields)` comes to, without the call of a Python
@@ -26,6 +26,23 @@ class Publication(NamedTuple):
     """A given message id; derived from the invocation where it is empty."""
     version: int = 0
     """Version of the schema that it was checked against; 0 where that says none."""
+    timing: tuple[float, float] | None = None
+    """When it is delivered and when it expires, epoch seconds, 0 for at once and for never;
+    None for both."""
+
+
+_FIRST = 9
+"""Fields of a message when there were fewest."""
+
+
+def as_publication(fields: tuple[Any, ...]) -> Publication:
+    """The message of these fields, as this version or an earlier one has written them.
+
+    Raises ValueError.
+    """
+    if not _FIRST <= len(fields) <= len(Publication._fields):
+        raise ValueError(f"a message of {len(fields)} fields")
+    return Publication(*fields)
 
 
 class CacheWrite(NamedTuple):

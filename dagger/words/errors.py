@@ -3,7 +3,8 @@
 DaggerError
 ├── DefinitionError           an agent, channel or registry is declared wrongly
 │   ├── SchemaError           a JSON Schema is not one
-│   └── DuplicateAgent        two agents of one name
+│   ├── DuplicateAgent        two agents of one name
+│   └── ScheduleError         a time, an interval, a cron expression or a timezone is not one
 ├── ConfigError               a setting is unknown or out of range
 ├── AgentNotFound             no agent of that name
 ├── ChannelNotFound           no channel of that name
@@ -12,6 +13,7 @@ DaggerError
 ├── LetterNotFound            no dead letter of that node
 ├── QuestionNotFound          nobody asked that
 ├── MessageNotFound           no message of that id
+├── ScheduleNotFound      no schedule of that id
 ├── NoAgentsRegistered        a run was asked of an executor without agents
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema
@@ -26,8 +28,11 @@ DaggerError
 ├── CacheTypeError            append to what is no list, increment of what is no number
 ├── CacheKeyNotFound          no cache value at that path; a LookupError too
 ├── ExecutionError            a call that is not possible now
+│   ├── AnswerRefused         an answer that its question does not take
 │   ├── ContextClosed         a context used after its handler returned
 │   ├── RequestFailed         nobody could answer a request
+│   ├── StepFailed            the function of a step raised
+│   ├── NonDeterminism        a handler that goes on asks for something else than before
 │   ├── RunConflict           a run id used again with another payload
 │   ├── RunClosed             the run has ended
 │   ├── BudgetExceeded        max_messages or max_tokens is spent
@@ -53,6 +58,14 @@ match on the fields and a person can act on the text.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dagger.words.records import Failure
+
+VALUE_SHOWN = 200
+"""Characters of an offending value that an error repeats."""
 
 
 class DaggerError(Exception):
@@ -83,6 +96,16 @@ class DuplicateAgent(DefinitionError):
             "rename one, or register it with replace=True",
             where,
         )
+
+
+class ScheduleError(DefinitionError):
+    """What should say when something happens does not; `given` is its text, cut at 200
+    characters.
+    """
+
+    def __init__(self, given: str, problem: str) -> None:
+        self.given = given if len(given) <= VALUE_SHOWN else given[:VALUE_SHOWN] + "..."
+        super().__init__(problem, f"schedule {self.given}")
 
 
 class ConfigError(DaggerError):
@@ -151,6 +174,12 @@ class MessageNotFound(_NotFound):
     noun = "message"
 
 
+class ScheduleNotFound(_NotFound):
+    """No schedule of that id is there."""
+
+    noun = "schedule"
+
+
 class NoAgentsRegistered(DaggerError):
     """A run was asked of an executor that has no agents."""
 
@@ -170,10 +199,6 @@ class SerializationError(DaggerError):
         self.producer = producer
         by = f" from {producer}" if producer else ""
         super().__init__(f"payload{by} at {path}: {problem}")
-
-
-VALUE_SHOWN = 200
-"""Characters of an offending value that an error repeats."""
 
 
 class ValidationError(DaggerError):
@@ -341,6 +366,50 @@ class RequestFailed(ExecutionError):
         self.channel = channel
         self.problem = problem
         super().__init__(f"request on channel {channel!r}: {problem}")
+
+
+class AnswerRefused(ExecutionError):
+    """An answer that its question does not take, which stays open."""
+
+    def __init__(self, question: str, reason: str) -> None:
+        self.question = question
+        self.reason = reason
+        super().__init__(f"question {question!r} does not take this answer: {reason}")
+
+
+class StepFailed(ExecutionError):
+    """The function of a step raised, and is not tried again in this attempt.
+
+    `failure` says why (type, message, causes, place). What was raised is the `__cause__`,
+    but for whoever goes on after a restart: then `failure` is all there is.
+    """
+
+    def __init__(self, node_id: str, step: str, failure: Failure) -> None:
+        self.node_id = node_id
+        self.step = step
+        self.failure = failure
+        super().__init__(f"step {step!r} of {node_id} failed: {failure.type}: {failure.message}")
+
+
+class NonDeterminism(ExecutionError):
+    """A step was asked for again, with other arguments than those of the result that is kept.
+
+    `kept` and `given` are digests of the arguments. It is not tried again: only other code
+    would do otherwise.
+    """
+
+    def __init__(self, node_id: str, step: str, key: str, kept: str, given: str) -> None:
+        self.node_id = node_id
+        self.step = step
+        self.key = key
+        self.kept = kept
+        self.given = given
+        super().__init__(
+            f"{node_id} asked for step {step!r} ({key}) with other arguments than the first "
+            f"time (their digest is {given}, and was {kept}); what changes between attempts, as "
+            "a clock or a random number does, must come from a step itself, and steps that may "
+            "come in another order need a key= each"
+        )
 
 
 class RunConflict(ExecutionError):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 
-from dagger.words.effects import Effect, Publication, make
+from dagger.words.effects import Effect, Publication, as_publication, make
 from dagger.words.records import (
     EFFECTS,
     RECORDS,
@@ -20,6 +20,7 @@ from dagger.words.records import (
     Record,
     Requested,
     RunOpened,
+    Scheduled,
     Settled,
     Wrote,
 )
@@ -112,12 +113,6 @@ def unpack_all(blob: bytes, resolved: Resolved = msgpack.ExtType) -> list[Record
     return found
 
 
-def _publication(fields: tuple[Any, ...]) -> Publication:
-    if len(fields) != _FIELDS:
-        raise ValueError(f"a message of {len(fields)} fields")
-    return make(Publication, fields)
-
-
 def _effects(rows: tuple[Any, ...]) -> tuple[Effect, ...]:
     if len(rows) == 1 and len(rows[0]) == _FIELDS:  # one message: the usual case
         return (make(Publication, rows[0]),)
@@ -127,9 +122,9 @@ def _effects(rows: tuple[Any, ...]) -> tuple[Effect, ...]:
 def _effect(row: tuple[Any, ...]) -> Effect:
     """One effect: a message begins with its channel, any other with its number."""
     if type(row[0]) is str:
-        return _publication(row)
+        return as_publication(row)
     if row[0] == _PUBLICATION:
-        return _publication(row[1:])
+        return as_publication(row[1:])
     effect: Effect = EFFECTS[row[0]](*row[1:])
     return effect
 
@@ -151,15 +146,19 @@ def _settled(row: tuple[Any, ...]) -> Settled:
 
 
 def _opened(row: tuple[Any, ...]) -> RunOpened:
-    return RunOpened(row[1], row[2], row[3], _publication(row[4]), row[5])
+    return RunOpened(row[1], row[2], row[3], as_publication(row[4]), row[5])
 
 
 def _published(row: tuple[Any, ...]) -> Published:
-    return Published(row[1], _publication(row[2]), *row[3:])
+    return Published(row[1], as_publication(row[2]), *row[3:])
+
+
+def _scheduled(row: tuple[Any, ...]) -> Scheduled:
+    return Scheduled(row[1], row[2], as_publication(row[3]), *row[4:])
 
 
 def _requested(row: tuple[Any, ...]) -> Requested:
-    return Requested(row[1], row[2], row[3], _publication(row[4]), *row[5:])
+    return Requested(row[1], row[2], row[3], as_publication(row[4]), *row[5:])
 
 
 def _attempted(row: tuple[Any, ...]) -> AttemptFailed:
@@ -181,6 +180,7 @@ _SPECIAL: dict[type[Any], Callable[[tuple[Any, ...]], Any]] = {
     Settled: _settled,
     AttemptFailed: _attempted,
     Requested: _requested,
+    Scheduled: _scheduled,
     Wrote: _wrote,
 }
 _SETTLED = _record_number[Settled]

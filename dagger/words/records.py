@@ -131,6 +131,16 @@ class Kept(NamedTuple):
     key: str
     value: bytes
     at: float
+    digest: str = ""
+    """Of what a step was given; "" where nothing was."""
+    failed: bool = False
+    """True if it is a failure, which the next attempt forgets."""
+    by: str = ""
+    """Who answered a question, where that is known: AUTOPILOT, if nobody did in time."""
+
+
+AUTOPILOT = "autopilot"
+"""Takes the default of a question that nobody answers in time."""
 
 
 class Asked(NamedTuple):
@@ -141,6 +151,18 @@ class Asked(NamedTuple):
     name: str
     question: bytes
     at: float
+    schema: bytes = b""
+    """What an answer has to be, as an encoded JSON Schema; empty for anything."""
+    to: str = ""
+    """Whom it is for; "" for everybody."""
+    due: float = 0.0
+    """When it is overdue, epoch seconds; 0 for never."""
+    default: bytes = b""
+    """What is taken for an answer where nobody gives one; empty for nothing."""
+    action: str = ""
+    """What becomes of it when it is overdue: "autopilot" or "pause"."""
+    guarded: bool = False
+    """True if the handler checks answers itself, besides the schema."""
 
 
 class Requested(NamedTuple):
@@ -257,9 +279,60 @@ class RunForked(NamedTuple):
 
 
 class CommandTaken(NamedTuple):
-    """A command of another process, and all before it, have been carried out."""
+    """A command of another process, and all before it, have been carried out or refused."""
 
     number: int
+    refusal: str = ""
+    """Why it was not carried out; "" if it was."""
+
+
+class Scheduled(NamedTuple):
+    """A schedule is there, or is another one from now on."""
+
+    id: str
+    when: dict[str, Any]
+    """Its slots, as `dagger.rules.recurrence` says them."""
+    first: Publication
+    """What each of its runs begins with."""
+    policy: dict[str, Any]
+    """What becomes of slots that are missed, as `dagger.rules.misfire` says it."""
+    overlap: str
+    """What a slot does while the run of the one before is open: "skip", "queue", "cancel_old"."""
+    limits: dict[str, Any]
+    """Those of its runs, as in RunOpened."""
+    last: float
+    """No slot up to here is one of it."""
+    at: float
+
+
+class Unscheduled(NamedTuple):
+    """There are no more slots of it."""
+
+    id: str
+    at: float
+
+
+class ScheduleHeld(NamedTuple):
+    """It fires nothing until it is let go of; slots meanwhile are missed."""
+
+    id: str
+    held: bool
+    at: float
+
+
+class SlotsDone(NamedTuple):
+    """Slots of a schedule have been dealt with: fired, skipped, or put in line."""
+
+    id: str
+    last: float
+    """The newest of them."""
+    run: str
+    """The id of the run that one of them has started; "" for none."""
+    skipped: int
+    """How many are not fired, now or later."""
+    waiting: tuple[int, ...]
+    """Slots that wait for the end of the run before."""
+    at: float
 
 
 Record = (
@@ -288,6 +361,10 @@ Record = (
     | RunResumed
     | CommandTaken
     | RunForked
+    | Scheduled
+    | Unscheduled
+    | ScheduleHeld
+    | SlotsDone
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -317,6 +394,10 @@ RECORDS: tuple[type[Any], ...] = (
     RunResumed,
     CommandTaken,
     RunForked,
+    Scheduled,
+    Unscheduled,
+    ScheduleHeld,
+    SlotsDone,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)
 
@@ -327,7 +408,7 @@ WORLD = 2**32 - 1
 """The `run_of` records that belong to no run: once folded, they are of no use."""
 
 _WIRING = frozenset({AgentAdded, AgentRemoved, ChannelOpened, ChannelShut})
-_WORLD = frozenset({RunsForgotten, CommandTaken})
+_WORLD = frozenset({RunsForgotten, CommandTaken, Scheduled, Unscheduled, ScheduleHeld, SlotsDone})
 
 
 def run_of(record: Record) -> int:

@@ -180,15 +180,14 @@ def test_the_owner_makes_the_fork(invoke: Invoke, store: Path) -> None:
 def test_what_the_owner_refuses_is_told(
     invoke: Invoke, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What only the owner can know is refused by it, and the exit code is 3."""
+    """What only the owner can know is refused by it, with its reason."""
     monkeypatch.setenv("DAGGER_MAX_PAYLOAD_BYTES", "10")
     with owning(store) as owner:
         command = ("fork", "mine", "--at", "mine.0.0", "--store", str(store), "--payload")
         ended = invoke(*command, '"more than ten bytes"')
-        assert (ended.exit_code, ended.stdout) == (3, "")
-        assert ended.stderr == (
-            f"Error: the owner of {store} has refused it; what it logs says why\n"
-        )
+        assert (ended.exit_code, ended.stdout) == (2, "")
+        assert "asks to fork run 'mine': " in ended.stderr
+        assert "more than the 10 allowed" in ended.stderr
         monkeypatch.setattr(sending, "PATIENCE", 0.2)
         owner.send_signal(signal.SIGSTOP)
         ended = invoke(*command, "1")

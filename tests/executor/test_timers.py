@@ -11,7 +11,8 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagger.executor.timers import MANY, Timer, Timers
+from dagger.executor.timers import GLANCE, MANY, Timer, Timers
+from dagger.words.clock import LoopClock
 from tests.waiting import until
 
 
@@ -19,7 +20,7 @@ def on_virtual_time(main: Callable[[Timers], Awaitable[Any]]) -> Any:
     """What `main` returns, with timers that are served on a clock that jumps."""
 
     async def serve() -> Any:
-        timers = Timers()
+        timers = Timers(LoopClock().now)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(timers.serve)
             try:
@@ -33,7 +34,7 @@ def on_virtual_time(main: Callable[[Timers], Awaitable[Any]]) -> Any:
 
 async def test_a_timer_calls_back() -> None:
     """A timer goes off once its seconds have passed, on either loop."""
-    timers, called, last = Timers(), list[str](), anyio.Event()
+    timers, called, last = Timers(LoopClock().now), list[str](), anyio.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(timers.serve)
         timers.after(0.02, last.set)
@@ -132,7 +133,7 @@ def test_timers_go_on_while_their_task_is_cancelled() -> None:
     """A cancellation from outside does not stop timers: who winds down needs them."""
 
     async def main() -> list[str]:
-        timers, called = Timers(), list[str]()
+        timers, called = Timers(LoopClock().now), list[str]()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(timers.serve)
             await anyio.lowlevel.checkpoint()
@@ -143,3 +144,46 @@ def test_timers_go_on_while_their_task_is_cancelled() -> None:
 
     clock = trio.testing.MockClock(autojump_threshold=0)
     assert anyio.run(main, backend="trio", backend_options={"clock": clock}) == ["in time"]
+
+
+jumps = st.lists(st.tuples(st.integers(1, 300), st.integers(-5_000, 200_000)), max_size=4)
+
+
+@given(moments=st.lists(st.integers(1, 5_000), min_size=1, max_size=8), jumps=jumps)
+def test_moments_follow_the_wall_clock(moments: list[int], jumps: list[tuple[int, int]]) -> None:
+    """However the wall clock is set, what waits for a moment goes off once, when it is that
+    late and not before, and at most a glance after that.
+    """
+    shift = 0.0
+
+    async def main() -> None:
+        clock = LoopClock(0.0)
+        timers = Timers(lambda: clock.now() + shift)
+        late: dict[int, list[float]] = {number: [] for number in range(len(moments))}
+
+        def went_off(number: int) -> None:
+            late[number].append(clock.now() + shift - moments[number])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(timers.serve)
+            for number, moment in enumerate(moments):
+                timers.at(moment, lambda number=number: went_off(number))  # type: ignore[misc]
+            await _set_the_clock(lambda by: _shift(by))
+            await anyio.sleep(max(moments) + 5_000 * (len(jumps) + 1))
+            timers.close()
+        biggest = max([0, *(by for _, by in jumps)])
+        for found in late.values():
+            (by,) = found
+            assert -1e-3 <= by <= max(1e-3, biggest + GLANCE)
+
+    def _shift(by: float) -> None:
+        nonlocal shift
+        shift += by
+
+    async def _set_the_clock(shift_by: Callable[[float], None]) -> None:
+        for wait, by in jumps:
+            await anyio.sleep(wait)
+            shift_by(by)
+
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    anyio.run(main, backend="trio", backend_options={"clock": clock})

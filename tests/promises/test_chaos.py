@@ -190,7 +190,7 @@ class Story:
                 await run.cancel()
             case "answer":
                 for question in run.questions:
-                    await run.answer(f"{question.delivery}/{question.name}", "yes")
+                    await run.answer(question.id, "yes")
 
 
 def on_virtual_time(main: Callable[[], Any], seed: int | None) -> None:

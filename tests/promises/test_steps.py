@@ -9,8 +9,21 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Context, agent
+from dagger import (
+    Agent,
+    Context,
+    ExecutionError,
+    Immediate,
+    LogLine,
+    MemoryStore,
+    NonDeterminism,
+    StepFailed,
+    Store,
+    agent,
+)
+from dagger.testing import LaggingStore
 from tests.promises.conftest import MakeExecutor
+from tests.waiting import until
 
 
 async def test_a_step_is_kept_across_attempts(make_executor: MakeExecutor) -> None:
@@ -197,7 +210,7 @@ async def test_a_step_gives_a_value_of_ones_own(make_executor: MakeExecutor) -> 
 
 
 async def test_a_result_that_is_not_json_fails_the_attempt(make_executor: MakeExecutor) -> None:
-    """A step whose result cannot be kept raises SerializationError in the handler."""
+    """A step whose result cannot be kept has failed, and says where in it the problem is."""
 
     @agent(subscribe="start", max_attempts=1)
     async def stepping(payload: Any, ctx: Context) -> None:
@@ -206,7 +219,8 @@ async def test_a_result_that_is_not_json_fails_the_attempt(make_executor: MakeEx
     async with make_executor([stepping]) as executor:
         report = await executor.run("start", None)
     assert report.error is not None
-    assert (report.error.type, report.error.path) == ("SerializationError", "$.a set")
+    assert (report.error.type, report.error.path) == ("StepFailed", "$.a set")
+    assert report.error.causes[0].startswith("SerializationError: ")
 
 
 async def test_steps_side_by_side(make_executor: MakeExecutor) -> None:
@@ -251,3 +265,230 @@ async def test_the_step_that_takes_too_long_fails_its_attempt(make_executor: Mak
     for report in (task, thread):
         assert report.error is not None
         assert report.error.type == "TimeoutExceeded"
+
+
+# -- failures ------------------------------------------------------------------------
+
+
+class Flaky:
+    """Fails so many times, then succeeds."""
+
+    def __init__(self, failures: int, error: type[Exception] = ConnectionError) -> None:
+        self.keys: list[str] = []
+        self._failures = failures
+        self._error = error
+
+    def __call__(self, *, idempotency_key: str) -> str:
+        self.keys.append(idempotency_key)
+        if len(self.keys) <= self._failures:
+            raise self._error("not yet")
+        return "done"
+
+
+async def test_a_step_is_tried_again_by_its_own_strategy(make_executor: MakeExecutor) -> None:
+    """With `retry=` its function is called again within the attempt, with the same key, and
+    each try that failed is told.
+    """
+    flaky = Flaky(2)
+
+    @agent(subscribe="start", publish="out", max_attempts=1)
+    async def stepping(ctx: Context) -> Any:
+        return await ctx.step("flaky", flaky, retry=Immediate(max_attempts=3))
+
+    async with make_executor([stepping]) as executor:
+        run = await executor.start("start", None)
+        told = [each async for each in run.watch() if isinstance(each, LogLine)]
+        report = await run.result()
+    assert report.outputs == {"out": ["done"]}
+    assert (len(flaky.keys), len(set(flaky.keys))) == (3, 1)
+    assert [each.text.partition(":")[0] for each in told] == [
+        "step 'flaky' failed, try 1 of 3",
+        "step 'flaky' failed, try 2 of 3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("retry", "calls"),
+    [
+        (None, 1),
+        (Immediate(max_attempts=2), 2),
+        (Immediate(max_attempts=2, retry_on=ValueError), 1),
+        ({"kind": "immediate", "max_attempts": 4}, 4),
+    ],
+)
+async def test_a_step_that_fails_for_good(
+    make_executor: MakeExecutor, retry: Any, calls: int
+) -> None:
+    """Once there are no more tries the handler gets StepFailed, caused by what was raised."""
+    flaky = Flaky(9)
+
+    @agent(subscribe="start", publish="out")
+    async def stepping(ctx: Context) -> Any:
+        with pytest.raises(StepFailed) as raised:
+            await ctx.step("flaky", flaky, retry=retry)
+        assert isinstance(raised.value.__cause__, ConnectionError)
+        failure = raised.value.failure
+        return [raised.value.step, failure.type, failure.message]
+
+    async with make_executor([stepping]) as executor:
+        report = await executor.run("start", None)
+    assert report.error is None
+    assert report.outputs == {"out": [["flaky", "ConnectionError", "not yet"]]}
+    assert len(flaky.keys) == calls
+
+
+@pytest.mark.parametrize(("error", "attempts"), [(ConnectionError, 3), (ValueError, 1)])
+async def test_an_agent_tries_again_for_what_a_step_raised(
+    make_executor: MakeExecutor, error: type[Exception], attempts: int
+) -> None:
+    """Whether an attempt follows one whose step failed is asked of what its function raised."""
+    flaky = Flaky(9, error)
+
+    @agent(subscribe="start", max_attempts=3, retry=Immediate(retry_on=ConnectionError))
+    async def stepping(ctx: Context) -> None:
+        await ctx.step("flaky", flaky)
+
+    async with make_executor([stepping]) as executor:
+        report = await executor.run("start", None)
+    assert len(flaky.keys) == attempts
+    assert report.error is not None
+    assert report.error.causes == (f"{error.__name__}: not yet",)
+
+
+# -- going on after a restart --------------------------------------------------------
+
+
+def lasting(store: Store | None) -> Store:
+    """A store in which a run stays open when its executor stops."""
+    return store or MemoryStore()
+
+
+def asking(*steps: Any) -> Agent:
+    """An agent that does some steps, tells what came of them, and waits for an answer."""
+
+    @agent(subscribe="start", publish="out", max_attempts=2)
+    async def stepping(ctx: Context) -> Any:
+        told = []
+        for name, *call in steps:
+            try:
+                told.append(await ctx.step(name, *call))
+            except StepFailed as failed:
+                told.append(failed.failure.message)
+        if await ctx.ask("go on?") == "no" and ctx.attempt == 1:
+            raise ValueError("once more")
+        return told
+
+    return stepping
+
+
+async def test_a_failure_is_kept_for_a_re_execution(
+    make_executor: MakeExecutor, store: Store | None
+) -> None:
+    """A handler that has seen a step fail sees it fail again after a restart, without a call;
+    a new attempt calls again.
+    """
+    store, flaky = lasting(store), Flaky(1)
+    stepping = asking(("flaky", flaky))
+    async with make_executor([stepping], store=store) as executor:
+        run = await executor.start("start", None, run_id="one")
+        await until(lambda: bool(run.questions))
+    async with make_executor([stepping], store=store) as executor:
+        run = await executor.start("start", None, run_id="one")
+        await until(lambda: bool(run.questions))
+        await run.answer("question-0", "no")
+        report = await run.result()
+    assert len(flaky.keys) == 2
+    assert report.outputs == {"out": [["done"]]}
+
+
+async def test_other_arguments_are_not_taken_for_the_same(
+    make_executor: MakeExecutor, store: Store | None
+) -> None:
+    """A step that is asked for again with other arguments raises NonDeterminism, which names
+    agent, step and both digests; no attempt follows.
+    """
+    calls: list[int] = []
+
+    @agent(subscribe="start", max_attempts=5)
+    async def stepping(ctx: Context) -> None:
+        await ctx.step("note", calls.append, ctx.attempt)
+        raise ValueError("again")
+
+    async with make_executor([stepping], store=store) as executor:
+        report = await executor.run("start", None)
+    assert calls == [1]
+    assert report.error is not None
+    [letter] = report.dead_letters
+    assert letter.failure.type == NonDeterminism.__name__
+    assert "'note' (#0)" in letter.failure.message
+    assert letter.failure.message.startswith("stepping:")
+
+
+async def test_what_is_not_json_counts_by_its_type(make_executor: MakeExecutor) -> None:
+    """Arguments that no payload could hold, a client say, may be others after a restart."""
+    calls: list[object] = []
+
+    @agent(subscribe="start", max_attempts=2)
+    async def stepping(ctx: Context) -> None:
+        await ctx.step("note", calls.append, object())
+        if ctx.attempt == 1:
+            raise ValueError("again")
+
+    async with make_executor([stepping]) as executor:
+        report = await executor.run("start", None)
+    assert (report.status, len(calls)) == ("completed", 1)
+
+
+@pytest.mark.parametrize("keys", [(None, None), ("a", "a")])
+async def test_steps_in_flight_must_be_told_apart(
+    make_executor: MakeExecutor, keys: tuple[str | None, str | None]
+) -> None:
+    """Two steps of one name at once need a key each; that is an error before a call."""
+    hold = anyio.Event()
+
+    @agent(subscribe="start", publish="out", max_attempts=1)
+    async def stepping(ctx: Context) -> Any:
+        async def first() -> None:
+            await ctx.step("wait", hold.wait, key=keys[0])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(first)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(ExecutionError, match=r"'wait'.* in flight at once"):
+                await ctx.step("wait", hold.wait, key=keys[1])
+            hold.set()
+        return "refused"
+
+    async with make_executor([stepping]) as executor:
+        report = await executor.run("start", None)
+    assert report.outputs == {"out": ["refused"]}
+
+
+# -- the disk ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 10])
+async def test_steps_cost_one_commit_each(make_executor: MakeExecutor, count: int) -> None:
+    """A function is called once all before it is on disk, and the handler sees its result
+    once that is: n steps in a row, and their settling, cost n + 1 commits.
+    """
+    store, commits, safe = LaggingStore(), list[int](), list[bool]()
+
+    def look(*_: int) -> int:
+        safe.append(store.durable == store.position)
+        return store.position
+
+    @agent(subscribe="start")
+    async def stepping(ctx: Context) -> None:
+        await ctx.step("first", look)
+        commits.append(store.commits)
+        for number in range(count):
+            before = await ctx.step("look", look, number)
+            safe.append(store.durable > before)
+
+    async with make_executor([stepping], store=store) as executor:
+        report = await executor.run("start", None)
+        commits.append(store.commits)
+    assert report.status == "completed"
+    assert all(safe)
+    assert commits[1] - commits[0] == count + 1

@@ -179,10 +179,10 @@ async def test_questions_may_be_answered_in_any_order(make_executor: MakeExecuto
         await run.result()
         assert len(run.questions) == 4
         for question in reversed(run.questions):
-            await run.answer(f"{question.delivery}/{question.name}", question.delivery)
+            await run.answer(question.id, question.node_id)
         report = await run.result()
     assert report.status == "completed"
-    assert sorted(each["a"] for each in report.outputs["out"]) == [1, 2]
+    assert len({each["a"] for each in report.outputs["out"]}) == 2
     assert all(each["a"] == each["b"] for each in report.outputs["out"])
 
 

@@ -48,7 +48,7 @@ async def test_the_work_of_a_sample_goes_on(sample: Path) -> None:
         await executor.live("paused").resume()
         waiting = executor.live("waiting")
         [question] = waiting.questions
-        await waiting.answer(f"{question.delivery}/{question.name}", "well")
+        await waiting.answer(question.id, "well")
         with anyio.fail_after(20):
             report = await waiting.result()
             assert report.outputs["out"][-1] == "well"

@@ -87,7 +87,7 @@ def audit(state: State) -> None:
 
 
 LEASES: dict[type[Any], tuple[str, ...]] = {
-    State: ("wiring",),
+    State: ("wiring", "timekeeper"),
     Subscriber: ("ready", "bell"),
     Run: (
         *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
@@ -125,7 +125,11 @@ def meaning(value: Any) -> Any:
     if isinstance(value, Tasks):
         return _turns(value), [meaning(value.of_status(status)) for status in TaskStatus]
     if isinstance(value, Tree):
-        return value.forgotten, list(value.nodes()), dict(value.tokens), dict(value.failures)
+        return (
+            value.forgotten,
+            list(value.nodes()),
+            *(dict(each) for each in (value.tokens, value.failures, value.notes)),
+        )
     if isinstance(value, Mapping):
         return {key: meaning(each) for key, each in value.items()}
     if isinstance(value, list | tuple | deque):

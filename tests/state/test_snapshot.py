@@ -163,6 +163,7 @@ PUBLICATIONS = st.builds(
     source=st.sampled_from(["", "shell"]),
     id=st.sampled_from(["", "given"]),
     version=st.integers(0, 2),
+    timing=st.sampled_from([None, None, None, (5.0, 0.0), (0.0, 9.0), (5.0, 9.0)]),
 )
 CACHE_WRITES = st.builds(
     CacheWrite,
@@ -351,19 +352,21 @@ class Folding(RuleBasedStateMachine):
         self.apply(AttemptFailed(run, delivery.number, attempt, 1.0, 2.0, failure, due))
 
     @precondition(is_pending)
-    @rule(which=WHICH, key=st.sampled_from("xy"), value=SMALL)
-    def kept(self, which: int, key: str, value: bytes) -> None:
+    @rule(which=WHICH, key=st.sampled_from("xy"), value=SMALL, failed=st.booleans())
+    def kept(self, which: int, key: str, value: bytes, failed: bool) -> None:
         run, delivery = self.delivery(which)
-        self.apply(Kept(run, delivery.number, "step", key, value, 1.0))
+        self.apply(Kept(run, delivery.number, "step", key, value, 1.0, "1f", failed))
 
     @precondition(is_pending)
     @rule(which=WHICH, name=st.sampled_from("xy"), answer=st.booleans())
     def asked(self, which: int, name: str, answer: bool) -> None:
         run, delivery = self.delivery(which)
         if answer:
-            self.apply(Kept(run, delivery.number, "ask", name, b"\x07", 1.0))
+            by = "autopilot" if which % 2 else ""
+            self.apply(Kept(run, delivery.number, "ask", name, b"\x07", 1.0, by=by))
         else:
-            self.apply(Asked(run, delivery.number, name, b"\x08", 1.0))
+            asked = Asked(run, delivery.number, name, b"\x08", 1.0, b"\xc3", "boss", 2.0, b"\x01")
+            self.apply(asked)
 
     @precondition(is_pending)
     @rule(which=WHICH, message=PUBLICATIONS)

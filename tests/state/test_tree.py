@@ -30,6 +30,7 @@ nodes = st.builds(
     ended=times,
     failure=st.none(),
     tokens=st.just(0),
+    notes=st.just(()),
 )
 
 
@@ -51,15 +52,18 @@ def test_a_row_comes_back_as_it_was_added(added: list[Node]) -> None:
     assert len(tree) == len(added)
 
 
-def test_failures_and_tokens_belong_to_their_row() -> None:
+def test_what_is_said_belongs_to_its_row() -> None:
     """What was said of a delivery, before its row or after, is on its row and on no other."""
     tree = grown(2)
     tree.fail(2, WHY)
     tree.spend(3, 40)
     tree.spend(3, 2)
+    tree.note(1, "default for 'a'")
+    tree.note(1, "default for 'b'")
     tree.add(3, 0, 0, "files", "parser", Disposition.OK, 1, 1.0, 2.0)
     assert [node.failure for node in tree.nodes()] == [None, WHY, None]
     assert [node.tokens for node in tree.nodes()] == [0, 0, 42]
+    assert [node.notes for node in tree.nodes()] == [("default for 'a'", "default for 'b'"), (), ()]
 
 
 def test_one_row_can_be_asked_for() -> None:
@@ -80,9 +84,16 @@ class Trimming(RuleBasedStateMachine):
         self.tree = Tree(self.keep, self.names)
         self.added: list[Node] = []
 
-    @rule(name=st.text(max_size=2), failure=st.sampled_from([None, WHY]), cost=st.integers(0, 3))
-    def add(self, name: str, failure: Failure | None, cost: int) -> None:
-        node = Node(len(self.added) + 1, 0, 7, name, "agent", 5, 2, 1.5, 2.5, failure, cost)
+    @rule(
+        name=st.text(max_size=2),
+        failure=st.sampled_from([None, WHY]),
+        cost=st.integers(0, 3),
+        notes=st.sampled_from([(), (), ("a",), ("a", "b")]),
+    )
+    def add(self, name: str, failure: Failure | None, cost: int, notes: tuple[str, ...]) -> None:
+        node = Node(len(self.added) + 1, 0, 7, name, "agent", 5, 2, 1.5, 2.5, failure, cost, notes)
+        for each in notes:
+            self.tree.note(node.delivery, each)
         if failure:
             self.tree.fail(node.delivery, failure)
         if cost:
@@ -104,6 +115,9 @@ class Trimming(RuleBasedStateMachine):
             self.tree.fail(delivery, failure)
         for delivery, tokens in tree.tokens.items():
             self.tree.spend(delivery, tokens)
+        for delivery, notes in tree.notes.items():
+            for each in notes:
+                self.tree.note(delivery, each)
 
     @invariant()
     def what_is_kept_is_the_end_of_what_was_added(self) -> None:

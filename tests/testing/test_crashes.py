@@ -37,7 +37,7 @@ async def day(agents: list[Agent], store: Store) -> dict[str, Any]:
         report = await run.result()
         while report.ended is None:
             for question in run.questions:
-                await run.answer(f"{question.delivery}/{question.name}", question.name)
+                await run.answer(question.id, question.name)
             report = await run.result()
         assert_conserved(report)
         return {

@@ -9,7 +9,8 @@ import pytest
 
 from dagger.state.run import Keep
 from dagger.state.state import State
-from dagger.views.report import OpenQuestion, OpenTask, Report, make_report
+from dagger.views.questions import OpenQuestion
+from dagger.views.report import OpenTask, Report, make_report
 from dagger.words.effects import Publication, TaskWrite
 from dagger.words.outcomes import Disposition, RunStatus
 from dagger.words.payload import encode
@@ -219,11 +220,11 @@ def test_tasks_that_nobody_ended_are_named() -> None:
 def test_questions_that_nobody_answered_are_listed() -> None:
     """A question is in the report of a waiting run until it is answered."""
     story = Story()
-    story.state.apply(Asked(1, 1, "go on?", encode({"cost": 3}), 101.0))
+    story.state.apply(Asked(1, 1, "go-on", encode({"cost": 3}), 101.0))
     assert story.report().questions == (
-        OpenQuestion("fetch:crawl.1", "go on?", {"cost": 3}, 101.0),
+        OpenQuestion("crawl", "crawl.1/go-on", "fetch:crawl.1", "go-on", {"cost": 3}, 101.0),
     )
-    story.state.apply(Kept(1, 1, "ask", "go on?", encode(True), 102.0))
+    story.state.apply(Kept(1, 1, "ask", "go-on", encode(True), 102.0))
     assert story.report().questions == ()
 
 
@@ -233,7 +234,7 @@ def test_an_open_run_has_a_report_of_that_instant() -> None:
     story.publish(message("urls"))
     story.settle(1, message("words", 1), end=Disposition.REJECTED, failure=BROKEN)
     story.tasks(TaskWrite("put", "t", task_type="page", max_attempts=1, at=1.0))
-    story.state.apply(Asked(1, 2, "go on?", encode(None), 101.0))
+    story.state.apply(Asked(1, 2, "go-on", encode(None), 101.0))
     report, twin = story.report(now=103.0), story.report(now=103.0)
     before, shown, drawn = twin.to_dict(), str(twin), twin.tree.to_dot()
     assert (report.ended, report.seconds, report.open) == (None, 3.0, 1)
@@ -254,7 +255,7 @@ def test_an_open_run_stands_somewhere() -> None:
     """The status of an open run is running, waiting, paused or cancelling."""
     story = Story()
     assert story.report().status is RunStatus.RUNNING
-    story.state.apply(Asked(1, 1, "go on?", encode(None), 101.0))
+    story.state.apply(Asked(1, 1, "go-on", encode(None), 101.0))
     assert story.report().status is RunStatus.WAITING
     story.run.paused = True
     assert story.report().status is RunStatus.PAUSED
@@ -287,7 +288,7 @@ def test_a_report_is_plain_json_data() -> None:
     story.retry(1)
     story.settle(1, end=Disposition.DEAD, attempt=2, failure=BROKEN)
     story.tasks(TaskWrite("put", "t", task_type="page", max_attempts=1, at=1.0))
-    story.state.apply(Asked(1, 2, "go on?", encode({"cost": 3}), 101.0))
+    story.state.apply(Asked(1, 2, "go-on", encode({"cost": 3}), 101.0))
     data = story.report().to_dict()
     assert json.loads(json.dumps(data)) == data
     assert data["status"] == "waiting"

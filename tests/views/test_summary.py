@@ -190,7 +190,7 @@ open tasks (1)
   t-1 · page · Pending
 
 unanswered questions (1)
-  approve · asked by ask:census.1
+  census.1/approve · asked by ask:census.1
     {"text": "publish?"}"""
         in shown
     )

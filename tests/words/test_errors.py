@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
+from typing import Any
 
 import pytest
 
 from dagger.words import errors
 from dagger.words.errors import DaggerError
+from dagger.words.records import Failure
 
 CLASSES = {
     name: each
@@ -19,10 +21,15 @@ CLASSES = {
 
 def example(kind: type[DaggerError]) -> DaggerError:
     """An error of a kind, each argument filled with a value that is easy to find."""
-    made: dict[str, object] = {}
+    made: dict[str, Any] = {}
     for number, (name, each) in enumerate(inspect.signature(kind).parameters.items(), start=1):
         word = f"{name}-word"
-        by_type = {"int": 700 + number, "float": 0.5 + number, "tuple[str, ...]": (word,)}
+        by_type = {
+            "int": 700 + number,
+            "float": 0.5 + number,
+            "tuple[str, ...]": (word,),
+            "Failure": Failure(f"{name}-type", word),
+        }
         made[name] = by_type.get(each.annotation.removesuffix(" | None"), word)
     return kind(**made)
 
@@ -65,7 +72,7 @@ def test_a_message_names_its_fields(kind: type[DaggerError]) -> None:
     error = example(kind)
     text = str(error)
     for name, value in vars(error).items():
-        shown = value[0] if isinstance(value, tuple) else value
+        shown = value[0] if isinstance(value, tuple) else value  # of a Failure its type
         shown = f"{shown:g}" if isinstance(shown, float) else str(shown)
         assert shown in text, (name, text)
 

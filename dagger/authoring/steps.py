@@ -1,0 +1,60 @@
+"""A step as a handler asks for it: what it is known by, and what is to be called."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from dagger.words.errors import SerializationError
+from dagger.words.payload import encode
+from dagger.words.strategy import RetryStrategy
+
+_DIGITS = 16
+
+
+class Step(NamedTuple):
+    """One piece of work, named within its invocation."""
+
+    name: str
+    key: str
+    digest: str
+    """Of the arguments."""
+    call: Callable[[], Any]
+    retry: RetryStrategy | None
+    """Which tries that failed are followed by another; None: none."""
+
+    @property
+    def kept_as(self) -> str:
+        return f"step:{self.name}"
+
+
+def bound(call: Callable[..., Any], args: Sequence[Any], idempotency_key: str) -> Callable[[], Any]:
+    """The call with its arguments, and with the key if it takes one."""
+    if _takes_key(call):
+        call = partial(call, idempotency_key=idempotency_key)
+    return partial(call, *args)
+
+
+def digest(args: Sequence[Any]) -> str:
+    """Hexadecimal digits that are the same for the same arguments, in every process.
+
+    What is not JSON counts by its type alone: a client, say, or an open file.
+    """
+    found = hashlib.sha256()
+    for each in args:
+        try:
+            found.update(encode(each))
+        except SerializationError:
+            found.update(f"{type(each).__module__}.{type(each).__qualname__}".encode())
+        found.update(b"\0")
+    return found.hexdigest()[:_DIGITS]
+
+
+def _takes_key(call: Callable[..., Any]) -> bool:
+    try:
+        return "idempotency_key" in inspect.signature(call).parameters
+    except ValueError:  # some builtins have no signature
+        return False

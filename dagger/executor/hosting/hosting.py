@@ -1,0 +1,96 @@
+"""The Host of an executor: what a handler asks for, and who sees to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.lowlevel
+
+from dagger.executor.hosting.asking import Asking
+from dagger.executor.hosting.keeping import Keeping, fence
+from dagger.executor.hosting.requesting import Requesting
+from dagger.executor.hosting.sleeping import Sleeping
+from dagger.executor.hosting.steps import Steps
+from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
+from dagger.state.cache import Cache
+from dagger.words.effects import E
+from dagger.words.errors import BudgetExceeded
+from dagger.words.records import Emitted, Logged, Spent, Wrote
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+    from dagger.executor.engine import Engine
+    from dagger.rules.schema import Schema
+
+logger = logging.getLogger("dagger.agents")
+
+
+class Hosting:
+    """The Host that every invocation of one executor has."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.now = engine.now
+        self.max_payload_bytes = engine.max_payload_bytes
+        self.channel_schemas: dict[str, Schema] = engine.channel_schemas
+        keeping = Keeping(engine)
+        self.step = Steps(engine, keeping, self.log).step
+        self.sleep = Sleeping(engine, keeping).sleep
+        self.ask = Asking(engine, keeping).ask
+        self.request = Requesting(engine, keeping).request
+
+    @property
+    def shared(self) -> Cache:
+        return self._engine.state.shared
+
+    # -- plain calls, from any thread ------------------------------------------------
+
+    def write_now(
+        self, invocation: Invocation, decide: Callable[[], tuple[E, ...]]
+    ) -> tuple[E, ...]:
+        def write() -> tuple[E, ...]:
+            fence(invocation)
+            effects = decide()
+            if effects:
+                self._engine.commit(Wrote(invocation.run.number, effects))
+            return effects
+
+        written: tuple[E, ...] = self._engine.threads.on_loop(write)
+        return written
+
+    def log(self, invocation: Invocation, level: int, text: str) -> None:
+        def write() -> None:
+            fence(invocation)
+            self._engine.commit(
+                Logged(invocation.run.number, invocation.delivery.number, level, text, self.now())
+            )
+            line = partial(logger.log, level, "%s: %s", invocation.node_id, text)
+            self._engine.gate.after(line)
+
+        self._engine.threads.on_loop(write)
+
+    # -- awaited, and done at once
+
+    async def emit(self, invocation: Invocation, place: int, payload: bytes) -> None:
+        self._engine.commit(
+            Emitted(invocation.run.number, invocation.delivery.number, place, payload, self.now())
+        )
+        await anyio.lowlevel.checkpoint()
+
+    async def spend(self, invocation: Invocation, tokens: int) -> None:
+        run = invocation.run
+        self._engine.commit(Spent(run.number, invocation.delivery.number, tokens))
+        limit = run.limits.get("max_tokens")
+        if limit is not None and run.tokens > limit:
+            error = BudgetExceeded(run.id, "max_tokens", limit, run.tokens)
+            self._engine.runs.over_budget(run, error)
+            raise error
+
+    def agents(self) -> list[AgentInfo]:
+        return list_agents(self._engine)
+
+    def channels(self) -> list[ChannelInfo]:
+        return list_channels(self._engine)

@@ -1,0 +1,83 @@
+"""Keeping: answers that an invocation gets once, and has in all of its attempts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from dagger.words.errors import ContextClosed
+from dagger.words.records import Kept
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+    from dagger.executor.engine import Engine
+    from dagger.executor.timers import Timer
+    from dagger.state.queues import Answer
+
+
+class Keeping:
+    """Answers of one executor's invocations, under a name and a key each."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, invocation: Invocation, name: str, key: str) -> Answer | None:
+        """The answer that is kept; None if there is none yet."""
+        kept = invocation.delivery.kept
+        return None if kept is None else kept.get((name, key))
+
+    def put(
+        self,
+        invocation: Invocation,
+        name: str,
+        key: str,
+        value: bytes,
+        digest: str = "",
+        failed: bool = False,
+    ) -> None:
+        """Keep an answer."""
+        run, delivery = invocation.run.number, invocation.delivery.number
+        now = self._engine.now()
+        self._engine.commit(Kept(run, delivery, name, key, value, now, digest, failed))
+
+    async def durable(self, invocation: Invocation) -> None:
+        """Return once all that has been recorded so far is durable."""
+        with invocation.worker.blameless():
+            await self._engine.durable()
+
+    async def wait(self, invocation: Invocation, name: str, key: str) -> Answer:
+        """Wait, without a worker, until somebody else keeps an answer of that name and key."""
+        delivery = invocation.delivery
+        while (kept := self.get(invocation, name, key)) is None:
+            event = anyio.Event()
+            if delivery.bells is None:
+                delivery.bells = []
+            delivery.bells.append(event.set)
+            try:
+                await invocation.worker.wait(event)
+            finally:
+                delivery.bells.remove(event.set)
+        return kept
+
+    async def pause(self, invocation: Invocation, seconds: float) -> None:
+        """Wait, without a worker, for so long."""
+        over = anyio.Event()
+        await self._wait(invocation, over, self._engine.timers.after(seconds, over.set))
+
+    async def until(self, invocation: Invocation, moment: float) -> None:
+        """Wait, without a worker, until it is that late (epoch seconds)."""
+        over = anyio.Event()
+        await self._wait(invocation, over, self._engine.timers.at(moment, over.set))
+
+    async def _wait(self, invocation: Invocation, over: anyio.Event, timer: Timer) -> None:
+        try:
+            await invocation.worker.wait(over)
+        finally:
+            timer.cancel()
+
+
+def fence(invocation: Invocation) -> None:
+    """What comes after the end (from a thread, say) has no effect, and is told so."""
+    if invocation.closed:
+        raise ContextClosed(invocation.node_id)
