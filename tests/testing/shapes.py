@@ -11,6 +11,9 @@ import anyio.lowlevel
 
 from dagger import Agent, Context, Linear, agent
 
+NOBODY = "nobody"
+"""Whose questions stay without an answer."""
+
 Outside = Counter[str]
 """How often each thing was done to the outside world."""
 
@@ -210,6 +213,36 @@ def failures(outside: Outside) -> list[Agent]:
     return [spread, odd]
 
 
+def later_messages(outside: Outside) -> list[Agent]:
+    """Messages that are delivered an hour later, and one that expires before that."""
+
+    @agent(subscribe="start", publish=["later", "never"])
+    async def put_off(payload: Any, ctx: Context) -> None:
+        for hours in (1, 2):
+            ctx.publish("later", hours, delay=3600 * hours)
+        ctx.publish("never", 1, ttl=60)
+
+    @agent(subscribe="later", publish="out")
+    async def take(payload: int) -> int:
+        return payload
+
+    @agent(subscribe="never", publish="out", concurrency=1)
+    async def busy(payload: int, ctx: Context) -> int:
+        return -payload
+
+    return [put_off, take, busy]
+
+
+def an_overdue_question(outside: Outside) -> list[Agent]:
+    """A question that nobody answers in time, so that its default is taken."""
+
+    @agent(subscribe="start", publish="out")
+    async def asking(payload: Any, ctx: Context) -> Any:
+        return await ctx.ask("anybody?", to=NOBODY, timeout=30, default="nobody")
+
+    return [asking]
+
+
 SHAPES: list[Shape] = [
     step_before_publish,
     steps_in_a_row,
@@ -223,4 +256,6 @@ SHAPES: list[Shape] = [
     generator,
     tasks,
     failures,
+    later_messages,
+    an_overdue_question,
 ]
