@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import random
 import sys
 import threading
@@ -92,9 +93,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Run it when that time has come."""
+        """Run it when that time has come; never, for one that does not come."""
         handle = asyncio.TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._heap, (when, next(self._order), handle))
+        if when < math.inf:
+            heapq.heappush(self._heap, (when, next(self._order), handle))
         return handle
 
     def call_later(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -144,6 +145,13 @@ def test_waiting_for_ever_is_an_error_that_names_who_waits() -> None:
     assert "'somebody' in " in told
     assert "wait_in_vain" in told
     assert f"{__file__}:" in told
+
+
+def test_for_ever_is_no_time_to_jump_to() -> None:
+    """Who sleeps for ever waits for nothing, however long a simulation may take."""
+    with pytest.raises(SimulationStuck, match="nothing can happen") as caught:
+        simulate(anyio.sleep_forever, limit=math.inf)
+    assert caught.value.at == 0
 
 
 def test_a_simulation_has_a_limit() -> None:
