@@ -112,7 +112,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        """The same as `call_soon`. Any other thread is refused, and makes the run fail."""
+        """The same as `call_soon`. Any other thread is refused: it does not go by this clock."""
         if threading.get_ident() != self._home:
             self._stranger = threading.current_thread().name
             raise RuntimeError("a simulation has one thread, and another one called")
@@ -197,11 +197,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _turn(self) -> None:
         """Run one of the callbacks that are ready, or let time pass."""
-        if self._stranger:
-            raise self._stuck(
-                f"thread {self._stranger!r} called, and it waits for none: keep stores in "
-                "memory, and give executors the clock and threads of a simulation"
-            )
         if self._left is not None:
             if not (self._left and self._drawn):
                 self._left = 0  # for good, whatever else becomes ready
@@ -235,6 +230,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _pass_time(self) -> None:
         """Go on to the next timer."""
         heap = self._heap
+        if self._stranger:  # what it wanted to happen never will
+            raise self._stuck(
+                f"thread {self._stranger!r} called, and it waits for none: keep stores in "
+                "memory, and give executors the clock and threads of a simulation"
+            )
         while heap and heap[0][2].cancelled():
             heapq.heappop(heap)
         self._spins = self._spins + 1 if self._busy >= SPIN else 0
