@@ -56,6 +56,7 @@ class Worker:
         "host",
         "invocation",
         "lost",
+        "monotonic",
         "pressed",
         "scope",
         "settling",
@@ -68,6 +69,7 @@ class Worker:
         self.settling = engine.settling
         self.host = engine.hosting
         self._now = engine.now
+        self.monotonic = engine.monotonic
         self.slow = engine.config.blocked_loop_warning
         self.scope = anyio.CancelScope()
         self.invocation: Invocation | None = None

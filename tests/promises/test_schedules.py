@@ -42,6 +42,7 @@ class Shifted:
 
     def __init__(self, start: float = START) -> None:
         self._clock = LoopClock(start)
+        self.monotonic = self._clock.monotonic
         self.by = 0.0
 
     def now(self) -> float:
