@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dagger.authoring.publishing import refusal
@@ -51,9 +51,9 @@ class Agent:
     key: Callable[[Any], Any] | str | None
     on_failure: OnFailure
     hears_itself: bool
-    join: Join | None = None
+    join: Join | None
     """What it handles together; None for one message at a time."""
-    parts: Mapping[str, Schema | None] = field(default_factory=dict)
+    parts: Mapping[str, Schema | None]
     """Of a join, what a payload of each channel has to be."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
