@@ -68,6 +68,8 @@ def published(state: State, record: Published) -> None:
     run.blamed |= record.blame
     brought(state, run, record.publication)
     publish(state, run, record.publication, None, place, record.at)
+    if run.joins is not None:
+        close_scopes(state, run, record.at)
 
 
 def brought(state: State, run: Run, publication: Publication) -> None:
@@ -377,6 +379,8 @@ def requested(state: State, record: Requested) -> None:
         _drop(state, run, record.dropped, record.at)
     run.blamed |= record.blame
     publish(state, run, record.publication, delivery, record.place, record.at, exempt=True)
+    if run.joins is not None:
+        close_scopes(state, run, record.at)
 
 
 def wrote(state: State, record: Wrote) -> None:

@@ -106,6 +106,8 @@ def queued(run: Run) -> dict[str, tuple[int, list[tuple[int, int]]]]:
         name: (depth, [each for each in line if each[1] != SETTLED])
         for name, (depth, line) in found.items()
     }
+    for name in JOINS.keys() & lines.keys():  # what was put together again may have moved back
+        lines[name][1].sort()
     return {name: found for name, found in lines.items() if found[1]}
 
 
@@ -115,6 +117,8 @@ def in_turn(state: State) -> dict[tuple[str, int], list[int]]:
     for name, subscriber in state.subscribers.items():
         while (delivery := subscriber.take()) is not None:
             taken.setdefault((name, delivery.queue.run.number), []).append(delivery.number)
+        for key in taken.keys() & {(name, number) for number in state.runs if name in JOINS}:
+            taken[key].sort()
     return taken
 
 
