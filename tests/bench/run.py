@@ -14,9 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import heartbeats, reopening, scenarios, stored
+from tests.bench import heartbeats, reopening, scenarios, stored, waiting
 
-MODULES = (scenarios, stored, reopening, heartbeats)
+MODULES = (scenarios, stored, reopening, heartbeats, waiting)
 
 BUDGETS: dict[str, tuple[str, float | None]] = {
     "chain_shared": ("hops", 10.0),
@@ -44,6 +44,9 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "one_of_many_runs": ("ms", None),
     "heartbeat": ("max_ms", 10.0),
     "heartbeat_at_work": ("added_ms", 10.0),
+    "steps_side_by_side": ("times", 20.0),
+    "sleepers": ("bytes", 8_000.0),
+    "gathered": ("ratio", 1.3),
 }
 """The figure that matters of each scenario, and what it may be."""
 

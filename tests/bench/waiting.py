@@ -1,0 +1,106 @@
+"""What waiting costs: steps side by side, many sleepers, and parts that are gathered."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import anyio
+
+from dagger import Config, Context, Executor, agent, gather
+from tests.bench.folders import folder
+from tests.bench.scenarios import memory
+
+STEPS = 10
+
+
+async def steps_side_by_side(invocations: int = 1_000, alone: int = 10) -> dict[str, float]:
+    """Invocations of ten steps each at once, against one after the other; on disk."""
+
+    async def work(number: int) -> int:
+        return number
+
+    @agent(subscribe="start", publish="work", publish_each=True)
+    async def source(payload: int) -> list[int]:
+        return list(range(payload))
+
+    @agent(subscribe="work", concurrency=invocations, capacity=invocations)
+    async def worker(payload: int, ctx: Context) -> None:
+        for number in range(STEPS):
+            await ctx.step("work", work, number)
+
+    with folder() as path:
+        async with Executor([source, worker], store=path) as executor:
+            started = time.perf_counter()
+            for _ in range(alone):
+                await executor.run("start", 1)
+            one = alone / (time.perf_counter() - started)
+            started = time.perf_counter()
+            await executor.run("start", invocations)
+            many = invocations / (time.perf_counter() - started)
+    return {"times": many / one, "one_per_s": one, "many_per_s": many}
+
+
+async def sleepers(count: int = 100_000, at_once: int = 10_000) -> dict[str, float]:
+    """Handlers that sleep: bytes each, CPU while they do, and some that wake at one moment."""
+
+    @agent(subscribe="start", publish="work", publish_each=True)
+    async def source(payload: int) -> list[int]:
+        return [0] * payload
+
+    @agent(subscribe="work", concurrency=1_000, capacity=count)
+    async def sleeper(ctx: Context, payload: int) -> None:
+        await ctx.sleep(3_600)
+
+    @agent(subscribe="soon", concurrency=1_000, capacity=count)
+    async def short(ctx: Context, payload: float) -> None:
+        await ctx.sleep(until=payload)
+
+    async with Executor([source, sleeper, short], config=Config()) as executor:
+        gc.collect()
+        before = memory()
+        run = await executor.start("start", count)
+        while run.progress().agents["sleeper"].in_hand < count:
+            await anyio.sleep(0.05)
+        gc.collect()
+        grown = memory() - before
+        cpu, wall = time.process_time(), time.perf_counter()
+        await anyio.sleep(2)
+        busy = (time.process_time() - cpu) / (time.perf_counter() - wall)
+        moment = time.time() + 8
+        async with await executor.start("soon", moment) as other:
+            for _ in range(at_once - 1):
+                await other.publish("soon", moment)
+        report = await other.result()
+        late = time.time() - moment
+        assert report.agents["short"].dispositions == {"ok": at_once}
+        await run.cancel()
+    return {
+        "bytes": grown * 1e6 / count,
+        "cpu_percent": 100 * busy,
+        "fired_after_s": late,
+    }
+
+
+async def gathered(parts: int = 100_000) -> dict[str, float]:
+    """Parts that are gathered: so many against a tenth of them, time a part."""
+
+    @agent(subscribe="start", publish="part", publish_each=True)
+    async def source(payload: int) -> list[int]:
+        return list(range(payload))
+
+    @agent(subscribe=gather("part"), publish="out")
+    async def count(payload: list[int]) -> int:
+        return len(payload)
+
+    async def one(number: int) -> float:
+        gc.collect()
+        async with Executor([source, count]) as executor:
+            started = time.perf_counter()
+            report = await executor.run("start", number)
+            took = time.perf_counter() - started
+        assert report.outputs == {"out": [number]}
+        return took / number
+
+    few, many = min([await one(parts // 10) for _ in range(3)]), await one(parts)
+    return {"ratio": many / few, "us": many * 1e6}
