@@ -151,6 +151,23 @@ class Executor:
         finally:
             self._engine = self._stack = None
 
+    async def wind_down(self, grace: float | None = None) -> bool:
+        """Take nothing more, and wait until nothing is in hand but what waits.
+
+        For a program that is to end soon and in peace: then leave the block, or `stop()`.
+        Handlers that run are seen to their end. Those that wait (in `ctx.sleep`, `ask` or
+        `request`, or for room in a full queue) are left as they are, and so is all that is
+        pending or comes meanwhile, from outside too: in a store that lasts it goes on the
+        next time. Schedules start nothing any more. There is no way back.
+
+        True once that is so; False if `grace` seconds have passed before.
+        """
+        engine = self._running("wind_down")
+        with anyio.move_on_after(grace):
+            await engine.wind_down()
+            return True
+        return False
+
     async def stop(self) -> None:
         """Stop: nothing more is taken, handlers in hand are cancelled and awaited.
 

@@ -130,7 +130,7 @@ class Scheduler:
     def _ready(self, id: str) -> Schedule | None:
         """The schedule, if it may fire now, and there is somebody to hear it."""
         engine, schedule = self._engine, self._schedules.get(id)
-        if schedule is None or schedule.held or engine.stuck or engine.closing:
+        if schedule is None or schedule.held or engine.held or engine.closing:
             return None
         channel = schedule.first.channel
         heard = any(channel in crew.agent.subscribe for crew in engine.crews.values())
