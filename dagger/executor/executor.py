@@ -433,12 +433,11 @@ class Executor:
         terms it has those from now on. See Terms for all that can be said of it.
 
         Raises ScheduleError, ConfigError, ChannelNotFound, SerializationError,
-        ValidationError.
+        ValidationError (also where agents hear the channel, and none takes the payload).
         """
         engine = self._running("schedule")
         engine.writable()
-        first = self._opening(engine, channel, payload)
-        id = add(engine, first, when, terms, self._limits)
+        id = add(engine, channel, payload, when, terms)
         await engine.kept()
         return self.schedules.show(id)
 
@@ -539,12 +538,6 @@ class Executor:
         if first.channel != opening.channel or not same(first.payload, opening.payload):
             raise RunConflict(run_id)
         return live
-
-    def _opening(self, engine: Engine, channel: str, payload: Any) -> Publication:
-        """A message for runs to come; without agents nobody here knows of channels."""
-        if self._catalog.agents:
-            return self._first(engine, channel, payload)
-        return addressed(channel, payload, None, None, engine.max_payload_bytes)
 
     def _first(self, engine: Engine, channel: str, payload: Any) -> Publication:
         if not self._catalog.agents:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import anyio
 
+from dagger.executor.specs import default_limits
 from dagger.rules.misfire import Policy, due
 from dagger.rules.occurrence import run_id
 from dagger.rules.recurrence import Interval, When, from_data, to_data
@@ -173,7 +174,8 @@ class Scheduler:
         engine, id = self._engine, run_id(schedule.id, slot)
         with engine.store.together():
             if id not in engine.state.run_numbers:
-                engine.runs.open(schedule.first, id, schedule.limits)
+                limits = default_limits(engine.config) | schedule.limits
+                engine.runs.open(schedule.first, id, limits)
             self._done(schedule, last, id, skipped, waiting)
 
     def _done(

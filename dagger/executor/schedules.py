@@ -5,13 +5,14 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
+from dagger.authoring.publishing import addressed
 from dagger.executor.scheduler import Overlap, Plan
 from dagger.executor.specs import Limits, Opening, limits_of
 from dagger.rules.misfire import Policy
 from dagger.rules.recurrence import recurrence
 from dagger.views.schedules import ScheduleInfo, schedule_info
-from dagger.words.errors import ExecutionError
-from dagger.words.payload import string
+from dagger.words.errors import ExecutionError, ValidationError
+from dagger.words.payload import decode, string
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
@@ -37,30 +38,50 @@ class Terms(Limits, total=False):
     """Each slot comes up to so many seconds late, always by as much; 0."""
 
 
-def add(
-    engine: Engine,
-    first: Publication,
-    when: object,
-    terms: Terms,
-    limits: dict[str, Any],
-) -> str:
-    """Let a schedule be there; its id. Raises ScheduleError, ConfigError, ExecutionError."""
+def add(engine: Engine, channel: str, payload: Any, when: object, terms: Terms) -> str:
+    """Let a schedule be there; its id.
+
+    Raises ScheduleError, ConfigError, ExecutionError, ChannelNotFound, ChannelClosed,
+    SerializationError, ValidationError.
+    """
+    first = _first(engine, channel, payload)
     said: dict[str, Any] = {**terms}
     slots = recurrence(when, timezone=said.pop("timezone", "UTC"), anchor=engine.now())
     id, overlap = said.pop("id", None), said.pop("overlap", "skip")
     how = {name: said.pop(name) for name in ("misfire", "grace", "jitter") if name in said}
     if id is None:
-        id = _default_id(first, when)
+        id = default_id(channel, first.payload, when)
     elif type(id) is not str or not string(id, "the id of a schedule"):
         raise ExecutionError(f"the id of a schedule is a text that is not empty, not {id!r}")
-    bounds = limits_of(limits, cast("Opening", said))
+    bounds = limits_of({}, cast("Opening", said))
     engine.scheduler.add(Plan(id, slots, first, Policy(**how), overlap, bounds))
     return id
 
 
-def _default_id(first: Publication, when: object) -> str:
-    said = repr((first.channel, first.payload, when)).encode()
-    return f"{first.channel}-{blake2b(said, digest_size=4).hexdigest()}"
+def default_id(channel: str, payload: bytes, when: object) -> str:
+    """The id of a schedule that is given none: the same each time it is said."""
+    said = repr((channel, payload, when)).encode()
+    return f"{channel}-{blake2b(said, digest_size=4).hexdigest()}"
+
+
+def _first(engine: Engine, channel: str, payload: Any) -> Publication:
+    """The message; without agents nobody here knows of channels, nor what is taken there."""
+    limit = engine.max_payload_bytes
+    if not engine.crews:
+        return addressed(channel, payload, None, None, limit)
+    first = addressed(channel, payload, engine.channel_schema(channel), None, limit)
+    refused: ValidationError | None = None
+    for crew in engine.crews.values():
+        if channel in crew.agent.subscribe:
+            try:
+                crew.agent.validate_input(decode(first.payload))
+            except ValidationError as error:
+                refused = refused or error
+            else:
+                return first
+    if refused is not None:
+        raise refused
+    return first
 
 
 class Schedules:
