@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Terms(Limits, total=False):
-    """All that a schedule can say besides what and when; limits are those of its runs."""
+    """All that a schedule can say besides what and when; the Limits are those of its runs."""
 
     id: str
     """What it is known by; if it is not given, it follows from what it says."""
