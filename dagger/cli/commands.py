@@ -38,10 +38,10 @@ from dagger.cli.worker import command as worker
 from dagger.words.errors import DaggerError
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Agents in a file": (run, check, agents),
+    "Agents in a file": (run, worker, check, agents),
     "Runs in a store": (runs, show, dot, watch, dead_letters, diff),
     "People": (questions, answer),
-    "In time": (worker, schedule, schedules),
+    "Schedules": (schedule, schedules),
     "What becomes of a run": (pause, resume, cancel, fork, recheck),
     "The store itself": (verify, backup, gc, compact, export, import_),
 }
