@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.context import Context
     from dagger.authoring.decorator import agent
+    from dagger.authoring.joining import all_of, batch, first_of, gather
     from dagger.authoring.registry import Registry, registry
     from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome
     from dagger.executor.executor import Executor, run
@@ -152,6 +153,10 @@ __all__ = [
     "TransitionError",
     "ValidationError",
     "agent",
+    "all_of",
+    "batch",
+    "first_of",
+    "gather",
     "registry",
     "run",
 ]
@@ -160,6 +165,7 @@ _HOMES = {
     "authoring.agent": ("Agent",),
     "authoring.context": ("Context",),
     "authoring.decorator": ("agent",),
+    "authoring.joining": ("all_of", "batch", "first_of", "gather"),
     "authoring.registry": ("Registry", "registry"),
     "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome"),
     "executor.executor": ("Executor", "run"),

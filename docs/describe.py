@@ -20,23 +20,28 @@ WIDTH = 92
 """Columns that a signature may take on one line."""
 
 MADE_BY_USERS = {
+    "Crash",
+    "Disk",
     "EventDriven",
     "Executor",
     "Exponential",
     "Immediate",
+    "InlineThreads",
+    "LaggingStore",
     "Linear",
     "LmdbStore",
     "LoopClock",
     "MemoryStore",
     "Registry",
+    "SimulatedClock",
 }
 """Classes whose arguments are shown; instances of the others are handed out."""
 
 FOR_THE_EXECUTOR = {"LiveRun.still", "LiveRun.stir", "LiveRun.end", "TaskView.link"}
-FOR_THE_EXECUTOR |= {"LmdbStore.write", "LmdbStore.recover"}
+FOR_THE_EXECUTOR |= {"LmdbStore.write", "LmdbStore.recover", "LaggingStore.bury"}
 """Methods that are not for users."""
 
-STORES = {"LmdbStore", "MemoryStore"}
+STORES = {"LaggingStore", "LmdbStore", "MemoryStore"}
 """Classes of which all that there is to say is what `Store` says of their methods."""
 
 

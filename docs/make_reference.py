@@ -96,6 +96,24 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.LoopClock",
         ),
     ),
+    "The test kit": (
+        "What `from dagger.testing import ...` offers; how it is used is told in "
+        "[testing your agents](testing.md).",
+        (
+            "dagger.testing.simulate",
+            "dagger.testing.simulated",
+            "dagger.testing.explore",
+            "dagger.testing.explore_crashes",
+            "dagger.testing.Crash",
+            "dagger.testing.scripted",
+            "dagger.testing.ScriptedAgent",
+            "dagger.testing.assert_conserved",
+            "dagger.testing.LaggingStore",
+            "dagger.testing.Disk",
+            "dagger.testing.SimulatedClock",
+            "dagger.testing.InlineThreads",
+        ),
+    ),
     "How things stand and end": (
         "The closed sets.",
         (
@@ -136,7 +154,7 @@ def reference() -> str:
     lines += [
         "Everything that `from dagger import ...` offers, and what it hands out, from the",
         "docstrings. Names that stand in full, such as `dagger.authoring.cache.CacheView`, are not",
-        "for importing: you get their instances from the others.",
+        "for importing: you get their instances from the others. Those of `dagger.testing` are.",
         "",
     ]
     for title, (about, names) in SECTIONS.items():

@@ -16,6 +16,8 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("dagger.testing.store_suite", "dagger.testing.channel_suite")
+
 PROVE = os.environ.get("DAGGER_PROVE", "") not in ("", "0")
 EXPLORE = os.environ.get("DAGGER_PROVE") == "explore"
 
@@ -28,7 +30,7 @@ settings.register_profile("explore", _patient, max_examples=500, print_blob=True
 settings.load_profile("explore" if EXPLORE else "prove" if PROVE else "default")
 
 
-LONGEST = {"faults", "crash", "test_model.py", "test_salvaging.py"}
+LONGEST = {"faults", "crash", "testing", "test_model.py", "test_salvaging.py"}
 """Folders and files with the tests that take longest."""
 
 FIGURE = "figure"

@@ -46,6 +46,15 @@ def test_the_names_every_program_needs_load_nothing_heavy() -> None:
     assert loaded_by("from dagger import Context, Executor, agent").isdisjoint(HEAVY)
 
 
+def test_the_test_kit_is_apart() -> None:
+    """Dagger loads nothing of its test kit, and the kit nothing of pytest but in its suites."""
+    assert not any(name.startswith("dagger.testing") for name in loaded_by("from dagger import *"))
+    kit = loaded_by("import dagger.testing")
+    assert kit.isdisjoint({"pytest", "_pytest", "trio", "lmdb"})
+    assert "pytest" in loaded_by("import dagger.testing.store_suite")
+    assert "pytest" in loaded_by("import dagger.testing.channel_suite")
+
+
 def test_the_face_is_sorted_and_whole() -> None:
     """`dagger.__all__` is sorted, has no name twice, and every name in it resolves."""
     assert dagger.__all__ == sorted(set(dagger.__all__))

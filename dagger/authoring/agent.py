@@ -10,6 +10,7 @@ from dagger.authoring.publishing import refusal
 from dagger.authoring.signature import CallPlan
 from dagger.authoring.upcasting import Steps
 from dagger.rules.schema import Schema
+from dagger.words.joins import Join
 from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.payload import encoded
 from dagger.words.strategy import RetryStrategy
@@ -50,6 +51,10 @@ class Agent:
     key: Callable[[Any], Any] | str | None
     on_failure: OnFailure
     hears_itself: bool
+    join: Join | None
+    """What it handles together; None for one message at a time."""
+    parts: Mapping[str, Schema | None]
+    """Of a join, what a payload of each channel has to be."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.handler(*args, **kwargs)

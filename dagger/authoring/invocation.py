@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.cache import CacheView
 from dagger.authoring.context import Context, ExecutorView
+from dagger.authoring.joining import whole
 from dagger.words.ids import message_id, node_id
 from dagger.words.message import Message
 from dagger.words.payload import decode
@@ -53,7 +54,9 @@ class Invocation:
         self.run = run
         self.worker = worker
         self.publication = publication = delivery.envelope.publication
-        self.data = data = decode(publication.payload)  # plain, for this invocation alone
+        # Plain, for this invocation alone.
+        join = agent.join
+        self.data = data = decode(publication.payload) if join is None else whole(delivery, join)
         self.payload: Any = data  # as the handler's annotation wants it
         self.started = started
         self.attempt = delivery.attempts + 1

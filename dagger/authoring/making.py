@@ -8,12 +8,14 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from dagger.authoring.agent import Agent
+from dagger.authoring.joining import completed, part_schemas
 from dagger.authoring.options import AgentOptions, Publishes, SchemaLike, check_names, policies
 from dagger.authoring.signature import CallPlan, make_plan, place_of
 from dagger.authoring.upcasting import check_steps
 from dagger.rules.derive import Derived, derive, element
 from dagger.rules.schema import Schema, schema
 from dagger.words.errors import DefinitionError
+from dagger.words.joins import Join
 
 ANY = "*"
 """publish="*": the agent may publish on any channel."""
@@ -51,12 +53,17 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
             "output_schema= needs publish= with the channel it is for", plan.where
         )
     name, description = options.get("name"), options.get("description")
+    join = _join(options, plan.where)
     return Agent(
         name=_name(_default_name(target) if name is None else name, plan.where),
         description=description if description is not None else inspect.getdoc(target) or "",
         handler=handler,
         plan=plan,
-        subscribe=_channels(options.get("subscribe", ()), "subscribe", plan.where),
+        subscribe=join.channels
+        if join is not None
+        else _channels(options.get("subscribe", ()), "subscribe", plan.where),
+        join=join,
+        parts=part_schemas(join, schema_in, plan.where) if join is not None else {},
         publish=MappingProxyType(outputs),
         single=single,
         single_schema=outputs[single] if single is not None else None,
@@ -68,6 +75,19 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         dump=returned.build if returned else None,
         **policies(options, plan.where),
     )
+
+
+def _join(options: AgentOptions, where: str) -> Join | None:
+    """What the agent handles together, if it does."""
+    subscribe, scope, by = (options.get(name) for name in ("subscribe", "scope", "by"))
+    if not isinstance(subscribe, Join):
+        if scope is not None or by is not None:
+            raise DefinitionError("scope= and by= are for all_of, first_of, gather, batch", where)
+        return None
+    if options.get("upcast") is not None:
+        raise DefinitionError("a join takes no upcast=; let an agent before it do that", where)
+    _channels(subscribe.channels, "subscribe", where)
+    return completed(subscribe, scope, by, where)
 
 
 def _handler(target: Any) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, cast
 
 from dagger.rules.retry import strategy
 from dagger.words.errors import ConfigError, DefinitionError
+from dagger.words.joins import Join
 from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.strategy import RetryStrategy
 
@@ -21,7 +22,9 @@ class AgentOptions(TypedDict, total=False):
 
     name: str | None
     description: str | None
-    subscribe: str | Sequence[str]
+    subscribe: str | Sequence[str] | Join
+    scope: str | None
+    by: str | None
     publish: Publishes
     publish_each: bool
     input_schema: SchemaLike | None

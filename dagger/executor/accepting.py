@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dagger.authoring.upcasting import Steps, UpcastError, upcasted
 from dagger.executor.keys import key_of
 from dagger.rules.derive import BuildError, built
+from dagger.state.joins import parts_of
+from dagger.words.payload import decode
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.invocation import Invocation
     from dagger.rules.violation import Violation
+    from dagger.state.queues import Delivery
 
 
 class Refusing(Protocol):
@@ -23,6 +26,9 @@ class Refusing(Protocol):
     ) -> None:
         """A payload that is not what the agent takes."""
 
+    def reject_part(self, invocation: Invocation, part: Delivery, found: Violation | None) -> None:
+        """A part of a whole that is not what the agent takes of its channel."""
+
     def fail(self, invocation: Invocation, error: BaseException) -> None:
         """What the agent says of itself has raised."""
 
@@ -30,7 +36,16 @@ class Refusing(Protocol):
 class Acceptance:
     """One agent's conditions, worked out once; `accepts` is asked for each delivery."""
 
-    __slots__ = ("_build", "_key", "_refusing", "_schema", "_upcast", "agreed")
+    __slots__ = (
+        "_build",
+        "_join",
+        "_key",
+        "_parts",
+        "_refusing",
+        "_schema",
+        "_upcast",
+        "agreed",
+    )
 
     def __init__(self, agent: Agent, refusing: Refusing) -> None:
         self._refusing = refusing
@@ -38,18 +53,21 @@ class Acceptance:
         self._upcast = agent.upcast
         self._build = agent.build
         self._key = agent.key
-        alone = agent.build is None and agent.key is None
+        self._join, self._parts = agent.join, agent.parts
+        alone = agent.build is None and agent.key is None and agent.join is None
         self.agreed = agent.input.number if agent.input is not None and alone else -1
         """A message that was checked against this schema needs no asking."""
 
     def accepts(self, invocation: Invocation) -> bool:
         """Whether to go on; if not, the delivery was settled, or stands in line."""
         schema = self._schema
+        if self._join is not None and not self._whole(invocation):
+            return False
         if self._upcast is not None and not self._upcasted(invocation, self._upcast):
             return False
         if (
             schema is not None
-            and invocation.publication.checked != schema.number
+            and (self._join is not None or invocation.publication.checked != schema.number)
             and not schema.is_valid(invocation.data)
         ):
             self._refusing.reject(invocation, schema.violation(invocation.data))
@@ -57,6 +75,18 @@ class Acceptance:
         if self._build is not None and not self._built(invocation, self._build):
             return False
         return self._key is None or self._in_turn(invocation)
+
+    def _whole(self, invocation: Invocation) -> bool:
+        """Whether each part is what it has to be; one that is not ends alone."""
+        for part in parts_of(invocation.delivery):
+            publication = part.envelope.publication
+            schema = self._parts.get(publication.channel)
+            if schema is not None and publication.checked != schema.number:
+                value = decode(publication.payload)
+                if not schema.is_valid(value):
+                    self._refusing.reject_part(invocation, part, schema.violation(value))
+                    return False
+        return True
 
     def _upcasted(self, invocation: Invocation, steps: Steps) -> bool:
         """Whether the payload is of the version that the agent takes, or has become so."""

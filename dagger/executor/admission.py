@@ -100,6 +100,8 @@ def _closer(
         if publication.timing is not None and publication.timing[0]:
             continue  # it comes later, and then goes first, as a retry does
         for subscriber, queue, _ in state.lane(run, publication.channel).routes:
+            if subscriber.join is not None:
+                continue  # parts are held beside the queue
             if subscriber is not source or subscriber.hears_itself:
                 arriving[queue] += 1
                 doors[queue, publication.channel] = None

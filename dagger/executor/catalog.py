@@ -24,7 +24,7 @@ from dagger.words.records import AgentAdded, AgentRemoved, ChannelOpened, Channe
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
-    from dagger.state.queues import Delivery
+    from dagger.state.queues import Delivery, Subscriber
     from dagger.state.run import Run
     from dagger.views.topology import AgentShape, Topology
     from dagger.words.config import Config
@@ -108,9 +108,11 @@ class Catalog:
                 engine.commit(ChannelOpened(channel, now))
         known = engine.state.subscribers.get(agent.name)
         code = fingerprint(agent) if engine.store.lasting else ""
-        wanted = agent.subscribe, agent.hears_itself, code
-        if known is None or (known.subscriptions, known.hears_itself, known.code) != wanted:
-            engine.commit(AgentAdded(agent.name, agent.subscribe, agent.hears_itself, now, code))
+        publishes = ("*",) if agent.publish_any else tuple(agent.publish)
+        fields = (agent.name, agent.subscribe, agent.hears_itself, now, code, agent.join, publishes)
+        wanted = AgentAdded(*fields)
+        if known is None or wanted != _added(known, now):
+            engine.commit(wanted)
         engine.hire(agent)
 
     # -- channels --------------------------------------------------------------------
@@ -220,6 +222,12 @@ class Catalog:
             where=agent.where,
             hears_itself=agent.hears_itself,
         )
+
+
+def _added(known: Subscriber, at: float) -> AgentAdded:
+    """What the journal says of an agent."""
+    fields = (known.name, known.subscriptions, known.hears_itself, at)
+    return AgentAdded(*fields, known.code, known.join, known.publishes)
 
 
 def _discard(engine: Engine, chosen: Callable[[Delivery], bool]) -> int:

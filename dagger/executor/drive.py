@@ -8,11 +8,10 @@ one `send`.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from functools import cache
 from queue import SimpleQueue
 from threading import Thread
-from time import perf_counter
 from types import coroutine
 from typing import Any, Protocol
 
@@ -27,6 +26,10 @@ class Abandoned(Exception):
 class Watch(Protocol):
     """Who drives: told of slow steps and resumptions."""
 
+    @property
+    def monotonic(self) -> Callable[[], float]:
+        """The stopwatch by which a step is slow."""
+
     def long_step(self, seconds: float, line: int) -> None:
         """A step that ended near `line` of the handler had the loop for over LONG_STEP."""
 
@@ -39,19 +42,21 @@ def begin(handler: Coroutine[Any, Any, Any], watch: Watch) -> tuple[bool, Any]:
 
     Apart from `drive`, because most handlers never suspend and need no more than this.
     """
-    began = perf_counter()
+    time = watch.monotonic
+    began = time()
     try:
         return False, handler.send(None)
     except StopIteration as end:
         return True, end.value
     finally:
-        if perf_counter() - began > LONG_STEP:
-            watch.long_step(perf_counter() - began, _line(handler))
+        if time() - began > LONG_STEP:
+            watch.long_step(time() - began, _line(handler))
 
 
 @coroutine
 def drive(handler: Coroutine[Any, Any, Any], trap: Any, watch: Watch) -> Generator[Any, Any, Any]:
     """What a handler that has begun returns; raises what it raises, or Abandoned."""
+    time = watch.monotonic
     while True:
         error: BaseException | None = None
         value = None
@@ -60,16 +65,16 @@ def drive(handler: Coroutine[Any, Any, Any], trap: Any, watch: Watch) -> Generat
         except BaseException as thrown:  # handed to the handler, whatever it is
             error = thrown
         if not watch.resumed():
-            _leave(handler)
+            leave(handler)
             raise Abandoned
-        began = perf_counter()
+        began = time()
         try:
             trap = handler.send(value) if error is None else handler.throw(error)
         except StopIteration as end:
             return end.value
         finally:
-            if perf_counter() - began > LONG_STEP:
-                watch.long_step(perf_counter() - began, _line(handler))
+            if time() - began > LONG_STEP:
+                watch.long_step(time() - began, _line(handler))
 
 
 def _line(handler: Any) -> int:
@@ -78,7 +83,7 @@ def _line(handler: Any) -> int:
     return frame.f_lineno if frame is not None else 0
 
 
-def _leave(handler: Coroutine[Any, Any, Any]) -> None:
+def leave(suspended: object) -> None:
     """Leave a handler where it is, suspended for ever.
 
     Not even the garbage collector may close it: closing runs code of the handler, which
@@ -86,7 +91,7 @@ def _leave(handler: Coroutine[Any, Any, Any]) -> None:
     of a task that is gone. A daemon thread holds it for as long as the process lives.
     """
     _start_keeper()
-    _LEFT.put(handler)
+    _LEFT.put(suspended)
 
 
 _LEFT: SimpleQueue[object] = SimpleQueue()

@@ -25,7 +25,6 @@ from dagger.executor.scheduler import Scheduler
 from dagger.executor.settle import Settling
 from dagger.executor.snapshots import Snapshots
 from dagger.executor.suspects import Suspects
-from dagger.executor.threads import Threads
 from dagger.executor.timers import Timers
 from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
@@ -37,6 +36,7 @@ from dagger.words.outcomes import Overflow
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.supervisor import Supervisor
+    from dagger.executor.threads import Threads
     from dagger.rules.schema import Schema
     from dagger.state.queues import Subscriber
     from dagger.state.run import Run
@@ -60,11 +60,18 @@ class Engine:
     """The parts of one executor. Made anew each time it starts; touched from the loop only."""
 
     def __init__(
-        self, config: Config, store: Store, clock: Clock, supervisor: Supervisor, state: State
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        threads: Threads,
+        supervisor: Supervisor,
+        state: State,
     ) -> None:
         self.config = config
         self.store = store
         self.now = clock.now
+        self.monotonic = clock.monotonic
         self.max_payload_bytes = config.max_payload_bytes
         self.retry = strategy(config.retry_strategy)
         self.state = state
@@ -77,7 +84,7 @@ class Engine:
         self.gate = Gate(store)
         self.watchers = Watchers(self.state, self.gate, config.watcher_buffer)
         self.timers = Timers(clock.now)
-        self.threads = Threads()
+        self.threads = threads
         self.admissions = Admissions(self.crews)
         self.people = People(self)
         self.hosting = Hosting(self)
@@ -94,7 +101,7 @@ class Engine:
         self.winding = False  # and none is taken any more: the executor winds down
         self.careful = 0  # so many attempts begin only once their delivery is on disk
         self.suspects = Suspects()
-        self._workers: set[Worker] = set()
+        self._workers: dict[Worker, None] = {}  # in the order in which they came
         self._less = anyio.Event()  # in hand than before
         self.floor = config.capacity
         self._limits: dict[tuple[str, str], Limit] = {}
@@ -260,7 +267,7 @@ class Engine:
 
     def _enlist(self, crew: Crew) -> Worker:
         worker = Worker(self, crew)
-        self._workers.add(worker)
+        self._workers[worker] = None
         self.supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
         return worker
 
@@ -272,7 +279,7 @@ class Engine:
 
     def left(self, worker: Worker) -> None:
         """A worker is gone, or has been given up with its handler."""
-        self._workers.discard(worker)
+        self._workers.pop(worker, None)
         self.ease()
 
     def channel_schema(self, channel: str) -> Schema | None:

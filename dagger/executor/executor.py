@@ -28,6 +28,7 @@ from dagger.executor.recovery import go_on, keep_of, restored, take_over
 from dagger.executor.schedules import Schedules, Terms, add
 from dagger.executor.specs import EventDriven, Opening, Receipt, default_limits, limits_of
 from dagger.executor.supervisor import Supervisor
+from dagger.executor.threads import DaemonThreads, Threads
 from dagger.rules.retry import strategy
 from dagger.store.memory import MemoryStore
 from dagger.words.clock import Clock, SystemClock
@@ -70,7 +71,8 @@ class Executor:
     `agents` are agents, or names in `registry`. `store` is the folder that runs are kept
     in, made where there is none, or a Store; without one nothing outlives the executor.
     Open runs in a store go on at once, with `resume=False` when somebody says so. Many
-    executors may live in one process.
+    executors may live in one process. `clock` and `threads` are the machine's own, unless a
+    test brings others.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Executor:
         config: Config | None = None,
         resume: bool = True,
         clock: Clock | None = None,
+        threads: Callable[[], Threads] = DaemonThreads,
         registry: Registry = registry,
     ) -> None:
         self.config = _config(config)
@@ -88,6 +91,7 @@ class Executor:
         self._limits = default_limits(self.config)
         self._resume = resume
         self._clock = clock or SystemClock()
+        self._threads = threads
         self._catalog = Catalog(registry)
         if isinstance(agents, (Agent, str)):
             agents = (agents,)
@@ -115,7 +119,9 @@ class Executor:
             supervisor = Supervisor()
             # Before anything has begun: a journal may be impossible to read.
             state = restored(self._store, keep_of(self.config))
-            engine = Engine(self.config, self._store, self._clock, supervisor, state)
+            engine = Engine(
+                self.config, self._store, self._clock, self._threads(), supervisor, state
+            )
             await stack.enter_async_context(supervisor.running())
             self._engine, self._stopped = engine, None
             stack.push_async_callback(self.stop)

@@ -16,7 +16,7 @@ from dagger.authoring.fingerprint import fingerprint
 from dagger.executor.comparing import FAILED, Made, compared, recorded
 from dagger.executor.recorded import BARELY, Attempt, attempts
 from dagger.executor.recorded_host import RecordedHost
-from dagger.executor.threads import Threads
+from dagger.executor.threads import DaemonThreads
 from dagger.executor.trial import Trial
 from dagger.state.state import State
 from dagger.words.errors import RunNotFound
@@ -81,7 +81,7 @@ class _Rechecking:
     def __init__(
         self, number: int, agents: Iterable[Agent], allow_bodies: bool, limit: int
     ) -> None:
-        self.threads = Threads()
+        self.threads = DaemonThreads()
         self._number = number
         self._agents = {each.name: each for each in agents}
         self._bodies = allow_bodies

@@ -163,7 +163,15 @@ def _renew_history(path: Path, found: Finding, *, wiring: bool) -> str:
 def _wiring(state: State) -> Iterator[Record]:
     """The records of the agents and channels that there are."""
     for agent in state.subscribers.values():
-        yield AgentAdded(agent.name, agent.subscriptions, agent.hears_itself, 0.0, agent.code)
+        yield AgentAdded(
+            agent.name,
+            agent.subscriptions,
+            agent.hears_itself,
+            0.0,
+            agent.code,
+            agent.join,
+            agent.publishes,
+        )
     for channel in state.channels.values():
         yield ChannelOpened(channel.name, channel.created_at)
         if channel.closed:

@@ -16,7 +16,7 @@ from dagger.executor.forking import Fork, part_of
 from dagger.executor.live import ActiveClock, LiveRun
 from dagger.executor.recovery import open_again
 from dagger.executor.retention import Retention
-from dagger.state.queues import RUNNING
+from dagger.state.queues import HELD, RUNNING
 from dagger.state.run import Run
 from dagger.views.wording import duration, one_line
 from dagger.words.effects import Publication, make
@@ -25,7 +25,9 @@ from dagger.words.ids import new_id
 from dagger.words.outcomes import Disposition, RunStatus
 from dagger.words.records import (
     AgentAdded,
+    BatchDue,
     Failure,
+    Quieted,
     RunCancelling,
     RunEnded,
     RunForked,
@@ -124,7 +126,13 @@ class Runs:
             self._limit(live, run)
         if not run.deliveries:
             self.quiet(run)
+        elif not run.active:
+            self._soon_quiet(run)
         return live
+
+    def _soon_quiet(self, run: Run) -> None:
+        """The same once whoever has just begun the run could hold it open."""
+        self._engine.timers.after(0, partial(self.quiet, run))
 
     def find(self, run_id: str) -> LiveRun:
         """The run of that id, open or ended. Raises RunNotFound."""
@@ -186,18 +194,33 @@ class Runs:
     def keep_time(self, delivery: Delivery) -> None:
         """See to it that a delivery comes when it is due, and goes when it expires."""
         timing, timers = delivery.envelope.publication.timing, self._engine.timers
+        if delivery.stage == HELD:
+            self._keep_batch(delivery)
         if timing is None:
             return
         due, expires = timing
-        if due and not delivery.attempts:
+        if due and not delivery.attempts and delivery.bond is None:
             timers.at(due, partial(_again, delivery))
         if expires:
             timers.at(expires, partial(self._expire, delivery))
 
+    def _keep_batch(self, part: Delivery) -> None:
+        """See to it that a part of a batch does not wait too long for others."""
+        join = part.queue.subscriber.join
+        if join is not None and join.within:
+            moment = part.envelope.at + join.within
+            self._engine.timers.at(moment, partial(self._batch_due, part))
+
+    def _batch_due(self, part: Delivery) -> None:
+        run, waits = part.queue.run, part.bond is not None and not part.bond.lead
+        if part.number in run.deliveries and waits:
+            self._engine.commit(BatchDue(run.number, part.number, self._engine.now()))
+
     def _expire(self, delivery: Delivery) -> None:
         """Nobody has it in hand, and nobody need take it any more."""
         run = delivery.queue.run
-        if delivery.number not in run.deliveries or delivery.stage == RUNNING:
+        bound = delivery.stage == HELD and delivery.bond is not None and delivery.bond.lead
+        if delivery.number not in run.deliveries or delivery.stage == RUNNING or bound:
             return
         expired = Swept(run.number, (delivery.number,), _EXPIRED, self._engine.now())
         self._engine.commit(expired)
@@ -241,6 +264,8 @@ class Runs:
             queue.call()
         if live.clock is not None:
             live.clock.resume()
+        if live.state.joins is not None:
+            self.quiet(live.state)
 
     @contextmanager
     def held_back(self, live: LiveRun) -> Iterator[None]:
@@ -248,12 +273,16 @@ class Runs:
         queues = list(live.state.queues.values())
         for queue in queues:
             queue.leave()
+        live.holds += 1
         try:
             yield
         finally:
+            live.holds -= 1
             for queue in queues:
                 if queue.pending or queue.retries:
                     queue.call()
+            if live.state.joins is not None:
+                self._soon_quiet(live.state)
 
     def closing(self, run: Run) -> bool:
         """Whether the run only winds down, or has ended."""
@@ -264,6 +293,8 @@ class Runs:
         live = self.live.get(run.number)
         if live is None:
             return
+        if _is_still(run) and not live.holds:
+            self._engine.commit(Quieted(run.number, self._engine.now()))
         if not run.deliveries:
             if not live.holds or run.status is _CANCELLING:
                 self._finish(live, run)
@@ -319,7 +350,8 @@ class Runs:
         engine = self._engine
         del self.live[run.number]
         status = verdict(run)
-        engine.commit(make(RunEnded, (run.number, status, run.reason, engine.now())))
+        reason = run.reason or "; ".join(run.unfilled)
+        engine.commit(make(RunEnded, (run.number, status, reason, engine.now())))
         if logger.isEnabledFor(logging.INFO):
             self._tell_end(run)
         live.end()
@@ -387,6 +419,12 @@ class Runs:
             event.set()
 
 
+def _is_still(run: Run) -> bool:
+    """Whether all that is left of a run is held until other parts come."""
+    held = run.joins is not None and run.joins.held > 0 and not run.active
+    return held and not run.paused and run.status is RunStatus.RUNNING
+
+
 def _again(delivery: Delivery) -> None:
     if delivery.number in delivery.queue.run.deliveries:
         delivery.queue.again(delivery)
@@ -403,6 +441,6 @@ def verdict(run: Run) -> RunStatus:
         return run.target
     if run.blamed:
         return _FAILED
-    if run.task_fold is not None and run.task_fold.open_tasks():
+    if run.unfilled or (run.task_fold is not None and run.task_fold.open_tasks()):
         return RunStatus.STALLED
     return _COMPLETED

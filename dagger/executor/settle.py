@@ -28,6 +28,7 @@ from dagger.words.errors import (
 )
 from dagger.words.ids import node_id
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
+from dagger.words.payload import decode
 from dagger.words.records import ABANDONED, CRASHED, AttemptFailed, Failure, Settled
 
 if TYPE_CHECKING:
@@ -139,6 +140,14 @@ class Settling:
         error.__cause__ = cause
         self._bad(invocation, _REJECTED, describe(error))
 
+    def reject_part(self, invocation: Invocation, part: Delivery, found: Violation | None) -> None:
+        """A part that its join does not take: it ends alone, and no attempt was made."""
+        publication = part.envelope.publication
+        name, value = invocation.agent.name, decode(publication.payload)
+        failure = describe(refusal(found, value, name, publication.channel, "input"))
+        invocation.delivery, invocation.attempt = part, part.attempts
+        self._bad(invocation, _REJECTED, failure)
+
     def interrupt(self, invocation: Invocation) -> None:
         """An attempt that was cancelled: by its run's end, or by its own timeout."""
         if invocation.delivery.number not in invocation.run.deliveries:
@@ -241,7 +250,7 @@ class Settling:
             blame,
         )
         self._engine.commit(make(Settled, fields))
-        if not run.deliveries or run.questions:
+        if not run.deliveries or run.questions or run.joins is not None:
             self._engine.runs.quiet(run)
 
 

@@ -8,7 +8,7 @@ are of one position, whatever happens meanwhile, and the loop waits for one run 
 from __future__ import annotations
 
 import logging
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -32,8 +32,11 @@ logger = logging.getLogger("dagger")
 class Copying:
     """The copies of one position, while the state goes on."""
 
-    def __init__(self, state: State, touched: set[int], kept: set[int]) -> None:
+    def __init__(
+        self, state: State, touched: set[int], kept: set[int], monotonic: Callable[[], float]
+    ) -> None:
         self._state = state
+        self._monotonic = monotonic
         self.position = state.position
         self.world = copy_world(state)
         self.runs: dict[int, RunCopy] = {}
@@ -57,8 +60,8 @@ class Copying:
     async def finish(self) -> None:
         """Copy what is left, a little at a time."""
         while self._left:
-            until = time.perf_counter() + TURN
-            while self._left and time.perf_counter() < until:
+            until = self._monotonic() + TURN
+            while self._left and self._monotonic() < until:
                 self._copy(self._left.pop())
             await anyio.lowlevel.checkpoint()
 
@@ -104,7 +107,7 @@ class Snapshots:
             if engine.state.position == self._latest or store.trouble is not None:
                 return
             touched = self._unsaved = self._unsaved | store.touched()
-            copying = Copying(engine.state, touched, self._kept)
+            copying = Copying(engine.state, touched, self._kept, engine.monotonic)
             with engine.applying(copying.apply):
                 await copying.finish()
             self._tried = copying.position

@@ -1,16 +1,11 @@
-"""Worker threads for plain `def` handlers.
-
-Daemon threads, and that is the whole reason they are ours: a thread cannot be
-ended from outside, and one that never returns must not keep the process alive.
-(anyio's own worker threads are joined at exit on asyncio.)
-"""
+"""Worker threads for plain `def` handlers."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import anyio.from_thread
@@ -41,8 +36,26 @@ class Job:
         return self.result
 
 
-class Threads:
-    """Threads of one executor, reused while they are idle."""
+class Threads(Protocol):
+    """Where the plain functions of one executor run; used from its loop, but for `on_loop`."""
+
+    def start(self, call: Callable[[], Any]) -> Job:
+        """Begin `call`; wait for `job.done`, then ask `job.outcome()`."""
+
+    def on_loop(self, call: Callable[[], Any]) -> Any:
+        """Run `call` on the loop's thread and return its result, from whichever thread."""
+
+    def close(self) -> None:
+        """Nothing more is started; what is in a call is left to itself."""
+
+
+class DaemonThreads:
+    """Threads that are reused while they are idle.
+
+    Daemon threads, and that is the whole reason they are ours: a thread cannot be
+    ended from outside, and one that never returns must not keep the process alive.
+    (anyio's own worker threads are joined at exit on asyncio.)
+    """
 
     def __init__(self) -> None:
         self._token = anyio.lowlevel.current_token()
@@ -50,7 +63,6 @@ class Threads:
         self._idle: list[SimpleQueue[Job | None]] = []
 
     def start(self, call: Callable[[], Any]) -> Job:
-        """Begin `call` in a thread; wait for `job.done`, then ask `job.outcome()`."""
         job = Job(call)
         if self._idle:
             self._idle.pop().put(job)
@@ -63,7 +75,6 @@ class Threads:
         return job
 
     def on_loop(self, call: Callable[[], Any]) -> Any:
-        """Run `call` on the loop's thread and return its result, from whichever thread."""
         if threading.get_ident() == self._home:
             return call()
         return anyio.from_thread.run_sync(call, token=self._token)

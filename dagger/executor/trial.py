@@ -20,6 +20,7 @@ from dagger.executor.comparing import ACCEPTED, FAILED, OK, REJECTED, Made
 from dagger.executor.failures import describe
 from dagger.executor.settle import overdue
 from dagger.state.queues import Delivery, Queue
+from dagger.words.payload import decode
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
@@ -38,7 +39,7 @@ class Trial:
         again = Delivery(
             delivery.number, delivery.envelope, Queue(run, delivery.queue.subscriber), []
         )
-        again.attempts = delivery.attempts
+        again.attempts, again.bond = delivery.attempts, delivery.bond
         self.invocation = Invocation(agent, again, run, host, host.now())
         self._host = host
         self._collecting = Collecting(host)
@@ -54,6 +55,13 @@ class Trial:
         """It does not."""
         error = refusal(found, invocation.data, invocation.agent.name, invocation.channel, "input")
         error.__cause__ = cause
+        self._made = Made(REJECTED, describe(error))
+
+    def reject_part(self, invocation: Invocation, part: Delivery, found: Violation | None) -> None:
+        """It does not take a part of it."""
+        publication = part.envelope.publication
+        name, value = invocation.agent.name, decode(publication.payload)
+        error = refusal(found, value, name, publication.channel, "input")
         self._made = Made(REJECTED, describe(error))
 
     def fail(self, invocation: Invocation, error: BaseException) -> None:

@@ -94,7 +94,7 @@ class Watchers:
         self._state = state
         self._after = gate.after
         self._size = size
-        self._watchers: set[ref[Watcher]] = set()
+        self._watchers: dict[ref[Watcher], None] = {}  # in the order in which they came
         self._stopped = False
         self.any = False
 
@@ -116,7 +116,7 @@ class Watchers:
         """Watching begins with the call, not with the first reading."""
         watcher = Watcher(run, only, self._size, run.handled if run else 0)
         known = ref(watcher, self._forget)
-        self._watchers.add(known)
+        self._watchers[known] = None
         self.any = True
         if self._stopped:
             self._end(known)
@@ -131,7 +131,7 @@ class Watchers:
         self._forget(known)
 
     def _forget(self, known: ref[Watcher]) -> None:
-        self._watchers.discard(known)
+        self._watchers.pop(known, None)
         self.any = bool(self._watchers)
 
     def events(self, record: Record) -> Told:

@@ -57,6 +57,7 @@ class Worker:
         "host",
         "invocation",
         "lost",
+        "monotonic",
         "pressed",
         "scope",
         "settling",
@@ -69,6 +70,7 @@ class Worker:
         self.settling = engine.settling
         self.host = engine.hosting
         self._now = engine.now
+        self.monotonic = engine.monotonic
         self.slow = engine.config.blocked_loop_warning
         self.scope = anyio.CancelScope()
         self.invocation: Invocation | None = None

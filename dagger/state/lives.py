@@ -41,14 +41,20 @@ def agent_added(state: State, record: AgentAdded) -> None:
     known = state.subscribers.get(record.name)
     if known is None:
         state.subscribers[record.name] = Subscriber(
-            record.name, record.subscriptions, record.hears_itself, record.code
+            record.name,
+            record.subscriptions,
+            record.hears_itself,
+            record.code,
+            record.join,
+            record.publishes,
         )
     else:  # replaced: what is pending stays pending, for its successor
         known.subscriptions = record.subscriptions
         known.hears_itself = record.hears_itself
         known.code = record.code
+        known.join, known.publishes = record.join, record.publishes
     state.codes = codes_of(state.subscribers)
-    state.wiring += 1
+    state.rewired()
 
 
 def agent_removed(state: State, record: AgentRemoved) -> None:
@@ -57,7 +63,7 @@ def agent_removed(state: State, record: AgentRemoved) -> None:
     gone.subscriptions = ()  # one of its name would be its successor
     gone.code = ""
     state.codes = codes_of(state.subscribers)
-    state.wiring += 1
+    state.rewired()
 
 
 def channel_opened(state: State, record: ChannelOpened) -> None:
@@ -67,13 +73,13 @@ def channel_opened(state: State, record: ChannelOpened) -> None:
         state.channels[record.name] = Channel(record.name, record.at)
     else:
         channel.closed = False
-        state.wiring += 1
+        state.rewired()
 
 
 def channel_shut(state: State, record: ChannelShut) -> None:
     """Nothing can be published on it."""
     state.channels[record.name].closed = True
-    state.wiring += 1
+    state.rewired()
 
 
 def run_opened(state: State, record: RunOpened) -> None:
@@ -137,6 +143,7 @@ def run_ended(state: State, record: RunEnded) -> None:
     for queue in run.queues.values():
         queue.leave()  # nobody takes while a journal is read: rotations would keep the run
     run.queues = {}
+    run.joins = None
     state.open_runs -= 1
     state.backlog -= run.brought
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagger.state.cache import Cache, Entry, Link
 from dagger.state.codes import codes_of
+from dagger.state.joins import rejoin, restore
 from dagger.state.parts import (
     AgentRow,
     AnswerRow,
@@ -32,12 +33,23 @@ from dagger.state.parts import (
     WorldRow,
     unpack,
 )
-from dagger.state.queues import WAITING, Answer, Channel, Delivery, Envelope, Lane, Subscriber
+from dagger.state.queues import (
+    HELD,
+    WAITING,
+    Answer,
+    Bond,
+    Channel,
+    Delivery,
+    Envelope,
+    Lane,
+    Subscriber,
+)
 from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.schedules import Schedule
 from dagger.state.tasks import Task
 from dagger.state.tree import renamed
-from dagger.words.effects import as_publication, make
+from dagger.words.effects import as_publication
+from dagger.words.joins import Join
 from dagger.words.outcomes import RunStatus, TaskStatus
 from dagger.words.records import Failure
 
@@ -83,12 +95,15 @@ class _Loading:
         self.items: list[bytes] = []  # appended to the next entry, the latest first
         self.names: list[int] = []  # of the part's own names, what they are here
         self.tallies: dict[tuple[str, str], list[int]] = {}  # by channel and agent
+        self.joins = False  # whether the run has any
 
 
 def _load(state: State, blob: bytes, number: int = 0) -> _Loading:
     loading = _Loading(state, number)
     for row in unpack(blob):
         _FOLDS[type(row)](loading, row)
+    if loading.joins:
+        rejoin(loading.run)
     return loading
 
 
@@ -103,7 +118,9 @@ def _name(loading: _Loading, row: NameRow) -> None:
 
 def _agent(loading: _Loading, row: AgentRow) -> None:
     state = loading.state
-    state.subscribers[row.name] = Subscriber(*row)
+    join = None if row.join is None else Join(*row.join)
+    state.subscribers[row.name] = Subscriber(*row._replace(join=join))
+    state.rewired()
     state.codes = codes_of(state.subscribers)
 
 
@@ -146,6 +163,8 @@ def _run(loading: _Loading, row: RunRow) -> None:
     run.status, run.target = RunStatus(row.status), RunStatus(row.target)
     run.codes = state.codes if row.codes == state.codes else row.codes  # most share one
     run.failure = row.failure and Failure(*row.failure)
+    if row.unfilled or row.won:
+        restore(run, row.unfilled, row.won)
     if run.letters:
         run.dead_letters = deque(maxlen=run.keep.dead_letters)
     state.runs[run.number] = loading.run = run
@@ -175,10 +194,15 @@ def _delivery(loading: _Loading, row: DeliveryRow) -> None:
     tally = loading.tallies[envelope.publication.channel, row.agent]
     delivery = run.deliveries[row.number] = Delivery(row.number, envelope, queue, tally)
     delivery.attempts, delivery.due, delivery.deaths = row.attempts, row.due, row.deaths
-    if row.attempts or row.due:
+    if row.lead:
+        delivery.bond = Bond(max(row.lead, 0), (), row.scopes)
+    if row.lead and row.lead != row.number:
+        delivery.stage = HELD
+    elif row.attempts or row.due:
         delivery.stage = WAITING
     else:
         queue.push(delivery)
+    loading.joins = loading.joins or bool(row.lead or envelope.scopes)
     loading.delivery = delivery
 
 
@@ -241,7 +265,7 @@ def _schedule(loading: _Loading, row: Schedule) -> None:
 
 def _envelope(fields: Envelope) -> Envelope:
     """What was packed as one, with the right type within."""
-    return make(Envelope, (as_publication(fields[0]), *fields[1:]))
+    return Envelope(as_publication(fields[0]), *fields[1:])
 
 
 _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {

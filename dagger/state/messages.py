@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dagger.state.joins import arrive, close, close_whole, start, withdraw
 from dagger.state.queues import (
     ARRIVED,
     PENDING,
@@ -17,6 +18,7 @@ from dagger.state.queues import (
     Delivery,
     Envelope,
     Route,
+    Scope,
 )
 from dagger.state.run import DeadLetter, Output, Run
 from dagger.state.tasks import Tasks
@@ -35,8 +37,10 @@ from dagger.words.outcomes import DEAD_LETTER, Disposition
 from dagger.words.payload import encode
 from dagger.words.records import (
     ABANDONED,
+    BatchDue,
     Failure,
     Published,
+    Quieted,
     Requested,
     Settled,
     Swept,
@@ -47,7 +51,11 @@ if TYPE_CHECKING:
     from dagger.state.state import State
 
 _OK = int(Disposition.OK)
+_JOINED = int(Disposition.JOINED)
+_REJECTED = int(Disposition.REJECTED)
 _DROPPED = int(Disposition.DROPPED)
+_CANCELLED = int(Disposition.CANCELLED)
+_DISCARDED = int(Disposition.DISCARDED)
 
 
 def published(state: State, record: Published) -> None:
@@ -90,7 +98,7 @@ def publish(
     lane.messages += 1
     run.bytes += len(publication.payload)
     heard = lane.routes and _deliver(
-        state, run, lane.routes, publication, publisher, place, at, exempt
+        state, run, lane.routes, publication, publisher, place, at, exempt, lane.joins
     )
     if not heard:
         lane.outputs += 1
@@ -107,24 +115,41 @@ def _deliver(
     place: int,
     at: float,
     exempt: bool,
+    special: bool,
 ) -> bool:
-    """A delivery for each agent that is to hear the message; whether there is any."""
+    """A delivery for each agent that is to hear the message; whether there is any.
+
+    `special` says that parts of joins are among them, or that the message opens a scope.
+    """
+    parent = 0 if publisher is None else publisher.number
+    scopes: tuple[Scope, ...] = ()
     if publisher is None:
-        source = None
-        envelope = make(Envelope, (publication, 0, place, "", None, at))
+        source, by, cause = None, "", None
     else:
         source = publisher.queue.subscriber
-        above = publisher.envelope  # what was being handled
+        by, above = source.name, publisher.envelope  # what was being handled
         cause = above.publication.id or above[1:3]
-        envelope = make(Envelope, (publication, publisher.number, place, source.name, cause, at))
+        scopes = above.scopes if publisher.bond is None else publisher.bond.scopes
+    if special and publication.channel in state.scoping:
+        scopes = (*scopes, (parent, place, publication.channel))
+    envelope = make(Envelope, (publication, parent, place, by, cause, at, scopes))
     deliveries = run.deliveries
     before = number = run.next
+    late: list[int] = []
     for subscriber, queue, tally in routes:
         if subscriber is source and not (subscriber.hears_itself or exempt):
             continue
         number += 1
         delivery = deliveries[number] = Delivery(number, envelope, queue, tally)
         tally[0] += 1
+        if special and subscriber.join is not None:
+            if not arrive(state, run, delivery):
+                late.append(number)
+            elif publication.timing is not None and state.timekeeper is not None:
+                state.timekeeper(delivery)
+            continue
+        if scopes:
+            run.joining().begun(delivery)
         if publication.timing is not None:
             _time(state, delivery, *publication.timing)
             continue
@@ -137,6 +162,8 @@ def _deliver(
         if not queue.listed or subscriber.bell is not None:
             queue.call()
     run.next = number
+    if late:
+        _sweep(state, run, tuple(late), _CANCELLED, at)
     return number > before
 
 
@@ -187,6 +214,8 @@ def settled(state: State, record: Settled) -> None:
         _tasks_settled(run.task_fold, record)
     if publication.headers and is_request(publication):
         answer(run, delivery, record)
+    if delivery.bond is not None:
+        _parts_ended(state, run, delivery, record, ended)
     place = 0
     for effect in effects:
         if type(effect) is Publication:
@@ -194,6 +223,51 @@ def settled(state: State, record: Settled) -> None:
             place += 1
         elif type(effect) is not Reply:
             write(state, run, effect)
+    if run.joins is not None:
+        close_scopes(state, run, ended)
+
+
+def _parts_ended(state: State, run: Run, lead: Delivery, record: Settled | None, at: float) -> None:
+    """What a delivery was handled with ends with it; one that was rejected ends alone."""
+    assert lead.bond is not None
+    if record is not None and record.disposition == _REJECTED:
+        withdraw(state, run, lead)
+        return
+    for part in lead.bond.parts:
+        if run.deliveries.pop(part.number, None) is None:
+            continue
+        _end(run, part, _JOINED)
+        if is_request(part.envelope.publication):
+            answer(run, part, record)
+        _grow(run, part, _JOINED, at)
+
+
+def close_scopes(state: State, run: Run, at: float) -> None:
+    """Scopes that have become quiet are closed; what is left in them is not handled."""
+    joins = run.joining()
+    while joins.empty:
+        left = close(state, run)
+        if left:
+            _sweep(state, run, tuple(each.number for each in left), _DISCARDED, at)
+
+
+def quieted(state: State, record: Quieted) -> None:
+    """The scope of the run itself is closed."""
+    run = state.runs[record.run]
+    left = close_whole(state, run)
+    if left:
+        _sweep(state, run, tuple(each.number for each in left), _DISCARDED, record.at)
+    close_scopes(state, run, record.at)
+
+
+def batch_due(state: State, record: BatchDue) -> None:
+    """What there is of a batch is handled."""
+    run = state.runs[record.run]
+    part = run.deliveries[record.delivery]
+    join = part.queue.subscriber.join
+    if join is not None:
+        parts = run.joining().group(part, join).all()
+        start(state, run.joining(), parts)
 
 
 def _tasks_settled(tasks: Tasks, record: Settled) -> None:
@@ -206,6 +280,8 @@ def _tasks_settled(tasks: Tasks, record: Settled) -> None:
 
 def _end(run: Run, delivery: Delivery, disposition: int) -> None:
     """The bookkeeping of one ended delivery that every kind of end shares."""
+    if run.joins is not None:
+        run.joins.ended(delivery)
     if delivery.stage == PENDING:
         delivery.queue.depth -= 1
         delivery.stage = SETTLED
@@ -253,25 +329,35 @@ def _sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, a
             run.task_fold.release(number, at)
         if is_request(envelope.publication):
             answer(run, delivery, None)
-        channel = envelope.publication.channel
         if disposition == _DROPPED:
-            state.channels[channel].dropped += 1
-        run.tree.add(
-            number,
-            envelope.parent,
-            envelope.place,
-            channel,
-            queue.subscriber.name,
-            disposition,
-            delivery.attempts,
-            at,
-            at,
-        )
+            state.channels[envelope.publication.channel].dropped += 1
+        _grow(run, delivery, disposition, at)
+        if delivery.bond is not None:
+            _parts_ended(state, run, delivery, None, at)
+
+
+def _grow(run: Run, delivery: Delivery, disposition: int, at: float) -> None:
+    """The tree's node of a delivery that ended without being handled."""
+    envelope = delivery.envelope
+    run.tree.add(
+        delivery.number,
+        envelope.parent,
+        envelope.place,
+        envelope.publication.channel,
+        delivery.queue.subscriber.name,
+        disposition,
+        delivery.attempts,
+        at,
+        at,
+    )
 
 
 def swept(state: State, record: Swept) -> None:
     """Deliveries that end without being handled."""
-    _sweep(state, state.runs[record.run], record.deliveries, record.disposition, record.at)
+    run = state.runs[record.run]
+    _sweep(state, run, record.deliveries, record.disposition, record.at)
+    if run.joins is not None:
+        close_scopes(state, run, record.at)
 
 
 def write(state: State, run: Run | None, effect: Effect) -> None:

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import msgpack
 
 from dagger.state.codes import Codes
-from dagger.state.queues import Envelope
+from dagger.state.queues import Envelope, Scope
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.state.schedules import Schedule
 from dagger.words.effects import Publication
+from dagger.words.joins import Join
 from dagger.words.packing import rows as unpacked
 from dagger.words.records import Failure
 
@@ -51,6 +52,8 @@ class AgentRow(NamedTuple):
     subscriptions: tuple[str, ...]
     hears_itself: bool
     code: str = ""
+    join: Join | None = None
+    publishes: tuple[str, ...] = ()
 
 
 class ChannelRow(NamedTuple):
@@ -111,6 +114,9 @@ class RunRow(NamedTuple):
     forked: tuple[str, str] | None
     codes: Codes = b""
     changed: tuple[str, ...] = ()
+    unfilled: tuple[str, ...] = ()
+    won: tuple[tuple[str, Any], ...] = ()
+    """Joins of which one part was enough, and has come: agent, and scope or key."""
 
 
 class LaneRow(NamedTuple):
@@ -130,6 +136,10 @@ class DeliveryRow(NamedTuple):
     attempts: int
     due: float
     deaths: int
+    lead: int = 0
+    """Of a join: the delivery that it is handled with, or -1 while it is held."""
+    scopes: tuple[Scope, ...] = ()
+    """Of a lead: those that its parts have in common."""
 
 
 class AnswerRow(NamedTuple):

@@ -13,15 +13,21 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.words.effects import Publication
+from dagger.words.joins import Join
 from dagger.words.outcomes import DISPOSITIONS
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
 
 # Where an unsettled delivery stands. Plain ints: they are compared on the hot path.
-PENDING, RUNNING, WAITING, SETTLED, ARRIVED = range(5)
-STAGES = ("pending", "running", "waiting", "settled", "pending")
-"""As they are told: who has arrived and is in no queue yet is pending to whoever asks."""
+PENDING, RUNNING, WAITING, SETTLED, ARRIVED, HELD = range(6)
+STAGES = ("pending", "running", "waiting", "settled", "pending", "waiting")
+"""As they are told: who has arrived and is in no queue yet is pending to whoever asks, and
+who is held until other parts have come is waiting.
+"""
+
+Scope = tuple[int, int, str]
+"""A message by its parent, its place and its channel: all that descends from it."""
 
 
 class Envelope(NamedTuple):
@@ -37,6 +43,19 @@ class Envelope(NamedTuple):
     cause: tuple[int, int] | str | None
     """(parent, place) of the message that was being handled, or its id if it was given one."""
     at: float
+    scopes: tuple[Scope, ...] = ()
+    """Those that are open around it, outermost first."""
+
+
+class Bond(NamedTuple):
+    """What a delivery has to do with other parts of the same whole (see `state.joins`)."""
+
+    lead: int
+    """The delivery that they are handled with; 0 while they are held."""
+    parts: tuple[Delivery, ...] = ()
+    """Of a lead, the others."""
+    scopes: tuple[Scope, ...] = ()
+    """Of a lead, those that all of them belong to."""
 
 
 class Answer(NamedTuple):
@@ -54,6 +73,7 @@ class Delivery:
     __slots__ = (
         "attempts",
         "bells",
+        "bond",
         "deaths",
         "due",
         "envelope",
@@ -75,6 +95,7 @@ class Delivery:
         self.deaths = 0  # times that the process died with it in hand
         self.kept: dict[tuple[str, str], Answer] | None = None  # by name and key
         self.bells: list[Callable[[], None]] | None = None  # the executor's, while it waits
+        self.bond: Bond | None = None  # of a join
 
     def keep(self, name: str, key: str, answer: Answer) -> None:
         """Keep an answer, the first one, and tell whoever waits for one."""
@@ -246,15 +267,32 @@ class Subscriber:
     set only while a worker is free.
     """
 
-    __slots__ = ("bell", "code", "hears_itself", "name", "ready", "subscriptions")
+    __slots__ = (
+        "bell",
+        "code",
+        "hears_itself",
+        "join",
+        "name",
+        "publishes",
+        "ready",
+        "subscriptions",
+    )
 
     def __init__(
-        self, name: str, subscriptions: tuple[str, ...], hears_itself: bool, code: str = ""
+        self,
+        name: str,
+        subscriptions: tuple[str, ...],
+        hears_itself: bool,
+        code: str = "",
+        join: Join | None = None,
+        publishes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.subscriptions = subscriptions
         self.hears_itself = hears_itself
         self.code = code  # its fingerprint; "" where none is known
+        self.join = join
+        self.publishes = publishes  # channels, or "*" for any
         self.ready: deque[Queue] = deque()
         self.bell: Callable[[], None] | None = None
 
@@ -290,10 +328,11 @@ class Channel:
 class Lane:
     """One channel of one run: where its messages go, and how many there were."""
 
-    __slots__ = ("closed", "messages", "outputs", "retired", "routes", "wiring")
+    __slots__ = ("closed", "joins", "messages", "outputs", "retired", "routes", "wiring")
 
     def __init__(self) -> None:
         self.closed = False
+        self.joins = False  # its messages are parts of something, or open a scope
         self.routes: tuple[Route, ...] = ()
         self.retired: tuple[tuple[str, list[int]], ...] = ()  # counts of who hears no more
         self.wiring = -1  # the state's wiring that this was worked out for

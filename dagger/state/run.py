@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from dagger.state.cache import Cache
+from dagger.state.joins import Joins, Whole
 from dagger.state.queues import Delivery, Envelope, Lane, Queue, Subscriber
 from dagger.state.tasks import Tasks
 from dagger.state.tree import Names, Tree
@@ -85,6 +86,7 @@ class Run:
         "failure",
         "forked",
         "id",
+        "joins",
         "keep",
         "lanes",
         "letters",
@@ -154,6 +156,7 @@ class Run:
         self.dead_letters: deque[DeadLetter] | None = None
         self.letters = 0  # dead letters ever
         self.questions: dict[int, dict[str, Question]] = _NOTHING  # by delivery and name
+        self.joins: Joins | None = None  # made with the first part, or scope
         self.cache_fold: Cache | None = None
         self.task_fold: Tasks | None = None
         self.tree_fold: Tree | None = None
@@ -178,6 +181,33 @@ class Run:
         if self.tree_fold is None:
             self.tree_fold = Tree(self.keep.nodes, self.names)
         return self.tree_fold
+
+    def joining(self) -> Joins:
+        """The run's joins, made when first asked for: most runs have none."""
+        if self.joins is None:
+            self.joins = Joins()
+        return self.joins
+
+    @property
+    def unfilled(self) -> tuple[str, ...]:
+        """Joins that never became whole, told to people."""
+        return self.joins.unfilled if self.joins is not None else ()
+
+    @property
+    def won(self) -> tuple[Whole, ...]:
+        """Joins of which one part was enough, and has come."""
+        by_shared = self.joins.groups.items() if self.joins is not None else ()
+        return tuple(
+            (name, shared)
+            for shared, groups in by_shared
+            for name, group in groups.items()
+            if group.won
+        )
+
+    @property
+    def active(self) -> int:
+        """Deliveries that are neither settled nor held until others come."""
+        return len(self.deliveries) - (self.joins.held if self.joins is not None else 0)
 
     def queue(self, subscriber: Subscriber) -> Queue:
         """The queue of an agent in this run."""
@@ -216,7 +246,7 @@ class Run:
             return self.status
         if self.paused:
             return RunStatus.PAUSED
-        if self.questions and len(self.questions) == len(self.deliveries):
+        if self.questions and len(self.questions) == self.active:
             return RunStatus.WAITING
         return _RUNNING
 

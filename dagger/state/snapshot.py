@@ -37,7 +37,7 @@ from dagger.words.effects import make
 
 if TYPE_CHECKING:
     from dagger.state.cache import Cache
-    from dagger.state.queues import Answer, Delivery
+    from dagger.state.queues import Answer, Delivery, Scope
     from dagger.state.run import DeadLetter, Output, Question, Run
     from dagger.state.schedules import Schedule
     from dagger.state.state import State
@@ -58,6 +58,8 @@ class Mark(NamedTuple):
     due: float
     deaths: int
     kept: dict[tuple[str, str], Answer]
+    lead: int = 0
+    scopes: tuple[Scope, ...] = ()
 
 
 _NO_ANSWERS: dict[tuple[str, str], Answer] = {}
@@ -135,8 +137,9 @@ class RunCopy(NamedTuple):
                 message = delivery.envelope
                 yield message
             number = delivery.number
-            attempts, due, deaths, kept = self.marks.get(number, _UNTOUCHED)
-            yield DeliveryRow(number, delivery.queue.subscriber.name, attempts, due, deaths)
+            attempts, due, deaths, kept, lead, scopes = self.marks.get(number, _UNTOUCHED)
+            name = delivery.queue.subscriber.name
+            yield DeliveryRow(number, name, attempts, due, deaths, lead, scopes)
             for (name, key), answer in kept.items():
                 yield AnswerRow(name, key, *answer)
 
@@ -166,7 +169,7 @@ def copy_run(run: Run) -> RunCopy:
         {
             each.number: _mark(each)
             for each in deliveries
-            if each.attempts or each.deaths or each.kept or each.due
+            if each.attempts or each.deaths or each.kept or each.due or each.bond
         },
         run.kept_outputs(),
         tuple(run.dead_letters or ()),
@@ -179,7 +182,8 @@ def copy_run(run: Run) -> RunCopy:
 
 def _mark(each: Delivery) -> Mark:
     kept = each.kept.copy() if each.kept else _NO_ANSWERS
-    return make(Mark, (each.attempts, each.due, each.deaths, kept))
+    lead, scopes = (0, ()) if each.bond is None else (each.bond.lead or -1, each.bond.scopes)
+    return make(Mark, (each.attempts, each.due, each.deaths, kept, lead, scopes))
 
 
 def _lanes(run: Run) -> list[LaneRow]:

@@ -33,6 +33,7 @@ from dagger.words.records import (
     AgentRemoved,
     Asked,
     AttemptFailed,
+    BatchDue,
     ChannelOpened,
     ChannelShut,
     CommandTaken,
@@ -41,6 +42,7 @@ from dagger.words.records import (
     LetterDiscarded,
     Logged,
     Published,
+    Quieted,
     Record,
     Requested,
     Restarted,
@@ -72,6 +74,7 @@ class State:
         # The executor's: told of each delivery that waits for a time, or may expire.
         self.timekeeper: Callable[[Delivery], None] | None = None
         self.wiring = 0  # grows whenever routes have to be made anew
+        self.scoping: frozenset[str] = frozenset()  # channels whose messages open scopes
         self._wires: dict[str, tuple[tuple[Subscriber, ...], bool]] = {}
         self._wired = -1  # the wiring that those were worked out for
         self.next_run = 0  # number of the latest run
@@ -128,6 +131,7 @@ class State:
         """Routes for the agents of now; who comes back goes on with its counts."""
         hearers, lane.closed = self._heard(name)
         lane.wiring = self.wiring
+        lane.joins = name in self.scoping or any(each.join is not None for each in hearers)
         if not hearers and not lane.routes:
             return  # a channel that nobody hears: most runs have one, for their outputs
         known = lane.tallies() if lane.retired or lane.routes else {}
@@ -137,6 +141,28 @@ class State:
             routes.append(make(Route, (each, run.queue(each), tally)))
         lane.routes = tuple(routes)
         lane.retired = tuple(known.items())
+
+    def rewired(self) -> None:
+        """Who hears what has changed: routes are made anew when they are needed."""
+        self.wiring += 1
+        joins = (each.join for each in self.subscribers.values() if each.subscriptions)
+        self.scoping = frozenset(each.scope for each in joins if each is not None and each.scope)
+
+    def reaches(self, one: str, other: str) -> bool:
+        """Whether what one agent publishes may, by way of others, come to another."""
+        known, new = set[str](), {one}
+        while new:
+            known |= new
+            sent = {channel for name in new for channel in self.subscribers[name].publishes}
+            heard = {
+                each.name
+                for each in self.subscribers.values()
+                if "*" in sent or not sent.isdisjoint(each.subscriptions)
+            }
+            if other in heard:
+                return True
+            new = heard - known
+        return False
 
     def _heard(self, name: str) -> tuple[tuple[Subscriber, ...], bool]:
         """Who subscribes to a channel, and whether it is closed, as things are now."""
@@ -180,4 +206,6 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     Unscheduled: schedules.unscheduled,
     ScheduleHeld: schedules.held,
     SlotsDone: schedules.slots_done,
+    Quieted: messages.quieted,
+    BatchDue: messages.batch_due,
 }

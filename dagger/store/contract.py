@@ -1,4 +1,4 @@
-"""What a store promises; every implementation passes `tests/store/contract.py`."""
+"""What a store promises; every implementation passes `dagger.testing.store_suite`."""
 
 from __future__ import annotations
 

@@ -39,6 +39,9 @@ DaggerError
 │   ├── ConservationError     the counts of a run do not add up: a bug in Dagger
 │   ├── ExecutorBusy          as many runs are open as may be
 │   └── ExecutorStopped       the executor is not running
+├── SimulationError           a test with dagger.testing cannot go on
+│   ├── SimulationStuck       nothing can happen any more, or it never ends
+│   └── ScriptOver            a scripted agent was called once more than its script says
 ├── RunCancelled              the run was cancelled while being waited for
 ├── TimeoutExceeded           an attempt or a run took longer than allowed
 └── DatabaseError             the store cannot do what was asked
@@ -482,6 +485,35 @@ class ExecutorStopped(ExecutionError):
         self.call = call
         super().__init__(
             f"{call} needs a running executor; use `async with Executor(...) as executor:`"
+        )
+
+
+class SimulationError(DaggerError):
+    """A test that goes through `dagger.testing` cannot go on."""
+
+
+class SimulationStuck(SimulationError):
+    """A simulation waits for what cannot happen, or never ends.
+
+    `at` is the virtual time in seconds; `waiting` says of each task where it waits.
+    """
+
+    def __init__(self, problem: str, at: float, waiting: tuple[str, ...]) -> None:
+        self.problem = problem
+        self.at = at
+        self.waiting = waiting
+        lines = "".join(f"\n  {each}" for each in waiting)
+        super().__init__(f"the simulation is stuck after {at:g} s: {problem}; there wait:{lines}")
+
+
+class ScriptOver(SimulationError):
+    """A scripted agent was called more often than its script has entries."""
+
+    def __init__(self, agent: str, entries: int) -> None:
+        self.agent = agent
+        self.entries = entries
+        super().__init__(
+            f"agent {agent!r} was called once more than the {entries} times its script says"
         )
 
 

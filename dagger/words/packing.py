@@ -11,9 +11,11 @@ from typing import Any
 import msgpack
 
 from dagger.words.effects import Effect, Publication, as_publication, make
+from dagger.words.joins import Join
 from dagger.words.records import (
     EFFECTS,
     RECORDS,
+    AgentAdded,
     AttemptFailed,
     Failure,
     Published,
@@ -153,6 +155,15 @@ def _published(row: tuple[Any, ...]) -> Published:
     return Published(row[1], as_publication(row[2]), *row[3:])
 
 
+def _agent(row: tuple[Any, ...]) -> AgentAdded:
+    if len(row) > _JOIN and row[_JOIN] is not None:
+        row = (*row[:_JOIN], Join(*row[_JOIN]), *row[_JOIN + 1 :])
+    return AgentAdded(*row[1:])
+
+
+_JOIN = 1 + AgentAdded._fields.index("join")
+
+
 def _scheduled(row: tuple[Any, ...]) -> Scheduled:
     return Scheduled(row[1], row[2], as_publication(row[3]), *row[4:])
 
@@ -175,6 +186,7 @@ def _builder(kind: type[Any]) -> Callable[[tuple[Any, ...]], Any]:
 
 
 _SPECIAL: dict[type[Any], Callable[[tuple[Any, ...]], Any]] = {
+    AgentAdded: _agent,
     RunOpened: _opened,
     Published: _published,
     Settled: _settled,

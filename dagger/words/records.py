@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from dagger.words.effects import CacheWrite, Effect, Publication, Reply, TaskWrite
+from dagger.words.joins import Join
 
 
 class Failure(NamedTuple):
@@ -41,6 +42,10 @@ class AgentAdded(NamedTuple):
     at: float
     code: str = ""
     """Fingerprint of what it is, 12 hexadecimal digits; "" where none was taken."""
+    join: Join | None = None
+    """What it waits for, if it handles several messages together."""
+    publishes: tuple[str, ...] = ()
+    """Channels, or "*" for any."""
 
 
 class AgentRemoved(NamedTuple):
@@ -68,6 +73,23 @@ class RunOpened(NamedTuple):
     limits: dict[str, Any]
     """Those that are set: max_messages, max_tokens, timeout (s), deadline (epoch s)."""
     first: Publication
+    at: float
+
+
+class Quieted(NamedTuple):
+    """Nothing moves the run any more, and nobody will bring anything into it: what was held for
+    want of other parts is handled as it is, or never will be.
+    """
+
+    run: int
+    at: float
+
+
+class BatchDue(NamedTuple):
+    """A part of a batch has waited for others long enough."""
+
+    run: int
+    delivery: int
     at: float
 
 
@@ -365,6 +387,8 @@ Record = (
     | Unscheduled
     | ScheduleHeld
     | SlotsDone
+    | Quieted
+    | BatchDue
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -398,6 +422,8 @@ RECORDS: tuple[type[Any], ...] = (
     Unscheduled,
     ScheduleHeld,
     SlotsDone,
+    Quieted,
+    BatchDue,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)
 

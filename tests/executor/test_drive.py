@@ -17,6 +17,8 @@ from dagger.executor.drive import LONG_STEP, Abandoned, begin, drive
 class Notes:
     """Who drives: notes what it is told, and says whether the handler may go on."""
 
+    monotonic = staticmethod(time.perf_counter)
+
     def __init__(self, resumptions: int = 1_000_000) -> None:
         self.lines: list[int] = []
         self.left = resumptions

@@ -7,13 +7,13 @@ import threading
 import anyio
 import pytest
 
-from dagger.executor.threads import Threads
+from dagger.executor.threads import DaemonThreads
 from tests.waiting import turns
 
 
 async def test_a_job_has_the_outcome_of_its_call() -> None:
     """What the call returned is returned, what it raised is raised, as the object it is."""
-    threads = Threads()
+    threads = DaemonThreads()
     error = ValueError("its own")
 
     def fail() -> None:
@@ -33,7 +33,7 @@ async def test_a_job_has_the_outcome_of_its_call() -> None:
 
 async def test_an_idle_thread_is_used_again() -> None:
     """Calls one after the other share a thread; calls side by side do not."""
-    threads = Threads()
+    threads = DaemonThreads()
     idents: list[int] = []
     for _ in range(5):
         job = threads.start(lambda: idents.append(threading.get_ident()))
@@ -49,7 +49,7 @@ async def test_an_idle_thread_is_used_again() -> None:
 
 async def test_threads_are_daemons() -> None:
     """No thread of an executor keeps the process alive."""
-    threads = Threads()
+    threads = DaemonThreads()
     job = threads.start(lambda: threading.current_thread().daemon)
     await job.done.wait()
     assert job.outcome() is True
@@ -58,7 +58,7 @@ async def test_threads_are_daemons() -> None:
 
 async def test_a_call_on_the_loop_runs_on_the_loop() -> None:
     """`on_loop` runs on the loop's own thread, from wherever it is called, and gives the result."""
-    threads = Threads()
+    threads = DaemonThreads()
     home = threading.get_ident()
     assert threads.on_loop(threading.get_ident) == home
     job = threads.start(lambda: threads.on_loop(threading.get_ident))
@@ -77,7 +77,7 @@ async def test_a_call_on_the_loop_runs_on_the_loop() -> None:
 
 async def test_closed_threads_end() -> None:
     """After `close` idle threads end at once, and the others after their call."""
-    threads = Threads()
+    threads = DaemonThreads()
     found: list[threading.Thread] = []
     gate = threading.Event()
 
@@ -110,7 +110,7 @@ def test_a_thread_outlives_its_loop() -> None:
         gate.wait(10)
 
     async def main() -> None:
-        Threads().start(wait)
+        DaemonThreads().start(wait)
         while not found:
             await anyio.lowlevel.checkpoint()
 

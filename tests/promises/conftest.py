@@ -12,10 +12,10 @@ from dagger import Agent, Config, Executor, Immediate, LmdbStore, MemoryStore, S
 from dagger.executor.verifying import verify
 from dagger.store import outline
 from dagger.store.reader import StoreReader
+from dagger.testing import LaggingStore
 from dagger.words.ids import new_id
 from tests.conftest import PROVE
 from tests.state import meaning
-from tests.store.lagging import LaggingStore
 
 NewStore = Callable[[], Store | None]
 

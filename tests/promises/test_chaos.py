@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagger import Agent, Config, Context, Executor, Linear, LoopClock, MemoryStore, agent
+from dagger.testing import simulate
 from dagger.words.errors import DaggerError
 from tests.promises.conftest import Audited
 
@@ -192,27 +193,34 @@ class Story:
                     await run.answer(question.id, "yes")
 
 
-def on_virtual_time(main: Callable[[], Any]) -> None:
-    """Run it on a clock that jumps: where everything waits for ever, it jumps to a failure."""
+def on_virtual_time(main: Callable[[], Any], seed: int | None) -> None:
+    """Run it on a clock that jumps: where everything waits for ever, it jumps to a failure.
+
+    On trio, or on asyncio in an order that is drawn by the seed.
+    """
 
     async def patiently() -> None:
         with anyio.fail_after(1_000_000):
             await main()
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(patiently, backend="trio", backend_options={"clock": clock})
+    if seed is not None:
+        simulate(patiently, seed=seed)
+    else:
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        anyio.run(patiently, backend="trio", backend_options={"clock": clock})
 
 
 options = st.tuples(
     st.sampled_from(["drop_oldest", "block", "reject"]), st.integers(1, 4), st.integers(1, 3)
 )
 stories = st.lists(actions, min_size=1, max_size=25)
+seeds = st.none() | st.integers(0, 1_000)
 CONFIG = Config(cancel_grace=3, max_open_runs=4)
 
 
-@given(options, stories)
+@given(options, stories, seeds)
 def test_everything_ends_when_the_block_is_left(
-    choice: tuple[str, int, int], story: list[tuple[str, Any, Any]]
+    choice: tuple[str, int, int], story: list[tuple[str, Any, Any]], seed: int | None
 ) -> None:
     """Behind the block all runs and waiters have ended, and only handlers that refused are left."""
     ended: list[Any] = []
@@ -236,12 +244,12 @@ def test_everything_ends_when_the_block_is_left(
         assert len(ended) == len(reports)
         assert trouble.running <= sum(len(report.abandoned) for report in reports)
 
-    on_virtual_time(main)
+    on_virtual_time(main, seed)
 
 
-@given(options, st.lists(stories, min_size=1, max_size=3))
+@given(options, st.lists(stories, min_size=1, max_size=3), seeds)
 def test_everything_ends_over_several_executors(
-    choice: tuple[str, int, int], acts: list[list[tuple[str, Any, Any]]]
+    choice: tuple[str, int, int], acts: list[list[tuple[str, Any, Any]]], seed: int | None
 ) -> None:
     """What one executor left open goes on with the next, and can be brought to its end."""
 
@@ -266,4 +274,4 @@ def test_everything_ends_over_several_executors(
             assert all(each.ended is not None for each in executor.runs())
             assert await executor.drain() == []
 
-    on_virtual_time(main)
+    on_virtual_time(main, seed)

@@ -20,22 +20,12 @@ from dagger import (
     RunCancelled,
     agent,
 )
+from dagger.testing import assert_conserved
 from dagger.views.report import Report
 from dagger.words.errors import BudgetExceeded, RunClosed
 from tests.promises.conftest import MakeExecutor
 from tests.state import meaning
 from tests.waiting import until
-
-
-def adds_up(report: Report) -> None:
-    """Per agent and channel the dispositions add up to what was delivered."""
-    for counts in report.agents.values():
-        assert counts.delivered == sum(counts.dispositions.values()) + counts.open
-    for counts_ in report.channels.values():
-        assert counts_.delivered == sum(counts_.dispositions.values()) + counts_.open
-    assert report.messages == sum(each.messages for each in report.channels.values())
-    assert report.handled == sum(report.dispositions.values())
-    assert report.conserved
 
 
 async def test_every_way_to_end_is_counted(make_executor: MakeExecutor) -> None:
@@ -63,17 +53,17 @@ async def test_every_way_to_end_is_counted(make_executor: MakeExecutor) -> None:
     async with make_executor([spread, odd, slow, leaving]) as executor:
         live = await executor.start("start", {})
         await inside.wait()
-        adds_up(live.report())
+        assert_conserved(live.report())
         async with live:
             for number in range(10):
                 await live.publish("work", number)
-                adds_up(live.report())
+                assert_conserved(live.report())
             executor.unregister("leaving")
-            adds_up(live.report())
+            assert_conserved(live.report())
             release.set()
         report = await live.result()
 
-    adds_up(report)
+    assert_conserved(report)
     assert report.open == 0
     assert report.agents["odd"].dispositions == {"ok": 10, "dead": 10, "rejected": 1}
     assert report.agents["slow"].dispositions["dropped"] > 0
@@ -97,7 +87,7 @@ async def test_a_cancelled_run_accounts_for_what_it_did_not_handle(
         live = await executor.start("start", 9)
         await until(lambda: live.state.messages == 10)
         report = await live.cancel()
-    adds_up(report)
+    assert_conserved(report)
     assert report.status == "cancelled"
     assert report.agents["hang"].dispositions == {"cancelled": 9}
 
@@ -118,7 +108,7 @@ async def test_forgotten_nodes_and_letters_stay_counted(make_executor: MakeExecu
     keep = {"keep_nodes": 5, "keep_outputs": 3, "keep_dead_letters": 2}
     async with make_executor([spread, fail], config=keep) as executor:
         report = await executor.run("start", 40)
-    adds_up(report)
+    assert_conserved(report)
     assert report.dead_letters_total == 40
     assert [letter.payload for letter in report.dead_letters] == [38, 39]
     assert report.outputs == {"out": [37, 38, 39]}
@@ -151,7 +141,7 @@ networks = st.lists(
 
 
 @given(networks, st.integers(0, 5), st.sampled_from(["asyncio", "trio"]))
-def test_any_network_comes_to_an_end_that_adds_up(
+def test_any_network_comes_to_an_end_that_assert_conserved(
     network: list[dict[str, Any]], outside: int, backend: str
 ) -> None:
     """Whatever agents publish, fail at, block or overflow: it ends, and all counts add up."""
@@ -174,7 +164,7 @@ def test_any_network_comes_to_an_end_that_adds_up(
                 return report
 
     report = anyio.run(main, backend=backend)
-    adds_up(report)
+    assert_conserved(report)
     assert report.open == 0
 
 

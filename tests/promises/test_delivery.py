@@ -2,60 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import anyio
 import pytest
 
-from dagger import Agent, Context, agent
+from dagger import Agent, Context, Executor, agent
+from dagger.testing.channel_suite import ChannelSuite
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import pending, until
 
 
-def hearer(name: str, heard: list[tuple[str, Any]], channel: str = "start") -> Agent:
-    """An agent that notes what it was given."""
+class TestChannels(ChannelSuite):
+    """What channels do by the public suite, over each kind of store."""
 
-    @agent(name=name, subscribe=channel)
-    async def note(payload: Any) -> None:
-        heard.append((name, payload))
+    @pytest.fixture(autouse=True)
+    def _new(self, make_executor: MakeExecutor) -> None:
+        self.make_executor = make_executor
 
-    return note
-
-
-async def test_every_subscriber_gets_every_message_once(make_executor: MakeExecutor) -> None:
-    """A message goes to each agent that subscribes to its channel, and to each just once."""
-    heard: list[tuple[str, Any]] = []
-
-    @agent(subscribe="start", publish="numbers", publish_each=True)
-    async def count(payload: int) -> list[int]:
-        return list(range(payload))
-
-    hearers = [hearer(name, heard, "numbers") for name in ("a", "b", "c")]
-    async with make_executor([count, *hearers]) as executor:
-        report = await executor.run("start", 20)
-
-    assert sorted(heard) == [(name, number) for name in "abc" for number in range(20)]
-    assert report.status == "completed"
-    assert report.channels["numbers"].messages == 20
-    assert {name: report.agents[name].delivered for name in "abc"} == dict.fromkeys("abc", 20)
-
-
-async def test_an_agent_of_two_channels_gets_a_message_of_each(make_executor: MakeExecutor) -> None:
-    """An agent that subscribes to several channels gets every message of every one of them."""
-    heard: list[tuple[str, Any]] = []
-
-    @agent(subscribe="start", publish=["left", "right"])
-    async def split(payload: Any, ctx: Context) -> None:
-        ctx.publish("left", payload)
-        ctx.publish("right", payload)
-
-    @agent(subscribe=["left", "right", "left"])
-    async def join(channel: str, payload: Any) -> None:
-        heard.append((channel, payload))
-
-    async with make_executor([split, join]) as executor:
-        await executor.run("start", "x")
-    assert sorted(heard) == [("left", "x"), ("right", "x")]
+    def executor(self, agents: Iterable[Agent], **options: Any) -> Executor:
+        return self.make_executor(agents, **options)
 
 
 async def test_a_failed_attempt_leaves_no_effect(make_executor: MakeExecutor) -> None:

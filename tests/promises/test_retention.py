@@ -10,8 +10,8 @@ import pytest
 
 from dagger import Config, Context, Executor, LmdbStore, agent
 from dagger.store.reader import StoreReader
+from dagger.testing.store_suite import MESSAGE
 from dagger.words.records import RunEnded, RunOpened, RunsForgotten
-from tests.store.contract import MESSAGE
 
 
 @agent(subscribe="start", publish="out")

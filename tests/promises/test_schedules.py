@@ -26,6 +26,7 @@ from dagger import (
     Store,
     ValidationError,
     agent,
+    gather,
 )
 from dagger.executor import timers
 from dagger.rules.occurrence import run_id
@@ -43,6 +44,7 @@ class Shifted:
 
     def __init__(self, start: float = START) -> None:
         self._clock = LoopClock(start)
+        self.monotonic = self._clock.monotonic
         self.by = 0.0
 
     def now(self) -> float:
@@ -391,6 +393,18 @@ async def test_a_payload_that_nobody_takes(make_executor: MakeExecutor) -> None:
         with pytest.raises(ValidationError, match="counts"):
             await executor.schedule("count", [1], "every 1h", id="neither")
         assert [each.id for each in executor.schedules.list()] == ["number", "word"]
+
+
+async def test_a_payload_of_a_join(make_executor: MakeExecutor) -> None:
+    """To an agent that joins several messages a payload is one of its parts."""
+
+    @agent(subscribe=gather("count"))
+    async def sums(payload: list[int]) -> None: ...
+
+    async with make_executor([sums]) as executor:
+        await executor.schedule("count", 1, "every 1h", id="number")
+        with pytest.raises(ValidationError, match="sums"):
+            await executor.schedule("count", [1], "every 1h", id="list")
 
 
 def test_limits_of_the_config_hold() -> None:

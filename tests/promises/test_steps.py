@@ -21,8 +21,8 @@ from dagger import (
     Store,
     agent,
 )
+from dagger.testing import LaggingStore
 from tests.promises.conftest import MakeExecutor
-from tests.store.lagging import LaggingStore
 from tests.waiting import until
 
 
@@ -467,23 +467,12 @@ async def test_steps_in_flight_must_be_told_apart(
 # -- the disk ------------------------------------------------------------------------
 
 
-class Counting(LaggingStore):
-    """Counts its commits."""
-
-    commits = 0
-
-    def _turn(self) -> None:
-        before = self.durable
-        super()._turn()
-        self.commits += self.durable > before
-
-
 @pytest.mark.parametrize("count", [1, 2, 10])
 async def test_steps_cost_one_commit_each(make_executor: MakeExecutor, count: int) -> None:
     """A function is called once all before it is on disk, and the handler sees its result
     once that is: n steps in a row, and their settling, cost n + 1 commits.
     """
-    store, commits, safe = Counting(), list[int](), list[bool]()
+    store, commits, safe = LaggingStore(), list[int](), list[bool]()
 
     def look(*_: int) -> int:
         safe.append(store.durable == store.position)

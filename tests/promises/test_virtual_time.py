@@ -1,8 +1,9 @@
-"""On trio's virtual clock hours pass in a moment: nothing in the core waits for real time."""
+"""On a virtual clock hours pass in a moment: nothing in the core waits for real time."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,17 +13,36 @@ import pytest
 import trio.testing
 
 from dagger import Context, Executor, Exponential, Linear, LoopClock, MemoryStore, agent
+from dagger.testing import simulate
 
 HOUR = 3600.0
 
 
-def on_virtual_time(main: Callable[[], Awaitable[Any]]) -> Any:
-    """What `main` returns, run on a clock that jumps whenever all tasks wait."""
-    began = time.perf_counter()
+OnVirtualTime = Callable[[Callable[[], Awaitable[Any]]], Any]
+
+
+def on_trio(main: Callable[[], Awaitable[Any]]) -> Any:
+    """What `main` returns, on trio's clock that jumps whenever all tasks wait."""
     clock = trio.testing.MockClock(autojump_threshold=0)
-    result = anyio.run(main, backend="trio", backend_options={"clock": clock})
-    assert time.perf_counter() - began < 10
-    return result
+    return anyio.run(main, backend="trio", backend_options={"clock": clock})
+
+
+def on_our_loop(main: Callable[[], Awaitable[Any]]) -> Any:
+    """What `main` returns, simulated."""
+    return simulate(main, limit=math.inf)
+
+
+@pytest.fixture(params=[on_trio, on_our_loop])
+def on_virtual_time(request: pytest.FixtureRequest) -> OnVirtualTime:
+    """Runs a program on virtual time, of either kind, and sees that it takes no time."""
+
+    def run(main: Callable[[], Awaitable[Any]]) -> Any:
+        began = time.perf_counter()
+        result = request.param(main)
+        assert time.perf_counter() - began < 10
+        return result
+
+    return run
 
 
 def an_executor(*agents: Any, **options: Any) -> Executor:
@@ -30,7 +50,7 @@ def an_executor(*agents: Any, **options: Any) -> Executor:
     return Executor(agents, clock=LoopClock(), **options)
 
 
-def test_an_hour_of_sleep_passes_at_once() -> None:
+def test_an_hour_of_sleep_passes_at_once(on_virtual_time: OnVirtualTime) -> None:
     """`ctx.sleep(3600)` lasts an hour of wall time, and no time at all."""
 
     @agent(subscribe="start")
@@ -46,7 +66,7 @@ def test_an_hour_of_sleep_passes_at_once() -> None:
     assert report.seconds == pytest.approx(HOUR)
 
 
-def test_retries_wait_as_long_as_their_strategy_says() -> None:
+def test_retries_wait_as_long_as_their_strategy_says(on_virtual_time: OnVirtualTime) -> None:
     """The times between attempts are those of the strategy, to the second."""
     times: list[float] = []
 
@@ -69,7 +89,7 @@ def test_retries_wait_as_long_as_their_strategy_says() -> None:
     assert gaps == pytest.approx([60, 180, 500, 500])
 
 
-def test_a_day_of_delays_holds_no_worker() -> None:
+def test_a_day_of_delays_holds_no_worker(on_virtual_time: OnVirtualTime) -> None:
     """A hundred deliveries that each wait an hour for their retry wait together."""
 
     @agent(subscribe="start", retry=Linear(HOUR), publish="out")
@@ -91,7 +111,7 @@ def test_a_day_of_delays_holds_no_worker() -> None:
     assert report.seconds == pytest.approx(2 * HOUR)
 
 
-def test_a_run_timeout_is_active_time() -> None:
+def test_a_run_timeout_is_active_time(on_virtual_time: OnVirtualTime) -> None:
     """A run of an hour's timeout may wait for people for a day, and sleep for half an hour."""
 
     @agent(subscribe="start", publish="out")
@@ -119,7 +139,7 @@ def test_a_run_timeout_is_active_time() -> None:
     assert beyond.seconds == pytest.approx(25 * HOUR)
 
 
-def test_a_deadline_is_wall_time() -> None:
+def test_a_deadline_is_wall_time(on_virtual_time: OnVirtualTime) -> None:
     """`deadline=` passes while a run waits for people as well."""
 
     @agent(subscribe="start")
@@ -137,7 +157,7 @@ def test_a_deadline_is_wall_time() -> None:
     assert on_virtual_time(main).status == "timed_out"
 
 
-def test_an_agent_timeout_counts_running_time_only() -> None:
+def test_an_agent_timeout_counts_running_time_only(on_virtual_time: OnVirtualTime) -> None:
     """An attempt with a minute to run may wait for hours; beyond the minute it fails."""
 
     @agent(subscribe="start", timeout=60, max_attempts=1, publish="out")
@@ -158,7 +178,7 @@ def test_an_agent_timeout_counts_running_time_only() -> None:
     assert beyond.seconds == pytest.approx(HOUR + 60)
 
 
-def test_what_ignores_its_cancellation_has_its_grace() -> None:
+def test_what_ignores_its_cancellation_has_its_grace(on_virtual_time: OnVirtualTime) -> None:
     """`cancel_grace` (5 s) is what a handler has to end by itself, no more and no less."""
 
     @agent(subscribe="start")
@@ -185,7 +205,7 @@ def test_what_ignores_its_cancellation_has_its_grace() -> None:
     assert beyond.seconds == pytest.approx(6)
 
 
-def test_a_restart_neither_shortens_nor_lengthens_a_wait() -> None:
+def test_a_restart_neither_shortens_nor_lengthens_a_wait(on_virtual_time: OnVirtualTime) -> None:
     """Sleeps and retry delays go on after a restart where they were, downtime included."""
     ended: dict[str, float] = {}
 
@@ -216,7 +236,7 @@ def test_a_restart_neither_shortens_nor_lengthens_a_wait() -> None:
     assert times == pytest.approx({"sleep": HOUR, "retry": HOUR})
 
 
-def test_an_idle_executor_is_idle() -> None:
+def test_an_idle_executor_is_idle(on_virtual_time: OnVirtualTime) -> None:
     """An executor with open runs that wait takes no time: nothing in it polls."""
 
     @agent(subscribe="start")

@@ -14,7 +14,8 @@ from typing import Any
 from dagger.executor.executor import Executor
 from dagger.executor.recovery import restored, restored_run
 from dagger.state.cache import Cache
-from dagger.state.queues import PENDING, Delivery, Subscriber
+from dagger.state.joins import Group, Joins, parts_of
+from dagger.state.queues import HELD, PENDING, Delivery, Subscriber
 from dagger.state.run import Keep, Run
 from dagger.state.state import State
 from dagger.state.tasks import Tasks
@@ -91,9 +92,9 @@ LEASES: dict[type[Any], tuple[str, ...]] = {
     Subscriber: ("ready", "bell"),
     Run: (
         *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
-        *("outputs", "cache_fold", "task_fold", "tree_fold"),
+        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins"),
     ),
-    Delivery: ("stage", "queue", "tally", "bells", "kept"),
+    Delivery: ("stage", "queue", "tally", "bells", "kept", "bond"),
 }
 """What is no fact of each class, or is told in another form by `_TOLD`."""
 
@@ -107,9 +108,39 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
         "cache": meaning(run.cache),
         "tasks": meaning(run.tasks),
         "tree": meaning(run.tree),
+        "joins": _joins(run),
     },
-    Delivery: lambda delivery: (delivery.queue.subscriber.name, delivery.kept or {}),
+    Delivery: lambda delivery: (
+        delivery.queue.subscriber.name,
+        delivery.kept or {},
+        delivery.stage == HELD,
+        _bond(delivery),
+    ),
 }
+
+
+def _bond(delivery: Delivery) -> Any:
+    bond = delivery.bond
+    return bond and (bond.lead, [each.number for each in parts_of(delivery)], bond.scopes)
+
+
+def _joins(run: Run) -> Any:
+    """What is held, who has won, and how much descends from each open scope."""
+    joins = run.joins or Joins()
+    groups = {
+        (name, shared): (group.won, [each.number for each in sorted_parts(group)])
+        for shared, by_name in joins.groups.items()
+        for name, group in by_name.items()
+        if group.won or len(group)
+    }
+    return groups, joins.held, {scope: count for scope, count in joins.live.items() if count}
+
+
+def sorted_parts(group: Group) -> list[Delivery]:
+    """What is held in a group, oldest first."""
+    found = [each for line in group.parts.values() for each in line]
+    return sorted(found, key=lambda each: each.number)
+
 
 _PLAIN = frozenset({bool, bytes, float, int, str, type(None)})
 

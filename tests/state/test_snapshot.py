@@ -16,11 +16,12 @@ from dagger import Config, Executor, Immediate, MemoryStore
 from dagger.state.codes import recoded
 from dagger.state.loading import load_run, load_world
 from dagger.state.parts import FORMAT, PIECE_BYTES, PIECE_ROWS, ROWS
-from dagger.state.queues import PENDING, SETTLED, WAITING, Delivery
+from dagger.state.queues import HELD, PENDING, SETTLED, WAITING, Delivery
 from dagger.state.run import Keep, Run
 from dagger.state.snapshot import RunCopy, WorldCopy, copy_run, copy_world
 from dagger.state.state import State
 from dagger.words.effects import REPLY_TO, CacheWrite, Effect, Publication, Reply, TaskWrite
+from dagger.words.joins import Join
 from dagger.words.outcomes import Disposition, RunStatus, TaskStatus
 from dagger.words.packing import pack, unpack
 from dagger.words.payload import encode
@@ -30,6 +31,7 @@ from dagger.words.records import (
     AgentRemoved,
     Asked,
     AttemptFailed,
+    BatchDue,
     ChannelOpened,
     ChannelShut,
     CommandTaken,
@@ -37,6 +39,7 @@ from dagger.words.records import (
     Kept,
     LetterDiscarded,
     Published,
+    Quieted,
     Record,
     Requested,
     Restarted,
@@ -192,6 +195,17 @@ EFFECTS: st.SearchStrategy[tuple[Effect, ...]] = st.lists(
 REPLIES = st.sampled_from([(), (Reply(encode([1, "good"])),), (Reply(encode([0, "bad"])),)])
 
 
+JOINS = {
+    "all": Join("all", ("c", "d")),
+    "scoped": Join("all", ("c", "d"), scope="d"),
+    "gather": Join("gather", ("d",), scope="c"),
+    "whole": Join("gather", ("d",)),
+    "first": Join("first", ("c", "d"), scope="c"),
+    "batch": Join("batch", ("c",), size=3, within=5.0),
+    "keyed": Join("all", ("c", "d"), by_key=True),
+}
+
+
 class Folding(RuleBasedStateMachine):
     """A state that is lived in and copied now and then, against its records."""
 
@@ -220,6 +234,16 @@ class Folding(RuleBasedStateMachine):
         found = [(n, each) for n, run in self.live.runs.items() for each in run.deliveries.values()]
         return found[which % len(found)]
 
+    def handled(self, which: int) -> tuple[int, Delivery] | None:
+        """One that may be tried: it is held for nobody; None if there is none."""
+        found = [
+            (n, each)
+            for n, run in self.live.runs.items()
+            for each in run.deliveries.values()
+            if each.stage != HELD
+        ]
+        return found[which % len(found)] if found else None
+
     def drops(self, run: int, count: int, but: int = 0) -> tuple[int, ...]:
         """Some pending deliveries that something pushes out."""
         found = [each for each in self.live.runs[run].deliveries.values() if each.number != but]
@@ -236,6 +260,8 @@ class Folding(RuleBasedStateMachine):
         """Three agents, and a run in which there is something to do."""
         for number, name in enumerate(["one", "two", "three"]):
             self.apply(AgentAdded(name, ("c", "d")[: number + 1], number == 2, 0.0))
+        for name, join in JOINS.items():
+            self.apply(AgentAdded(name, join.channels, False, 0.0, "", join, ("c", "d")))
         self.apply(RunOpened(1, "run-1", {"timeout": 1.5}, MESSAGE, 0.0))
         self.apply(Published(1, MESSAGE, (), False, 0.0))
         self.apply(Wrote(1, tuple(TaskWrite("put", each, task_type="search") for each in TASKS)))
@@ -333,7 +359,10 @@ class Folding(RuleBasedStateMachine):
         some: int,
         at: float,
     ) -> None:
-        run, delivery = self.delivery(which)
+        found = self.handled(which)
+        if found is None:
+            return
+        run, delivery = found
         dropped = self.drops(run, some, but=delivery.number)
         attempt = delivery.attempts + 1
         effects = (*effects, *reply)
@@ -344,7 +373,10 @@ class Folding(RuleBasedStateMachine):
     @precondition(is_pending)
     @rule(which=WHICH, failure=FAILURES, due=TIMES)
     def attempt_failed(self, which: int, failure: Failure, due: float) -> None:
-        run, delivery = self.delivery(which)
+        found = self.handled(which)
+        if found is None:
+            return
+        run, delivery = found
         keys = delivery.queue.keys
         if keys is not None and any(delivery in line for line in keys.lines.values()):
             return  # nobody tries it: it is behind another of its key
@@ -385,6 +417,27 @@ class Folding(RuleBasedStateMachine):
     def spent(self, which: int, tokens: int) -> None:
         run, delivery = self.delivery(which)
         self.apply(Spent(run, delivery.number, tokens))
+
+    @precondition(lambda self: any(self.still(run) for run in self.live.runs.values()))
+    @rule()
+    def quieted(self) -> None:
+        for run in list(self.live.runs.values()):
+            if self.still(run):
+                self.apply(Quieted(run.number, 11.0))
+
+    @staticmethod
+    def still(run: Run) -> bool:
+        """Whether all that is left of a run is held."""
+        return bool(run.deliveries) and not run.active and run.status is RunStatus.RUNNING
+
+    @precondition(is_pending)
+    @rule(which=WHICH)
+    def batch_due(self, which: int) -> None:
+        run, delivery = self.delivery(which)
+        join = delivery.queue.subscriber.join
+        held = delivery.bond is not None and not delivery.bond.lead
+        if held and join is not None and join.within:
+            self.apply(BatchDue(run, delivery.number, 12.0))
 
     @precondition(is_open)
     @rule(which=WHICH, effects=st.lists(CACHE_WRITES | TASK_WRITES | TASK_WRITES, max_size=4))

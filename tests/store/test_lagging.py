@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dagger import Store
-from tests.store.contract import RECORDS, LastingStoreContract
-from tests.store.lagging import LaggingStore
+from dagger.testing import LaggingStore
+from dagger.testing.store_suite import RECORDS, LastingStoreSuite
 
 
-class TestLaggingStore(LastingStoreContract):
+class TestLaggingStore(LastingStoreSuite):
     """In memory, and durable some turns of the loop later."""
 
     @pytest.fixture(autouse=True)
@@ -28,3 +28,17 @@ async def test_it_does_lag() -> None:
     assert (store.durable, store.position) == (0, 1)
     await store.flush()
     assert store.durable == 1
+
+
+async def test_another_store_over_its_disk_knows_what_is_durable() -> None:
+    """Nothing else survives: neither records that were only appended, nor a snapshot of them."""
+    store = LaggingStore()
+    for record in RECORDS[:3]:
+        store.append(record)
+    await store.flush()
+    store.hands.hold(store.hands.seat(), 1, 2)
+    store.append(RECORDS[3])
+    again = LaggingStore(store.disk)
+    assert (again.position, again.durable) == (3, 3)
+    assert tuple(again.read()) == RECORDS[:3]
+    assert again.hands.left_behind() == ((1, 2),)

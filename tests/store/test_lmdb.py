@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from dagger import LmdbStore, Store
-from tests.store.contract import LastingStoreContract
+from dagger.testing.store_suite import LastingStoreSuite
 
 
-class TestLmdbStore(LastingStoreContract):
+class TestLmdbStore(LastingStoreSuite):
     """A store in a folder; each opening is a new object, as in a new process."""
 
     @pytest.fixture(autouse=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dagger import MemoryStore, Store
+from dagger.testing.store_suite import RECORDS, LastingStoreSuite, StoreSuite
 from dagger.words.records import Spent
-from tests.store.contract import RECORDS, LastingStoreContract, StoreContract
 
 
-class TestMemoryStore(LastingStoreContract):
+class TestMemoryStore(LastingStoreSuite):
     """A store that keeps its records as long as its object lives."""
 
     @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ class TestMemoryStore(LastingStoreContract):
         return self.store
 
 
-class TestCountingStore(StoreContract):
+class TestCountingStore(StoreSuite):
     """What an executor without a store writes to: it counts, and keeps nothing."""
 
     async def opened(self) -> Store:

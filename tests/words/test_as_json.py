@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dagger.testing.store_suite import RECORDS
 from dagger.words.as_json import from_json, to_json
 from dagger.words.effects import CacheWrite, Publication, Reply, TaskWrite
 from dagger.words.payload import encode
 from dagger.words.records import RunForked, Settled
-from tests.store.contract import RECORDS
 
 PAYLOADS = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text("ab\n"),

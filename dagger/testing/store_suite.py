@@ -1,6 +1,11 @@
-"""What every store must do: subclass `StoreContract` and say how a store is opened."""
+"""What every store must do: subclass `StoreSuite` and say how a store is opened.
+
+Its tests run on asyncio and on trio, by anyio's pytest plugin.
+"""
 
 from __future__ import annotations
+
+import pytest
 
 from dagger.store.contract import Store
 from dagger.words.effects import CacheWrite, Publication, Reply, TaskWrite
@@ -49,8 +54,9 @@ RECORDS: tuple[Record, ...] = (
 """One of nearly every kind, with every kind of field in it."""
 
 
-class StoreContract:
-    """The promises of `dagger.store.contract.Store`; `opened` is the one thing to provide."""
+@pytest.mark.anyio
+class StoreSuite:
+    """The promises of `dagger.Store`; `opened` is the one thing to provide."""
 
     async def opened(self) -> Store:
         """A store to write to; for one that lasts, each call opens the same journal."""
@@ -118,7 +124,7 @@ class StoreContract:
         await store.close()
 
 
-class LastingStoreContract(StoreContract):
+class LastingStoreSuite(StoreSuite):
     """What a store must do besides if it says that it lasts."""
 
     async def test_a_store_that_lasts_goes_on_where_it_was(self) -> None:
@@ -134,3 +140,59 @@ class LastingStoreContract(StoreContract):
         await again.flush()
         assert tuple(again.read()) == RECORDS[:8]
         await again.close()
+
+    async def test_what_belongs_together_is_kept_together(self) -> None:
+        """Records that were appended together are in the journal in their order, with the rest."""
+        store = await self.opened()
+        store.append(RECORDS[0])
+        with store.together():
+            store.append(RECORDS[1])
+            store.append(RECORDS[2])
+        store.append(RECORDS[3])
+        await store.flush()
+        assert (store.position, store.durable) == (4, 4)
+        assert tuple(store.read()) == RECORDS[:4]
+        await store.close()
+
+    async def test_the_history_of_a_run_is_its_own(self) -> None:
+        """It has what concerns that run and who hears what, each with its position, in order."""
+        store = await self.opened()
+        records = (*RECORDS[:2], *(Spent(1 + number % 2, number, 1) for number in range(6)))
+        for record in records:
+            store.append(record)
+        await store.flush()
+        whole = list(enumerate(records, 1))
+        for run in (1, 2):
+            concerned = [each for each in whole if each[0] <= 2 or each[1].run == run]  # type: ignore[union-attr]
+            assert list(store.history(run)) == concerned
+            assert list(store.history(run, 4)) == [each for each in concerned if each[0] > 4]
+        await store.close()
+
+    async def test_a_snapshot_takes_the_place_of_the_one_before(self) -> None:
+        """Its parts replace theirs, what is gone is gone, and the rest stays; also later on."""
+        store = await self.opened()
+        for record in RECORDS[:5]:
+            store.append(record)
+        await store.flush()
+        assert (store.saved(), store.kept(), store.part(1)) == (0, set(), None)
+        await store.save(5, {0: [b"world"], 1: [b"o", b"ne"], 2: [b"two"]}, {1: "r", 2: "s"}, ())
+        store.append(RECORDS[5])
+        await store.flush()
+        await store.save(6, {0: [b"World"], 3: [b"three"]}, {3: "t"}, {2})
+        await store.tidied()
+        await store.close()
+        again = await self.opened()
+        assert (again.saved(), again.kept()) == (6, {1, 3})
+        assert list(again.parts()) == [(0, b"World"), (1, b"one"), (3, b"three")]
+        assert (again.part(1), again.part(2)) == (b"one", None)
+        await again.close()
+
+    async def test_it_tells_which_runs_were_touched(self) -> None:
+        """A run is told once for all records since the last time."""
+        store = await self.opened()
+        for run in (1, 2, 1):
+            store.append(Spent(run, 1, 1))
+        assert store.touched() >= {1, 2}
+        store.append(Spent(2, 1, 1))
+        assert 2 in store.touched()
+        await store.close()

@@ -1,0 +1,261 @@
+"""Handlers of many shapes, each of which a crash may come amid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from dagger import Agent, Context, Linear, agent
+
+NOBODY = "nobody"
+"""Whose questions stay without an answer."""
+
+Outside = Counter[str]
+"""How often each thing was done to the outside world."""
+
+Shape = Callable[[Outside], list[Agent]]
+
+
+def step_before_publish(outside: Outside) -> list[Agent]:
+    """A step, whose result is published."""
+
+    @agent(subscribe="start", publish="out")
+    async def pay(payload: Any, ctx: Context) -> Any:
+        async def charge() -> str:
+            outside["charge"] += 1
+            await anyio.sleep(1)
+            return "charged"
+
+        return await ctx.step("charge", charge)
+
+    return [pay]
+
+
+def steps_in_a_row(outside: Outside) -> list[Agent]:
+    """Several steps, plain ones too, each of which needs the one before."""
+
+    @agent(subscribe="start", publish="out")
+    async def count(payload: Any, ctx: Context) -> int:
+        def add(number: int) -> int:
+            outside[f"add {number}"] += 1
+            return number + 1
+
+        total = 0
+        for number in range(3):
+            total = await ctx.step("add", add, total, key=str(number))
+        return total
+
+    return [count]
+
+
+def asks_in_a_loop(outside: Outside) -> list[Agent]:
+    """Questions to people, one after the other."""
+
+    @agent(subscribe="start", publish="out")
+    async def asking(payload: Any, ctx: Context) -> list[Any]:
+        return [await ctx.ask(f"number {number}?") for number in range(3)]
+
+    return [asking]
+
+
+def request_in_flight(outside: Outside) -> list[Agent]:
+    """A request, whose responder takes its time."""
+
+    @agent(subscribe="start", publish=["out", "square"])
+    async def asking(payload: Any, ctx: Context) -> None:
+        ctx.publish("out", await ctx.request("square", 3))
+
+    @agent(subscribe="square")
+    async def square(payload: int, ctx: Context) -> int:
+        await ctx.sleep(60)
+        return payload**2
+
+    return [asking, square]
+
+
+def requests_side_by_side(outside: Outside) -> list[Agent]:
+    """Several requests at once, gathered."""
+
+    @agent(subscribe="start", publish=["out", "square"])
+    async def gathering(payload: Any, ctx: Context) -> None:
+        results: dict[int, Any] = {}
+
+        async def one(number: int) -> None:
+            results[number] = await ctx.request("square", number, key=str(number))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(one, number)
+        ctx.publish("out", [results[number] for number in range(3)])
+
+    @agent(subscribe="square", concurrency=2)
+    async def square(payload: int) -> int:
+        return payload**2
+
+    return [gathering, square]
+
+
+def sleep_inside_a_retry(outside: Outside) -> list[Agent]:
+    """An attempt that fails after it slept, and another one an hour later."""
+
+    @agent(subscribe="start", publish="out", max_attempts=2, retry=Linear(3600))
+    async def flaky(payload: Any, ctx: Context) -> int:
+        await ctx.sleep(60)
+        if ctx.attempt == 1:
+            raise ValueError("later")
+        return ctx.attempt
+
+    return [flaky]
+
+
+def fan_out_and_count(outside: Outside) -> list[Agent]:
+    """Many messages, counted in the cache by several workers."""
+
+    @agent(subscribe="start", publish="numbers", publish_each=True)
+    async def spread(payload: Any) -> list[int]:
+        return list(range(5))
+
+    @agent(subscribe="numbers", publish="out", concurrency=2)
+    async def count(payload: int, ctx: Context) -> int:
+        await anyio.lowlevel.checkpoint()
+        ctx.cache.increment("count")
+        ctx.cache.append("numbers", payload)
+        return payload
+
+    return [spread, count]
+
+
+def through_a_narrow_channel(outside: Outside) -> list[Agent]:
+    """Publishers that wait for room."""
+
+    @agent(subscribe="start", publish="numbers", publish_each=True)
+    async def spread(payload: Any) -> list[int]:
+        return list(range(4))
+
+    @agent(subscribe="numbers", publish="narrow", concurrency=2)
+    async def push(payload: int) -> int:
+        return payload
+
+    @agent(subscribe="narrow", publish="out", capacity=1, overflow="block")
+    async def take(payload: int) -> int:
+        await anyio.sleep(1)
+        return payload
+
+    return [spread, push, take]
+
+
+def plain_functions(outside: Outside) -> list[Agent]:
+    """A chain of plain functions."""
+
+    def link(number: int) -> Agent:
+        hears = f"link {number}" if number else "start"
+
+        @agent(name=f"plain {number}", subscribe=hears, publish=f"link {number + 1}")
+        def add(payload: int, ctx: Context) -> int:
+            ctx.cache.increment("links")
+            return (payload or 0) + 1
+
+        return add
+
+    return [link(number) for number in range(3)]
+
+
+def generator(outside: Outside) -> list[Agent]:
+    """Values that are yielded one after the other, with sleeps between them."""
+
+    @agent(subscribe="start", publish="out")
+    async def numbers(payload: Any, ctx: Context) -> AsyncGenerator[int]:
+        for number in range(3):
+            await ctx.sleep(1)
+            yield number
+
+    return [numbers]
+
+
+def tasks(outside: Outside) -> list[Agent]:
+    """Tasks that are added, claimed and completed."""
+
+    @agent(subscribe="start", publish="go", publish_each=True)
+    async def plan(payload: Any, ctx: Context) -> list[int]:
+        for number in range(3):
+            ctx.tasks.add_task("work", {"number": number}, 3)
+        return list(range(3))
+
+    @agent(subscribe="go", publish="out")
+    async def work(payload: Any, ctx: Context) -> Any:
+        task = ctx.tasks.claim_task("work")
+        if task is None:
+            return None
+        await anyio.lowlevel.checkpoint()
+        ctx.tasks.complete_task(task.id, True)
+        return task.data["number"]
+
+    return [plan, work]
+
+
+def failures(outside: Outside) -> list[Agent]:
+    """Messages that are rejected, and that fail for good."""
+
+    @agent(subscribe="start", publish="numbers", publish_each=True)
+    async def spread(payload: Any) -> list[Any]:
+        return [1, "two", 3]
+
+    @agent(subscribe="numbers", publish="out", max_attempts=2, on_failure="continue")
+    async def odd(payload: int) -> int:
+        if payload == 3:
+            raise ValueError(payload)
+        return payload
+
+    return [spread, odd]
+
+
+def later_messages(outside: Outside) -> list[Agent]:
+    """Messages that are delivered an hour later, and one that expires before that."""
+
+    @agent(subscribe="start", publish=["later", "never"])
+    async def put_off(payload: Any, ctx: Context) -> None:
+        for hours in (1, 2):
+            ctx.publish("later", hours, delay=3600 * hours)
+        ctx.publish("never", 1, ttl=60)
+
+    @agent(subscribe="later", publish="out")
+    async def take(payload: int) -> int:
+        return payload
+
+    @agent(subscribe="never", publish="out", concurrency=1)
+    async def busy(payload: int, ctx: Context) -> int:
+        return -payload
+
+    return [put_off, take, busy]
+
+
+def an_overdue_question(outside: Outside) -> list[Agent]:
+    """A question that nobody answers in time, so that its default is taken."""
+
+    @agent(subscribe="start", publish="out")
+    async def asking(payload: Any, ctx: Context) -> Any:
+        return await ctx.ask("anybody?", to=NOBODY, timeout=30, default="nobody")
+
+    return [asking]
+
+
+SHAPES: list[Shape] = [
+    step_before_publish,
+    steps_in_a_row,
+    asks_in_a_loop,
+    request_in_flight,
+    requests_side_by_side,
+    sleep_inside_a_retry,
+    fan_out_and_count,
+    through_a_narrow_channel,
+    plain_functions,
+    generator,
+    tasks,
+    failures,
+    later_messages,
+    an_overdue_question,
+]
