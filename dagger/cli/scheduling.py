@@ -100,7 +100,7 @@ def schedule(
 
     fields = {"channel": channel, "payload": payload, "when": when, "terms": terms}
     _have_done(store, before.owned, do, "schedule", fields)
-    return known(store).schedules[terms["id"]], channel in before.channels
+    return _find(known(store), terms["id"]), channel in before.channels
 
 
 def change(store: Path, id: str, how: str) -> str:
@@ -109,15 +109,22 @@ def change(store: Path, id: str, how: str) -> str:
     Raises ScheduleNotFound, Refused, StoreTrouble.
     """
     before = known(store)
-    if id not in before.schedules:
-        raise ScheduleNotFound(id, tuple(before.schedules))
+    _find(before, id)
 
     async def do(executor: Executor) -> None:
-        await getattr(executor.schedules, how)(id)
+        found = executor.schedules
+        ways = {"pause": found.pause, "resume": found.resume, "remove": found.remove}
+        await ways[how](id)
 
     _have_done(store, before.owned, do, "schedules", {"id": id, "change": how})
     info = known(store).schedules.get(id)
     return f"{clean(id)} · is removed" if info is None else told(info)
+
+
+def _find(there: Known, id: str) -> ScheduleInfo:
+    if id not in there.schedules:
+        raise ScheduleNotFound(id, tuple(there.schedules))
+    return there.schedules[id]
 
 
 def _have_done(
