@@ -31,6 +31,15 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "One executor, many runs.",
         ("dagger.run", "dagger.Executor", "dagger.LiveRun", "dagger.EventDriven", "dagger.Receipt"),
     ),
+    "Schedules": (
+        "Runs that begin at a time, or again and again: see [schedules](schedules.md).",
+        (
+            "dagger.ScheduleInfo",
+            "dagger.executor.schedules.Schedules",
+            "dagger.executor.schedules.Terms",
+            "dagger.executor.specs.Limits",
+        ),
+    ),
     "Inside a handler": (
         "What a handler is given by the names of its parameters.",
         (

@@ -29,15 +29,19 @@ from dagger.cli.recheck import command as recheck
 from dagger.cli.resume import command as resume
 from dagger.cli.run import command as run
 from dagger.cli.runs import command as runs
+from dagger.cli.schedule import command as schedule
+from dagger.cli.schedules import command as schedules
 from dagger.cli.show import command as show
 from dagger.cli.verify import command as verify
 from dagger.cli.watch import command as watch
+from dagger.cli.worker import command as worker
 from dagger.words.errors import DaggerError
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Agents in a file": (run, check, agents),
+    "Agents in a file": (run, worker, check, agents),
     "Runs in a store": (runs, show, dot, watch, dead_letters, diff),
     "People": (questions, answer),
+    "Schedules": (schedule, schedules),
     "What becomes of a run": (pause, resume, cancel, fork, recheck),
     "The store itself": (verify, backup, gc, compact, export, import_),
 }

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import TextIO
 
 _logger = logging.getLogger("dagger")
+_agents = logging.getLogger("dagger.agents")
+_runs = logging.getLogger("dagger.runs")
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
@@ -23,18 +25,23 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
 
 @contextmanager
-def logs(*, verbose: bool) -> Iterator[None]:
-    """Warnings go to stderr meanwhile, and with `verbose` what agents say with ctx.log.
+def logs(*, verbose: bool, runs: bool = False) -> Iterator[None]:
+    """Warnings go to stderr meanwhile, with `verbose` what agents say with ctx.log, and with
+    `runs` which runs begin and end.
 
     Where a program has set up logging of its own, that has its way.
     """
-    handler, level = _Stderr(), _logger.level
+    handler = _Stderr()
+    before = [(each, each.level) for each in (_agents, _runs)]
     if verbose:
-        _logger.setLevel(logging.INFO)
+        _agents.setLevel(logging.INFO)
+    if runs:
+        _runs.setLevel(logging.INFO)
     if not _logger.hasHandlers():
         _logger.addHandler(handler)
     try:
         yield
     finally:
         _logger.removeHandler(handler)
-        _logger.setLevel(level)
+        for each, level in before:
+            each.setLevel(level)

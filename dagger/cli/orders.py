@@ -12,10 +12,10 @@ from dagger.cli.following import Following
 from dagger.cli.sending import send, sender, soon
 from dagger.cli.stored import stored_run, stored_runs
 from dagger.cli.stores import number_of, opened
-from dagger.cli.visiting import visiting
-from dagger.words.errors import LockError
+from dagger.cli.visiting import done_here
 
 if TYPE_CHECKING:
+    from dagger.executor.executor import Executor
     from dagger.executor.live import LiveRun
     from dagger.state.run import Run
     from dagger.store.reader import StoreReader
@@ -48,18 +48,11 @@ def _meant(reader: StoreReader, run_id: str | None) -> list[Run]:
 
 
 def _done_here(store: Path, verb: Verb, ids: list[str]) -> bool:
-    """Open the store and do it; False if somebody else has come to own it."""
+    async def do(executor: Executor) -> None:
+        for each in ids:
+            await _do(executor.live(each), verb)
 
-    async def main() -> None:
-        async with visiting(store) as executor:
-            for each in ids:
-                await _do(executor.live(each), verb)
-
-    try:
-        anyio.run(main)
-    except LockError:
-        return False
-    return True
+    return done_here(store, do)
 
 
 async def _do(run: LiveRun, verb: Verb) -> None:

@@ -15,11 +15,11 @@ from dagger.cli.sending import send
 from dagger.cli.stored import stored_run, stored_runs
 from dagger.cli.stores import opened
 from dagger.cli.times import moment
-from dagger.cli.visiting import visiting
+from dagger.cli.visiting import done_here
 from dagger.rules.schema import schema
 from dagger.views.questions import open_questions
 from dagger.views.wording import clean
-from dagger.words.errors import AnswerRefused, LockError, QuestionNotFound
+from dagger.words.errors import AnswerRefused, QuestionNotFound
 
 if TYPE_CHECKING:
     from dagger.store.reader import StoreReader
@@ -84,7 +84,7 @@ def answer(store: Path, id: str, given: str, by: str) -> None:
         owned = reader.owner() is not None
     value = meant(question, text)
     _check(question, value)
-    if owned or not _answered_here(store, id, value, by):
+    if owned or not done_here(store, lambda executor: executor.answer(id, value, by=by)):
         with opened(store) as reader:
             anyio.run(_ask, reader, id, value, by)
 
@@ -102,20 +102,6 @@ def _check(question: OpenQuestion, value: Any) -> None:
         problem = refusal(schema(question.schema, question.id), None, value)
         if problem:
             raise AnswerRefused(question.id, problem)
-
-
-def _answered_here(store: Path, id: str, value: Any, by: str) -> bool:
-    """Open the store and do it; False if somebody else has come to own it."""
-
-    async def main() -> None:
-        async with visiting(store) as executor:
-            await executor.answer(id, value, by=by)
-
-    try:
-        anyio.run(main)
-    except LockError:
-        return False
-    return True
 
 
 async def _ask(reader: StoreReader, id: str, value: Any, by: str) -> None:

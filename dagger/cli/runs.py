@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagger.cli.aligned import aligned
 from dagger.cli.stores import opened, store_option
 from dagger.cli.times import recent
 from dagger.views.wording import duration, one_line
@@ -90,13 +91,8 @@ def _seconds(run: Run, now: float) -> float:
 
 def _lines(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     """The rows below their titles, in columns."""
-    rows = [TITLES, *rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if at < TEXTS else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        if row is not TITLES:
-            cells[1] = click.style(cells[1], fg=_COLOURS.get(row[1], "red"))
+    titles, *below = aligned([TITLES, *rows], TEXTS)
+    yield "  ".join(titles)
+    for row, cells in zip(rows, below, strict=True):
+        cells[1] = click.style(cells[1], fg=_COLOURS.get(row[1], "red"))
         yield "  ".join(cells)

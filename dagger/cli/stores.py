@@ -79,6 +79,21 @@ def question_ids(
     return [CompletionItem(each.id) for each in found if each.id.startswith(incomplete)]
 
 
+def schedule_ids(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The ids of the schedules in the store that is named so far, as for `run_ids`."""
+    from click.shell_completion import CompletionItem
+
+    from dagger.cli.scheduling import known
+
+    try:
+        found = known(ctx.params.get("store") or DEFAULT).schedules
+    except Exception:
+        return []
+    return [CompletionItem(each) for each in found if each.startswith(incomplete)]
+
+
 def existing(path: Path) -> Path:
     """The folder, in which there is a store. Raises StoreTrouble."""
     try:

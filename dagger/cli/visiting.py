@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from dagger.executor.executor import Executor
 from dagger.executor.recovery import MANY
+from dagger.words.errors import LockError
 
 if TYPE_CHECKING:
     from dagger.words.config import Config
@@ -18,6 +22,20 @@ def visiting(store: Path, **settings: Any) -> Executor:
     Entering it raises LockError while somebody else owns the store.
     """
     return Executor([], store=store, config=keeping(**settings), resume=False)
+
+
+def done_here(store: Path, do: Callable[[Executor], Awaitable[object]]) -> bool:
+    """Open the store and do it; False if somebody else has come to own it."""
+
+    async def main() -> None:
+        async with visiting(store) as executor:
+            await do(executor)
+
+    try:
+        anyio.run(main)
+    except LockError:
+        return False
+    return True
 
 
 def keeping(**settings: Any) -> Config:

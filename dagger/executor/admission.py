@@ -22,6 +22,7 @@ from dagger.words.outcomes import Overflow
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.executor.crew import Crew
+    from dagger.state.queues import Delivery
     from dagger.state.run import Run
     from dagger.state.state import State
 
@@ -188,6 +189,10 @@ class Admissions:
                 self._leave(waiter)
         if waiter.error is not None:
             raise waiter.error
+
+    def holds(self, delivery: Delivery) -> bool:
+        """Whether the handling of this one goes no further until there is room."""
+        return any(each.delivery is delivery for each in self._waiters)
 
     def room(self) -> None:
         """Some queue has become shorter: whoever fits enters now, first come first served."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
 from dagger.executor.forking import Fork
 from dagger.executor.recovery import resume
+from dagger.executor.schedules import add
 from dagger.store.inbox import Command, MemoryInbox, Unreadable
 from dagger.words.errors import DaggerError, DatabaseError, ExecutionError
 from dagger.words.payload import encode
@@ -21,6 +22,8 @@ from dagger.words.records import CommandTaken
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
+    from dagger.executor.scheduler import Scheduler
+    from dagger.executor.schedules import Terms
     from dagger.state.run import Run
 
     Call = Callable[[Engine, Run, str], None]
@@ -93,6 +96,10 @@ class Commands:
                 return await self._fork(command)
             case "answer":
                 return partial(self._answer, command)
+            case "schedule":
+                return partial(self._schedule, command)
+            case "schedules":
+                return partial(self._change, command)
             case "cancel" | "pause" | "resume":
                 return partial(self._steer, command)
         return partial(str, f"{command.sender} asks for {command.verb!r}, which is not known")
@@ -118,6 +125,29 @@ class Commands:
         try:
             run, question = people.find(str(said.get("question")))
             people.answer(run, question, said.get("value"), str(said.get("by", command.sender)))
+        except DaggerError as error:
+            return str(error)
+        return ""
+
+    def _schedule(self, command: Command) -> str:
+        """Let a schedule be there, or say why not."""
+        said = command.fields
+        channel, when, terms = said.get("channel"), said.get("when"), said.get("terms")
+        if type(channel) is not str or type(when) is not str or type(terms) is not dict:
+            return f"a schedule takes texts for its channel and when it is, not {said!r}"
+        try:
+            add(self._engine, channel, said.get("payload"), when, cast("Terms", terms))
+        except DaggerError as error:
+            return str(error)
+        return ""
+
+    def _change(self, command: Command) -> str:
+        """Pause, resume or remove a schedule, or say why not."""
+        change, id = str(command.fields.get("change")), str(command.fields.get("id"))
+        if change not in _CHANGES:
+            return f"{command.sender} asks to {change} schedule {id!r}, which is not known"
+        try:
+            _CHANGES[change](self._engine.scheduler, id)
         except DaggerError as error:
             return str(error)
         return ""
@@ -155,3 +185,10 @@ _STEERING: dict[str, Call] = {
     "resume": _resume,
 }
 """What other processes may ask for of runs: they end up so, however often it is asked."""
+
+_CHANGES: dict[str, Callable[[Scheduler, str], None]] = {
+    "pause": lambda scheduler, id: scheduler.hold(id, True),
+    "resume": lambda scheduler, id: scheduler.hold(id, False),
+    "remove": lambda scheduler, id: scheduler.remove(id),
+}
+"""And of schedules."""

@@ -98,10 +98,11 @@ class Engine:
         self._since_turn = 0  # publications from outside
         self.supervisor = supervisor
         self.stuck = False  # the disk is slow or full: no work is taken
+        self.winding = False  # and none is taken any more: the executor winds down
         self.careful = 0  # so many attempts begin only once their delivery is on disk
         self.suspects = Suspects()
         self._workers: dict[Worker, None] = {}  # in the order in which they came
-        self._left = anyio.Event()
+        self._less = anyio.Event()  # in hand than before
         self.floor = config.capacity
         self._limits: dict[tuple[str, str], Limit] = {}
         self._default_declared = "overflow" in config.model_fields_set
@@ -151,9 +152,17 @@ class Engine:
         stuck = self.store.clogged or self.store.trouble is not None
         if stuck is not self.stuck:
             self.stuck = stuck
-            for crew in self.crews.values():
-                crew.hold(stuck)
-            self.scheduler.stir()
+            self._hold()
+
+    @property
+    def held(self) -> bool:
+        """Whether no work is taken."""
+        return self.stuck or self.winding
+
+    def _hold(self) -> None:
+        for crew in self.crews.values():
+            crew.hold(self.held)
+        self.scheduler.stir()
 
     async def durable(self) -> None:
         """Return once all that has been recorded so far is durable, however long it takes."""
@@ -178,6 +187,23 @@ class Engine:
         if self._since_turn >= OUTSIDE_TURN:
             self._since_turn = 0
             await anyio.lowlevel.checkpoint()
+
+    async def wind_down(self) -> None:
+        """Take nothing more; return once nothing is in hand but what waits."""
+        self.winding = True
+        self._hold()
+        while (worker := next((each for each in self._workers if each.at_work), None)) is not None:
+            while worker.at_work:
+                await self._less_in_hand()
+
+    def ease(self) -> None:
+        """There is less in hand, or soon will be: who waits for that looks again."""
+        self._less.set()
+
+    async def _less_in_hand(self) -> None:
+        if self._less.is_set():
+            self._less = anyio.Event()
+        await self._less.wait()
 
     async def stop(self) -> None:
         """Cancel and await what is in hand; runs end, or stay open in a store that lasts."""
@@ -213,7 +239,7 @@ class Engine:
         self.dismiss(agent.name)
         crew = Crew(agent, self.state.subscribers[agent.name], self._enlist)
         self.crews[agent.name] = crew
-        crew.hold(self.stuck)
+        crew.hold(self.held)
         self.relimit()
         self.scheduler.stir()
         if crew.subscriber.ready:
@@ -233,8 +259,7 @@ class Engine:
         for worker in self._workers:
             worker.cancel()
         while self._workers:
-            self._left = anyio.Event()
-            await self._left.wait()
+            await self._less_in_hand()
 
     def serves(self, agent: Agent) -> bool:
         """Whether somebody will take what this agent leaves for later."""
@@ -255,7 +280,7 @@ class Engine:
     def left(self, worker: Worker) -> None:
         """A worker is gone, or has been given up with its handler."""
         self._workers.pop(worker, None)
-        self._left.set()
+        self.ease()
 
     def channel_schema(self, channel: str) -> Schema | None:
         """What a channel itself declares. Raises ChannelNotFound, ChannelClosed."""

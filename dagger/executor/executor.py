@@ -157,6 +157,23 @@ class Executor:
         finally:
             self._engine = self._stack = None
 
+    async def wind_down(self, grace: float | None = None) -> bool:
+        """Take nothing more, and wait until nothing is in hand but what waits.
+
+        For a program that is to end soon and in peace: then leave the block, or `stop()`.
+        Handlers that run are seen to their end. Those that wait (in `ctx.sleep`, `ask` or
+        `request`, or for room in a full queue) are left as they are, and so is all that is
+        pending or comes meanwhile, from outside too: in a store that lasts it goes on the
+        next time. Schedules start nothing any more. There is no way back.
+
+        True once that is so; False if `grace` seconds have passed before.
+        """
+        engine = self._running("wind_down")
+        with anyio.move_on_after(grace):
+            await engine.wind_down()
+            return True
+        return False
+
     async def stop(self) -> None:
         """Stop: nothing more is taken, handlers in hand are cancelled and awaited.
 
@@ -422,12 +439,11 @@ class Executor:
         terms it has those from now on. See Terms for all that can be said of it.
 
         Raises ScheduleError, ConfigError, ChannelNotFound, SerializationError,
-        ValidationError.
+        ValidationError (also where agents hear the channel, and none takes the payload).
         """
         engine = self._running("schedule")
         engine.writable()
-        first = self._opening(engine, channel, payload)
-        id = add(engine, first, when, terms, self._limits)
+        id = add(engine, channel, payload, when, terms)
         await engine.kept()
         return self.schedules.show(id)
 
@@ -528,12 +544,6 @@ class Executor:
         if first.channel != opening.channel or not same(first.payload, opening.payload):
             raise RunConflict(run_id)
         return live
-
-    def _opening(self, engine: Engine, channel: str, payload: Any) -> Publication:
-        """A message for runs to come; without agents nobody here knows of channels."""
-        if self._catalog.agents:
-            return self._first(engine, channel, payload)
-        return addressed(channel, payload, None, None, engine.max_payload_bytes)
 
     def _first(self, engine: Engine, channel: str, payload: Any) -> Publication:
         if not self._catalog.agents:

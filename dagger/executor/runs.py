@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from dagger.executor.recovery import open_again
 from dagger.executor.retention import Retention
 from dagger.state.queues import HELD, RUNNING
 from dagger.state.run import Run
+from dagger.views.wording import duration, one_line
 from dagger.words.effects import Publication, make
 from dagger.words.errors import BudgetExceeded, ExecutionError, ExecutorStopped, RunNotFound
 from dagger.words.ids import new_id
@@ -48,6 +50,9 @@ _CANCELLING, _COMPLETED, _FAILED = RunStatus.CANCELLING, RunStatus.COMPLETED, Ru
 
 T = TypeVar("T")
 
+logger = logging.getLogger("dagger.runs")
+"""Told at level INFO: which runs begin and end here."""
+
 
 class Runs:
     """The open runs of an executor, and the ended ones it still remembers."""
@@ -70,6 +75,8 @@ class Runs:
         number = engine.state.next_run + 1
         fields = (number, run_id or new_id(), limits, first, engine.now())
         engine.commit(make(RunOpened, fields))
+        if logger.isEnabledFor(logging.INFO):
+            self._tell("run %r begins on %r", fields[1], first.channel)
         return self.adopt(engine.state.runs[number])
 
     async def fork(self, fork: Fork) -> Callable[[], LiveRun]:
@@ -93,6 +100,7 @@ class Runs:
         engine, number = self._engine, self._engine.state.next_run + 1
         engine.commit(RunForked(number, fork.id, fork.parent, fork.at, part, now))
         run = engine.state.runs[number]
+        self._tell("run %r begins, as %r was at %r", fork.id, fork.parent, fork.at)
         open_again(engine, run)
         return self.live[number]
 
@@ -344,6 +352,8 @@ class Runs:
         status = verdict(run)
         reason = run.reason or "; ".join(run.unfilled)
         engine.commit(make(RunEnded, (run.number, status, reason, engine.now())))
+        if logger.isEnabledFor(logging.INFO):
+            self._tell_end(run)
         live.end()
         self.ended(run)
         if engine.state.schedules:
@@ -352,6 +362,15 @@ class Runs:
             self._next_turn()
         if self._drains:
             self._drained()
+
+    def _tell_end(self, run: Run) -> None:
+        seconds = self._engine.now() - run.opened_at
+        why = f": {one_line(run.reason, 200)}" if run.reason else ""
+        self._tell("run %r is %s after %s%s", run.id, run.status, duration(seconds), why)
+
+    def _tell(self, text: str, *values: object) -> None:
+        """Say what has become of a run, once that is on disk."""
+        self._engine.gate.after(partial(logger.info, text, *values))
 
     def ended(self, run: Run) -> None:
         """A run has ended, now or in an earlier time: it is kept for a while."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import anyio
 
+from dagger.executor.specs import default_limits
 from dagger.rules.misfire import Policy, due
 from dagger.rules.occurrence import run_id
 from dagger.rules.recurrence import Interval, When, from_data, to_data
@@ -130,7 +131,7 @@ class Scheduler:
     def _ready(self, id: str) -> Schedule | None:
         """The schedule, if it may fire now, and there is somebody to hear it."""
         engine, schedule = self._engine, self._schedules.get(id)
-        if schedule is None or schedule.held or engine.stuck or engine.closing:
+        if schedule is None or schedule.held or engine.held or engine.closing:
             return None
         channel = schedule.first.channel
         heard = any(channel in crew.agent.subscribe for crew in engine.crews.values())
@@ -173,7 +174,8 @@ class Scheduler:
         engine, id = self._engine, run_id(schedule.id, slot)
         with engine.store.together():
             if id not in engine.state.run_numbers:
-                engine.runs.open(schedule.first, id, schedule.limits)
+                limits = default_limits(engine.config) | schedule.limits
+                engine.runs.open(schedule.first, id, limits)
             self._done(schedule, last, id, skipped, waiting)
 
     def _done(

@@ -5,21 +5,23 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
+from dagger.authoring.publishing import addressed, refusal
 from dagger.executor.scheduler import Overlap, Plan
 from dagger.executor.specs import Limits, Opening, limits_of
 from dagger.rules.misfire import Policy
 from dagger.rules.recurrence import recurrence
 from dagger.views.schedules import ScheduleInfo, schedule_info
-from dagger.words.errors import ExecutionError
-from dagger.words.payload import string
+from dagger.words.errors import ExecutionError, ValidationError
+from dagger.words.payload import decode, string
 
 if TYPE_CHECKING:
+    from dagger.authoring.agent import Agent
     from dagger.executor.engine import Engine
     from dagger.words.effects import Publication
 
 
 class Terms(Limits, total=False):
-    """All that a schedule can say besides what and when; limits are those of its runs."""
+    """All that a schedule can say besides what and when; the Limits are those of its runs."""
 
     id: str
     """What it is known by; if it is not given, it follows from what it says."""
@@ -37,30 +39,51 @@ class Terms(Limits, total=False):
     """Each slot comes up to so many seconds late, always by as much; 0."""
 
 
-def add(
-    engine: Engine,
-    first: Publication,
-    when: object,
-    terms: Terms,
-    limits: dict[str, Any],
-) -> str:
-    """Let a schedule be there; its id. Raises ScheduleError, ConfigError, ExecutionError."""
+def add(engine: Engine, channel: str, payload: Any, when: object, terms: Terms) -> str:
+    """Let a schedule be there; its id.
+
+    Raises ScheduleError, ConfigError, ExecutionError, ChannelNotFound, ChannelClosed,
+    SerializationError, ValidationError.
+    """
+    first = _first(engine, channel, payload)
     said: dict[str, Any] = {**terms}
     slots = recurrence(when, timezone=said.pop("timezone", "UTC"), anchor=engine.now())
     id, overlap = said.pop("id", None), said.pop("overlap", "skip")
     how = {name: said.pop(name) for name in ("misfire", "grace", "jitter") if name in said}
     if id is None:
-        id = _default_id(first, when)
+        id = default_id(channel, first.payload, when)
     elif type(id) is not str or not string(id, "the id of a schedule"):
         raise ExecutionError(f"the id of a schedule is a text that is not empty, not {id!r}")
-    bounds = limits_of(limits, cast("Opening", said))
+    bounds = limits_of({}, cast("Opening", said))
     engine.scheduler.add(Plan(id, slots, first, Policy(**how), overlap, bounds))
     return id
 
 
-def _default_id(first: Publication, when: object) -> str:
-    said = repr((first.channel, first.payload, when)).encode()
-    return f"{first.channel}-{blake2b(said, digest_size=4).hexdigest()}"
+def default_id(channel: str, payload: bytes, when: object) -> str:
+    """The id of a schedule that is given none: the same each time it is said."""
+    said = repr((channel, payload, when)).encode()
+    return f"{channel}-{blake2b(said, digest_size=4).hexdigest()}"
+
+
+def _first(engine: Engine, channel: str, payload: Any) -> Publication:
+    """The message; without agents nobody here knows of channels, nor what is taken there."""
+    limit = engine.max_payload_bytes
+    if not engine.crews:
+        return addressed(channel, payload, None, None, limit)
+    first = addressed(channel, payload, engine.channel_schema(channel), None, limit)
+    value, agents = decode(first.payload), [crew.agent for crew in engine.crews.values()]
+    refusals = [_refusal(each, channel, value) for each in agents if channel in each.subscribe]
+    if refusals and None not in refusals:
+        raise next(filter(None, refusals))
+    return first
+
+
+def _refusal(agent: Agent, channel: str, value: Any) -> ValidationError | None:
+    """Why an agent does not take a payload on a channel; None if it does, or may."""
+    schema = agent.input if agent.join is None else agent.parts.get(channel)
+    if schema is None or agent.upcast is not None or schema.is_valid(value):
+        return None
+    return refusal(schema.violation(value), value, agent.name, channel, "input")
 
 
 class Schedules:

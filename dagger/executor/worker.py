@@ -20,6 +20,7 @@ from dagger.authoring.invocation import Invocation
 from dagger.authoring.signature import Kind
 from dagger.executor.accepting import Acceptance
 from dagger.executor.calling import call
+from dagger.executor.crew import Slot
 from dagger.executor.drive import Abandoned, begin, drive
 from dagger.executor.seat import Seat
 from dagger.executor.settle import overdue
@@ -127,6 +128,7 @@ class Worker:
             delivery = crew.take()
             if delivery is None:
                 self._free(self._place)
+                self.engine.ease()
                 if not await crew.rest():
                     return
                 continue
@@ -325,6 +327,18 @@ class Worker:
         self.cancelled = True  # its task may have been, and a new scope begins anew
         return ExecutionError(f"the handler cancelled itself: {error!r}")
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it has something in hand that does more than wait: for a time, a person, a
+        reply, or for room.
+        """
+        invocation = self.invocation
+        return (
+            invocation is not None
+            and self._seat.slot is not Slot.PARKED
+            and not self.engine.admissions.holds(invocation.delivery)
+        )
+
     async def wait(self, event: anyio.Event) -> None:
         """Wait inside a handler: without a slot, and without its timeout running."""
         with self.blameless():
@@ -335,6 +349,7 @@ class Worker:
         """Meanwhile the handler only waits: should the process die, it was not its doing."""
         self._free(self._place)
         self.engine.suspects.over(self)
+        self.engine.ease()
         try:
             yield
         finally:

@@ -75,3 +75,12 @@ def test_a_table_takes_the_logging_of_a_program_along(monkeypatch: pytest.Monkey
             assert handler.stream is sys.stderr
             assert handler.stream is not stderr
         assert handler.stream is stderr
+
+
+def test_runs_are_told_where_that_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Which runs begin and end is told of a worker, and not with --verbose."""
+    runs = logging.getLogger("dagger.runs")
+    for wanted in (True, False):
+        with bare_root(), logs(verbose=not wanted, runs=wanted):
+            runs.info("run %r begins", wanted)
+    assert capsys.readouterr().err == "info: run True begins\n"

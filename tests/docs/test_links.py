@@ -12,6 +12,7 @@ import dagger
 from dagger.authoring.cache import CacheView
 from dagger.authoring.tasks import TaskView
 from dagger.executor.letters import DeadLetters
+from dagger.executor.schedules import Schedules
 from dagger.views.topology import Topology
 from dagger.views.tree import ExecutionTree
 from dagger.words import errors
@@ -34,6 +35,7 @@ HOLDERS = {
     "Registry": dagger.Registry,
     "report": dagger.Report,
     "Report": dagger.Report,
+    "schedules": Schedules,
     "shared": CacheView,
     "tasks": TaskView,
     "topology()": Topology,

@@ -15,7 +15,7 @@ from dagger.executor.live import LiveRun
 from dagger.store.block import Block
 from dagger.store.inbox import Command
 from dagger.store.saving import Saving
-from dagger.words.records import CommandTaken, RunForked
+from dagger.words.records import CommandTaken, RunForked, Scheduled
 from tests.waiting import until
 
 
@@ -82,6 +82,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("fork", {"at": 7, "id": ["child"]}, "takes texts"),
     ("fork", {}, "takes texts"),
     ("spoon", {}, "which is not known"),
+    ("schedule", {"channel": "start", "when": "sometimes", "terms": {}}, "no such schedule"),
+    ("schedule", {"channel": "tart", "when": "every 1h", "terms": {}}, "no channel 'tart'"),
+    ("schedule", {"channel": "start", "when": 7, "terms": {}}, "takes texts"),
+    ("schedule", {"channel": "start", "when": "every 1h", "terms": {"most": 1}}, "most"),
+    ("schedules", {"id": "nothing", "change": "pause"}, "no schedule 'nothing'"),
+    ("schedules", {"id": "nothing", "change": "bend"}, "which is not known"),
 ]
 
 
@@ -103,6 +109,22 @@ async def test_what_cannot_be_done_is_told(
             await asked(executor, store, "fork", at="parent.0.0", id="after")
             await executor.live("after").result()
     assert any(why in message for message in caplog.messages)
+
+
+async def test_schedules_are_made_and_changed_for_another_process(tmp_path: Path) -> None:
+    """What is asked for is so once it was taken, and is written down with that."""
+    store = Heard(tmp_path / "store")
+    async with Executor([echo], store=store) as executor:
+        said = {"channel": "start", "payload": 7, "when": "every 1h"}
+        await asked(executor, store, "schedule", **said, terms={"id": "h", "jitter": 5})
+        made = executor.schedules.show("h")
+        assert (made.payload, made.when, made.jitter) == (7, "every 1h", 5)
+        for change, held in (("pause", True), ("resume", False)):
+            await asked(executor, store, "schedules", id="h", change=change)
+            assert executor.schedules.show("h").held is held
+        await asked(executor, store, "schedules", id="h", change="remove")
+        assert executor.schedules.list() == []
+    assert sum({Scheduled, CommandTaken} <= each for each in store.kinds) == 1
 
 
 async def test_two_forks_of_one_id_are_one(tmp_path: Path) -> None:

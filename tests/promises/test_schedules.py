@@ -24,7 +24,9 @@ from dagger import (
     ScheduleError,
     ScheduleNotFound,
     Store,
+    ValidationError,
     agent,
+    gather,
 )
 from dagger.executor import timers
 from dagger.rules.occurrence import run_id
@@ -374,6 +376,56 @@ async def test_schedules_that_cannot_be(
         with pytest.raises(ChannelNotFound):
             await executor.schedule("tock", 1, "every 1h")
         assert executor.schedules.list() == []
+
+
+async def test_a_payload_that_nobody_takes(make_executor: MakeExecutor) -> None:
+    """Where agents hear the channel one of them has to take the payload; it is known at once."""
+
+    @agent(subscribe="count")
+    async def counts(payload: int) -> None: ...
+
+    @agent(subscribe="count")
+    async def reads(payload: str) -> None: ...
+
+    async with make_executor([counts, reads]) as executor:
+        await executor.schedule("count", 1, "every 1h", id="number")
+        await executor.schedule("count", "one", "every 1h", id="word")
+        with pytest.raises(ValidationError, match="counts"):
+            await executor.schedule("count", [1], "every 1h", id="neither")
+        assert [each.id for each in executor.schedules.list()] == ["number", "word"]
+
+
+async def test_a_payload_of_a_join(make_executor: MakeExecutor) -> None:
+    """To an agent that joins several messages a payload is one of its parts."""
+
+    @agent(subscribe=gather("count"))
+    async def sums(payload: list[int]) -> None: ...
+
+    async with make_executor([sums]) as executor:
+        await executor.schedule("count", 1, "every 1h", id="number")
+        with pytest.raises(ValidationError, match="sums"):
+            await executor.schedule("count", [1], "every 1h", id="list")
+
+
+def test_limits_of_the_config_hold() -> None:
+    """Runs have the limits of who begins them, where the schedule says none."""
+
+    @agent(subscribe="tick")
+    async def slow() -> None:
+        await anyio.sleep(1_000)
+
+    async def main() -> None:
+        store = MemoryStore()
+        async with Executor([slow], store=store, clock=LoopClock(START)) as executor:
+            await executor.schedule("tick", None, "every 1h", id="config")
+            await executor.schedule("tick", None, "every 1h", id="own", timeout=500)
+        config, clock = Config(timeout=10), LoopClock(START + HOUR)
+        async with Executor([slow], store=store, clock=clock, config=config) as executor:
+            await anyio.sleep(600)
+            assert [each.seconds for each in executor.runs()] == pytest.approx([10, 500], abs=1)
+            assert {each.status for each in executor.runs()} == {"timed_out"}
+
+    on_virtual_time(main)
 
 
 def test_jitter_is_the_same_each_time() -> None:

@@ -1,0 +1,94 @@
+"""A worker: it waits for a store to be its own, runs what comes, and ends in peace."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from dagger.cli.exits import Exit
+from dagger.cli.interrupts import Interrupts
+from dagger.cli.logs import logs
+from dagger.executor.executor import Executor
+from dagger.store.lmdb import LmdbStore
+from dagger.store.lock import owner
+from dagger.views.wording import plural
+from dagger.words.errors import LockError
+
+if TYPE_CHECKING:
+    from dagger.cli.program import Program
+
+TICK = 1 / 8
+"""Seconds between two looks at whether it is to end, or at whether the store has an owner: a
+dead one tells nobody.
+"""
+
+
+def work(program: Program, store: Path, grace: float, verbose: bool) -> Exit:
+    """Run what comes, until a signal ends it; what is in hand then has `grace` seconds.
+
+    Raises DatabaseError.
+    """
+    folder = LmdbStore(store)
+
+    async def main() -> None:
+        executor = Executor(program.agents, store=folder, config=program.config)
+        async with AsyncExitStack() as stack:
+            if await _entered(executor, folder, stack, interrupts):
+                _tell_what_there_is(executor, store)
+                await _until(lambda: bool(interrupts.signal))
+                await _wind_down(executor, grace)
+
+    with logs(verbose=verbose, runs=True), Interrupts() as interrupts:
+        # Whoever kills it knows why: no handler is to blame.
+        interrupts.before_the_end = lambda: folder.hands.clear()
+        anyio.run(main)
+    return Exit.OK if interrupts.signal == "SIGTERM" else Exit.INTERRUPTED
+
+
+async def _entered(
+    executor: Executor, store: LmdbStore, stack: AsyncExitStack, interrupts: Interrupts
+) -> bool:
+    """Open the store as soon as nobody else owns it; False if it is to end before."""
+    told = 0
+    while not interrupts.signal:
+        try:
+            await stack.enter_async_context(executor)
+        except LockError as locked:
+            if told != locked.pid:
+                told = locked.pid
+                _say(f"standing by: process {told} on {locked.host} has {store.path} open")
+        else:
+            return True
+        await _until(lambda: bool(interrupts.signal) or owner(store.path / "owner") is None)
+    return False
+
+
+async def _until(happened: Callable[[], bool]) -> None:
+    """Return once it has happened: a signal, or something in another process."""
+    while not happened():  # noqa: ASYNC110  neither sets an event here
+        await anyio.sleep(TICK)
+
+
+def _tell_what_there_is(executor: Executor, store: Path) -> None:
+    runs = sum(each.ended is None for each in executor.runs())
+    held = [plural(len(executor.list_agents()), "agent")]
+    held += [plural(len(executor.schedules.list()), "schedule"), plural(runs, "open run")]
+    _say(f"{store} is open: {', '.join(held)}; Ctrl-C ends it")
+
+
+async def _wind_down(executor: Executor, grace: float) -> None:
+    running = sum(each.running for each in executor.list_agents())
+    if running:
+        ends = f"finishing {plural(running, 'handler')}, for {grace:g} s at most"
+        _say(f"{ends}; a second Ctrl-C kills")
+    if not await executor.wind_down(grace):
+        _say("time is up: what is still in hand is cancelled, and done again the next time")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
