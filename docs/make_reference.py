@@ -25,7 +25,16 @@ HERE = Path(__file__).parent
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Agents": (
         "A handler with a name, channels, schemas and policies.",
-        ("dagger.agent", "dagger.Agent", "dagger.registry", "dagger.Registry"),
+        (
+            "dagger.agent",
+            "dagger.Agent",
+            "dagger.all_of",
+            "dagger.first_of",
+            "dagger.gather",
+            "dagger.batch",
+            "dagger.registry",
+            "dagger.Registry",
+        ),
     ),
     "Running": (
         "One executor, many runs.",

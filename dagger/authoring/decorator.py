@@ -23,7 +23,9 @@ def agent(**options: Unpack[AgentOptions]) -> Callable[[Handler], Agent]: ...
 def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) -> Any:
     """Make an agent of a handler: `async def`, `def`, a generator of either, or a class.
 
-    - `subscribe`: channel, or channels, it hears. `publish`: channel, channels, a mapping
+    - `subscribe`: channel, or channels, it hears; or a join of several messages: `all_of`,
+      `first_of`, `gather`, `batch`, with `scope` (a channel: what descends from one message
+      on it belongs together) or `by="key"` (what has the same message key). `publish`: channel, channels, a mapping
       from channel to schema, or "*" for any.
     - `input_schema`, `output_schema`: JSON Schema (2020-12 unless `$schema` says otherwise)
       as a dict or JSON text; taken from the annotations where they are not given.

@@ -23,6 +23,7 @@ from dagger.state.parts import (
     FailureRow,
     ItemRow,
     LaneRow,
+    LeadRow,
     NameRow,
     NodesRow,
     NoteRow,
@@ -258,6 +259,10 @@ def _note(loading: _Loading, row: NoteRow) -> None:
     loading.run.tree.note(row.delivery, row.text)
 
 
+def _lead(loading: _Loading, row: LeadRow) -> None:
+    loading.run.tree.join(*row)
+
+
 def _schedule(loading: _Loading, row: Schedule) -> None:
     first = as_publication(row.first)
     loading.state.schedules[row.id] = row._replace(first=first)
@@ -291,4 +296,5 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     TokensRow: _tokens,
     NoteRow: _note,
     Schedule: _schedule,
+    LeadRow: _lead,
 }

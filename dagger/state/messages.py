@@ -241,6 +241,7 @@ def _parts_ended(state: State, run: Run, lead: Delivery, record: Settled | None,
         _end(run, part, _JOINED)
         if is_request(part.envelope.publication):
             answer(run, part, record)
+        run.tree.join(part.number, lead.number)
         _grow(run, part, _JOINED, at)
 
 

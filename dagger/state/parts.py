@@ -202,6 +202,13 @@ class NoteRow(NamedTuple):
     text: str
 
 
+class LeadRow(NamedTuple):
+    """With which other one a delivery of the tree was handled."""
+
+    delivery: int
+    lead: int
+
+
 Row = (
     WorldRow
     | NameRow
@@ -225,6 +232,7 @@ Row = (
     | TokensRow
     | NoteRow
     | Schedule
+    | LeadRow
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -252,6 +260,7 @@ ROWS: tuple[type[Any], ...] = (
     TokensRow,
     NoteRow,
     Schedule,
+    LeadRow,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

@@ -23,6 +23,7 @@ from dagger.state.parts import (
     FailureRow,
     ItemRow,
     LaneRow,
+    LeadRow,
     NameRow,
     NodesRow,
     NoteRow,
@@ -219,3 +220,5 @@ def _tree_rows(tree: Tree) -> Iterator[Row]:
         yield TokensRow(delivery, tokens)
     for delivery, notes in tree.notes.items():
         yield from (NoteRow(delivery, text) for text in notes)
+    for pair in tree.leads.items():
+        yield LeadRow(*pair)

@@ -52,6 +52,12 @@ class Node(NamedTuple):
     tokens: int
     notes: tuple[str, ...] = ()
     """What else is to be said of it, such as a default that was taken for an answer."""
+    lead: int = 0
+    """Of a part of a join, the delivery that it was handled with; 0 for none."""
+
+
+_Said = tuple[dict[int, Failure], dict[int, int], dict[int, tuple[str, ...]], dict[int, int]]
+"""Failures, tokens, notes and leads by delivery."""
 
 
 class Names:
@@ -89,6 +95,7 @@ class Tree:
         "failures",
         "gone",
         "keep",
+        "leads",
         "notes",
         "tokens",
     )
@@ -102,6 +109,7 @@ class Tree:
         self.failures: dict[int, Failure] = _NONE
         self.tokens: dict[int, int] = _NONE
         self.notes: dict[int, tuple[str, ...]] = _NONE
+        self.leads: dict[int, int] = _NONE
         self._rows = bytearray()
         self._cut_at = (keep + keep // 4) * _ROW.size
 
@@ -145,6 +153,12 @@ class Tree:
             self.notes = {}
         self.notes[delivery] = (*self.notes.get(delivery, ()), text)
 
+    def join(self, delivery: int, lead: int) -> None:
+        """Say with which other one a delivery was handled."""
+        if self.leads is _NONE:
+            self.leads = {}
+        self.leads[delivery] = lead
+
     @property
     def forgotten(self) -> int:
         """How many rows have gone, or go with the next cut."""
@@ -163,7 +177,7 @@ class Tree:
 
     def nodes(self) -> Iterator[Node]:
         """The kept rows as they are at this call, whenever they are read."""
-        return self._read(self._kept(), self.failures.copy(), self.tokens.copy(), self.notes.copy())
+        return self._read(self._kept(), self._said())
 
     def node(self, delivery: int) -> Node | None:
         """The row of one delivery, or None if it is open, forgotten or unknown; O(kept)."""
@@ -171,7 +185,7 @@ class Tree:
         for index, (number,) in enumerate(_DELIVERY.iter_unpack(rows)):
             if number == delivery:
                 row = rows[index * _ROW.size : (index + 1) * _ROW.size]
-                return next(self._read(row, self.failures, self.tokens, self.notes))
+                return next(self._read(row, self._said()))
         return None
 
     def copy(self) -> Tree:
@@ -182,8 +196,7 @@ class Tree:
         other = Tree(self.keep, self._names)
         other.gone = self.gone
         other._rows = self._rows.copy()
-        other.failures, other.tokens = self.failures.copy(), self.tokens.copy()
-        other.notes = self.notes.copy()
+        other.failures, other.tokens, other.notes, other.leads = self._said()
         return other
 
     def raw(self) -> Iterator[bytes]:
@@ -198,25 +211,31 @@ class Tree:
     def _read(
         self,
         rows: bytes,
-        failures: dict[int, Failure],
-        tokens: dict[int, int],
-        notes: dict[int, tuple[str, ...]],
+        said: _Said,
     ) -> Iterator[Node]:
-        names = self._names.known
+        names, (failures, tokens, notes, leads) = self._names.known, said
         for number, parent, place, on, by, *rest in _ROW.iter_unpack(rows):
-            said = failures.get(number), tokens.get(number, 0), notes.get(number, ())
-            yield make(Node, (number, parent, place, names[on], names[by], *rest, *said))
+            more = failures.get(number), tokens.get(number, 0), notes.get(number, ())
+            fields = (number, parent, place, names[on], names[by], *rest, *more)
+            yield make(Node, (*fields, leads.get(number, 0)))
+
+    def _all_said(self) -> tuple[dict[int, Any], ...]:
+        return self.failures, self.tokens, self.notes, self.leads
+
+    def _said(self) -> _Said:
+        """What is said of deliveries besides their rows, as it is now."""
+        return self.failures.copy(), self.tokens.copy(), self.notes.copy(), self.leads.copy()
 
     def _trim(self) -> None:
         """Forget all but the last `keep` rows; its cost is spread over a quarter of `keep`."""
         surplus = len(self._rows) - self.keep * _ROW.size
         if surplus <= 0:
             return
-        if self.failures or self.tokens or self.notes:
+        said = [each for each in self._all_said() if each]
+        if said:
             for (delivery,) in _DELIVERY.iter_unpack(self._rows[:surplus]):
-                self.failures.pop(delivery, None)
-                self.tokens.pop(delivery, None)
-                self.notes.pop(delivery, None)
+                for each in said:
+                    each.pop(delivery, None)
         del self._rows[:surplus]
         self.gone += surplus // _ROW.size
 

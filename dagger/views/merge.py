@@ -95,6 +95,10 @@ class Merged:
     groups: list[Group] = field(default_factory=list)
     links: dict[tuple[int, int], int] = field(default_factory=dict)
     outputs: dict[tuple[int, str], int] = field(default_factory=dict)
+    joins: dict[tuple[int, int, str], int] = field(default_factory=dict)
+    """How many parts of joins lead from which group to which, by channel: they are no group
+    of their own, but were handled with a node of the other one.
+    """
     loops: bool = False
     """Whether a path was folded back."""
 
@@ -161,11 +165,18 @@ def _gather(nodes: list[TreeNode], outputs: tuple[OutputEdge, ...], find: _Find)
     merged = Merged()
     groups, links = merged.groups, merged.links
     where = {0: OUTSIDE}
+    shown = {node.delivery for node in nodes}
+    parts = [node for node in nodes if node.lead in shown]
     for node in nodes:
+        if node.lead in shown:
+            continue
         source = where.get(node.parent, FORGOTTEN)
         target = where[node.delivery] = find(merged, source, node)
         groups[target].add(node)
         links[source, target] = links.get((source, target), 0) + 1
+    for node in parts:
+        link = where.get(node.parent, FORGOTTEN), where[node.lead], node.channel
+        merged.joins[link] = merged.joins.get(link, 0) + 1
     for output in outputs:
         place = (where.get(output.parent, FORGOTTEN), output.channel)
         merged.outputs[place] = merged.outputs.get(place, 0) + output.messages

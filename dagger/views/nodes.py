@@ -54,6 +54,8 @@ class TreeNode(NamedTuple):
     tokens: int = 0
     notes: tuple[str, ...] = ()
     """What else is to be said of it, such as "default for 'approval'": nobody had answered."""
+    lead: int = 0
+    """Of a part of a join, the delivery that it was handled with; 0 for none."""
 
     @property
     def id(self) -> str:

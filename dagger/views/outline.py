@@ -17,7 +17,7 @@ class _Branch(NamedTuple):
 
 def outline(merged: Merged, run_id: str, *, forgotten: int = 0, limit: int = 200) -> str:
     """The tree as text; what comes after the first `limit` lines is only counted."""
-    total = sum(group.count for group in merged.groups)
+    total = sum(group.count for group in merged.groups) + sum(merged.joins.values())
     head = f"run {one_line(run_id, 80)} · {plural(total, 'node')}"
     body = list(_walk(_branches(merged, forgotten)))
     if len(body) > limit:
@@ -52,6 +52,11 @@ def _branches(merged: Merged, forgotten: int) -> dict[int, list[_Branch]]:
         own = group.parent == source
         text = _line(group) if own else f"↺ {_title(group, count)}"
         found.setdefault(source, []).append(_Branch(text, target if own else None))
+    for (source, target, channel), count in merged.joins.items():
+        text = (
+            f"{one_line(channel, 60)} → {one_line(merged.groups[target].agent, 60)}{times(count)}"
+        )
+        found.setdefault(source, []).append(_Branch(f"{text} joined", None))
     for (source, channel), count in merged.outputs.items():
         text = f"{one_line(channel, 60)} → output{times(count)}"
         found.setdefault(source, []).append(_Branch(text, None))

@@ -58,12 +58,15 @@ def _statements(merged: Merged, run_id: str, forgotten: int) -> Iterator[str]:
         yield _node(group)
     for (source, target), count in merged.links.items():
         yield _link(names[source], merged.groups[target], count)
+    for (source, target, channel), count in merged.joins.items():
+        label = f" {channel}{times(count)} "
+        yield dot.edge(names[source], names[target], label=label, penwidth=_width(count))
     for (source, channel), count in merged.outputs.items():
         yield from _output(names[source], channel, count)
 
 
 def _layout(merged: Merged) -> dict[str, str | float]:
-    loops = len(merged.links) - len(merged.groups)
+    loops = len(merged.links) + len(merged.joins) - len(merged.groups)
     if len(merged.groups) <= MANY_NODES and loops <= MANY_LOOPS:
         return {}
     return {"splines": "line", "nodesep": 0.15, "nslimit": 0.1, "nslimit1": 1, "mclimit": 0.1}
@@ -126,6 +129,8 @@ def _legend(merged: Merged) -> dot.Html:
     counts: dict[str, int] = {}
     for group in merged.groups:
         counts[group.status] = counts.get(group.status, 0) + group.count
+    if merged.joins:
+        counts["joined"] = counts.get("joined", 0) + sum(merged.joins.values())
     entries = [
         (f"{status} {counts[status]:,}", style.fill, style.line)
         for status, style in STYLES.items()

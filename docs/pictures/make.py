@@ -56,6 +56,7 @@ def _program(example: str) -> dict[str, Any]:
 PICTURES: dict[str, Callable[[], str]] = {
     "run": readme,
     "fan_out": lambda: tree("fan_out"),
+    "gather": lambda: tree("gather"),
     "retries": lambda: tree("retries"),
     "pipeline": lambda: topology("pipeline"),
     "record": storage.record,

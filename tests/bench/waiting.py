@@ -60,7 +60,7 @@ async def sleepers(count: int = 100_000, at_once: int = 10_000) -> dict[str, flo
         gc.collect()
         before = memory()
         run = await executor.start("start", count)
-        while run.progress().agents["sleeper"].in_hand < count:
+        while run.progress().agents["sleeper"].in_hand < count:  # noqa: ASYNC110  none is set
             await anyio.sleep(0.05)
         gc.collect()
         grown = memory() - before

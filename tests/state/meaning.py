@@ -159,7 +159,7 @@ def meaning(value: Any) -> Any:
         return (
             value.forgotten,
             list(value.nodes()),
-            *(dict(each) for each in (value.tokens, value.failures, value.notes)),
+            *(dict(each) for each in (value.tokens, value.failures, value.notes, value.leads)),
         )
     if isinstance(value, Mapping):
         return {key: meaning(each) for key, each in value.items()}
