@@ -20,7 +20,7 @@ from dagger.state.queues import (
 )
 from dagger.state.run import DeadLetter, Output, Run
 from dagger.state.tasks import Tasks
-from dagger.state.waits import answer
+from dagger.state.waits import answer, nobody_heard
 from dagger.words.effects import (
     CacheWrite,
     Effect,
@@ -96,6 +96,8 @@ def publish(
         lane.outputs += 1
         parent = 0 if publisher is None else publisher.number
         run.put_out(make(Output, (channel, publication.payload, parent, place)))
+        if publication.headers and is_request(publication):
+            nobody_heard(run, publication, place)
 
 
 def _deliver(
@@ -186,7 +188,7 @@ def settled(state: State, record: Settled) -> None:
     if run.task_fold is not None:
         _tasks_settled(run.task_fold, record)
     if publication.headers and is_request(publication):
-        answer(run, delivery, record)
+        answer(run, delivery, disposition, failure, effects)
     place = 0
     for effect in effects:
         if type(effect) is Publication:
@@ -252,7 +254,7 @@ def _sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, a
         if run.task_fold is not None:
             run.task_fold.release(number, at)
         if is_request(envelope.publication):
-            answer(run, delivery, None)
+            answer(run, delivery, disposition)
         channel = envelope.publication.channel
         if disposition == _DROPPED:
             state.channels[channel].dropped += 1
