@@ -6,7 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dagger.authoring.publishing import addressed
-from dagger.words.effects import REPLY_TO, Publication
+from dagger.words.effects import FROM_OUTSIDE, REPLY_TO, Publication
 from dagger.words.errors import ChannelUndeclared, ExecutionError
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def made(
     )
     reply_to = (REPLY_TO, f"{held.delivery.number}/{key}")
     return Request(key, ready._replace(headers=(*ready.headers, reply_to)), patience(timeout))
+
+
+def asking(first: Publication) -> Publication:
+    """The first message of a run, as a request of the outside world."""
+    return first._replace(headers=(*first.headers, FROM_OUTSIDE))
 
 
 def patience(timeout: Any) -> float | None:

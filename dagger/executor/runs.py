@@ -24,6 +24,7 @@ from dagger.words.outcomes import Disposition, RunStatus
 from dagger.words.records import (
     AgentAdded,
     Failure,
+    Kept,
     RunCancelling,
     RunEnded,
     RunForked,
@@ -33,6 +34,7 @@ from dagger.words.records import (
     RunsForgotten,
     Swept,
 )
+from dagger.words.replies import overdue
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
@@ -112,6 +114,8 @@ class Runs:
     def adopt(self, run: Run) -> LiveRun:
         """Watch over an open run from now on."""
         live = self.live[run.number] = LiveRun(self._engine, run)
+        if run.opening.headers and not run.reply:
+            run.bell = live.stir
         if run.limits:
             self._limit(live, run)
         if not run.deliveries:
@@ -158,11 +162,22 @@ class Runs:
         if timeout is not None:
             live.clock = ActiveClock(self._engine)
             live.clock.start(timeout, lambda: self._too_late(run, f"active for over {timeout:g} s"))
+        within = run.limits.get("reply_within")
+        if within is not None and not run.reply:
+            live.patience = self._engine.timers.at(
+                run.opened_at + within, partial(self._unanswered, run, within)
+            )
         if deadline is not None:
             left = deadline - self._engine.now()
             live.deadline = self._engine.timers.after(
                 left, lambda: self._too_late(run, "past its deadline")
             )
+
+    def _unanswered(self, run: Run, seconds: float) -> None:
+        """The request that a run was begun with has had no reply in time; the run goes on."""
+        if not run.reply:
+            engine, said = self._engine, overdue(seconds)
+            engine.commit(Kept(run.number, 0, "request", "", said, engine.now(), failed=True))
 
     # -- going on --------------------------------------------------------------------
 

@@ -133,6 +133,7 @@ def _entry(loading: _Loading, row: EntryRow) -> None:
 _AS_IT_IS = (
     *("ended_at", "reason", "on_hold", "next", "outside", "brought", "bytes", "retries"),
     *("dropped", "tokens", "blamed", "abandoned", "letters", "forked", "changed"),
+    "reply",
 )
 
 

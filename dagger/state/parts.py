@@ -29,6 +29,10 @@ PIECE_BYTES = 64 * 1024
 """How much is packed in one go: less than a millisecond's work, unless one row is bigger."""
 
 
+Blob = bytes
+"""For classes that have a field of that name."""
+
+
 class WorldRow(NamedTuple):
     """What the state counts over all runs; the rest of it is worked out from them."""
 
@@ -111,6 +115,7 @@ class RunRow(NamedTuple):
     forked: tuple[str, str] | None
     codes: Codes = b""
     changed: tuple[str, ...] = ()
+    reply: Blob = b""
 
 
 class LaneRow(NamedTuple):

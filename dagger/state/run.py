@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dagger.state.cache import Cache
@@ -72,6 +73,7 @@ class Run:
 
     __slots__ = (
         "abandoned",
+        "bell",
         "blamed",
         "brought",
         "bytes",
@@ -102,6 +104,7 @@ class Run:
         "questions",
         "queues",
         "reason",
+        "reply",
         "retries",
         "status",
         "target",
@@ -143,6 +146,8 @@ class Run:
         self.retries = 0
         self.dropped = 0
         self.tokens = 0
+        self.reply = b""  # to the request that it was begun with, see `words.replies`
+        self.bell: Callable[[], None] | None = None  # the executor's, told of that
         self.blamed = False
         self.abandoned: tuple[str, ...] = ()  # invocations that ignored their cancellation
         self.failure: Failure | None = None  # the first one
@@ -238,6 +243,13 @@ class Run:
         """The open questions, oldest first."""
         found = [each for asked in self.questions.values() for each in asked.values()]
         return sorted(found, key=lambda each: each.at)
+
+    def answer(self, reply: bytes) -> None:
+        """Keep the reply to the request that the run was begun with: the first one."""
+        if not self.reply:
+            self.reply = reply
+            if self.bell is not None:
+                self.bell()
 
     def put_out(self, output: Output) -> None:
         """One more result; beyond what is kept, the oldest is only counted."""

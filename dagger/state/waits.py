@@ -12,6 +12,7 @@ from dagger.state.queues import (
 )
 from dagger.state.run import Question, Run
 from dagger.words.effects import (
+    FROM_OUTSIDE,
     REPLY_TO,
     Effect,
     Publication,
@@ -56,6 +57,9 @@ def attempt_failed(state: State, record: AttemptFailed) -> None:
 def kept(state: State, record: Kept) -> None:
     """An answer that later attempts will get back."""
     run = state.runs[record.run]
+    if not record.delivery:
+        run.answer(record.value)
+        return
     told = Answer(record.value, record.digest, record.failed)
     run.deliveries[record.delivery].keep(record.name, record.key, told)
     if record.name == "ask":
@@ -97,6 +101,9 @@ def nobody_heard(run: Run, publication: Publication, place: int) -> None:
 
 def _answered(run: Run, request: Publication, place: int, reply: Answer) -> None:
     """Keep a reply, unless whoever asked has settled meanwhile, or asks anew."""
+    if FROM_OUTSIDE in request.headers:
+        run.answer(reply.value)
+        return
     number, _, key = dict(request.headers)[REPLY_TO].partition("/")
     asker = run.deliveries.get(int(number))
     if asker is None or not asker.kept:

@@ -66,7 +66,9 @@ class RunOpened(NamedTuple):
     run: int
     id: str
     limits: dict[str, Any]
-    """Those that are set: max_messages, max_tokens, timeout (s), deadline (epoch s)."""
+    """Those that are set: max_messages, max_tokens, timeout (s), deadline (epoch s), and
+    reply_within (s), for a run that begins with a request.
+    """
     first: Publication
     at: float
 
@@ -127,6 +129,7 @@ class Kept(NamedTuple):
 
     run: int
     delivery: int
+    """0 for the request that the run was begun with: its reply is the run's."""
     name: str
     key: str
     value: bytes
