@@ -22,7 +22,7 @@ from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
 from dagger.executor.exporting import imported
 from dagger.executor.forking import Fork
-from dagger.executor.letters import DeadLetters
+from dagger.executor.letters import UNCHANGED, DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
@@ -54,10 +54,6 @@ if TYPE_CHECKING:
     from dagger.views.schedules import ScheduleInfo
     from dagger.views.topology import Topology
     from dagger.words.config import Config
-
-
-UNCHANGED: Any = object()
-"""Stands for the payload that a message had."""
 
 
 class Executor:
@@ -433,7 +429,7 @@ class Executor:
 
     @property
     def dead_letters(self) -> DeadLetters:
-        """Messages that failed for good: `list`, `show`, `discard`."""
+        """Messages that failed for good: `list`, `show`, `redrive`, `discard`."""
         return DeadLetters(self._running("dead_letters"))
 
     async def schedule(

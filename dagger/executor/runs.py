@@ -204,7 +204,7 @@ class Runs:
     def _expire(self, delivery: Delivery) -> None:
         """Nobody has it in hand, and nobody need take it any more."""
         run = delivery.queue.run
-        if delivery.number not in run.deliveries or delivery.stage == RUNNING:
+        if not _is_open(delivery) or delivery.stage == RUNNING:
             return
         expired = Swept(run.number, (delivery.number,), _EXPIRED, self._engine.now())
         self._engine.commit(expired)
@@ -384,8 +384,13 @@ class Runs:
 
 
 def _again(delivery: Delivery) -> None:
-    if delivery.number in delivery.queue.run.deliveries:
+    if _is_open(delivery):
         delivery.queue.again(delivery)
+
+
+def _is_open(delivery: Delivery) -> bool:
+    """Whether it has not ended; one that is redriven is another one of the same number."""
+    return delivery.queue.run.deliveries.get(delivery.number) is delivery
 
 
 def _expired(delivery: Delivery, now: float) -> bool:

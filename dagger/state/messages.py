@@ -57,7 +57,7 @@ def published(state: State, record: Published) -> None:
     run.outside = place + 1
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
-    run.blamed |= record.blame
+    run.blamed += record.blame
     brought(state, run, record.publication)
     publish(state, run, record.publication, None, place, record.at)
 
@@ -179,8 +179,7 @@ def settled(state: State, record: Settled) -> None:
     )
     if dropped:
         _drop(state, run, dropped, ended)
-    if blame:
-        run.blamed = True
+    run.blamed += blame
     if failure is not None:
         _failed(run, delivery, record, failure)
     if queue.keys is not None:
@@ -235,6 +234,8 @@ def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> 
                 record.attempt,
                 failure,
                 record.ended,
+                delivery.remembered(),
+                record.blame,
             )
         )
 
@@ -291,7 +292,7 @@ def requested(state: State, record: Requested) -> None:
     delivery.keep("requested", record.key, Answer(encode(record.place)))
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
-    run.blamed |= record.blame
+    run.blamed += record.blame
     publish(state, run, record.publication, delivery, record.place, record.at, exempt=True)
 
 

@@ -108,7 +108,7 @@ class RunRow(NamedTuple):
     retries: int
     dropped: int
     tokens: int
-    blamed: bool
+    blamed: int
     abandoned: tuple[str, ...]
     failure: Failure | None
     letters: int

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.words.effects import Publication
 from dagger.words.outcomes import DISPOSITIONS
+from dagger.words.records import Remembered
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
@@ -92,6 +93,12 @@ class Delivery:
             self.asked += name in _ASKED
         for bell in self.bells.get((name, key), ()) if self.bells else ():
             bell()
+
+    def remembered(self) -> tuple[Remembered, ...]:
+        """What another attempt would not ask anew, in the order in which it was kept."""
+        self.ask_again()
+        kept = self.kept or {}
+        return tuple(Remembered(*place, told.value, told.digest) for place, told in kept.items())
 
     def ask_again(self) -> None:
         """What failed is forgotten: the next attempt asks anew."""

@@ -12,7 +12,7 @@ from dagger.state.tasks import Tasks
 from dagger.state.tree import Names, Tree
 from dagger.words.effects import Publication
 from dagger.words.outcomes import RunStatus
-from dagger.words.records import Failure
+from dagger.words.records import Failure, Remembered
 
 _RUNNING, _COMPLETED = RunStatus.RUNNING, RunStatus.COMPLETED
 
@@ -44,6 +44,10 @@ class DeadLetter(NamedTuple):
     attempts: int
     failure: Failure
     at: float
+    kept: tuple[Remembered, ...] = ()
+    """The answers that it was given, should it go on after all."""
+    blame: bool = False
+    """Whether this end has made the run fail."""
 
 
 class Question(NamedTuple):
@@ -148,7 +152,7 @@ class Run:
         self.tokens = 0
         self.reply = b""  # to the request that it was begun with, see `words.replies`
         self.bell: Callable[[], None] | None = None  # the executor's, told of that
-        self.blamed = False
+        self.blamed = 0  # how many things have made it fail
         self.abandoned: tuple[str, ...] = ()  # invocations that ignored their cancellation
         self.failure: Failure | None = None  # the first one
         self.queues: dict[str, Queue] = {}
@@ -271,3 +275,8 @@ class Run:
             self.dead_letters = deque(maxlen=self.keep.dead_letters)
         self.dead_letters.append(letter)
         self.letters += 1
+
+    def unearth(self, delivery: int) -> None:
+        """A dead letter is kept no more, if it was."""
+        kept = [each for each in self.dead_letters or () if each.delivery != delivery]
+        self.dead_letters = deque(kept, maxlen=self.keep.dead_letters) if self.letters else None

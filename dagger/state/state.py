@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagger.state import lives, messages, schedules, waits
+from dagger.state import letters, lives, messages, schedules, waits
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
@@ -42,6 +42,7 @@ from dagger.words.records import (
     Logged,
     Published,
     Record,
+    Redriven,
     Requested,
     Restarted,
     RunCancelling,
@@ -170,7 +171,7 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     RunCancelling: lives.run_cancelling,
     RunEnded: lives.run_ended,
     RunsForgotten: lives.runs_forgotten,
-    LetterDiscarded: lives.letter_discarded,
+    LetterDiscarded: letters.letter_discarded,
     Restarted: waits.restarted,
     RunPaused: lives.run_paused,
     RunResumed: lives.run_resumed,
@@ -180,4 +181,5 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     Unscheduled: schedules.unscheduled,
     ScheduleHeld: schedules.held,
     SlotsDone: schedules.slots_done,
+    Redriven: letters.redriven,
 }

@@ -146,6 +146,15 @@ AUTOPILOT = "autopilot"
 """Takes the default of a question that nobody answers in time."""
 
 
+class Remembered(NamedTuple):
+    """What was kept of one answer, for a delivery that goes on after all."""
+
+    name: str
+    key: str
+    value: bytes
+    digest: str = ""
+
+
 class Asked(NamedTuple):
     """A question put to people; its answer comes as Kept under ("ask", name)."""
 
@@ -241,6 +250,33 @@ class LetterDiscarded(NamedTuple):
 
     run: int
     delivery: int
+
+
+class Redriven(NamedTuple):
+    """A dead letter is a pending delivery again: as if it had never ended, at its first attempt.
+
+    It says all there is to know of it: who folds it need not have kept the letter.
+    """
+
+    run: int
+    delivery: int
+    agent: str
+    disposition: int
+    """How it had ended, which is taken back."""
+    publication: Publication
+    """The message, as it is handled from now on."""
+    parent: int
+    place: int
+    publisher: str
+    """The agent that published it; "" is the outside world."""
+    cause: tuple[int, int] | str | None
+    published: float
+    """When it was published, epoch seconds."""
+    kept: tuple[Remembered, ...]
+    """The answers that it was given, but for those that had failed."""
+    pardon: bool
+    """True if its end made the run fail: that is taken back as well."""
+    at: float
 
 
 class Restarted(NamedTuple):
@@ -368,6 +404,7 @@ Record = (
     | Unscheduled
     | ScheduleHeld
     | SlotsDone
+    | Redriven
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -401,6 +438,7 @@ RECORDS: tuple[type[Any], ...] = (
     Unscheduled,
     ScheduleHeld,
     SlotsDone,
+    Redriven,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)
 
