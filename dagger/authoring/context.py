@@ -1,8 +1,8 @@
 """The context: what a handler holds of its run, its memory, and the world.
 
-Plain calls (`publish`, `log`, cache and tasks) are held back, or told, without
-waiting; `step`, `sleep`, `ask`, `request`, `emit` and `spend` are awaited, happen at
-once, and are kept across attempts.
+Plain calls (`publish`, `reply`, `log`, cache and tasks) are held back, or told, without
+waiting; `step`, `sleep`, `ask`, `request`, `scatter`, `emit` and `spend` are awaited, happen
+at once, and are kept across attempts.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,12 +30,7 @@ WIDTH = 100
 @click.option("--payload", "given", metavar="JSON", help="Let it say this: JSON, @file or -.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def command(
-    run_id: str | None,
-    store: Path,
-    node: str | None,
-    again: str | None,
-    given: str | None,
-    as_json: bool,
+    run_id: str | None, store: Path, again: str | None, given: str | None, **look: Any
 ) -> None:
     """List the messages that failed for good.
 
@@ -47,9 +42,14 @@ def command(
         from dagger.cli.redriving import redrive
 
         click.echo(redrive(store, again, given))
-        return
-    if given is not None:
+    elif given is not None:
         raise click.UsageError("--payload is for --redrive NODE")
+    else:
+        _show(store, run_id, **look)
+
+
+def _show(store: Path, run_id: str | None, node: str | None, as_json: bool) -> None:
+    """One of them, or all."""
     with opened(store) as reader, reader.still():
         letters = _letters(reader, run_id)
     if node is not None:

@@ -179,7 +179,8 @@ def settled(state: State, record: Settled) -> None:
     )
     if dropped:
         _drop(state, run, dropped, ended)
-    run.blamed += blame
+    if blame:
+        run.blamed += 1
     if failure is not None:
         _failed(run, delivery, record, failure)
     if queue.keys is not None:
