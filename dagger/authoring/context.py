@@ -1,8 +1,8 @@
 """The context: what a handler holds of its run, its memory, and the world.
 
-Plain calls (`publish`, `log`, cache and tasks) are held back, or told, without
-waiting; `step`, `sleep`, `ask`, `request`, `emit` and `spend` are awaited, happen at
-once, and are kept across attempts.
+Plain calls (`publish`, `reply`, `log`, cache and tasks) are held back, or told, without
+waiting; `step`, `sleep`, `ask`, `request`, `scatter`, `emit` and `spend` are awaited, happen
+at once, and are kept across attempts.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 from dagger.authoring.cache import CacheView
 from dagger.authoring.publishing import Timing, addressed, timed
 from dagger.authoring.questions import NO_DEFAULT, asked
+from dagger.authoring.requests import at_once, made
 from dagger.authoring.steps import Step, bound, digest
 from dagger.authoring.tasks import TaskView
 from dagger.rules.retry import strategy
 from dagger.words.clock import epoch
-from dagger.words.effects import REPLY_TO, E
+from dagger.words.effects import E, Reply, is_request
 from dagger.words.errors import ChannelUndeclared, ContextClosed, ExecutionError
 from dagger.words.ids import message_id
 from dagger.words.message import Message
 from dagger.words.payload import encode
+from dagger.words.replies import replied
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -72,7 +74,7 @@ class Context:
         self._shared: CacheView | None = None
         self._tasks: TaskView | None = None
         self._counts: dict[str, int] = {}
-        self._flights: set[tuple[str, str | None]] = set()  # names and keys of steps
+        self._flights: set[tuple[str, str | None]] = set()  # what is awaited: its name and key
 
     @property
     def run_id(self) -> str:
@@ -182,6 +184,26 @@ class Context:
         held.seats = place + 1
         return ready.id or message_id(held.run.id, held.delivery.number, place)
 
+    def reply(self, value: Any) -> None:
+        """Reply to the request that is being handled, when the invocation settles.
+
+        What the handler returns is then published as for any other message; without this
+        call it is the reply. Raises ExecutionError where the message is no request or was
+        replied to already, SerializationError for what is not JSON.
+        """
+        self._guard()
+        held = self._invocation
+        if not is_request(held.publication):
+            raise ExecutionError(
+                f"{self.node_id} replies to a message that is no request, so that nobody waits "
+                "for it; publish or return the value instead"
+            )
+        if any(type(each) is Reply for each in held.effects):
+            raise ExecutionError(
+                f"{self.node_id} replies twice to one request; reply once, with all there is to say"
+            )
+        held.effects.append(Reply(replied(value, self.node_id)))
+
     def log(self, text: str, *, level: str | int = "INFO") -> None:
         """Say something: to watchers of the run, and to standard logging."""
         self._guard()
@@ -215,7 +237,7 @@ class Context:
         key = f"#{self._next(f'step {name}')}" if key is None else str(key)
         bound_call = bound(call, args, f"{held.node_id}/{name}/{key}")
         step = Step(name, key, digest(args), bound_call, None if retry is None else strategy(retry))
-        with self._flying(name, None if mine else key):
+        with self._flying(f"steps {name!r}", None if mine else key):
             return await held.host.step(held, step)
 
     @_awaited
@@ -281,28 +303,66 @@ class Context:
         return await held.host.ask(held, question)
 
     @_awaited
-    async def request(self, channel: str, payload: Any, *, key: str | None = None) -> Any:
-        """Publish at once and wait for the reply: what the first handler to end returns.
+    async def request(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
+        key: str | None = None,
+    ) -> Any:
+        """Publish at once and wait for the reply: what the first handler to end returns, or
+        says with `ctx.reply`.
 
-        Raises RequestFailed where nobody hears the channel or who did failed.
+        The reply is kept, as the result of a step. `timeout` is in seconds by the wall clock,
+        from the first call on: a restart does not begin anew. Requests are told apart by
+        `key`, or else by their order; then only one of them may be in flight.
+
+        Raises NoResponder, RequestTimeout, RequestDropped or ResponderFailed, all of them
+        RequestFailed: whoever goes on after a restart meets it again, a new attempt of the
+        handler asks again. Raises ExecutionError for a second request of the key in flight.
         """
         held = self._invocation
-        declared = held.agent.publish
-        if channel not in declared and not held.agent.publish_any:
-            raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
-        key = str(key) if key is not None else f"#{self._next('request')}"
-        ready = addressed(
-            channel,
-            payload,
-            declared.get(channel),
-            held.agent.name,
-            held.host.max_payload_bytes,
-            held.host.channel_schemas.get(channel),
-        )
-        reply_to = (REPLY_TO, f"{held.delivery.number}/{key}")
-        return await held.host.request(
-            held, key, ready._replace(headers=(*ready.headers, reply_to))
-        )
+        mine = key is None
+        key = f"#{self._next('request')}" if key is None else str(key)
+        request = made(held, channel, payload, key, timeout)
+        with self._flying("requests", None if mine else key):
+            return await held.host.request(held, request)
+
+    @_awaited
+    async def scatter(
+        self,
+        channel: str,
+        payloads: Iterable[Any],
+        *,
+        limit: int | None = None,
+        first_failure: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
+        key: str | None = None,
+    ) -> list[Any]:
+        """Request each payload, and wait for the replies: a list in the order of the payloads.
+
+        At most `limit` requests are in flight at once; all payloads are checked before the
+        first goes out. `timeout` is that of each request, from when it is its turn. Replies
+        are kept under the place of their payload, so that an attempt after a failure asks
+        only for those that it has not got. Calls are told apart by `key`, or else by their
+        order; then only one of them may be in flight.
+
+        Where some have no reply it waits for all the others, and raises ScatterFailed, which
+        has the replies in `results` and the errors in `failures`, by place. With
+        `first_failure` it raises the error of the first that fails (see `request`), as soon
+        as it does: no more requests go out, and replies that still come are not read.
+        """
+        held = self._invocation
+        mine = key is None
+        key = f"#{self._next('scatter')}" if key is None else str(key)
+        requests = [
+            made(held, channel, each, f"scatter {key}[{place}]", timeout)
+            for place, each in enumerate(payloads)
+        ]
+        limit = at_once(limit, len(requests))
+        with self._flying("scatters", None if mine else key):
+            return await held.host.scatter(held, requests, limit, first_failure)
 
     @_awaited
     async def emit(self, value: Any) -> None:
@@ -323,11 +383,11 @@ class Context:
 
     @contextmanager
     def _flying(self, name: str, key: str | None) -> Iterator[None]:
-        """Meanwhile there is no other step of that name and key, or of that name without one."""
+        """Meanwhile there is nothing else of that name and key, or of that name without one."""
         if (name, key) in self._flights:
             of = f" with key {key!r}" if key is not None else ""
             raise ExecutionError(
-                f"{self.node_id} has two steps {name!r}{of} in flight at once, which could be "
+                f"{self.node_id} has two {name}{of} in flight at once, which could be "
                 "taken for each other after a restart; give each a key= of its own"
             )
         self._flights.add((name, key))

@@ -25,8 +25,8 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
 
     - `subscribe`: channel, or channels, it hears; or a join of several messages: `all_of`,
       `first_of`, `gather`, `batch`, with `scope` (a channel: what descends from one message
-      on it belongs together) or `by="key"` (what has the same message key). `publish`: channel, channels, a mapping
-      from channel to schema, or "*" for any.
+      on it belongs together) or `by="key"` (what has the same message key).
+    - `publish`: channel, channels, a mapping from channel to schema, or "*" for any.
     - `input_schema`, `output_schema`: JSON Schema (2020-12 unless `$schema` says otherwise)
       as a dict or JSON text; taken from the annotations where they are not given.
     - `upcast`: {1: to_2, 2: to_3}, functions that make a payload of one version of the input

@@ -10,11 +10,12 @@ import anyio
 
 from dagger.rules.schema import Schema
 from dagger.state.cache import Cache
-from dagger.words.effects import E, Publication
+from dagger.words.effects import E
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.authoring.questions import Asked
+    from dagger.authoring.requests import Request
     from dagger.authoring.steps import Step
 
 
@@ -73,8 +74,17 @@ class Host(Protocol):
     async def ask(self, invocation: Invocation, question: Asked) -> Any:
         """The answer that people give."""
 
-    async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:
-        """The reply of whoever hears the publication."""
+    async def request(self, invocation: Invocation, request: Request) -> Any:
+        """The reply of whoever hears it. Raises RequestFailed."""
+
+    async def scatter(
+        self, invocation: Invocation, requests: Sequence[Request], limit: int, first_failure: bool
+    ) -> list[Any]:
+        """The replies to all of them, in order, at most `limit` in flight at once.
+
+        Raises ScatterFailed once each has ended, or with `first_failure` the error of the
+        first that fails, at once.
+        """
 
     async def emit(self, invocation: Invocation, place: int, payload: bytes) -> None:
         """Show a value to watchers before the invocation settles."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,13 +26,30 @@ WIDTH = 100
 @run_argument(required=False)
 @store_option
 @click.option("--show", "node", metavar="NODE", help="All about one, by its node or message id.")
+@click.option("--redrive", "again", metavar="NODE", help="Have one handled once more.")
+@click.option("--payload", "given", metavar="JSON", help="Let it say this: JSON, @file or -.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
-def command(run_id: str | None, store: Path, node: str | None, as_json: bool) -> None:
+def command(
+    run_id: str | None, store: Path, again: str | None, given: str | None, **look: Any
+) -> None:
     """List the messages that failed for good.
 
     Those of all runs in a store, or of one: rejected as bad input, or dead after their
-    last attempt.
+    last attempt. One that is redriven is no dead letter any more: in an open run its
+    invocation goes on, of an ended one a fork begins with the message.
     """
+    if again is not None:
+        from dagger.cli.redriving import redrive
+
+        click.echo(redrive(store, again, given))
+    elif given is not None:
+        raise click.UsageError("--payload is for --redrive NODE")
+    else:
+        _show(store, run_id, **look)
+
+
+def _show(store: Path, run_id: str | None, node: str | None, as_json: bool) -> None:
+    """One of them, or all."""
     with opened(store) as reader, reader.still():
         letters = _letters(reader, run_id)
     if node is not None:

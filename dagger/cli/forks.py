@@ -14,8 +14,8 @@ from dagger.cli.sending import send
 from dagger.cli.stored import ALL, stored_run
 from dagger.cli.stores import number_of, opened
 from dagger.cli.visiting import visiting
-from dagger.executor.executor import UNCHANGED
 from dagger.executor.forking import Fork, part_of
+from dagger.executor.letters import UNCHANGED
 from dagger.state.tree import Names
 from dagger.words.errors import LockError
 from dagger.words.ids import new_id

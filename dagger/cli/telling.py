@@ -19,6 +19,7 @@ from dagger.words.records import (
     AttemptFailed,
     Failure,
     Record,
+    Redriven,
     Restarted,
     RunCancelling,
     RunEnded,
@@ -122,6 +123,18 @@ def _failed(state: State, record: AttemptFailed) -> Line:
     return Line(_id(state, record), record.ended, "attempt_failed", "failed", text, more)
 
 
+def _redriven(state: State, record: Redriven) -> Line:
+    run_id, channel = _id(state, record), record.publication.channel
+    more = {
+        "node_id": node_id(record.agent, run_id, record.delivery),
+        "agent": record.agent,
+        "channel": channel,
+        "payload": decode(record.publication.payload),
+    }
+    text = f"{record.agent} · {channel} · {_json(more['payload'])}"
+    return Line(run_id, record.at, "redriven", "redriven", text, more)
+
+
 def _asked(asked: OpenQuestion) -> Line:
     agent = asked.node_id.partition(":")[0]
     text = f"{agent} · {asked.name}: {_json(asked.question)}"
@@ -213,6 +226,7 @@ _OF_RECORDS: dict[type[Any], Callable[[State, Any], Line]] = {
     RunCancelling: _turned("cancelling"),
     Restarted: _restarted,
     AttemptFailed: _failed,
+    Redriven: _redriven,
 }
 _OF_EVENTS: dict[type[Event], Callable[[Any], Line]] = {
     Outcome: _outcome,

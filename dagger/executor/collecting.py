@@ -9,7 +9,7 @@ from dagger.authoring.publishing import addressed, publication
 from dagger.words.effects import Reply, is_request
 from dagger.words.errors import ExecutionError
 from dagger.words.message import Message
-from dagger.words.payload import encode
+from dagger.words.replies import replied
 
 if TYPE_CHECKING:
     from dagger.authoring.host import Host
@@ -26,11 +26,12 @@ class Collecting:
         self._channel_schemas = host.channel_schemas
 
     def collect(self, invocation: Invocation, value: Any) -> None:
-        """Hold back what the handler returned: a message, several, or a request's reply."""
+        """Hold back what the handler returned: a message, several, or the reply to a request
+        that it has not replied to.
+        """
         request = invocation.publication
-        if request.headers and is_request(request):
-            blob = encode([1, value], invocation.node_id)
-            invocation.effects.append(Reply(blob))
+        if request.headers and is_request(request) and not _has_replied(invocation):
+            invocation.effects.append(Reply(replied(value, invocation.node_id)))
         elif value is None:
             return
         elif invocation.agent.publish_each:
@@ -63,6 +64,10 @@ class Collecting:
             )
         )
         invocation.seats += 1
+
+
+def _has_replied(invocation: Invocation) -> bool:
+    return any(type(each) is Reply for each in invocation.effects)
 
 
 def _items(invocation: Invocation, value: Any) -> Iterator[Any]:

@@ -14,6 +14,7 @@ import anyio
 
 from dagger.executor.forking import Fork
 from dagger.executor.recovery import resume
+from dagger.executor.redriving import Redrive, redriving
 from dagger.executor.schedules import add
 from dagger.store.inbox import Command, MemoryInbox, Unreadable
 from dagger.words.errors import DaggerError, DatabaseError, ExecutionError
@@ -94,6 +95,8 @@ class Commands:
         match command.verb:
             case "fork":
                 return await self._fork(command)
+            case "redrive":
+                return await self._redrive(command)
             case "answer":
                 return partial(self._answer, command)
             case "schedule":
@@ -118,6 +121,14 @@ class Commands:
         except DaggerError as error:
             return partial(str, f"{_what(command)}: {error}")
         return partial(_done, begin)
+
+    async def _redrive(self, command: Command) -> CarryOut:
+        """Redrive a dead letter, or say why not."""
+        try:
+            redrive = await redriving(self._engine, _redrive(self._engine, command))
+        except DaggerError as error:
+            return partial(str, str(error))
+        return partial(_tried, redrive)
 
     def _answer(self, command: Command) -> str:
         """Answer a question, or say why not."""
@@ -163,6 +174,26 @@ def _wanted(engine: Engine, command: Command) -> Fork:
     if "payload" in said:
         payload = encode(said["payload"], limit=engine.max_payload_bytes)
     return Fork(command.run, at, run_id, payload, said.get("frontier") is True)
+
+
+def _redrive(engine: Engine, command: Command) -> Redrive:
+    """The redrive that is asked for. Raises SerializationError, ExecutionError."""
+    said = command.fields
+    node, run_id = said.get("node"), said.get("id")
+    if type(node) is not str or type(run_id) is not str:
+        raise ExecutionError(f"a redrive takes texts for its node and its run, not {said!r}")
+    payload = None
+    if "payload" in said:
+        payload = encode(said["payload"], limit=engine.max_payload_bytes)
+    return Redrive(node, payload, run_id)
+
+
+def _tried(carry_out: Callable[[], object]) -> str:
+    try:
+        carry_out()
+    except DaggerError as error:
+        return str(error)
+    return ""
 
 
 def _what(command: Command) -> str:

@@ -12,7 +12,7 @@ from dagger.views.diff import Compared, Handled, Message, diff
 from dagger.words.effects import Publication
 from dagger.words.errors import RunNotFound
 from dagger.words.outcomes import DISPOSITIONS, Disposition
-from dagger.words.records import Record, Settled
+from dagger.words.records import Record, Redriven, Settled
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
@@ -56,6 +56,8 @@ class _Reading:
             )
         self._state.apply(record)
         run = self._state.runs.get(self._number)
+        if type(record) is Redriven:
+            self._payloads[record.delivery] = record.publication.payload
         if run is not None:
             for number in range(self._seen + 1, run.next + 1):
                 delivery = run.deliveries.get(number)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 import anyio
 
@@ -17,22 +17,23 @@ from dagger.authoring.cache import CacheView
 from dagger.authoring.options import SchemaLike
 from dagger.authoring.publishing import addressed, timed
 from dagger.authoring.registry import Registry, registry
+from dagger.authoring.requests import asking, patience
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
 from dagger.executor.exporting import imported
 from dagger.executor.forking import Fork
-from dagger.executor.letters import DeadLetters
+from dagger.executor.letters import UNCHANGED, DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
 from dagger.executor.schedules import Schedules, Terms, add
-from dagger.executor.specs import EventDriven, Opening, Receipt, default_limits, limits_of
+from dagger.executor.specs import Asking, EventDriven, Opening, Receipt, default_limits, limits_of
 from dagger.executor.supervisor import Supervisor
 from dagger.executor.threads import DaemonThreads, Threads
 from dagger.rules.retry import strategy
 from dagger.store.memory import MemoryStore
 from dagger.words.clock import Clock, SystemClock
-from dagger.words.effects import E, Publication, make
+from dagger.words.effects import E, Publication, is_request, make
 from dagger.words.errors import (
     ConfigError,
     ExecutionError,
@@ -54,10 +55,6 @@ if TYPE_CHECKING:
     from dagger.views.schedules import ScheduleInfo
     from dagger.views.topology import Topology
     from dagger.words.config import Config
-
-
-UNCHANGED: Any = object()
-"""Stands for the payload that a message had."""
 
 
 class Executor:
@@ -246,11 +243,8 @@ class Executor:
         """The run of that id, or a new one with this first message."""
         engine = self._running("start")
         engine.writable()
-        if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
-            raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
         first = timed(self._first(engine, channel, payload), limits, engine.now())
         bounds = limits_of(self._limits, limits) if limits else self._limits
-
         if run_id is None and not engine.runs.crowded():
             return engine.runs.open(first, None, bounds)
         return await self._enter(first, run_id, bounds, wait)
@@ -260,6 +254,8 @@ class Executor:
     ) -> LiveRun:
         """The run of that id, or a new one as soon as there is room for it."""
         engine = self._running("start")
+        if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
+            raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
 
         def enter() -> LiveRun:
             runs = self._running("start").runs
@@ -292,6 +288,41 @@ class Executor:
         await engine.kept()
         first = state.opening.id or message_id(state.id, 0, 0)
         return make(Receipt, (state.id, first))
+
+    async def request(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  it outlives this executor
+        run_id: str | None = None,
+        **limits: Unpack[Asking],
+    ) -> Any:
+        """Begin a run with a request, and wait for the reply, which is on disk when it comes.
+
+        The reply is what the first handler to end returns, or says with `ctx.reply`. It is
+        kept with the run: said again with the same `run_id`, also by another process after a
+        crash, this waits for the same reply, or returns it. The run goes on meanwhile and
+        afterwards until all that the request causes has ended; `live(run_id)` has it.
+
+        `timeout` is in seconds by the wall clock from when the run was begun; for a run that
+        is there already, what was said first counts. What is late is not stopped. Other
+        options are those of `run`, in which `timeout` is that of the run.
+
+        Raises NoResponder, RequestTimeout, RequestDropped or ResponderFailed, all of them
+        RequestFailed, the same each time; RunConflict for a run that began otherwise; and
+        what `run` raises.
+        """
+        engine = self._running("request")
+        engine.writable()
+        within, options = patience(timeout), cast("Opening", limits)
+        ready = timed(self._first(engine, channel, payload), options, engine.now())
+        bounds = limits_of(self._limits, options)
+        if within is not None:
+            bounds["reply_within"] = within
+        live = await self._enter(asking(ready), run_id, bounds, True)
+        await engine.kept()
+        return await live.reply()
 
     async def fork(
         self,
@@ -421,7 +452,7 @@ class Executor:
 
     @property
     def dead_letters(self) -> DeadLetters:
-        """Messages that failed for good: `list`, `show`, `discard`."""
+        """Messages that failed for good: `list`, `show`, `redrive`, `discard`."""
         return DeadLetters(self._running("dead_letters"))
 
     async def schedule(
@@ -541,7 +572,8 @@ class Executor:
             return None
         live = engine.runs.find(run_id)
         opening = live.state.opening
-        if first.channel != opening.channel or not same(first.payload, opening.payload):
+        alike = first.channel == opening.channel and is_request(first) is is_request(opening)
+        if not alike or not same(first.payload, opening.payload):
             raise RunConflict(run_id)
         return live
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from dagger.words.errors import SerializationError, StepFailed, ValidationError
+from dagger.words.errors import ResponderFailed, SerializationError, StepFailed, ValidationError
 from dagger.words.records import Failure
 
 MESSAGE_CUT = 2_000
@@ -30,14 +30,16 @@ def describe(error: BaseException) -> Failure:
 
 
 def _path(error: BaseException) -> str:
-    if isinstance(error, StepFailed):
+    if isinstance(error, (StepFailed, ResponderFailed)):
         return error.failure.path
     return error.path if isinstance(error, (ValidationError, SerializationError)) else ""
 
 
 def _told(error: BaseException) -> tuple[str, ...]:
-    """Its causes; of a step that failed, those that are known also after a restart."""
-    if isinstance(error, StepFailed):
+    """Its causes; of a step or a responder that failed, those that are known also after a
+    restart.
+    """
+    if isinstance(error, (StepFailed, ResponderFailed)):
         failure = error.failure
         return (f"{failure.type}: {failure.message}", *failure.causes)[:CAUSES_KEPT]
     return tuple(f"{_type(each)}: {_text(each)}" for each in _causes(error))

@@ -17,6 +17,7 @@ from dagger.words.records import (
     Record,
     Requested,
     Restarted,
+    RunForked,
     RunOpened,
     Settled,
     Swept,
@@ -82,6 +83,8 @@ def _as_it_was(source: Source, number: int, state: State, fork: Fork) -> tuple[R
         run = state.runs.get(number)
         found = [each for each in sent(run, record) if each.id == fork.at]
         state.apply(record)
+        if type(record) is RunForked:
+            found = [each for each in _begun_with(state.runs[number]) if each.id == fork.at]
         for message in found:
             run = state.runs[number]
             heard = [each for each in run.deliveries.values() if each.envelope[1:3] == message[1:3]]
@@ -107,6 +110,12 @@ def sent(run: Run | None, record: Record) -> Iterator[Sent]:
             messages = [each for each in record.effects if type(each) is Publication]
             for place, publication in enumerate(messages):
                 yield _sent(run.id, publication, record.delivery, place)
+
+
+def _begun_with(run: Run) -> Iterator[Sent]:
+    """The messages that a fork begins with: its own history has published none of them."""
+    for each in run.deliveries.values():
+        yield _sent(run.id, each.envelope.publication, each.envelope.parent, each.envelope.place)
 
 
 def _sent(run_id: str, publication: Publication, parent: int, place: int) -> Sent:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dagger.executor.redriving import Redrive, find, redriving
 from dagger.views.letters import DeadLetter, dead_letter
-from dagger.words.errors import LetterNotFound
+from dagger.words.ids import new_id
+from dagger.words.payload import encode
 from dagger.words.records import LetterDiscarded
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
-    from dagger.state.run import Run
+    from dagger.executor.live import LiveRun
+
+UNCHANGED: Any = object()
+"""Stands for the payload that a message had."""
 
 
 class DeadLetters:
-    """What `executor.dead_letters` is: look at them, and clear them away.
+    """What `executor.dead_letters` is: look at them, redrive them, and clear them away.
 
     A dead letter is named by the node id of the invocation that failed, or by the id of
     its message; where several agents failed on one message, that is the first of them.
@@ -34,22 +39,34 @@ class DeadLetters:
 
     def show(self, node_id: str) -> DeadLetter:
         """One dead letter. Raises LetterNotFound."""
-        return self._find(node_id)[1]
+        run, letter = find(self._engine, node_id)
+        return dead_letter(run.id, letter)
 
     def discard(self, node_id: str) -> None:
         """Forget one; reports go on counting it. Raises LetterNotFound."""
-        run, letter = self._find(node_id)
-        self._engine.commit(LetterDiscarded(run.number, _delivery(letter)))
+        run, letter = find(self._engine, node_id)
+        self._engine.commit(LetterDiscarded(run.number, letter.delivery))
 
-    def _find(self, node_id: str) -> tuple[Run, DeadLetter]:
-        found = self.list()
-        for letter in found:
-            if node_id in (letter.node_id, letter.id):
-                number = self._engine.state.run_numbers[letter.run_id]
-                return self._engine.state.runs[number], letter
-        raise LetterNotFound(node_id, tuple(letter.node_id for letter in found))
+    async def redrive(
+        self, id: str, *, payload: Any = UNCHANGED, run_id: str | None = None
+    ) -> LiveRun:
+        """Handle one once more, with another payload if one is given; the run that does.
 
+        In an open run the same invocation goes on: at its first attempt, with what it has of
+        steps, questions and requests but for those that failed. Its end is no longer counted,
+        and if nothing else has made the run fail, the run will not have failed. In an ended
+        run, which does not change, it is a fork that begins with the message (see
+        `Executor.fork`), as a new run of id `run_id`. The letter is gone from the list.
 
-def _delivery(letter: DeadLetter) -> int:
-    """The delivery number at the end of a node id."""
-    return int(letter.node_id.rpartition(".")[2])
+        Kept when this returns. Raises LetterNotFound; AgentNotFound where the agent is gone;
+        RunClosed for a run that is just ending; SerializationError; ExecutionError for an
+        ended run without a store, or for a `run_id` that is taken.
+        """
+        engine = self._engine
+        engine.writable()
+        said = None if payload is UNCHANGED else encode(payload, limit=engine.max_payload_bytes)
+        redrive = await redriving(engine, Redrive(id, said, run_id or new_id()))
+        with engine.store.together():
+            live = redrive()
+        await engine.kept()
+        return live

@@ -15,8 +15,9 @@ from dagger.executor.listing import Progress, progress
 from dagger.executor.recovery import resume
 from dagger.executor.settle import may_publish
 from dagger.views.questions import open_questions, question_id
-from dagger.words.effects import E
+from dagger.words.effects import E, is_request
 from dagger.words.errors import (
+    ExecutionError,
     ExecutorStopped,
     QuestionNotFound,
     RunClosed,
@@ -24,6 +25,7 @@ from dagger.words.errors import (
 from dagger.words.ids import message_id, new_id
 from dagger.words.outcomes import RunStatus
 from dagger.words.records import Published, Wrote
+from dagger.words.replies import opened
 
 if TYPE_CHECKING:
     from dagger.executor.admission import Plan
@@ -75,13 +77,17 @@ class LiveRun:
     meanwhile, so that there is time to publish more.
     """
 
-    __slots__ = ("_changed", "_engine", "_lost", "clock", "deadline", "holds", "state", "waiting")
+    __slots__ = (
+        *("_changed", "_engine", "_lost", "clock", "deadline", "holds", "patience", "state"),
+        "waiting",
+    )
 
     def __init__(self, engine: Engine, state: Run) -> None:
         self._engine = engine
         self.state = state
         self.clock: ActiveClock | None = None  # where the run has a timeout
         self.deadline: Timer | None = None
+        self.patience: Timer | None = None  # where the outside waits for a reply, but not for ever
         self.holds = 0
         self.waiting = False  # all that is left waits for people
         self._lost = False  # the executor stopped before the run ended
@@ -233,13 +239,35 @@ class LiveRun:
         Raises ExecutorStopped if the executor stops first and the run stays open.
         """
         while self.state.ended_at is None and not (self.waiting or self.state.paused):
-            if self._lost:
-                raise ExecutorStopped(f"waiting for run {self.id!r}")
-            if self._changed is None:
-                self._changed = anyio.Event()
-            await self._changed.wait()
+            await self._change()
         await self._engine.store.flush()
         return self.report()
+
+    async def reply(self) -> Any:
+        """Wait for the reply to the request that the run was begun with; its value.
+
+        Raises NoResponder, RequestTimeout, RequestDropped or ResponderFailed, all of them
+        RequestFailed; ExecutionError where no request began it, and ExecutorStopped if the
+        executor stops before there is a reply.
+        """
+        run = self.state
+        if not is_request(run.opening):
+            raise ExecutionError(
+                f"run {self.id!r} was not begun with a request, so that there is no reply to it; "
+                "begin it with executor.request, or look at its report"
+            )
+        while not run.reply:
+            await self._change()
+        await self._engine.store.flush()
+        return opened(run.opening.channel, run.reply)
+
+    async def _change(self) -> None:
+        """Wait until something has happened to the run. Raises ExecutorStopped."""
+        if self._lost:
+            raise ExecutorStopped(f"waiting for run {self.id!r}")
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()
 
     # -- for the executor ------------------------------------------------------------
 
@@ -270,10 +298,12 @@ class LiveRun:
     def end(self) -> None:
         """The run has ended, or the executor lets it go unended."""
         self._lost = self.state.ended_at is None
+        self.state.bell = None
         if self.clock is not None:
             self.clock.stop()
-        if self.deadline is not None:
-            self.deadline.cancel()
+        for timer in (self.deadline, self.patience):
+            if timer is not None:
+                timer.cancel()
         if self._changed is not None:
             self.stir()
 

@@ -15,6 +15,7 @@ from dagger.words.records import (
     CRASHED,
     AttemptFailed,
     Record,
+    Redriven,
     Requested,
     Restarted,
     Settled,
@@ -119,6 +120,8 @@ class _Reading:
             case AttemptFailed():
                 self._since[record.delivery] = position
                 self._claims.pop(record.delivery, None)
+            case Redriven():
+                self._since[record.delivery] = position
             case Restarted():
                 self._claims.clear()
             case Requested():

@@ -5,25 +5,28 @@ What is asked for and not in the record is not done: the handler is stopped ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from dagger.executor.hosting.asking import answer_of
+from dagger.executor.hosting.requesting import first_failed
 from dagger.executor.hosting.steps import known
 from dagger.executor.listing import AgentInfo, ChannelInfo
 from dagger.state.tasks import Task, Tasks
 from dagger.words.effects import E, Publication, TaskWrite
-from dagger.words.errors import ContextClosed, RequestFailed
-from dagger.words.payload import MAX_BYTES, decode
+from dagger.words.errors import ContextClosed
+from dagger.words.payload import MAX_BYTES
+from dagger.words.replies import gathered, opened, unheard
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.host import Host
     from dagger.authoring.invocation import Invocation
     from dagger.authoring.questions import Asked
+    from dagger.authoring.requests import Request
     from dagger.authoring.steps import Step
     from dagger.executor.recorded import Attempt
     from dagger.rules.schema import Schema
@@ -154,15 +157,27 @@ class RecordedHost:
         kept = await self._answer("ask", question.name, f"an answer to {question.name!r}")
         return answer_of(question, kept)
 
-    async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:
-        channel = publication.channel
-        self.requests[key] = publication
+    async def request(self, invocation: Invocation, request: Request) -> Any:
+        return opened(request.publication.channel, await self._reply(request))
+
+    async def scatter(
+        self, invocation: Invocation, requests: Sequence[Request], limit: int, first_failure: bool
+    ) -> list[Any]:
+        if not requests:
+            return []
+        channel = requests[0].publication.channel
+        failed = first_failed(self._attempt.kept, requests) if first_failure else None
+        if failed is not None:
+            return [opened(channel, failed.value)]  # it raises
+        return gathered(channel, [await self._reply(each) for each in requests])
+
+    async def _reply(self, request: Request) -> bytes:
+        """What is kept of the reply; that nobody hears the channel is told from today's agents."""
+        key, channel = request.key, request.publication.channel
+        self.requests[key] = request.publication
         if ("request", key) not in self._attempt.kept and not self._hearers(channel):
-            raise RequestFailed(channel, "no agent subscribes to it")
-        good, value = decode((await self._answer("request", key, f"a reply on {channel!r}")).value)
-        if not good:
-            raise RequestFailed(channel, value)
-        return value
+            return unheard()
+        return (await self._answer("request", key, f"a reply on {channel!r}")).value
 
     async def emit(self, invocation: Invocation, place: int, payload: bytes) -> None:
         """Nobody watches."""

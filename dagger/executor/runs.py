@@ -27,6 +27,7 @@ from dagger.words.records import (
     AgentAdded,
     BatchDue,
     Failure,
+    Kept,
     Quieted,
     RunCancelling,
     RunEnded,
@@ -37,6 +38,7 @@ from dagger.words.records import (
     RunsForgotten,
     Swept,
 )
+from dagger.words.replies import overdue
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
@@ -122,6 +124,8 @@ class Runs:
     def adopt(self, run: Run) -> LiveRun:
         """Watch over an open run from now on."""
         live = self.live[run.number] = LiveRun(self._engine, run)
+        if run.opening.headers and not run.reply:
+            run.bell = live.stir
         if run.limits:
             self._limit(live, run)
         if not run.deliveries:
@@ -174,11 +178,22 @@ class Runs:
         if timeout is not None:
             live.clock = ActiveClock(self._engine)
             live.clock.start(timeout, lambda: self._too_late(run, f"active for over {timeout:g} s"))
+        within = run.limits.get("reply_within")
+        if within is not None and not run.reply:
+            live.patience = self._engine.timers.at(
+                run.opened_at + within, partial(self._unanswered, run, within)
+            )
         if deadline is not None:
             left = deadline - self._engine.now()
             live.deadline = self._engine.timers.after(
                 left, lambda: self._too_late(run, "past its deadline")
             )
+
+    def _unanswered(self, run: Run, seconds: float) -> None:
+        """The request that a run was begun with has had no reply in time; the run goes on."""
+        if not run.reply:
+            engine, said = self._engine, overdue(seconds)
+            engine.commit(Kept(run.number, 0, "request", "", said, engine.now(), failed=True))
 
     # -- going on --------------------------------------------------------------------
 
@@ -220,7 +235,7 @@ class Runs:
         """Nobody has it in hand, and nobody need take it any more."""
         run = delivery.queue.run
         bound = delivery.stage == HELD and delivery.bond is not None and delivery.bond.lead
-        if delivery.number not in run.deliveries or delivery.stage == RUNNING or bound:
+        if not _is_open(delivery) or delivery.stage == RUNNING or bound:
             return
         expired = Swept(run.number, (delivery.number,), _EXPIRED, self._engine.now())
         self._engine.commit(expired)
@@ -426,8 +441,13 @@ def _is_still(run: Run) -> bool:
 
 
 def _again(delivery: Delivery) -> None:
-    if delivery.number in delivery.queue.run.deliveries:
+    if _is_open(delivery):
         delivery.queue.again(delivery)
+
+
+def _is_open(delivery: Delivery) -> bool:
+    """Whether it has not ended; one that is redriven is another one of the same number."""
+    return delivery.queue.run.deliveries.get(delivery.number) is delivery
 
 
 def _expired(delivery: Delivery, now: float) -> bool:

@@ -43,6 +43,17 @@ class Opening(Limits, Timing, total=False):
     """Limits of a run, and the times of its first message."""
 
 
+class Asking(Timing, total=False):
+    """Limits of a run that begins with a request, and the times of that; its `timeout` is how
+    long the reply is waited for.
+    """
+
+    deadline: float | None
+    """Wall time, epoch seconds."""
+    max_messages: int | None
+    max_tokens: int | None
+
+
 def default_limits(config: Config) -> dict[str, Any]:
     """The limits that the config sets for every run."""
     limits = {

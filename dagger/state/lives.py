@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from dagger.state.codes import codes_of
@@ -20,7 +19,6 @@ from dagger.words.records import (
     ChannelOpened,
     ChannelShut,
     CommandTaken,
-    LetterDiscarded,
     RunCancelling,
     RunEnded,
     RunForked,
@@ -156,13 +154,6 @@ def runs_forgotten(state: State, record: RunsForgotten) -> None:
         for name, lane in run.lanes.items():
             if lane.messages:
                 state.channels[name].forgotten += lane.messages
-
-
-def letter_discarded(state: State, record: LetterDiscarded) -> None:
-    """It is not kept any more, and stays counted."""
-    run = state.runs[record.run]
-    kept = [each for each in run.dead_letters or () if each.delivery != record.delivery]
-    run.dead_letters = deque(kept, maxlen=run.keep.dead_letters)
 
 
 def command_taken(state: State, record: CommandTaken) -> None:

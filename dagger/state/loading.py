@@ -52,7 +52,7 @@ from dagger.state.tree import renamed
 from dagger.words.effects import as_publication
 from dagger.words.joins import Join
 from dagger.words.outcomes import RunStatus, TaskStatus
-from dagger.words.records import Failure
+from dagger.words.records import Failure, Remembered
 
 if TYPE_CHECKING:
     from dagger.state.state import State
@@ -150,7 +150,8 @@ def _entry(loading: _Loading, row: EntryRow) -> None:
 
 _AS_IT_IS = (
     *("ended_at", "reason", "on_hold", "next", "outside", "brought", "bytes", "retries"),
-    *("dropped", "tokens", "blamed", "abandoned", "letters", "forked", "changed"),
+    *("dropped", "tokens", "abandoned", "letters", "forked", "changed"),
+    "reply",
 )
 
 
@@ -161,6 +162,7 @@ def _run(loading: _Loading, row: RunRow) -> None:
     run = Run(number, row.id, opening, row.limits, row.opened_at, state.keep, state.names)
     for name in _AS_IT_IS:
         setattr(run, name, getattr(row, name))
+    run.blamed = int(row.blamed)  # a bool once
     run.status, run.target = RunStatus(row.status), RunStatus(row.target)
     run.codes = state.codes if row.codes == state.codes else row.codes  # most share one
     run.failure = row.failure and Failure(*row.failure)
@@ -217,7 +219,8 @@ def _output(loading: _Loading, row: Output) -> None:
 
 def _letter(loading: _Loading, row: DeadLetter) -> None:
     failure = Failure(*row.failure)
-    letter = row._replace(envelope=_envelope(row.envelope), failure=failure)
+    kept = tuple(Remembered(*each) for each in row.kept)
+    letter = row._replace(envelope=_envelope(row.envelope), failure=failure, kept=kept)
     if loading.run.dead_letters is not None:
         loading.run.dead_letters.append(letter)
 

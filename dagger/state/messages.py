@@ -22,7 +22,7 @@ from dagger.state.queues import (
 )
 from dagger.state.run import DeadLetter, Output, Run
 from dagger.state.tasks import Tasks
-from dagger.state.waits import answer
+from dagger.state.waits import answer, nobody_heard
 from dagger.words.effects import (
     CacheWrite,
     Effect,
@@ -54,7 +54,7 @@ _OK = int(Disposition.OK)
 _JOINED = int(Disposition.JOINED)
 _REJECTED = int(Disposition.REJECTED)
 _DROPPED = int(Disposition.DROPPED)
-_CANCELLED = int(Disposition.CANCELLED)
+CANCELLED = int(Disposition.CANCELLED)
 _DISCARDED = int(Disposition.DISCARDED)
 
 
@@ -65,7 +65,7 @@ def published(state: State, record: Published) -> None:
     run.outside = place + 1
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
-    run.blamed |= record.blame
+    run.blamed += record.blame
     brought(state, run, record.publication)
     publish(state, run, record.publication, None, place, record.at)
     if run.joins is not None:
@@ -106,6 +106,8 @@ def publish(
         lane.outputs += 1
         parent = 0 if publisher is None else publisher.number
         run.put_out(make(Output, (channel, publication.payload, parent, place)))
+        if publication.headers and is_request(publication):
+            nobody_heard(run, publication, place)
 
 
 def _deliver(
@@ -165,7 +167,7 @@ def _deliver(
             queue.call()
     run.next = number
     if late:
-        _sweep(state, run, tuple(late), _CANCELLED, at)
+        sweep(state, run, tuple(late), CANCELLED, at)
     return number > before
 
 
@@ -207,7 +209,7 @@ def settled(state: State, record: Settled) -> None:
     if dropped:
         _drop(state, run, dropped, ended)
     if blame:
-        run.blamed = True
+        run.blamed += 1
     if failure is not None:
         _failed(run, delivery, record, failure)
     if queue.keys is not None:
@@ -215,9 +217,9 @@ def settled(state: State, record: Settled) -> None:
     if run.task_fold is not None:
         _tasks_settled(run.task_fold, record)
     if publication.headers and is_request(publication):
-        answer(run, delivery, record)
+        answer(run, delivery, disposition, failure, effects)
     if delivery.bond is not None:
-        _parts_ended(state, run, delivery, record, ended)
+        _parts_ended(state, run, delivery, disposition, ended, record)
     place = 0
     for effect in effects:
         if type(effect) is Publication:
@@ -229,10 +231,17 @@ def settled(state: State, record: Settled) -> None:
         close_scopes(state, run, ended)
 
 
-def _parts_ended(state: State, run: Run, lead: Delivery, record: Settled | None, at: float) -> None:
+def _parts_ended(
+    state: State,
+    run: Run,
+    lead: Delivery,
+    disposition: int,
+    at: float,
+    record: Settled | None = None,
+) -> None:
     """What a delivery was handled with ends with it; one that was rejected ends alone."""
     assert lead.bond is not None
-    if record is not None and record.disposition == _REJECTED:
+    if disposition == _REJECTED:
         withdraw(state, run, lead)
         return
     for part in lead.bond.parts:
@@ -240,7 +249,8 @@ def _parts_ended(state: State, run: Run, lead: Delivery, record: Settled | None,
             continue
         _end(run, part, _JOINED)
         if is_request(part.envelope.publication):
-            answer(run, part, record)
+            failure, effects = (record.failure, record.effects) if record else (None, ())
+            answer(run, part, disposition, failure, effects)
         run.tree.join(part.number, lead.number)
         _grow(run, part, _JOINED, at)
 
@@ -251,7 +261,7 @@ def close_scopes(state: State, run: Run, at: float) -> None:
     while joins.empty:
         left = close(state, run)
         if left:
-            _sweep(state, run, tuple(each.number for each in left), _DISCARDED, at)
+            sweep(state, run, tuple(each.number for each in left), _DISCARDED, at)
 
 
 def quieted(state: State, record: Quieted) -> None:
@@ -259,7 +269,7 @@ def quieted(state: State, record: Quieted) -> None:
     run = state.runs[record.run]
     left = close_whole(state, run)
     if left:
-        _sweep(state, run, tuple(each.number for each in left), _DISCARDED, record.at)
+        sweep(state, run, tuple(each.number for each in left), _DISCARDED, record.at)
     close_scopes(state, run, record.at)
 
 
@@ -312,16 +322,18 @@ def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> 
                 record.attempt,
                 failure,
                 record.ended,
+                delivery.remembered(),
+                record.blame,
             )
         )
 
 
 def _drop(state: State, run: Run, numbers: tuple[int, ...], at: float) -> None:
-    _sweep(state, run, numbers, _DROPPED, at)
+    sweep(state, run, numbers, _DROPPED, at)
     run.dropped += len(numbers)
 
 
-def _sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, at: float) -> None:
+def sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, at: float) -> None:
     """Deliveries that end without being handled, each with its node in the tree."""
     for number in numbers:
         delivery = run.deliveries.pop(number)
@@ -331,12 +343,12 @@ def _sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, a
         if run.task_fold is not None:
             run.task_fold.release(number, at)
         if is_request(envelope.publication):
-            answer(run, delivery, None)
+            answer(run, delivery, disposition)
         if disposition == _DROPPED:
             state.channels[envelope.publication.channel].dropped += 1
         _grow(run, delivery, disposition, at)
         if delivery.bond is not None:
-            _parts_ended(state, run, delivery, None, at)
+            _parts_ended(state, run, delivery, disposition, at)
 
 
 def _grow(run: Run, delivery: Delivery, disposition: int, at: float) -> None:
@@ -358,7 +370,7 @@ def _grow(run: Run, delivery: Delivery, disposition: int, at: float) -> None:
 def swept(state: State, record: Swept) -> None:
     """Deliveries that end without being handled."""
     run = state.runs[record.run]
-    _sweep(state, run, record.deliveries, record.disposition, record.at)
+    sweep(state, run, record.deliveries, record.disposition, record.at)
     if run.joins is not None:
         close_scopes(state, run, record.at)
 
@@ -378,7 +390,7 @@ def requested(state: State, record: Requested) -> None:
     delivery.keep("requested", record.key, Answer(encode(record.place)))
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
-    run.blamed |= record.blame
+    run.blamed += record.blame
     publish(state, run, record.publication, delivery, record.place, record.at, exempt=True)
     if run.joins is not None:
         close_scopes(state, run, record.at)

@@ -30,6 +30,10 @@ PIECE_BYTES = 64 * 1024
 """How much is packed in one go: less than a millisecond's work, unless one row is bigger."""
 
 
+Blob = bytes
+"""For classes that have a field of that name."""
+
+
 class WorldRow(NamedTuple):
     """What the state counts over all runs; the rest of it is worked out from them."""
 
@@ -107,7 +111,7 @@ class RunRow(NamedTuple):
     retries: int
     dropped: int
     tokens: int
-    blamed: bool
+    blamed: int
     abandoned: tuple[str, ...]
     failure: Failure | None
     letters: int
@@ -117,6 +121,7 @@ class RunRow(NamedTuple):
     unfilled: tuple[str, ...] = ()
     won: tuple[tuple[str, Any], ...] = ()
     """Joins of which one part was enough, and has come: agent, and scope or key."""
+    reply: Blob = b""
 
 
 class LaneRow(NamedTuple):

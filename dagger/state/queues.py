@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dagger.words.effects import Publication
 from dagger.words.joins import Join
 from dagger.words.outcomes import DISPOSITIONS
+from dagger.words.records import Remembered
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
@@ -67,10 +68,15 @@ class Answer(NamedTuple):
     failed: bool = False
 
 
+_ASKED = frozenset({"requested", "refused"})
+"""Names under which it is kept that a request was published: one that failed is refused."""
+
+
 class Delivery:
     """One message for one agent, until it ends in one disposition."""
 
     __slots__ = (
+        "asked",
         "attempts",
         "bells",
         "bond",
@@ -93,17 +99,27 @@ class Delivery:
         self.attempts = 0  # attempts that failed so far
         self.due = 0.0  # when the next attempt may start, epoch seconds
         self.deaths = 0  # times that the process died with it in hand
+        self.asked = 0  # requests it has published, in all of its attempts
         self.kept: dict[tuple[str, str], Answer] | None = None  # by name and key
-        self.bells: list[Callable[[], None]] | None = None  # the executor's, while it waits
+        # The executor's, while it waits: by name and key of what it waits for.
+        self.bells: dict[tuple[str, str], list[Callable[[], None]]] | None = None
         self.bond: Bond | None = None  # of a join
 
     def keep(self, name: str, key: str, answer: Answer) -> None:
-        """Keep an answer, the first one, and tell whoever waits for one."""
+        """Keep an answer, the first one, and tell whoever waits for it."""
         if self.kept is None:
             self.kept = {}
-        self.kept.setdefault((name, key), answer)
-        for bell in self.bells or ():
+        if (name, key) not in self.kept:
+            self.kept[name, key] = answer
+            self.asked += name in _ASKED
+        for bell in self.bells.get((name, key), ()) if self.bells else ():
             bell()
+
+    def remembered(self) -> tuple[Remembered, ...]:
+        """What another attempt would not ask anew, in the order in which it was kept."""
+        self.ask_again()
+        kept = self.kept or {}
+        return tuple(Remembered(*place, told.value, told.digest) for place, told in kept.items())
 
     def ask_again(self) -> None:
         """What failed is forgotten: the next attempt asks anew."""
@@ -111,8 +127,14 @@ class Delivery:
             if self.kept and answer.failed:
                 del self.kept[name, key]
                 if name == "request":
-                    asked = self.kept.pop(("requested", key))
-                    self.kept["refused", f"{key}/{self.attempts}"] = asked
+                    self._withdraw(self.kept, key)
+
+    def _withdraw(self, kept: dict[tuple[str, str], Answer], key: str) -> None:
+        """A request of that key has failed: that it was published is still counted."""
+        kept.pop(("request due", key), None)
+        place = kept.pop(("requested", key), None)
+        if place is not None:
+            kept["refused", place.value.hex()] = place
 
 
 class Keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dagger.state.cache import Cache
@@ -12,7 +13,7 @@ from dagger.state.tasks import Tasks
 from dagger.state.tree import Names, Tree
 from dagger.words.effects import Publication
 from dagger.words.outcomes import RunStatus
-from dagger.words.records import Failure
+from dagger.words.records import Failure, Remembered
 
 _RUNNING, _COMPLETED = RunStatus.RUNNING, RunStatus.COMPLETED
 
@@ -44,6 +45,10 @@ class DeadLetter(NamedTuple):
     attempts: int
     failure: Failure
     at: float
+    kept: tuple[Remembered, ...] = ()
+    """The answers that it was given, should it go on after all."""
+    blame: bool = False
+    """Whether this end has made the run fail."""
 
 
 class Question(NamedTuple):
@@ -73,6 +78,7 @@ class Run:
 
     __slots__ = (
         "abandoned",
+        "bell",
         "blamed",
         "brought",
         "bytes",
@@ -104,6 +110,7 @@ class Run:
         "questions",
         "queues",
         "reason",
+        "reply",
         "retries",
         "status",
         "target",
@@ -145,7 +152,9 @@ class Run:
         self.retries = 0
         self.dropped = 0
         self.tokens = 0
-        self.blamed = False
+        self.reply = b""  # to the request that it was begun with, see `words.replies`
+        self.bell: Callable[[], None] | None = None  # the executor's, told of that
+        self.blamed = 0  # how many things have made it fail
         self.abandoned: tuple[str, ...] = ()  # invocations that ignored their cancellation
         self.failure: Failure | None = None  # the first one
         self.queues: dict[str, Queue] = {}
@@ -269,6 +278,13 @@ class Run:
         found = [each for asked in self.questions.values() for each in asked.values()]
         return sorted(found, key=lambda each: each.at)
 
+    def answer(self, reply: bytes) -> None:
+        """Keep the reply to the request that the run was begun with: the first one."""
+        if not self.reply:
+            self.reply = reply
+            if self.bell is not None:
+                self.bell()
+
     def put_out(self, output: Output) -> None:
         """One more result; beyond what is kept, the oldest is only counted."""
         outputs = self.outputs
@@ -289,3 +305,8 @@ class Run:
             self.dead_letters = deque(maxlen=self.keep.dead_letters)
         self.dead_letters.append(letter)
         self.letters += 1
+
+    def unearth(self, delivery: int) -> None:
+        """A dead letter is kept no more, if it was."""
+        kept = [each for each in self.dead_letters or () if each.delivery != delivery]
+        self.dead_letters = deque(kept, maxlen=self.keep.dead_letters) if self.letters else None

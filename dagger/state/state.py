@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagger.state import lives, messages, schedules, waits
+from dagger.state import letters, lives, messages, schedules, waits
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
@@ -44,6 +44,7 @@ from dagger.words.records import (
     Published,
     Quieted,
     Record,
+    Redriven,
     Requested,
     Restarted,
     RunCancelling,
@@ -196,7 +197,7 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     RunCancelling: lives.run_cancelling,
     RunEnded: lives.run_ended,
     RunsForgotten: lives.runs_forgotten,
-    LetterDiscarded: lives.letter_discarded,
+    LetterDiscarded: letters.letter_discarded,
     Restarted: waits.restarted,
     RunPaused: lives.run_paused,
     RunResumed: lives.run_resumed,
@@ -208,4 +209,5 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     SlotsDone: schedules.slots_done,
     Quieted: messages.quieted,
     BatchDue: messages.batch_due,
+    Redriven: letters.redriven,
 }

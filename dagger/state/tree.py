@@ -135,6 +135,15 @@ class Tree:
         if len(rows) > self._cut_at:
             self._trim()
 
+    def take_back(self, delivery: int) -> None:
+        """Forget the row of a delivery that goes on after all, and why it had ended; O(kept)."""
+        self.failures.pop(delivery, None)
+        for at, (number,) in enumerate(_DELIVERY.iter_unpack(bytes(self._rows))):
+            if number == delivery:
+                del self._rows[at * _ROW.size : (at + 1) * _ROW.size]
+                return
+        self.gone -= 1  # its row was cut
+
     def fail(self, delivery: int, failure: Failure) -> None:
         """Say why a delivery ended badly, before or right after its row is added."""
         if self.failures is _NONE:

@@ -12,7 +12,10 @@ from dagger.state.queues import (
 )
 from dagger.state.run import Question, Run
 from dagger.words.effects import (
+    FROM_OUTSIDE,
     REPLY_TO,
+    Effect,
+    Publication,
     Reply,
 )
 from dagger.words.payload import encode
@@ -21,12 +24,13 @@ from dagger.words.records import (
     Asked,
     AttemptFailed,
     Emitted,
+    Failure,
     Kept,
     Logged,
     Restarted,
-    Settled,
     Spent,
 )
+from dagger.words.replies import unanswered, unheard
 
 if TYPE_CHECKING:
     from dagger.state.state import State
@@ -53,6 +57,9 @@ def attempt_failed(state: State, record: AttemptFailed) -> None:
 def kept(state: State, record: Kept) -> None:
     """An answer that later attempts will get back."""
     run = state.runs[record.run]
+    if not record.delivery:
+        run.answer(record.value)
+        return
     told = Answer(record.value, record.digest, record.failed)
     run.deliveries[record.delivery].keep(record.name, record.key, told)
     if record.name == "ask":
@@ -67,26 +74,42 @@ def asked(state: State, record: Asked) -> None:
     run.ask(Question(*record[1:]))
 
 
-def answer(run: Run, delivery: Delivery, record: Settled | None) -> None:
+def answer(
+    run: Run,
+    delivery: Delivery,
+    disposition: int,
+    failure: Failure | None = None,
+    effects: tuple[Effect, ...] = (),
+) -> None:
     """Answer the request that `delivery` was, whatever became of it: nobody waits for ever.
 
-    The answer is (1, value) or (0, problem). Of several hearers the first to end
-    answers; an asker that has settled meanwhile, or asks anew, has no use for it.
+    Of several hearers the first to end answers (see `dagger.words.replies`).
     """
-    asker_number, _, key = dict(delivery.envelope.publication.headers)[REPLY_TO].partition("/")
-    asker = run.deliveries.get(int(asker_number))
+    envelope = delivery.envelope
+    for each in effects:
+        if type(each) is Reply:
+            _answered(run, envelope.publication, envelope.place, Answer(each.value))
+            return
+    refusal = unanswered(delivery.queue.subscriber.name, disposition, failure)
+    _answered(run, envelope.publication, envelope.place, Answer(refusal, failed=True))
+
+
+def nobody_heard(run: Run, publication: Publication, place: int) -> None:
+    """Answer a request that goes to no agent."""
+    _answered(run, publication, place, Answer(unheard(), failed=True))
+
+
+def _answered(run: Run, request: Publication, place: int, reply: Answer) -> None:
+    """Keep a reply, unless whoever asked has settled meanwhile, or asks anew."""
+    if FROM_OUTSIDE in request.headers:
+        run.answer(reply.value)
+        return
+    number, _, key = dict(request.headers)[REPLY_TO].partition("/")
+    asker = run.deliveries.get(int(number))
     if asker is None or not asker.kept:
         return
-    if asker.kept.get(("requested", key)) != Answer(encode(delivery.envelope.place)):
-        return
-    replies = [each for each in record.effects if type(each) is Reply] if record else []
-    if replies:
-        asker.keep("request", key, Answer(replies[0].value))
-    else:
-        name = delivery.queue.subscriber.name
-        problem = record.failure.message if record and record.failure else "it was not handled"
-        refusal = encode([0, f"agent {name!r}: {problem}"])
-        asker.keep("request", key, Answer(refusal, failed=True))
+    if asker.kept.get(("requested", key)) == Answer(encode(place)):
+        asker.keep("request", key, reply)
 
 
 def spent(state: State, record: Spent) -> None:

@@ -22,9 +22,11 @@ from dagger.views.letters import DeadLetter, dead_letter, failure_to_dict
 from dagger.views.nodes import OpenNode, OutputEdge
 from dagger.views.questions import OpenQuestion, open_question
 from dagger.views.tree import ExecutionTree
+from dagger.words.errors import RequestFailed
 from dagger.words.outcomes import DISPOSITIONS, RunStatus, TaskStatus
 from dagger.words.payload import decode
 from dagger.words.records import Failure
+from dagger.words.replies import opened
 
 
 class AgentCounts(NamedTuple):
@@ -153,6 +155,16 @@ class Report:
         """How many outputs there were, by channel, the ones that are not kept included."""
         return {channel: outputs for channel, _, outputs in self._copy.lanes if outputs}
 
+    @property
+    def reply(self) -> Any:
+        """The reply to the request that the run was begun with (`executor.request`); None
+        where there is none, or not yet.
+        """
+        try:
+            return opened("", self._copy.reply) if self._copy.reply else None
+        except RequestFailed:
+            return None
+
     @cached_property
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """Messages that were rejected or failed for good, oldest first.
@@ -208,6 +220,7 @@ class Report:
             "dispositions": dict(self.dispositions),
             "agents": {name: each._asdict() for name, each in self.agents.items()},
             "channels": {name: each._asdict() for name, each in self.channels.items()},
+            "reply": self.reply,
             "outputs": self._decoded(),
             "outputs_total": dict(self.outputs_total),
             "error": failure_to_dict(self.error) if self.error else None,
@@ -251,6 +264,7 @@ class _Copy(NamedTuple):
     """Agent, channel, and their counts: delivered, then one for each disposition."""
     lanes: list[tuple[str, int, int]]
     """Channel, messages, outputs."""
+    reply: bytes
     open: list[OpenNode]
     retried: dict[str, int]
     """Attempts beyond the first of open deliveries, by agent."""
@@ -298,6 +312,7 @@ def _copied(run: Run) -> _Copy:
         lanes=[
             (name, lane.messages, lane.outputs) for name, lane in run.lanes.items() if lane.messages
         ],
+        reply=run.reply,
         open=[_open_node(each) for each in run.deliveries.values()],
         retried=_retried(run),
         outputs=run.kept_outputs(),

@@ -8,7 +8,7 @@ from typing import Any
 
 from dagger.words.effects import Publication
 from dagger.words.payload import decode, encode
-from dagger.words.records import EFFECTS, RECORDS, Failure, Record
+from dagger.words.records import EFFECTS, RECORDS, Failure, Record, Remembered
 
 _KINDS: dict[str, type[Any]] = {each.__name__: each for each in RECORDS}
 _EFFECTS: dict[str, type[Any]] = {each.__name__: each for each in EFFECTS}
@@ -51,6 +51,8 @@ def _told(name: str, value: Any) -> Any:
         if name in _PAYLOADS:
             return decode(value)
         return b64encode(value).decode()
+    if name == "kept":
+        return [_fields(each) for each in value]
     if name == "effects":
         return [{"effect": type(each).__name__, **_fields(each)} for each in value]
     if hasattr(value, "_asdict"):
@@ -75,6 +77,8 @@ def _meant(name: str, value: Any) -> Any:
         return encode(value)
     if name == "part":
         return b64decode(value)
+    if name == "kept":
+        return tuple(_made(Remembered, each) for each in value)
     if name == "effects":
         return tuple(_effect(each) for each in value)
     if name in _NESTED and value is not None:

@@ -85,7 +85,10 @@ class Reply(NamedTuple):
 
 
 REPLY_TO = "dagger-reply-to"
-"""The header of a request: "<delivery that asks>/<key>"."""
+"""The header of a request: "<delivery that asks>/<key>", where 0 is the outside world."""
+
+FROM_OUTSIDE = (REPLY_TO, "0/")
+"""The header of a request that a run begins with; its reply is kept with the run."""
 
 
 def is_request(publication: Publication) -> bool:

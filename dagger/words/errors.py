@@ -30,7 +30,12 @@ DaggerError
 ├── ExecutionError            a call that is not possible now
 │   ├── AnswerRefused         an answer that its question does not take
 │   ├── ContextClosed         a context used after its handler returned
-│   ├── RequestFailed         nobody could answer a request
+│   ├── RequestFailed         a request has no reply
+│   │   ├── NoResponder       no agent hears it
+│   │   ├── RequestTimeout    none came in time
+│   │   ├── RequestDropped    it was dropped, expired, cancelled or discarded
+│   │   ├── ResponderFailed   who handled it failed for good
+│   │   └── ScatterFailed     some of several requests have none
 │   ├── StepFailed            the function of a step raised
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
 │   ├── RunConflict           a run id used again with another payload
@@ -59,9 +64,11 @@ match on the fields and a person can act on the text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dagger.words.records import Failure
 
 VALUE_SHOWN = 200
@@ -360,12 +367,75 @@ class ContextClosed(ExecutionError):
 
 
 class RequestFailed(ExecutionError):
-    """A request on `channel` has no reply: nobody hears it, or who did failed."""
+    """A request on `channel` has no reply; the subclasses say why."""
 
     def __init__(self, channel: str, problem: str) -> None:
         self.channel = channel
         self.problem = problem
         super().__init__(f"request on channel {channel!r}: {problem}")
+
+
+class NoResponder(RequestFailed):
+    """No agent hears the channel of a request."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(channel, "no agent subscribes to it; register one that does")
+
+
+class RequestTimeout(RequestFailed):
+    """No reply has come within `seconds`; the request itself goes on."""
+
+    def __init__(self, channel: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            channel, f"no reply within {seconds:g} s; raise timeout=, or go on without one"
+        )
+
+
+class RequestDropped(RequestFailed):
+    """A request was not handled: its delivery to `agent` ended by its `disposition`, such as
+    "dropped", "expired", "cancelled" or "discarded".
+    """
+
+    def __init__(self, channel: str, agent: str, disposition: str) -> None:
+        self.agent = agent
+        self.disposition = disposition
+        super().__init__(
+            channel, f"agent {agent!r} has not handled it, its delivery was {disposition}; ask anew"
+        )
+
+
+class ResponderFailed(RequestFailed):
+    """The handler of `agent` failed for good on a request, or did not accept it.
+
+    `failure` says why (type, message, causes, place), also after a restart.
+    """
+
+    def __init__(self, channel: str, agent: str, failure: Failure) -> None:
+        self.agent = agent
+        self.failure = failure
+        super().__init__(channel, f"agent {agent!r} failed: {failure.type}: {failure.message}")
+
+
+class ScatterFailed(RequestFailed):
+    """Some of several requests have no reply.
+
+    `results` are the replies in the order of the payloads, None where there is none, and
+    `failures` says why, by the place of the payload, from 0; the first of them is the
+    `__cause__`.
+    """
+
+    def __init__(
+        self, channel: str, results: list[Any], failures: Mapping[int, RequestFailed]
+    ) -> None:
+        self.results = results
+        self.failures = failures
+        place, first = next(iter(failures.items()))
+        super().__init__(
+            channel,
+            f"{len(failures)} of {len(results)} have no reply, the first at place {place}: "
+            f"{first.problem}",
+        )
 
 
 class AnswerRefused(ExecutionError):

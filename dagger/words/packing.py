@@ -20,6 +20,8 @@ from dagger.words.records import (
     Failure,
     Published,
     Record,
+    Redriven,
+    Remembered,
     Requested,
     RunOpened,
     Scheduled,
@@ -172,6 +174,12 @@ def _requested(row: tuple[Any, ...]) -> Requested:
     return Requested(row[1], row[2], row[3], as_publication(row[4]), *row[5:])
 
 
+def _redriven(row: tuple[Any, ...]) -> Redriven:
+    record = Redriven(*row[1:])
+    kept = tuple(Remembered(*each) for each in record.kept)
+    return record._replace(publication=as_publication(record.publication), kept=kept)
+
+
 def _attempted(row: tuple[Any, ...]) -> AttemptFailed:
     return make(AttemptFailed, (*row[1:6], Failure(*row[6]), row[7]))
 
@@ -192,6 +200,7 @@ _SPECIAL: dict[type[Any], Callable[[tuple[Any, ...]], Any]] = {
     Settled: _settled,
     AttemptFailed: _attempted,
     Requested: _requested,
+    Redriven: _redriven,
     Scheduled: _scheduled,
     Wrote: _wrote,
 }

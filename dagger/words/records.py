@@ -71,7 +71,9 @@ class RunOpened(NamedTuple):
     run: int
     id: str
     limits: dict[str, Any]
-    """Those that are set: max_messages, max_tokens, timeout (s), deadline (epoch s)."""
+    """Those that are set: max_messages, max_tokens, timeout (s), deadline (epoch s), and
+    reply_within (s), for a run that begins with a request.
+    """
     first: Publication
     at: float
 
@@ -149,6 +151,7 @@ class Kept(NamedTuple):
 
     run: int
     delivery: int
+    """0 for the request that the run was begun with: its reply is the run's."""
     name: str
     key: str
     value: bytes
@@ -163,6 +166,15 @@ class Kept(NamedTuple):
 
 AUTOPILOT = "autopilot"
 """Takes the default of a question that nobody answers in time."""
+
+
+class Remembered(NamedTuple):
+    """What was kept of one answer, for a delivery that goes on after all."""
+
+    name: str
+    key: str
+    value: bytes
+    digest: str = ""
 
 
 class Asked(NamedTuple):
@@ -260,6 +272,35 @@ class LetterDiscarded(NamedTuple):
 
     run: int
     delivery: int
+
+
+class Redriven(NamedTuple):
+    """A dead letter is a pending delivery again: as if it had never ended, at its first attempt.
+
+    It says all there is to know of it: who folds it need not have kept the letter.
+    """
+
+    run: int
+    delivery: int
+    agent: str
+    disposition: int
+    """How it had ended, which is taken back."""
+    publication: Publication
+    """The message, as it is handled from now on."""
+    parent: int
+    place: int
+    publisher: str
+    """The agent that published it; "" is the outside world."""
+    cause: tuple[int, int] | str | None
+    published: float
+    """When it was published, epoch seconds."""
+    kept: tuple[Remembered, ...]
+    """The answers that it was given, but for those that had failed."""
+    pardon: bool
+    """True if its end made the run fail: that is taken back as well."""
+    at: float
+    scopes: tuple[tuple[int, int, str], ...] = ()
+    """What the message descends from, as far as joins ask for it (see `state.joins`)."""
 
 
 class Restarted(NamedTuple):
@@ -389,6 +430,7 @@ Record = (
     | SlotsDone
     | Quieted
     | BatchDue
+    | Redriven
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -424,6 +466,7 @@ RECORDS: tuple[type[Any], ...] = (
     SlotsDone,
     Quieted,
     BatchDue,
+    Redriven,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)
 

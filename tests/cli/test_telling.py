@@ -8,6 +8,7 @@ from dagger import Context, Executor, MemoryStore, agent
 from dagger.cli.telling import Line, lines
 from dagger.state.state import State
 from dagger.words.records import Restarted
+from tests.waiting import until
 
 
 async def told(store: MemoryStore) -> list[Line]:
@@ -111,3 +112,16 @@ async def test_other_code_is_told() -> None:
     (line,) = lines(state, Restarted(1, (), 0.0, ("cube", "square")))
     assert line.text == "under other code of: cube, square"
     assert line.to_dict()["changed"] == ["cube", "square"]
+
+
+async def test_a_redrive_is_told() -> None:
+    """A dead letter that is handled once more: by whom, and what it says now."""
+    store = MemoryStore()
+    async with Executor([square], store=store) as executor:
+        async with await executor.start("numbers", "text", run_id="mine") as run:
+            await until(lambda: run.report().dead_letters_total == 1)
+            await executor.dead_letters.redrive("square:mine.1", payload=3)
+        await run.result()
+    (line,) = [each for each in await told(store) if each.event == "redriven"]
+    assert (line.run, line.text) == ("mine", "square · numbers · 3")
+    assert line.to_dict()["node_id"] == "square:mine.1"

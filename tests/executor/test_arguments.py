@@ -47,7 +47,7 @@ def test_the_store_of_the_one_liner_may_stand_fourth() -> None:
     assert store.position > 0
 
 
-@pytest.mark.parametrize("call", ["step", "sleep", "ask", "request", "emit", "spend"])
+@pytest.mark.parametrize("call", ["step", "sleep", "ask", "request", "scatter", "emit", "spend"])
 async def test_a_plain_function_is_told_what_it_cannot_await(call: str) -> None:
     """A call that waits raises at once in a plain def handler, where it would do nothing."""
     arguments: dict[str, Any] = {
@@ -55,6 +55,7 @@ async def test_a_plain_function_is_told_what_it_cannot_await(call: str) -> None:
         "sleep": (1,),
         "ask": ("?",),
         "request": ("out", 1),
+        "scatter": ("out", [1]),
         "emit": (1,),
         "spend": (),
     }

@@ -81,6 +81,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("fork", {"at": "parent.0.0", "id": "parent"}, "is taken"),
     ("fork", {"at": 7, "id": ["child"]}, "takes texts"),
     ("fork", {}, "takes texts"),
+    ("redrive", {"node": "echo:parent.1", "id": "child"}, "no dead letter 'echo:parent.1'"),
+    ("redrive", {"node": 7, "id": "child"}, "takes texts"),
     ("spoon", {}, "which is not known"),
     ("schedule", {"channel": "start", "when": "sometimes", "terms": {}}, "no such schedule"),
     ("schedule", {"channel": "tart", "when": "every 1h", "terms": {}}, "no channel 'tart'"),

@@ -11,7 +11,19 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from dagger import Agent, Config, Context, Executor, Immediate, LmdbStore, MemoryStore, agent
+from dagger import (
+    Agent,
+    Config,
+    Context,
+    Executor,
+    Immediate,
+    LmdbStore,
+    MemoryStore,
+    NoResponder,
+    ResponderFailed,
+    ScatterFailed,
+    agent,
+)
 from dagger.authoring.fingerprint import fingerprint
 from dagger.authoring.registry import registry
 from dagger.executor.rechecking import Difference, recheck
@@ -351,9 +363,40 @@ async def test_replies_and_requests_are_compared() -> None:
         "asker:r.1: end: ok → asks for a reply on 'ask', which was not taken"
     ]
     assert await rechecked(store, asker(asking_nobody), answerer(twice)) == [
-        "asker:r.1: end: ok → failed, RequestFailed: request on channel 'nowhere': no agent "
-        "subscribes to it"
+        "asker:r.1: end: ok → failed, NoResponder: request on channel 'nowhere': no agent "
+        "subscribes to it; register one that does"
     ]
+
+
+async def test_replies_to_many_are_given_again() -> None:
+    """`scatter`, `timeout=` and `ctx.reply`: what came is told again, and why there was nothing."""
+
+    async def asking(payload: Any, ctx: Context) -> None:
+        try:
+            ctx.publish("out", await ctx.scatter("ask", payload, limit=2, timeout=60))
+        except ScatterFailed as error:
+            ctx.publish("out", [error.results, [str(each) for each in error.failures.values()]])
+        try:
+            await ctx.scatter("ask", payload, first_failure=True)
+        except ResponderFailed as error:
+            ctx.publish("out", error.failure.message)
+        try:
+            await ctx.request("nowhere", 1)
+        except NoResponder as error:
+            ctx.publish("out", error.channel)
+
+    async def replying(payload: int, ctx: Context) -> str:
+        if payload < 0:
+            raise Failing(payload)
+        ctx.reply(payload * 2)
+        return "elsewhere"
+
+    asker = made(asking, "asker", publish=["ask", "nowhere", "out"])
+    answerer = made(replying, "answerer", subscribe="ask", on_failure="continue")
+    for payload in ([1, 2, 3], [1, -2, 3, -4]):
+        store = await stored([asker, answerer], payload)
+        assert restored(store).runs[1].status == "completed"
+        assert await rechecked(store, asker, answerer) == []
 
 
 async def test_claims_are_those_of_the_record() -> None:

@@ -15,6 +15,7 @@ from dagger import (
     Config,
     Context,
     DefinitionError,
+    ExecutionError,
     Executor,
     LoopClock,
     MemoryStore,
@@ -343,6 +344,44 @@ async def test_an_attempt_at_a_join_is_tried_again(make_executor: MakeExecutor) 
         report = await executor.run("start", {"c": [1, 2]})
     assert got == [[1, 2]] * 3
     assert report.agents["failing"].dispositions == {"dead": 1, "joined": 1}
+
+
+async def test_a_rejected_part_can_be_mended(make_executor: MakeExecutor) -> None:
+    """Redriven with a payload that fits it takes its place among the others."""
+
+    @agent(subscribe=all_of("a", "b"), publish="out")
+    async def typed(payload: Pair) -> Any:
+        return payload
+
+    async with make_executor([split, typed]) as executor:
+        async with await executor.start("start", {"a": ["one"], "b": ["x"]}) as run:
+            await until(lambda: bool(executor.dead_letters.list()))
+            [letter] = executor.dead_letters.list()
+            await executor.dead_letters.redrive(letter.node_id, payload=1)
+        report = await run.result()
+    assert (report.status, report.outputs) == ("completed", {"out": [{"a": 1, "b": "x"}]})
+
+
+async def test_what_was_handled_together_is_not_redriven(make_executor: MakeExecutor) -> None:
+    """A dead join cannot go on in its run, since its other parts are gone; that is said."""
+
+    @agent(subscribe=gather("c"), scope="start", max_attempts=1)
+    async def failing(payload: list[int]) -> None:
+        raise ValueError("no")
+
+    @agent(subscribe="wait")
+    async def waiting(ctx: Context) -> None:
+        await ctx.ask("go on?")
+
+    async with make_executor([split, failing, waiting]) as executor:
+        async with await executor.start("wait", None) as run:
+            await run.publish("start", {"c": [1, 2]})
+            await until(lambda: bool(executor.dead_letters.list()))
+            [letter] = executor.dead_letters.list()
+            with pytest.raises(ExecutionError, match="handled together with other messages"):
+                await executor.dead_letters.redrive(letter.node_id)
+            await run.answer("question-0", True)
+        assert (await run.result()).status == "failed"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
 import pytest
+import trio.testing
 
-from dagger import Agent, Context, Immediate, MemoryStore, Message, agent
-from dagger.views.report import Report
-from dagger.words.errors import RequestFailed
+from dagger import (
+    Agent,
+    Context,
+    ExecutionError,
+    Executor,
+    Immediate,
+    LoopClock,
+    MemoryStore,
+    Message,
+    NoResponder,
+    Report,
+    RequestDropped,
+    RequestFailed,
+    RequestTimeout,
+    ResponderFailed,
+    Store,
+    agent,
+)
+from dagger.words.records import Failure
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, filled
 from tests.waiting import in_hand, pending, turns, until
@@ -64,7 +82,7 @@ async def test_nobody_to_ask_is_an_error_at_once(make_executor: MakeExecutor) ->
     """A request that no agent hears fails; it does not wait for ever."""
     report = await asked(make_executor)
     assert report.error is not None
-    assert report.error.type == "RequestFailed"
+    assert report.error.type == "NoResponder"
     assert "no agent subscribes" in report.error.message
 
 
@@ -302,8 +320,6 @@ async def test_a_request_passed_on_is_no_request(make_executor: MakeExecutor) ->
 
 async def test_a_request_outlives_the_executor() -> None:
     """What was asked is not asked again after a restart, and a reply that came is kept."""
-    from dagger import Executor
-
     store = MemoryStore()
     questions: list[int] = []
     stop_at = anyio.Event()
@@ -386,3 +402,309 @@ async def test_a_late_answer_does_not_answer_the_next_request(make_executor: Mak
         await until(lambda: "out" in live.report().outputs)
         assert live.report().outputs["out"] == [2]
         await live.cancel()
+
+
+# -- why there is no reply -----------------------------------------------------------------
+
+START = 1_700_000_000.0
+
+
+def same_error(one: Exception, other: Exception) -> bool:
+    """Whether two errors say the same, in their text and in every field."""
+    return type(one) is type(other) and str(one) == str(other) and vars(one) == vars(other)
+
+
+@pytest.mark.parametrize("how", ["failed", "rejected", "dropped", "nobody", "late"])
+async def test_the_error_is_the_same_after_a_restart(
+    make_executor: MakeExecutor, store: Store | None, how: str
+) -> None:
+    """Why there is no reply is told by a typed error, and by the same one to whoever goes on:
+    nothing is asked anew, also if by now there would be a reply.
+    """
+    told: list[RequestFailed] = []
+    met, gate = anyio.Event(), anyio.Event()
+
+    def agents(*, again: bool) -> list[Agent]:
+        @agent(name="asker", subscribe="start", publish="ask")
+        async def asker(ctx: Context) -> None:
+            try:
+                await ctx.request("ask", 1, timeout=0.01 if how == "late" else None)
+            except RequestFailed as error:
+                told.append(error)
+            met.set()
+            if not again:
+                await anyio.sleep_forever()
+
+        @agent(
+            name="answer", subscribe="ask", capacity=1, overflow="drop_oldest", max_attempts=1,
+            input_schema={"type": "string"} if how == "rejected" and not again else True,
+        )  # fmt: skip
+        async def answer(payload: Any) -> str:
+            if again:
+                return "by now there is one"
+            if how == "failed":
+                raise ValueError("cannot answer") from KeyError("which")
+            await gate.wait()
+            return "late"
+
+        return [asker] if how == "nobody" and not again else [asker, answer]
+
+    async with make_executor(agents(again=False), store=store) as executor:
+        run = await executor.start("start" if how != "dropped" else "ask", 0, run_id="r")
+        if how == "dropped":
+            await until(lambda: in_hand(executor, "answer") == 1)
+            await run.publish("start", 0)
+            await until(lambda: pending(executor, "answer") == 1)
+            await run.publish("ask", 2)
+        await met.wait()
+    if store is not None:
+        met = anyio.Event()
+        async with make_executor(agents(again=True), store=store) as executor:
+            await executor.live("r").result()
+        before, after = told
+        assert same_error(before, after)
+    check: dict[str, Callable[[Any], bool]] = {
+        "failed": lambda error: type(error) is ResponderFailed and _whole(error.failure),
+        "rejected": lambda error: type(error) is ResponderFailed and error.failure.path == "$",
+        "dropped": lambda error: type(error) is RequestDropped and error.disposition == "dropped",
+        "nobody": lambda error: type(error) is NoResponder and error.channel == "ask",
+        "late": lambda error: type(error) is RequestTimeout and error.seconds == 0.01,
+    }
+    assert check[how](told[0]), vars(told[0])
+
+
+def _whole(failure: Failure) -> bool:
+    """Whether it says all that is to be known of what the responder raised."""
+    told = (failure.type, failure.message, failure.causes)
+    return told == ("ValueError", "cannot answer", ("KeyError: 'which'",)) and (
+        "test_requests.py" in failure.trace
+    )
+
+
+def on_virtual_time(main: Any) -> Any:
+    """What it returns, on a clock that jumps to where something happens."""
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    return anyio.run(main, backend="trio", backend_options={"clock": clock})
+
+
+def test_a_timeout_goes_on_through_a_restart() -> None:
+    """It ends when it would have, whatever happened meanwhile; the request itself goes on."""
+    clock, store = LoopClock(START), MemoryStore()
+    ends: list[float] = []
+
+    @agent(subscribe="start", publish=["ask", "out"])
+    async def asker(ctx: Context) -> None:
+        try:
+            await ctx.request("ask", 1, timeout=100)
+        except RequestTimeout as error:
+            ends.append(clock.now() - START)
+            ctx.publish("out", error.seconds)
+
+    @agent(subscribe="ask", publish="done")
+    async def slow(ctx: Context) -> None:
+        await ctx.sleep(300)
+        ctx.publish("done", "in the end")
+
+    async def main() -> Report:
+        for wait in (30, 40):
+            async with Executor([asker, slow], store=store, clock=clock) as executor:
+                await executor.start("start", 0, run_id="r")
+                await anyio.sleep(wait)
+        async with Executor([asker, slow], store=store, clock=clock) as executor:
+            return await executor.live("r").result()
+
+    report = on_virtual_time(main)
+    assert ends == [pytest.approx(100)]
+    assert report.outputs == {"out": [100.0], "done": ["in the end"]}
+
+
+def test_a_timeout_counts_while_there_is_no_room() -> None:
+    """A request that waits for room is overdue in time as well, and is not published then."""
+
+    @agent(subscribe="start", publish=["ask", "out"])
+    async def asker(ctx: Context) -> None:
+        try:
+            await ctx.request("ask", "never asked", timeout=50)
+        except RequestTimeout:
+            ctx.publish("out", "too late")
+
+    @agent(subscribe="ask", capacity=1, overflow="block")
+    async def busy() -> None:
+        await anyio.sleep(200)
+
+    async def main() -> Report:
+        async with Executor([asker, busy], clock=LoopClock(START)) as executor:
+            async with await executor.start("ask", 0) as run:
+                await anyio.sleep(1)
+                await run.publish("ask", 0)
+                await run.publish("start", 0)
+            return await run.result()
+
+    report = on_virtual_time(main)
+    assert report.outputs == {"out": ["too late"]}
+    assert report.channels["ask"].messages == 2
+
+
+async def test_a_reply_in_time_is_no_timeout(make_executor: MakeExecutor) -> None:
+    """A later attempt, after the time is over, gets the reply that came in time."""
+
+    @agent(subscribe="start", publish=["ask", "out"], max_attempts=3)
+    async def asker(ctx: Context) -> None:
+        reply = await ctx.request("ask", 1, timeout=30)
+        if ctx.attempt < 3:
+            raise ValueError("again")
+        ctx.publish("out", reply)
+
+    @agent(subscribe="ask")
+    async def answer() -> str:
+        return "in time"
+
+    async with make_executor([asker, answer]) as executor:
+        report = await executor.run("start", 1)
+    assert report.outputs == {"out": ["in time"]}
+    assert report.channels["ask"].messages == 1
+
+
+async def test_whoever_waits_for_room_is_told_that_nobody_is_left(
+    make_executor: MakeExecutor,
+) -> None:
+    """A request that waits for room of an agent which then goes is heard by nobody."""
+    gate = Gate("answer", "ask", capacity=1, overflow="block")
+
+    @agent(subscribe="start", publish=["ask", "out"])
+    async def asker(ctx: Context) -> None:
+        try:
+            await ctx.request("ask", 1)
+        except NoResponder as error:
+            ctx.publish("out", error.channel)
+
+    async with make_executor([asker, gate.agent]) as executor:
+        live = await filled(executor, "ask", pending_=1)
+        async with live:
+            await live.publish("start", 0)
+            await until(lambda: in_hand(executor, "asker") == 1)
+            await turns()
+            executor.unregister("answer")
+            await turns()
+            gate.open.set()
+        report = await live.result()
+    assert report.outputs["out"] == ["ask"]
+
+
+@pytest.mark.parametrize("key", ["one", None])
+async def test_one_key_is_in_flight_once(make_executor: MakeExecutor, key: str | None) -> None:
+    """Of two requests at once that cannot be told apart, the second is refused."""
+    problems: list[str] = []
+
+    @agent(subscribe="start", publish="ask")
+    async def asker(ctx: Context) -> None:
+        async def ask() -> None:
+            try:
+                await ctx.request("ask", 1, key=key)
+            except ExecutionError as error:
+                problems.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            tasks.start_soon(ask)
+        await ctx.request("ask", 1, key="another")
+
+    @agent(subscribe="ask")
+    async def answer() -> None:
+        """It answers."""
+
+    async with make_executor([asker, answer]) as executor:
+        report = await executor.run("start", 0)
+    assert report.status == "completed"
+    [problem] = problems
+    assert "in flight at once" in problem
+    assert "give each a key= of its own" in problem
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "1"])
+async def test_a_timeout_is_a_number_of_seconds(make_executor: MakeExecutor, seconds: Any) -> None:
+    """Anything else is refused before anything is asked."""
+
+    @agent(subscribe="start", publish="ask", max_attempts=1)
+    async def asker(ctx: Context) -> None:
+        await ctx.request("ask", 1, timeout=seconds)
+
+    async with make_executor([asker]) as executor:
+        report = await executor.run("start", 0)
+    assert report.error is not None
+    assert report.error.type == "ExecutionError"
+    assert "seconds" in report.error.message
+
+
+# -- replying ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_a_handler_may_reply_something_else(
+    make_executor: MakeExecutor, threaded: bool
+) -> None:
+    """With `ctx.reply` what the handler returns is published, as for any other message."""
+
+    def plain(payload: int, ctx: Context) -> str:
+        ctx.reply({"reply": payload})
+        return "returned"
+
+    async def handler(payload: int, ctx: Context) -> str:
+        return plain(payload, ctx)
+
+    of = agent(name=f"answer {threaded}", subscribe="ask", publish="elsewhere")
+    answer = of(plain if threaded else handler)
+    report = await asked(make_executor, answer)
+    assert report.outputs == {"elsewhere": ["returned"], "out": [{"reply": 1}]}
+
+
+async def test_a_stream_may_reply(make_executor: MakeExecutor) -> None:
+    """A handler that yields returns nothing; what it yields is published, beside its reply."""
+
+    @agent(subscribe="ask", publish="elsewhere")
+    async def answer(ctx: Context) -> AsyncIterator[int]:
+        yield 1
+        ctx.reply("done")
+        yield 2
+
+    report = await asked(make_executor, answer)
+    assert report.outputs == {"elsewhere": [1, 2], "out": ["done"]}
+
+
+async def test_a_reply_is_held_back(make_executor: MakeExecutor) -> None:
+    """A failed attempt has not replied; the reply is that of the attempt that settles."""
+
+    @agent(subscribe="ask", max_attempts=2)
+    async def answer(ctx: Context) -> None:
+        ctx.reply(ctx.attempt)
+        if ctx.attempt == 1:
+            raise ValueError("again")
+
+    async with make_executor([asker, answer]) as executor:
+        report = await executor.run("start", 0)
+    assert report.outputs == {"out": [2]}
+
+
+async def test_a_reply_goes_to_a_request_and_once(make_executor: MakeExecutor) -> None:
+    """A second reply, one to a plain message, and one after the end are errors."""
+    problems: list[str] = []
+    held: list[Context] = []
+
+    @agent(subscribe=["start", "ask"], publish=["ask", "out"])
+    async def both(payload: Any, ctx: Context) -> Any:
+        held.append(ctx)
+        for reply in ("first", "second"):
+            try:
+                ctx.reply(reply)
+            except ExecutionError as error:
+                problems.append(str(error))
+        if ctx.channel == "start":
+            ctx.publish("out", await ctx.request("ask", 1))
+
+    async with make_executor([both]) as executor:
+        report = await executor.run("start", 0)
+    assert report.outputs == {"out": ["first"]}
+    assert ["no request" in each for each in problems] == [True, True, False]
+    assert "twice" in problems[2]
+    with pytest.raises(ExecutionError):
+        held[0].reply("too late")

@@ -367,15 +367,15 @@ async def failure_of(executor: Any) -> tuple[str, str]:
 
 
 async def test_a_request_nobody_hears_fails(make_executor: MakeExecutor) -> None:
-    """Without a subscriber a request raises RequestFailed at once."""
+    """Without a subscriber a request raises NoResponder at once."""
     async with make_executor([asker]) as executor:
         kind, text = await failure_of(executor)
-    assert kind == "RequestFailed"
+    assert kind == "NoResponder"
     assert "no agent subscribes" in text
 
 
 async def test_a_request_fails_with_its_responder(make_executor: MakeExecutor) -> None:
-    """If who hears it fails for good, RequestFailed says by whom and why; retries come first."""
+    """If who hears it fails for good, ResponderFailed says by whom and why; retries come first."""
     attempts: list[int] = []
 
     @responder(max_attempts=2)
@@ -385,25 +385,25 @@ async def test_a_request_fails_with_its_responder(make_executor: MakeExecutor) -
 
     async with make_executor([asker, broken]) as executor:
         kind, text = await failure_of(executor)
-    assert kind == "RequestFailed"
+    assert kind == "ResponderFailed"
     assert "'responder'" in text
     assert "no reply" in text
     assert attempts == [1, 2]
 
 
 async def test_a_rejected_request_fails(make_executor: MakeExecutor) -> None:
-    """A request that breaks the responder's input schema raises RequestFailed."""
+    """A request that breaks the responder's input schema raises ResponderFailed."""
 
     @responder(input_schema={"type": "string"})
     async def picky(payload: Any) -> str:
         return "never"
 
     async with make_executor([asker, picky]) as executor:
-        assert (await failure_of(executor))[0] == "RequestFailed"
+        assert (await failure_of(executor))[0] == "ResponderFailed"
 
 
 async def test_a_dropped_request_fails(make_executor: MakeExecutor) -> None:
-    """A request that is pushed out of a full queue raises RequestFailed."""
+    """A request that is pushed out of a full queue raises RequestDropped."""
     gate = anyio.Event()
 
     @responder(capacity=1, overflow="drop_oldest")
@@ -422,12 +422,12 @@ async def test_a_dropped_request_fails(make_executor: MakeExecutor) -> None:
         await until(lambda: run.report().dead_letters_total == 1)
         gate.set()
         report = await run.result()
-    assert report.dead_letters[0].failure.type == "RequestFailed"
+    assert report.dead_letters[0].failure.type == "RequestDropped"
     assert report.dropped == 1
 
 
 async def test_a_request_to_an_agent_that_goes_fails(make_executor: MakeExecutor) -> None:
-    """A request whose responder is unregistered before it took it raises RequestFailed."""
+    """A request whose responder is unregistered before it took it raises RequestDropped."""
     gate = anyio.Event()
 
     @responder()
@@ -443,7 +443,7 @@ async def test_a_request_to_an_agent_that_goes_fails(make_executor: MakeExecutor
         executor.unregister("responder")
         gate.set()
         report = await run.result()
-    assert [each.failure.type for each in report.dead_letters] == ["RequestFailed"]
+    assert [each.failure.type for each in report.dead_letters] == ["RequestDropped"]
 
 
 async def test_a_request_that_is_refused_raises(make_executor: MakeExecutor) -> None:

@@ -91,6 +91,7 @@ LEASES: dict[type[Any], tuple[str, ...]] = {
     State: ("wiring", "timekeeper"),
     Subscriber: ("ready", "bell"),
     Run: (
+        "bell",
         *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
         *("outputs", "cache_fold", "task_fold", "tree_fold", "joins"),
     ),

@@ -17,12 +17,20 @@ from dagger.state.codes import recoded
 from dagger.state.loading import load_run, load_world
 from dagger.state.parts import FORMAT, PIECE_BYTES, PIECE_ROWS, ROWS
 from dagger.state.queues import HELD, PENDING, SETTLED, WAITING, Delivery
-from dagger.state.run import Keep, Run
+from dagger.state.run import DeadLetter, Keep, Run
 from dagger.state.snapshot import RunCopy, WorldCopy, copy_run, copy_world
 from dagger.state.state import State
-from dagger.words.effects import REPLY_TO, CacheWrite, Effect, Publication, Reply, TaskWrite
+from dagger.words.effects import (
+    FROM_OUTSIDE,
+    REPLY_TO,
+    CacheWrite,
+    Effect,
+    Publication,
+    Reply,
+    TaskWrite,
+)
 from dagger.words.joins import Join
-from dagger.words.outcomes import Disposition, RunStatus, TaskStatus
+from dagger.words.outcomes import DEAD_LETTER, Disposition, RunStatus, TaskStatus
 from dagger.words.packing import pack, unpack
 from dagger.words.payload import encode
 from dagger.words.records import (
@@ -41,6 +49,7 @@ from dagger.words.records import (
     Published,
     Quieted,
     Record,
+    Redriven,
     Requested,
     Restarted,
     RunCancelling,
@@ -55,6 +64,7 @@ from dagger.words.records import (
     Wrote,
     run_of,
 )
+from dagger.words.replies import overdue
 from tests.conftest import PROVE
 from tests.state.meaning import audit, differences, meaning
 from tests.state.test_state import everything
@@ -296,9 +306,15 @@ class Folding(RuleBasedStateMachine):
                 self.apply(ChannelOpened(first, 2.0))
 
     @precondition(lambda self: self.live.open_runs < 3)
-    @rule(first=PUBLICATIONS, limits=st.sampled_from([{}, {"timeout": 1.5, "max_messages": 9}]))
-    def run_opened(self, first: Publication, limits: dict[str, Any]) -> None:
+    @rule(
+        first=PUBLICATIONS,
+        limits=st.sampled_from([{}, {"timeout": 1.5, "max_messages": 9}]),
+        asking=st.booleans(),
+    )
+    def run_opened(self, first: Publication, limits: dict[str, Any], asking: bool) -> None:
         number = self.live.next_run + 1
+        if asking:
+            first = first._replace(headers=(*first.headers, FROM_OUTSIDE))
         self.apply(RunOpened(number, f"run-{number}", limits, first, 3.0))
 
     @precondition(is_open)
@@ -352,6 +368,7 @@ class Folding(RuleBasedStateMachine):
         reply=REPLIES,
         some=st.integers(0, 2),
         at=TIMES,
+        blame=st.booleans(),
     )
     def settled(
         self,
@@ -362,6 +379,7 @@ class Folding(RuleBasedStateMachine):
         reply: tuple[Effect, ...],
         some: int,
         at: float,
+        blame: bool = False,
     ) -> None:
         found = self.handled(which)
         if found is None:
@@ -371,7 +389,7 @@ class Folding(RuleBasedStateMachine):
         attempt = delivery.attempts + 1
         effects = (*effects, *reply)
         self.apply(
-            Settled(run, delivery.number, end, attempt, at, 8.5, failure, effects, dropped, False)
+            Settled(run, delivery.number, end, attempt, at, 8.5, failure, effects, dropped, blame)
         )
 
     @precondition(is_pending)
@@ -392,6 +410,11 @@ class Folding(RuleBasedStateMachine):
     def kept(self, which: int, key: str, value: bytes, failed: bool) -> None:
         run, delivery = self.delivery(which)
         self.apply(Kept(run, delivery.number, "step", key, value, 1.0, "1f", failed))
+
+    @precondition(is_open)
+    @rule(which=WHICH)
+    def overdue(self, which: int) -> None:
+        self.apply(Kept(self.run(which).number, 0, "request", "", overdue(1.0), 1.0, failed=True))
 
     @precondition(is_pending)
     @rule(which=WHICH, name=st.sampled_from("xy"), answer=st.booleans())
@@ -461,6 +484,53 @@ class Folding(RuleBasedStateMachine):
         for run in self.live.runs.values():
             for letter in list(run.dead_letters or ()):
                 self.apply(LetterDiscarded(run.number, letter.delivery))
+
+    def dead(self) -> list[tuple[int, DeadLetter]]:
+        """The dead letters of open runs that may be redriven, and the numbers of those.
+
+        What was handled together with others is not: they are gone.
+        """
+        found = [(n, run) for n, run in self.live.runs.items() if run.ended_at is None]
+        return [
+            (n, letter)
+            for n, run in found
+            for letter in run.dead_letters or ()
+            if letter.agent not in JOINS or letter.disposition == Disposition.REJECTED
+        ]
+
+    @precondition(is_pending)
+    @rule(
+        which=WHICH,
+        end=st.sampled_from(sorted(DEAD_LETTER)),
+        failure=FAILURES,
+        blame=st.booleans(),
+        again=st.booleans(),
+        message=PUBLICATIONS,
+    )
+    def died(
+        self,
+        which: int,
+        end: int,
+        failure: Failure,
+        blame: bool,
+        again: bool,
+        message: Publication,
+    ) -> None:
+        """A delivery ends for good, and then one that did is redriven after all."""
+        self.settled(which, int(end), failure, (), (), 0, 4.0, blame)
+        if again and self.dead():
+            self.redriven(which, message)
+
+    def redriven(self, which: int, message: Publication) -> None:
+        run, letter = self.dead()[which % len(self.dead())]
+        envelope = letter.envelope
+        said = envelope.publication._replace(payload=message.payload, timing=None)
+        self.apply(
+            Redriven(
+                run, letter.delivery, letter.agent, letter.disposition, said, *envelope[1:6],
+                letter.kept, letter.blame, 9.0, envelope.scopes,
+            )
+        )  # fmt: skip
 
     # -- leases, which no record says
 

@@ -29,6 +29,8 @@ def example(kind: type[DaggerError]) -> DaggerError:
             "float": 0.5 + number,
             "tuple[str, ...]": (word,),
             "Failure": Failure(f"{name}-type", word),
+            "list[Any]": [None] * 700,
+            "Mapping[int, RequestFailed]": {0: errors.RequestFailed("", word)},
         }
         made[name] = by_type.get(each.annotation.removesuffix(" | None"), word)
     return kind(**made)
@@ -72,7 +74,8 @@ def test_a_message_names_its_fields(kind: type[DaggerError]) -> None:
     error = example(kind)
     text = str(error)
     for name, value in vars(error).items():
-        shown = value[0] if isinstance(value, tuple) else value  # of a Failure its type
+        shown = value[0] if isinstance(value, tuple | dict) else value  # of a Failure its type
+        shown = len(shown) if isinstance(shown, list) else getattr(shown, "problem", shown)
         shown = f"{shown:g}" if isinstance(shown, float) else str(shown)
         assert shown in text, (name, text)
 

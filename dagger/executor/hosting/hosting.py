@@ -40,7 +40,8 @@ class Hosting:
         self.step = Steps(engine, keeping, self.log).step
         self.sleep = Sleeping(engine, keeping).sleep
         self.ask = Asking(engine, keeping).ask
-        self.request = Requesting(engine, keeping).request
+        requesting = Requesting(engine, keeping)
+        self.request, self.scatter = requesting.request, requesting.scatter
 
     @property
     def shared(self) -> Cache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -48,17 +49,33 @@ class Keeping:
 
     async def wait(self, invocation: Invocation, name: str, key: str) -> Answer:
         """Wait, without a worker, until somebody else keeps an answer of that name and key."""
-        delivery = invocation.delivery
         while (kept := self.get(invocation, name, key)) is None:
             event = anyio.Event()
-            if delivery.bells is None:
-                delivery.bells = []
-            delivery.bells.append(event.set)
+            stop = self.listen(invocation, name, key, event.set)
             try:
                 await invocation.worker.wait(event)
             finally:
-                delivery.bells.remove(event.set)
+                stop()
         return kept
+
+    def listen(
+        self, invocation: Invocation, name: str, key: str, bell: Callable[[], None]
+    ) -> Callable[[], None]:
+        """Call `bell` when an answer of that name and key is kept, until what this returns is
+        called.
+        """
+        delivery, place = invocation.delivery, (name, key)
+        if delivery.bells is None:
+            delivery.bells = {}
+        bells = delivery.bells
+        bells.setdefault(place, []).append(bell)
+
+        def stop() -> None:
+            bells[place].remove(bell)
+            if not bells[place]:
+                del bells[place]
+
+        return stop
 
     async def pause(self, invocation: Invocation, seconds: float) -> None:
         """Wait, without a worker, for so long."""

@@ -1,21 +1,36 @@
-"""Requests: a message is published at once, and the reply of who hears it waited for."""
+"""Requests: a message is published at once, and the reply of who hears it waited for.
+
+kept?  ── yes ──>  the reply, or why there is none
+│ no
+v
+published, as soon as there is room  ──>  wait  ──>  kept, by the settle of who hears it,
+or by us, when it is overdue
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from dagger.executor.hosting.keeping import Keeping
 from dagger.executor.settle import may_publish
-from dagger.words.errors import RequestFailed
 from dagger.words.ids import REQUESTS
-from dagger.words.payload import decode
+from dagger.words.payload import decode, encode
 from dagger.words.records import Requested
+from dagger.words.replies import gathered, opened, overdue, unheard
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
+    from dagger.authoring.requests import Request
     from dagger.executor.admission import Plan
     from dagger.executor.engine import Engine
-    from dagger.words.effects import Publication
+    from dagger.executor.timers import Timer
+    from dagger.state.queues import Answer
 
 
 class Requesting:
@@ -25,37 +40,107 @@ class Requesting:
         self._engine = engine
         self._keeping = keeping
 
-    async def request(self, invocation: Invocation, key: str, publication: Publication) -> Any:
-        if self._keeping.get(invocation, "requested", key) is None:
-            if not self._engine.state.lane(invocation.run, publication.channel).routes:
-                raise RequestFailed(publication.channel, "no agent subscribes to it")
-            await self._ask_agents(invocation, key, publication)
-        good, value = decode((await self._keeping.wait(invocation, "request", key)).value)
-        if not good:
-            raise RequestFailed(publication.channel, value)
-        return value
+    async def request(self, invocation: Invocation, request: Request) -> Any:
+        """The value of the reply. Raises RequestFailed."""
+        kept = self._keeping.get(invocation, "request", request.key)
+        if kept is None:
+            timer = await self.send(invocation, request)
+            try:
+                kept = await self._keeping.wait(invocation, "request", request.key)
+            finally:
+                _cancel(timer)
+        return opened(request.publication.channel, kept.value)
 
-    async def _ask_agents(self, invocation: Invocation, key: str, publication: Publication) -> None:
+    async def scatter(
+        self, invocation: Invocation, requests: Sequence[Request], limit: int, first_failure: bool
+    ) -> list[Any]:
+        """The values of the replies, in order. Raises RequestFailed."""
+        if not requests:
+            return []
+        channel = requests[0].publication.channel
+        failed = first_failed(invocation.delivery.kept, requests) if first_failure else None
+        if failed is None:
+            failed = await self._all(invocation, requests, limit, first_failure)
+        if failed is not None:
+            return [opened(channel, failed.value)]  # it raises
+        kept = [self._keeping.get(invocation, "request", each.key) for each in requests]
+        return gathered(channel, [each.value for each in kept if each is not None])
+
+    async def _all(
+        self, invocation: Invocation, requests: Sequence[Request], limit: int, first_failure: bool
+    ) -> Answer | None:
+        """Wait until each has a reply, or with `first_failure` until one has failed: that one."""
+        waiting = deque(
+            each for each in requests if self._keeping.get(invocation, "request", each.key) is None
+        )
+        flights = Flights(invocation, self._keeping)
+        try:
+            while waiting or flights.out:
+                while waiting and len(flights.out) < limit and not flights.landed:
+                    request = waiting.popleft()
+                    flights.begin(request.key)
+                    flights.out[request.key].timer = await self.send(invocation, request)
+                kept = await flights.next()
+                if first_failure and kept.failed:
+                    return kept
+        finally:
+            flights.end()
+        return None
+
+    # -- one of them -----------------------------------------------------------------
+
+    async def send(self, invocation: Invocation, request: Request) -> Timer | None:
+        """Publish it, unless it was, or is in vain; the timer of a reply that is overdue."""
+        room: AbstractContextManager[Any] = nullcontext()
+        timer = None
+        if request.timeout is not None:
+            room = scope = anyio.CancelScope()
+            late = partial(self._late, invocation, request, scope)
+            timer = self._engine.timers.at(self._due(invocation, request), late)
+        try:
+            with room:
+                if self._keeping.get(invocation, "requested", request.key) is None:
+                    await self._ask_agents(invocation, request)
+        except BaseException:
+            _cancel(timer)
+            raise
+        return timer
+
+    def _due(self, invocation: Invocation, request: Request) -> float:
+        """When its reply is overdue (epoch seconds), as was settled the first time."""
+        kept = self._keeping.get(invocation, "request due", request.key)
+        if kept is not None:
+            due: float = decode(kept.value)
+            return due
+        due = self._engine.now() + (request.timeout or 0.0)
+        self._keeping.put(invocation, "request due", request.key, encode(due))
+        return due
+
+    def _late(self, invocation: Invocation, request: Request, room: anyio.CancelScope) -> None:
+        """There is no reply, or not even room for the request: it is waited for no more."""
+        if not invocation.closed:
+            said = overdue(request.timeout or 0.0)
+            self._keeping.put(invocation, "request", request.key, said, failed=True)
+            room.cancel()
+
+    async def _ask_agents(self, invocation: Invocation, request: Request) -> None:
         """Publish a request at once, or as soon as there is room."""
-        engine, run, delivery = self._engine, invocation.run, invocation.delivery
+        engine, run = self._engine, invocation.run
+        key, publication = request.key, request.publication
+        if not engine.state.lane(run, publication.channel).routes:
+            self._keeping.put(invocation, "request", key, unheard(), failed=True)
+            return
 
         def look() -> Plan:
             may_publish(run, 1)
             return engine.admit(run, (publication,), None)
 
         def enter(plan: Plan) -> None:
-            asked = sum(1 for name, _ in delivery.kept or () if name in ("requested", "refused"))
+            number, at = invocation.delivery.number, engine.now()
+            place = REQUESTS + invocation.delivery.asked
+            dropped, blame = plan.dropped, plan.blame
             engine.commit(
-                Requested(
-                    run.number,
-                    delivery.number,
-                    key,
-                    publication,
-                    REQUESTS + asked,
-                    plan.dropped,
-                    plan.blame,
-                    engine.now(),
-                )
+                Requested(run.number, number, key, publication, place, dropped, blame, at)
             )
 
         plan = look()
@@ -64,3 +149,71 @@ class Requesting:
                 await engine.admissions.wait(look, enter, invocation)
         else:
             enter(plan)
+
+
+class Flight:
+    """One request that is out."""
+
+    __slots__ = ("_stop", "timer")
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self.timer: Timer | None = None
+
+    def end(self) -> None:
+        """It is waited for no more."""
+        self._stop()
+        _cancel(self.timer)
+
+
+class Flights:
+    """Requests of one invocation that are out, and those whose replies have come."""
+
+    def __init__(self, invocation: Invocation, keeping: Keeping) -> None:
+        self.out: dict[str, Flight] = {}  # by key
+        self.landed: deque[str] = deque()
+        self._invocation = invocation
+        self._keeping = keeping
+        self._event = anyio.Event()
+
+    def begin(self, key: str) -> None:
+        """It goes out now."""
+        land = partial(self._land, key)
+        self.out[key] = Flight(self._keeping.listen(self._invocation, "request", key, land))
+
+    async def next(self) -> Answer:
+        """The reply that has come first, of those that have not been asked for."""
+        while not self.landed:
+            self._event = anyio.Event()
+            await self._invocation.worker.wait(self._event)
+        key = self.landed.popleft()
+        self.out.pop(key).end()
+        kept = self._keeping.get(self._invocation, "request", key)
+        assert kept is not None
+        return kept
+
+    def end(self) -> None:
+        """Those that are still out are waited for no more."""
+        for flight in self.out.values():
+            flight.end()
+
+    def _land(self, key: str) -> None:
+        self.landed.append(key)
+        self._event.set()
+
+
+def first_failed(
+    kept: Mapping[tuple[str, str], Answer] | None, requests: Iterable[Request]
+) -> Answer | None:
+    """Of several requests, the one that failed first; None if none has."""
+    keys = {each.key for each in requests}
+    found = (kept or {}).items()  # in the order in which they came
+    return next(
+        (told for (name, key), told in found if name == "request" and key in keys and told.failed),
+        None,
+    )
+
+
+def _cancel(timer: Timer | None) -> None:
+    if timer is not None:
+        timer.cancel()

@@ -1,0 +1,70 @@
+"""Requests as a handler makes them: what goes out, under which key, for how long."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dagger.authoring.publishing import addressed
+from dagger.words.effects import FROM_OUTSIDE, REPLY_TO, Publication
+from dagger.words.errors import ChannelUndeclared, ExecutionError
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+
+
+class Request(NamedTuple):
+    """One request, named within its invocation."""
+
+    key: str
+    publication: Publication
+    timeout: float | None
+    """Seconds, by the wall clock; None to wait as long as it takes."""
+
+
+def made(
+    held: Invocation, channel: str, payload: Any, key: str, timeout: float | None = None
+) -> Request:
+    """A request of an invocation, ready to be published.
+
+    Raises ChannelUndeclared, SerializationError, ValidationError or ExecutionError.
+    """
+    declared = held.agent.publish
+    if channel not in declared and not held.agent.publish_any:
+        raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
+    ready = addressed(
+        channel,
+        payload,
+        declared.get(channel),
+        held.agent.name,
+        held.host.max_payload_bytes,
+        held.host.channel_schemas.get(channel),
+    )
+    reply_to = (REPLY_TO, f"{held.delivery.number}/{key}")
+    return Request(key, ready._replace(headers=(*ready.headers, reply_to)), patience(timeout))
+
+
+def asking(first: Publication) -> Publication:
+    """The first message of a run, as a request of the outside world."""
+    return first._replace(headers=(*first.headers, FROM_OUTSIDE))
+
+
+def patience(timeout: Any) -> float | None:
+    """`timeout=` of a request as it was given. Raises ExecutionError for what is none."""
+    if timeout is None:
+        return None
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not number or not isfinite(timeout) or timeout <= 0:
+        raise ExecutionError(
+            f"timeout= of a request is a number of seconds above 0, or None, not {timeout!r}"
+        )
+    return float(timeout)
+
+
+def at_once(limit: int | None, count: int) -> int:
+    """How many of `count` requests may be in flight. Raises ExecutionError."""
+    if limit is None:
+        return count
+    if type(limit) is not int or limit < 1:
+        raise ExecutionError(f"limit= is a whole number of requests, 1 or more, not {limit!r}")
+    return limit
