@@ -50,7 +50,7 @@ types: $(STAMP)
 floors: $(STAMP)
 	.venv/bin/lint-imports
 
-prove: $(STAMP) ## run the tests with the large counts
+prove: $(STAMP) ## run the tests that have counts with the large ones
 	DAGGER_PROVE=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 explore: $(STAMP) ## look for examples that no property test has met yet; others each time

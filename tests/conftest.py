@@ -33,6 +33,9 @@ settings.load_profile("explore" if EXPLORE else "prove" if PROVE else "default")
 LONGEST = {"faults", "crash", "testing", "test_model.py", "test_salvaging.py"}
 """Folders and files with the tests that take longest."""
 
+SCALED = {"crash", "executor", "faults", "promises", "state", "store", "testing"}
+"""Folders with tests that do more, or other things, where proof is wanted."""
+
 FIGURE = "figure"
 """The name of the property of a report that has one."""
 
@@ -52,9 +55,32 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: in the end nobody waits for the last of them alone."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest first: in the end nobody waits for the last of them alone.
+
+    What `make test` and `make prove` would do alike only one of them does.
+    """
+    left = [item for item in items if (_proved_already(item) if PROVE else _left_to_prove(item))]
+    config.hook.pytest_deselected(items=left)
+    gone = set(left)
+    items[:] = [item for item in items if item not in gone]
     items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
+
+
+def _left_to_prove(item: pytest.Item) -> bool:
+    """Whether it is a promise over a store and a loop that are each tried with others."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return params.get("anyio_backend") == "trio" and params.get("new_store") in ("lagging", "lmdb")
+
+
+def _proved_already(item: pytest.Item) -> bool:
+    """Whether large counts change nothing about it."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    if params.get("new_store") == "no-store":  # no snapshots, and nothing kept apart
+        return True
+    counts = "prove" in getattr(item, "fixturenames", ()) or item.get_closest_marker("hypothesis")
+    return not counts and SCALED.isdisjoint(item.path.parts)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

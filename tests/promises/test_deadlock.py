@@ -238,9 +238,13 @@ async def test_requests_of_one_handler_are_one_wait(make_executor: MakeExecutor)
         if payload == "quick":
             order.append("quick")
             return
+
+        async def ask(number: int) -> None:
+            await ctx.request("b", number, key=str(number))
+
         async with anyio.create_task_group() as tasks:
             for number in range(2):
-                tasks.start_soon(ctx.request, "b", number)
+                tasks.start_soon(ask, number)
 
     async with make_executor([a, gate.agent]) as executor:
         live = await filled(executor, "b", pending_=1)

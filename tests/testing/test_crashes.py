@@ -26,7 +26,7 @@ from tests.testing.shapes import NOBODY, SHAPES, Outside, Shape, step_before_pub
 
 NEVER = 10**9
 RECORD = RECORDS[0]
-SEEDS = range(5 if PROVE else 1)
+SEEDS = range(2 if PROVE else 1)
 CONFIG = Config(retry_strategy=Immediate(), snapshot_every_records=7)
 
 
