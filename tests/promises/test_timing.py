@@ -58,7 +58,8 @@ def test_a_message_comes_when_it_is_due() -> None:
             await run.result()
 
     on_virtual_time(main)
-    assert came[:4] == [("now", 10), ("in the past", 10), ("a moment", 60), ("an hour", 3610)]
+    assert sorted(came[:2]) == [("in the past", 10), ("now", 10)]
+    assert came[2:4] == [("a moment", 60), ("an hour", 3610)]
     assert ("into the run", 3615) in came[4:]
 
 
