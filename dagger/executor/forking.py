@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from dagger.state.joins import WHOLE, shared_by
+from dagger.state.queues import HELD
 from dagger.state.run import Keep, Run
 from dagger.state.snapshot import copy_run
 from dagger.state.state import State
@@ -67,14 +69,26 @@ def part_of(source: Source, number: int, keep: Keep, names: Names, fork: Fork, n
     if fork.payload is not None:
         _replace(heard, fork.payload)
     if not fork.frontier:
-        wanted = {each.number for each in heard}
-        others = tuple(each for each in run.deliveries if each not in wanted)
+        others = tuple(
+            each.number
+            for each in run.deliveries.values()
+            if each not in heard and not _held_for(each, heard)
+        )
         if others:
             state.apply(Swept(number, others, int(Disposition.DISCARDED), now))
     state.apply(Restarted(number, (), now))
     run.id, run.opened_at, run.forked = fork.id, now, (fork.parent, fork.at)
     run.status, run.reason, run.on_hold, run.changed = RunStatus.RUNNING, "", False, ()
     return copy_run(run).alone(names)
+
+
+def _held_for(part: Delivery, heard: list[Delivery]) -> bool:
+    """Whether a delivery is part of a half-done join that the message may still come to."""
+    join, bond = part.queue.subscriber.join, part.bond
+    if part.stage != HELD or join is None or bond is None or bond.lead:
+        return False
+    shared = shared_by(part, join)
+    return isinstance(shared, str) or shared == WHOLE or shared in heard[0].envelope.scopes
 
 
 def _as_it_was(source: Source, number: int, state: State, fork: Fork) -> tuple[Run, list[Delivery]]:

@@ -287,7 +287,7 @@ class LiveRun:
 
     def still(self) -> bool:
         """Whether nothing of it can move without something from outside."""
-        return self.waiting or not self.state.deliveries or self.state.paused
+        return self.waiting or not self.state.active or self.state.paused
 
     def stir(self) -> None:
         """Whoever waits for the run looks again."""

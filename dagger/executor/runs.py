@@ -316,6 +316,8 @@ class Runs:
             else:
                 self._drained()
             return
+        if not run.active:  # and somebody holds it open, who may bring what is lacking
+            self._drained()
         waiting = run.standing() is RunStatus.WAITING
         if waiting is not live.waiting:
             live.waiting = waiting

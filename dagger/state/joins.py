@@ -63,7 +63,8 @@ class Group:
 
     def all(self) -> list[Delivery]:
         """All parts, in the order in which they came."""
-        found = _in_order(part for line in self.parts.values() for part in line)
+        parts = (part for line in self.parts.values() for part in line)
+        found = _in_order(part for part in parts if part.stage != SETTLED)
         self.parts.clear()
         return found
 
@@ -112,7 +113,7 @@ class Joins:
 
     def group(self, part: Delivery, join: Join) -> Group:
         """The parts that belong together with this one."""
-        groups = self.groups.setdefault(_shared(part, join), {})
+        groups = self.groups.setdefault(shared_by(part, join), {})
         name = part.queue.subscriber.name
         if name not in groups:
             groups[name] = Group()
@@ -120,7 +121,7 @@ class Joins:
 
     def tidy(self, part: Delivery, join: Join) -> None:
         """Forget the group of a part if there is nothing to be known of it."""
-        shared, name = _shared(part, join), part.queue.subscriber.name
+        shared, name = shared_by(part, join), part.queue.subscriber.name
         groups = self.groups.get(shared, {})
         if name in groups and not groups[name].won and not len(groups[name]):
             del groups[name]
@@ -132,7 +133,7 @@ class Joins:
         return list(self.groups) if scope == WHOLE else [scope]
 
 
-def _shared(part: Delivery, join: Join) -> Scope | str:
+def shared_by(part: Delivery, join: Join) -> Scope | str:
     """What the parts of a whole have in common: a message above them, or a key."""
     envelope = part.envelope
     if join.by_key:

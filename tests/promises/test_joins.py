@@ -474,6 +474,39 @@ async def test_first_of_remembers_who_has_won(
     assert report.agents["fastest"].dispositions == {"ok": 1, "cancelled": 1}
 
 
+async def test_a_fork_has_the_half_done_joins(
+    make_executor: MakeExecutor, store: Store | None
+) -> None:
+    """What a join held when a message was published it holds in a fork at that message."""
+    if store is None:
+        pytest.skip("without a store there is no history")
+
+    @agent(subscribe="start", publish=["a", "more"])
+    async def begin(ctx: Context) -> None:
+        ctx.publish("a", "one")
+        ctx.publish("more", 1)
+
+    @agent(subscribe="more", publish="b")
+    async def more(payload: int) -> int:
+        return payload
+
+    async with make_executor([begin, more, both()], store=store) as executor:
+        report = await executor.run("start", None, run_id="parent")
+        assert report.outputs == {"out": [{"a": "one", "b": 1}]}
+        fork = await executor.fork("parent", at="parent.1.1", payload=2)
+        report = await fork.result()
+    assert (report.status, report.outputs) == ("completed", {"out": [{"a": "one", "b": 2}]})
+
+
+async def test_a_run_that_is_held_open_is_still(make_executor: MakeExecutor) -> None:
+    """`drain` does not wait for a join whose parts only somebody outside can bring."""
+    async with make_executor([both()]) as executor:
+        async with await executor.start("a", 1) as run:
+            assert [each.id for each in await executor.drain()] == [run.id]
+            await run.publish("b", 2)
+        assert (await run.result()).outputs == {"out": [{"a": 1, "b": 2}]}
+
+
 # -- exactness -----------------------------------------------------------------------
 
 plans = st.recursive(st.integers(0, 3), lambda inner: st.lists(inner, max_size=3), max_leaves=12)
