@@ -518,7 +518,7 @@ def total(plan: Any) -> int:
 
 
 @given(plan=st.lists(plans, max_size=4), dice=st.randoms(use_true_random=False))
-@settings(deadline=None)
+@settings(max_examples=settings().max_examples // 2)
 def test_every_item_is_gathered_once(plan: list[Any], dice: Any) -> None:
     """Whatever a job splits into, in whichever order it is worked off: each job gathers all of
     its items, once.

@@ -567,7 +567,7 @@ class Folding(RuleBasedStateMachine):
 
 
 TestFolding = Folding.TestCase
-TestFolding.settings = settings(max_examples=(4 if PROVE else 1) * settings().max_examples)
+TestFolding.settings = settings(max_examples=(2 if PROVE else 1) * settings().max_examples)
 
 
 # -- journals of executors -----------------------------------------------------------------
