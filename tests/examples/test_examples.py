@@ -107,19 +107,17 @@ def test_the_books_balance_after_every_kill() -> None:
     assert calls > 300
 
 
-def test_the_census_counts_the_standard_library(prove: bool) -> None:
-    """Each module of the standard library is either measured or named as unparsable."""
-    if not prove:
-        pytest.skip("takes 15 seconds; `make prove` does it")
-    found, complaints = run(CENSUS)
+def test_the_census_counts_real_modules() -> None:
+    """Each module of a part of the standard library is measured, or named as unparsable."""
+    root = Path(sysconfig.get_path("stdlib")) / "asyncio"
+    found, complaints = run(CENSUS, root)
     assert complaints == ""
     measured = re.match(r"modules ([\d,]+), ", found)
     unparsable = re.search(r"^unparsable modules \((\d+)\)", found, re.MULTILINE)
     assert measured is not None
-    assert unparsable is not None
-    total = int(measured[1].replace(",", "")) + int(unparsable[1])
-    assert total == len(list(modules(Path(sysconfig.get_path("stdlib")))))
-    assert total > 500
+    total = int(measured[1].replace(",", "")) + (int(unparsable[1]) if unparsable else 0)
+    assert total == len(list(modules(root)))
+    assert total > 20
 
 
 def modules(root: Path) -> list[Path]:

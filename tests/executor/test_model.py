@@ -418,4 +418,6 @@ def counted(figures: Figures) -> Iterator[None]:
 
 TestOnAsyncio = ExecutorMachine.TestCase
 TestOnTrio = TrioMachine.TestCase
-TestOnAsyncio.settings = TestOnTrio.settings = settings(stateful_step_count=50 if PROVE else 30)
+TestOnAsyncio.settings = TestOnTrio.settings = settings(
+    max_examples=100 if PROVE else 50, stateful_step_count=50 if PROVE else 30
+)

@@ -48,7 +48,7 @@ def store(made: Path, tmp_path: Path) -> Path:
 def test_whatever_page_is_lost_the_rest_is_kept(store: Path, prove: bool) -> None:
     """Runs go that have lost a payload, and those from the first lost record on; no other."""
     before = told(store)
-    damages = list(spoilt((store / JOURNAL).read_bytes(), Random(1), 1 if prove else 9))
+    damages = list(spoilt((store / JOURNAL).read_bytes(), Random(1), 2 if prove else 9))
     verdicts = finished(repair_each, store, damages)
     assert len(verdicts) == len(damages)
     for _, kind, numbers, found, done, after in verdicts:

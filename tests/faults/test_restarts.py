@@ -107,5 +107,5 @@ def careless(monkeypatch: pytest.MonkeyPatch) -> None:
 TestOnAsyncio = DiskMachine.TestCase
 TestOnTrio = TrioMachine.TestCase
 TestOnAsyncio.settings = TestOnTrio.settings = settings(
-    max_examples=60 if PROVE else 3, stateful_step_count=50
+    max_examples=100 if PROVE else 3, stateful_step_count=50
 )

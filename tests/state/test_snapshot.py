@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import anyio
 import msgpack
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -65,7 +64,6 @@ from dagger.words.records import (
     run_of,
 )
 from dagger.words.replies import overdue
-from tests.conftest import PROVE
 from tests.state.meaning import audit, differences, meaning
 from tests.state.test_state import everything
 from tests.waiting import turns
@@ -567,7 +565,6 @@ class Folding(RuleBasedStateMachine):
 
 
 TestFolding = Folding.TestCase
-TestFolding.settings = settings(max_examples=(2 if PROVE else 1) * settings().max_examples)
 
 
 # -- journals of executors -----------------------------------------------------------------
