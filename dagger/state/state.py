@@ -64,6 +64,9 @@ from dagger.words.records import (
     Wrote,
 )
 
+_Wire = tuple[tuple[Subscriber, ...], bool, bool]
+"""Who subscribes to a channel, whether it is closed, and whether joins have to do with it."""
+
 
 class State:
     """Agents, channels, runs and the shared cache, at exactly one journal position."""
@@ -76,7 +79,7 @@ class State:
         self.timekeeper: Callable[[Delivery], None] | None = None
         self.wiring = 0  # grows whenever routes have to be made anew
         self.scoping: frozenset[str] = frozenset()  # channels whose messages open scopes
-        self._wires: dict[str, tuple[tuple[Subscriber, ...], bool]] = {}
+        self._wires: dict[str, _Wire] = {}
         self._wired = -1  # the wiring that those were worked out for
         self.next_run = 0  # number of the latest run
         self.subscribers: dict[str, Subscriber] = {}
@@ -130,9 +133,8 @@ class State:
 
     def _wire(self, run: Run, lane: Lane, name: str) -> None:
         """Routes for the agents of now; who comes back goes on with its counts."""
-        hearers, lane.closed = self._heard(name)
+        hearers, lane.closed, lane.joins = self._heard(name)
         lane.wiring = self.wiring
-        lane.joins = name in self.scoping or any(each.join is not None for each in hearers)
         if not hearers and not lane.routes:
             return  # a channel that nobody hears: most runs have one, for their outputs
         known = lane.tallies() if lane.retired or lane.routes else {}
@@ -165,15 +167,16 @@ class State:
             new = heard - known
         return False
 
-    def _heard(self, name: str) -> tuple[tuple[Subscriber, ...], bool]:
-        """Who subscribes to a channel, and whether it is closed, as things are now."""
+    def _heard(self, name: str) -> _Wire:
+        """Who subscribes to a channel, as things are now."""
         if self._wired != self.wiring:
             self._wires, self._wired = {}, self.wiring
         found = self._wires.get(name)
         if found is None:
             hearers = [each for each in self.subscribers.values() if name in each.subscriptions]
             closed = name in self.channels and self.channels[name].closed
-            found = self._wires[name] = tuple(hearers), closed
+            joins = name in self.scoping or any(each.join is not None for each in hearers)
+            found = self._wires[name] = tuple(hearers), closed, joins
         return found
 
 

@@ -31,8 +31,9 @@ class Publication(NamedTuple):
     None for both."""
 
 
+_FIELDS = len(Publication._fields)
 _FIRST = 9
-"""Fields of a message when there were fewest."""
+"""Fields of a message now, and when there were fewest."""
 
 
 def as_publication(fields: tuple[Any, ...]) -> Publication:
@@ -40,7 +41,9 @@ def as_publication(fields: tuple[Any, ...]) -> Publication:
 
     Raises ValueError.
     """
-    if not _FIRST <= len(fields) <= len(Publication._fields):
+    if len(fields) == _FIELDS:
+        return make(Publication, fields)
+    if not _FIRST <= len(fields) <= _FIELDS:
         raise ValueError(f"a message of {len(fields)} fields")
     return Publication(*fields)
 
