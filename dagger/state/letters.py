@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dagger.state.joins import arrive
-from dagger.state.messages import CANCELLED, sweep
+from dagger.state.messages import close_scopes, part_came
 from dagger.state.queues import ARRIVED, Answer, Delivery, Envelope
 from dagger.words.effects import make
 from dagger.words.records import LetterDiscarded, Redriven
@@ -38,8 +37,8 @@ def redriven(state: State, record: Redriven) -> None:
     for name, key, value, digest in record.kept:
         delivery.keep(name, key, Answer(value, digest))
     if queue.subscriber.join is not None:
-        if not arrive(state, run, delivery):
-            sweep(state, run, (number,), CANCELLED, record.at)
+        part_came(state, run, delivery, record.at)
+        close_scopes(state, run, record.at)
         return
     if record.scopes:
         run.joining().begun(delivery)

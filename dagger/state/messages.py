@@ -54,7 +54,7 @@ _OK = int(Disposition.OK)
 _JOINED = int(Disposition.JOINED)
 _REJECTED = int(Disposition.REJECTED)
 _DROPPED = int(Disposition.DROPPED)
-CANCELLED = int(Disposition.CANCELLED)
+_CANCELLED = int(Disposition.CANCELLED)
 _DISCARDED = int(Disposition.DISCARDED)
 
 
@@ -125,21 +125,10 @@ def _deliver(
 
     `special` says that parts of joins are among them, or that the message opens a scope.
     """
-    parent = 0 if publisher is None else publisher.number
-    scopes: tuple[Scope, ...] = ()
-    if publisher is None:
-        source, by, cause = None, "", None
-    else:
-        source = publisher.queue.subscriber
-        by, above = source.name, publisher.envelope  # what was being handled
-        cause = above.publication.id or above[1:3]
-        scopes = above.scopes if publisher.bond is None else publisher.bond.scopes
-    if special and publication.channel in state.scoping:
-        scopes = (*scopes, (parent, place, publication.channel))
-    envelope = make(Envelope, (publication, parent, place, by, cause, at, scopes))
+    source = None if publisher is None else publisher.queue.subscriber
+    envelope = _enveloped(state, publication, publisher, place, at, special)
     deliveries = run.deliveries
     before = number = run.next
-    late: list[int] = []
     for subscriber, queue, tally in routes:
         if subscriber is source and not (subscriber.hears_itself or exempt):
             continue
@@ -147,12 +136,9 @@ def _deliver(
         delivery = deliveries[number] = Delivery(number, envelope, queue, tally)
         tally[0] += 1
         if special and subscriber.join is not None:
-            if not arrive(state, run, delivery):
-                late.append(number)
-            elif publication.timing is not None and state.timekeeper is not None:
-                state.timekeeper(delivery)
+            part_came(state, run, delivery, at)
             continue
-        if scopes:
+        if envelope.scopes:
             run.joining().begun(delivery)
         if publication.timing is not None:
             _time(state, delivery, *publication.timing)
@@ -166,9 +152,38 @@ def _deliver(
         if not queue.listed or subscriber.bell is not None:
             queue.call()
     run.next = number
-    if late:
-        sweep(state, run, tuple(late), CANCELLED, at)
     return number > before
+
+
+def _enveloped(
+    state: State,
+    publication: Publication,
+    publisher: Delivery | None,
+    place: int,
+    at: float,
+    special: bool,
+) -> Envelope:
+    """The message with where it comes from, and what it descends from."""
+    scopes: tuple[Scope, ...] = ()
+    if publisher is None:
+        parent, by, cause = 0, "", None
+    else:
+        above = publisher.envelope  # what was being handled
+        parent, by = publisher.number, publisher.queue.subscriber.name
+        cause = above.publication.id or above[1:3]
+        scopes = above.scopes if publisher.bond is None else publisher.bond.scopes
+    if special and publication.channel in state.scoping:
+        scopes = (*scopes, (parent, place, publication.channel))
+    envelope: Envelope = make(Envelope, (publication, parent, place, by, cause, at, scopes))
+    return envelope
+
+
+def part_came(state: State, run: Run, part: Delivery, at: float) -> None:
+    """A part of a join takes its place among the others, or has come too late for them."""
+    if not arrive(state, run, part):
+        sweep(state, run, (part.number,), _CANCELLED, at)
+    elif part.envelope.publication.timing is not None and state.timekeeper is not None:
+        state.timekeeper(part)
 
 
 def _time(state: State, delivery: Delivery, due: float, expires: float) -> None:

@@ -35,21 +35,10 @@ class Schedule(NamedTuple):
 
 def scheduled(state: State, record: Scheduled) -> None:
     """It is there; one of that id goes on counting."""
-    fields = record[:6]
-    known = state.schedules.get(record.id)
-    if known is None:
-        state.schedules[record.id] = Schedule(*fields, record.at, record.last)
-        return
-    _, when, first, policy, overlap, limits = fields
-    state.schedules[record.id] = known._replace(
-        when=when,
-        first=first,
-        policy=policy,
-        overlap=overlap,
-        limits=limits,
-        made=record.at,
-        last=record.last,
-        waiting=(),
+    said = Schedule(*record[:6], record.at, record.last)
+    known = state.schedules.get(record.id, said)
+    state.schedules[record.id] = said._replace(
+        held=known.held, run=known.run, fired=known.fired, skipped=known.skipped
     )
 
 
