@@ -57,7 +57,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.authoring.cache.CacheView",
             "dagger.authoring.tasks.TaskView",
             "dagger.authoring.tasks.TaskInfo",
-            "dagger.authoring.context.ExecutorView",
+            "dagger.authoring.view.ExecutorView",
         ),
     ),
     "Results": (

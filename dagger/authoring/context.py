@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import Timing, addressed, timed
+from dagger.authoring.publishing import Timing, published_by, timed
 from dagger.authoring.questions import NO_DEFAULT, asked
 from dagger.authoring.requests import at_once, made
 from dagger.authoring.steps import Step, bound, digest
@@ -24,7 +24,7 @@ from dagger.authoring.tasks import TaskView
 from dagger.rules.retry import strategy
 from dagger.words.clock import epoch
 from dagger.words.effects import E, Reply, is_request
-from dagger.words.errors import ChannelUndeclared, ContextClosed, ExecutionError
+from dagger.words.errors import ContextClosed, ExecutionError
 from dagger.words.ids import message_id
 from dagger.words.message import Message
 from dagger.words.payload import encode
@@ -154,21 +154,9 @@ class Context:
         """
         self._guard()
         held = self._invocation
-        declared = held.agent.publish
-        if channel not in declared and not held.agent.publish_any:
-            raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
         link = _link(task)
-        ready = addressed(
-            channel,
-            payload,
-            declared.get(channel),
-            held.agent.name,
-            held.host.max_payload_bytes,
-            held.host.channel_schemas.get(channel),
-            key=key,
-            task_id=link["id"] if link else None,
-            headers=headers,
-        )
+        task_id = link["id"] if link else None
+        ready = published_by(held, channel, payload, key=key, task_id=task_id, headers=headers)
         if timing:
             ready = timed(ready, timing, held.host.now())
         if link:
@@ -415,60 +403,6 @@ def _level(level: str | int) -> int:
     if isinstance(level, int) and 0 <= level <= _HIGHEST_LEVEL:
         return level
     return _LEVELS.get(str(level).upper(), logging.INFO)
-
-
-class ExecutorView:
-    """What a handler is given as `executor`: the same executor, bound to its invocation."""
-
-    __slots__ = ("_context",)
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def publish(
-        self,
-        channel: str,
-        payload: Any,
-        *,
-        key: str | None = None,
-        task: str | Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        **timing: Unpack[Timing],
-    ) -> str:
-        """The same as `ctx.publish`: held back until the handler returns."""
-        return self._context.publish(
-            channel, payload, key=key, task=task, headers=headers, **timing
-        )
-
-    @property
-    def shared(self) -> CacheView:
-        return self._context.shared
-
-    def list_agents(self) -> Sequence[Any]:
-        """The same as outside: the agents as they are now."""
-        return self._context._invocation.host.agents()
-
-    def list_channels(self) -> Sequence[Any]:
-        """The same as outside: the channels as they are now."""
-        return self._context._invocation.host.channels()
-
-    async def run(self, *_: Any, **__: Any) -> NoReturn:
-        """Not from inside a handler."""
-        self._refuse("run")
-
-    async def drain(self, *_: Any, **__: Any) -> NoReturn:
-        """Not from inside a handler."""
-        self._refuse("drain")
-
-    async def stop(self, *_: Any, **__: Any) -> NoReturn:
-        """Not from inside a handler."""
-        self._refuse("stop")
-
-    def _refuse(self, call: str) -> NoReturn:
-        raise ExecutionError(
-            f"{self._context.node_id} called executor.{call}() from inside a handler, which "
-            "would wait for itself; publish instead, or call it from outside"
-        )
 
 
 def _moment(now: float, seconds: float | None, until: datetime | float | None) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.context import Context, ExecutorView
+from dagger.authoring.context import Context
 from dagger.authoring.joining import whole
+from dagger.authoring.view import ExecutorView
 from dagger.words.ids import message_id, node_id
 from dagger.words.message import Message
 from dagger.words.payload import decode
@@ -118,4 +119,4 @@ class Invocation:
 
     @property
     def executor(self) -> ExecutorView:
-        return ExecutorView(self.context)
+        return ExecutorView(self)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from math import inf
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from dagger.rules.schema import Schema
 from dagger.rules.violation import Violation
 from dagger.words.clock import epoch
 from dagger.words.effects import REPLY_TO, Publication, make
-from dagger.words.errors import ExecutionError, ValidationError
+from dagger.words.errors import ChannelUndeclared, ExecutionError, ValidationError
 from dagger.words.message import Message
 from dagger.words.payload import MAX_BYTES, encoded
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
 
 
 def publication(
@@ -74,6 +77,35 @@ def addressed(
         headers=_pairs(headers or value.headers),
         source="" if received else str(value.source),
         id="" if received or agent is not None else str(value.id),
+    )
+
+
+def published_by(
+    held: Invocation,
+    channel: str,
+    value: Any,
+    *,
+    key: str | None = None,
+    task_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Publication:
+    """The same, of an invocation, on a channel that its agent has declared.
+
+    Raises ChannelUndeclared, SerializationError or ValidationError.
+    """
+    agent, host = held.agent, held.host
+    if channel not in agent.publish and not agent.publish_any:
+        raise ChannelUndeclared(channel, agent.name, tuple(agent.publish))
+    return addressed(
+        channel,
+        value,
+        agent.publish.get(channel),
+        agent.name,
+        host.max_payload_bytes,
+        host.channel_schemas.get(channel),
+        key=key,
+        task_id=task_id,
+        headers=headers,
     )
 
 

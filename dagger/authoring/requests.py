@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dagger.authoring.publishing import addressed
+from dagger.authoring.publishing import published_by
 from dagger.words.effects import FROM_OUTSIDE, REPLY_TO, Publication
-from dagger.words.errors import ChannelUndeclared, ExecutionError
+from dagger.words.errors import ExecutionError
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -29,17 +29,7 @@ def made(
 
     Raises ChannelUndeclared, SerializationError, ValidationError or ExecutionError.
     """
-    declared = held.agent.publish
-    if channel not in declared and not held.agent.publish_any:
-        raise ChannelUndeclared(channel, held.agent.name, tuple(declared))
-    ready = addressed(
-        channel,
-        payload,
-        declared.get(channel),
-        held.agent.name,
-        held.host.max_payload_bytes,
-        held.host.channel_schemas.get(channel),
-    )
+    ready = published_by(held, channel, payload)
     reply_to = (REPLY_TO, f"{held.delivery.number}/{key}")
     return Request(key, ready._replace(headers=(*ready.headers, reply_to)), patience(timeout))
 

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from dagger.words.errors import SerializationError
-from dagger.words.payload import encode
+from dagger.words.payload import canonical, encode
 from dagger.words.strategy import RetryStrategy
 
 _DIGITS = 16
+_KEY = "idempotency_key"
 
 
 class Step(NamedTuple):
@@ -46,7 +47,7 @@ def digest(args: Sequence[Any]) -> str:
     found = hashlib.sha256()
     for each in args:
         try:
-            found.update(encode(each))
+            found.update(canonical(encode(each)).encode())
         except SerializationError:
             found.update(f"{type(each).__module__}.{type(each).__qualname__}".encode())
         found.update(b"\0")
@@ -54,7 +55,10 @@ def digest(args: Sequence[Any]) -> str:
 
 
 def _takes_key(call: Callable[..., Any]) -> bool:
+    code = getattr(call, "__code__", None)
+    if code is not None and not hasattr(call, "__wrapped__"):  # a function: no need to look closer
+        return _KEY in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     try:
-        return "idempotency_key" in inspect.signature(call).parameters
+        return _KEY in inspect.signature(call).parameters
     except ValueError:  # some builtins have no signature
         return False

@@ -69,10 +69,11 @@ def same(one: bytes, other: bytes) -> bool:
     """Whether two encoded payloads are the same JSON: keys may stand in any order, and
     `true` is not 1.
     """
-    return one == other or _canonical(one) == _canonical(other)
+    return one == other or canonical(one) == canonical(other)
 
 
-def _canonical(blob: bytes) -> str:
+def canonical(blob: bytes) -> str:
+    """The text of an encoded payload that is the same for all that are the same JSON."""
     return json.dumps(decode(blob), sort_keys=True)
 
 

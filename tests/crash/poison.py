@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 
 from dagger import Agent, Context, Executor, Immediate, agent, run
-from dagger.authoring.context import ExecutorView
+from dagger.authoring.view import ExecutorView
 from dagger.executor.recovery import DEATHS
 from tests.crash.disks import DEAD
 from tests.crash.processes import Say

@@ -424,6 +424,22 @@ async def test_other_arguments_are_not_taken_for_the_same(
     assert letter.failure.message.startswith("stepping:")
 
 
+async def test_the_order_of_keys_is_no_other_argument(make_executor: MakeExecutor) -> None:
+    """A dict counts by what it holds: a set it was made of may have another order."""
+    calls: list[Any] = []
+
+    @agent(subscribe="start", max_attempts=2)
+    async def stepping(ctx: Context) -> None:
+        keys = ["a", "b"][:: 1 if ctx.attempt == 1 else -1]
+        await ctx.step("note", calls.append, {"in": [dict.fromkeys(keys, 1)]})
+        if ctx.attempt == 1:
+            raise ValueError("again")
+
+    async with make_executor([stepping]) as executor:
+        report = await executor.run("start", None)
+    assert (report.status, len(calls)) == ("completed", 1)
+
+
 async def test_what_is_not_json_counts_by_its_type(make_executor: MakeExecutor) -> None:
     """Arguments that no payload could hold, a client say, may be others after a restart."""
     calls: list[object] = []
