@@ -166,6 +166,8 @@ class Engine:
 
     async def durable(self) -> None:
         """Return once all that has been recorded so far is durable, however long it takes."""
+        if self.gate.clear:
+            return
         event = anyio.Event()
         self.gate.after(event.set)
         await event.wait()

@@ -22,11 +22,15 @@ class Gate:
 
     def after(self, call: Callable[[], None]) -> None:
         """Call once all that has been recorded so far is durable; at once if it is."""
-        position = self._store.position
-        if not self._held and self._store.durable >= position:
+        if self.clear:
             call()
         else:
-            self._held.append((position, call))
+            self._held.append((self._store.position, call))
+
+    @property
+    def clear(self) -> bool:
+        """Whether all that has been recorded so far is durable, and told."""
+        return not self._held and self._store.durable >= self._store.position
 
     def open(self) -> None:
         """More has become durable: what waited for it is called."""
