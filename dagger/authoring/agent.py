@@ -10,6 +10,7 @@ from dagger.authoring.publishing import refusal
 from dagger.authoring.signature import CallPlan
 from dagger.authoring.upcasting import Steps
 from dagger.rules.schema import Schema
+from dagger.words.errors import ValidationError
 from dagger.words.joins import Join
 from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.payload import encoded
@@ -66,6 +67,17 @@ class Agent:
     def where(self) -> str:
         """Where the handler is: "function (file:line)"."""
         return self.plan.where
+
+    def refuses(self, channel: str, value: Any) -> ValidationError | None:
+        """Why it does not take plain data that comes on a channel; None if it does, or may.
+
+        Of a join that is the part of the channel; what `upcast` makes of older messages is
+        not tried.
+        """
+        schema = self.input if self.join is None else self.parts.get(channel)
+        if schema is None or self.upcast is not None or schema.is_valid(value):
+            return None
+        return refusal(schema.violation(value), value, self.name, channel, "input")
 
     def validate_input(self, payload: Any) -> None:
         """Raise ValidationError if the payload breaks the input schema, else return."""

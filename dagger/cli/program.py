@@ -16,7 +16,7 @@ from dagger.cli.payloads import read_payload
 from dagger.cli.target import imported, short_traceback
 from dagger.executor.specs import EventDriven
 from dagger.views.wording import one_line
-from dagger.words.errors import ChannelNotFound, ValidationError
+from dagger.words.errors import ChannelNotFound
 from dagger.words.payload import plain
 
 if TYPE_CHECKING:
@@ -97,16 +97,10 @@ class Program:
 
 def _check(agents: Iterable[Agent], channel: str, payload: Any) -> None:
     """Refuse a first payload that no agent which hears `channel` takes."""
-    refusals = []
-    for agent in agents:
-        if channel in agent.subscribe:
-            try:
-                agent.validate_input(payload)
-            except ValidationError as error:
-                refusals.append(error)
-            else:
-                return
-    raise Refused(f"no agent takes the first payload (see --input): {refusals[0]}")
+    value = plain(payload, "--input")
+    refusals = [each.refuses(channel, value) for each in agents if channel in each.subscribe]
+    if None not in refusals:
+        raise Refused(f"no agent takes the first payload (see --input): {refusals[0]}")
 
 
 def load(target: str) -> Program:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
@@ -98,11 +98,11 @@ class Commands:
             case "redrive":
                 return await self._redrive(command)
             case "answer":
-                return partial(self._answer, command)
+                return partial(_tried, partial(self._answer, command))
             case "schedule":
-                return partial(self._schedule, command)
+                return partial(_tried, partial(self._schedule, command))
             case "schedules":
-                return partial(self._change, command)
+                return partial(_tried, partial(self._change, command))
             case "cancel" | "pause" | "resume":
                 return partial(self._steer, command)
         return partial(str, f"{command.sender} asks for {command.verb!r}, which is not known")
@@ -120,7 +120,7 @@ class Commands:
             begin = await self._engine.runs.fork(_wanted(self._engine, command))
         except DaggerError as error:
             return partial(str, f"{_what(command)}: {error}")
-        return partial(_done, begin)
+        return partial(_tried, begin)
 
     async def _redrive(self, command: Command) -> CarryOut:
         """Redrive a dead letter, or say why not."""
@@ -130,38 +130,28 @@ class Commands:
             return partial(str, str(error))
         return partial(_tried, redrive)
 
-    def _answer(self, command: Command) -> str:
-        """Answer a question, or say why not."""
+    def _answer(self, command: Command) -> None:
+        """Answer a question."""
         people, said = self._engine.people, command.fields
-        try:
-            run, question = people.find(str(said.get("question")))
-            people.answer(run, question, said.get("value"), str(said.get("by", command.sender)))
-        except DaggerError as error:
-            return str(error)
-        return ""
+        run, question = people.find(str(said.get("question")))
+        people.answer(run, question, said.get("value"), str(said.get("by", command.sender)))
 
-    def _schedule(self, command: Command) -> str:
-        """Let a schedule be there, or say why not."""
+    def _schedule(self, command: Command) -> None:
+        """Let a schedule be there."""
         said = command.fields
         channel, when, terms = said.get("channel"), said.get("when"), said.get("terms")
         if type(channel) is not str or type(when) is not str or type(terms) is not dict:
-            return f"a schedule takes texts for its channel and when it is, not {said!r}"
-        try:
-            add(self._engine, channel, said.get("payload"), when, cast("Terms", terms))
-        except DaggerError as error:
-            return str(error)
-        return ""
+            problem = "a schedule takes texts for its channel and when it is"
+            raise ExecutionError(f"{problem}, not {said!r}")
+        add(self._engine, channel, said.get("payload"), when, cast("Terms", terms))
 
-    def _change(self, command: Command) -> str:
-        """Pause, resume or remove a schedule, or say why not."""
+    def _change(self, command: Command) -> None:
+        """Pause, resume or remove a schedule."""
         change, id = str(command.fields.get("change")), str(command.fields.get("id"))
         if change not in _CHANGES:
-            return f"{command.sender} asks to {change} schedule {id!r}, which is not known"
-        try:
-            _CHANGES[change](self._engine.scheduler, id)
-        except DaggerError as error:
-            return str(error)
-        return ""
+            asks = f"{command.sender} asks to {change} schedule {id!r}"
+            raise ExecutionError(f"{asks}, which is not known")
+        _CHANGES[change](self._engine.scheduler, id)
 
 
 def _wanted(engine: Engine, command: Command) -> Fork:
@@ -170,10 +160,7 @@ def _wanted(engine: Engine, command: Command) -> Fork:
     at, run_id = said.get("at"), said.get("id")
     if type(at) is not str or type(run_id) is not str:
         raise ExecutionError(f"a fork takes texts for its message and its id, not {said!r}")
-    payload = None
-    if "payload" in said:
-        payload = encode(said["payload"], limit=engine.max_payload_bytes)
-    return Fork(command.run, at, run_id, payload, said.get("frontier") is True)
+    return Fork(command.run, at, run_id, _payload(engine, said), said.get("frontier") is True)
 
 
 def _redrive(engine: Engine, command: Command) -> Redrive:
@@ -182,13 +169,18 @@ def _redrive(engine: Engine, command: Command) -> Redrive:
     node, run_id = said.get("node"), said.get("id")
     if type(node) is not str or type(run_id) is not str:
         raise ExecutionError(f"a redrive takes texts for its node and its run, not {said!r}")
-    payload = None
-    if "payload" in said:
-        payload = encode(said["payload"], limit=engine.max_payload_bytes)
-    return Redrive(node, payload, run_id)
+    return Redrive(node, _payload(engine, said), run_id)
+
+
+def _payload(engine: Engine, said: dict[str, Any]) -> bytes | None:
+    """What a message is to say instead; None for what it says. Raises SerializationError."""
+    if "payload" not in said:
+        return None
+    return encode(said["payload"], limit=engine.max_payload_bytes)
 
 
 def _tried(carry_out: Callable[[], object]) -> str:
+    """Why it could not be done; "" if it was."""
     try:
         carry_out()
     except DaggerError as error:
@@ -198,11 +190,6 @@ def _tried(carry_out: Callable[[], object]) -> str:
 
 def _what(command: Command) -> str:
     return f"{command.sender} asks to {command.verb} run {command.run!r}"
-
-
-def _done(carry_out: Callable[[], object]) -> str:
-    carry_out()
-    return ""
 
 
 def _resume(engine: Engine, run: Run, reason: str) -> None:

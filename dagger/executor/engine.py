@@ -25,6 +25,7 @@ from dagger.executor.scheduler import Scheduler
 from dagger.executor.settle import Settling
 from dagger.executor.snapshots import Snapshots
 from dagger.executor.suspects import Suspects
+from dagger.executor.timekeeper import Timekeeper
 from dagger.executor.timers import Timers
 from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
@@ -90,7 +91,8 @@ class Engine:
         self.hosting = Hosting(self)
         self.settling = Settling(self)
         self.runs: Runs = Runs(self)
-        self.state.timekeeper = self.runs.keep_time
+        self.timekeeper = Timekeeper(self)
+        self.state.timekeeper = self.timekeeper.keep_time
         self.scheduler = Scheduler(self)
         self._apply: Callable[[Record], None] = self.state.apply
         self._append = store.append if store.lasting else _LET_GO

@@ -205,6 +205,6 @@ def _missing(engine: Engine, run: Run) -> str:
 def _wait_again(engine: Engine, run: Run) -> None:
     """What was not due yet waits for the rest of its time, and expires when it was to."""
     for delivery in list(run.deliveries.values()):
-        engine.runs.keep_time(delivery)
+        engine.timekeeper.keep_time(delivery)
         if delivery.stage == WAITING and delivery.attempts:
-            engine.runs.later(delivery, delivery.due - engine.now())
+            engine.timekeeper.later(delivery, delivery.due - engine.now())

@@ -16,7 +16,7 @@ from dagger.executor.forking import Fork, part_of
 from dagger.executor.live import ActiveClock, LiveRun
 from dagger.executor.recovery import open_again
 from dagger.executor.retention import Retention
-from dagger.state.queues import HELD, RUNNING
+from dagger.state.queues import RUNNING
 from dagger.state.run import Run
 from dagger.views.wording import duration, one_line
 from dagger.words.effects import Publication, make
@@ -25,7 +25,6 @@ from dagger.words.ids import new_id
 from dagger.words.outcomes import Disposition, RunStatus
 from dagger.words.records import (
     AgentAdded,
-    BatchDue,
     Failure,
     Kept,
     Quieted,
@@ -42,11 +41,9 @@ from dagger.words.replies import overdue
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
-    from dagger.state.queues import Delivery
 
 
 # Looking a member up in its enum costs more than what is done with it.
-_EXPIRED = int(Disposition.EXPIRED)
 _CANCELLING, _COMPLETED, _FAILED = RunStatus.CANCELLING, RunStatus.COMPLETED, RunStatus.FAILED
 
 
@@ -184,9 +181,8 @@ class Runs:
                 run.opened_at + within, partial(self._unanswered, run, within)
             )
         if deadline is not None:
-            left = deadline - self._engine.now()
-            live.deadline = self._engine.timers.after(
-                left, lambda: self._too_late(run, "past its deadline")
+            live.deadline = self._engine.timers.at(
+                deadline, lambda: self._too_late(run, "past its deadline")
             )
 
     def _unanswered(self, run: Run, seconds: float) -> None:
@@ -196,51 +192,6 @@ class Runs:
             engine.commit(Kept(run.number, 0, "request", "", said, engine.now(), failed=True))
 
     # -- going on --------------------------------------------------------------------
-
-    def later(self, delivery: Delivery, delay: float) -> None:
-        """A delivery whose next attempt may start in `delay` seconds, if it is of use then."""
-        if _expired(delivery, self._engine.now()):
-            self._expire(delivery)
-        elif delay <= 0:
-            delivery.queue.again(delivery)
-        else:
-            self._engine.timers.after(delay, partial(_again, delivery))
-
-    def keep_time(self, delivery: Delivery) -> None:
-        """See to it that a delivery comes when it is due, and goes when it expires."""
-        timing, timers = delivery.envelope.publication.timing, self._engine.timers
-        if delivery.stage == HELD:
-            self._keep_batch(delivery)
-        if timing is None:
-            return
-        due, expires = timing
-        if due and not delivery.attempts and delivery.bond is None:
-            timers.at(due, partial(_again, delivery))
-        if expires:
-            timers.at(expires, partial(self._expire, delivery))
-
-    def _keep_batch(self, part: Delivery) -> None:
-        """See to it that a part of a batch does not wait too long for others."""
-        join = part.queue.subscriber.join
-        if join is not None and join.within:
-            moment = part.envelope.at + join.within
-            self._engine.timers.at(moment, partial(self._batch_due, part))
-
-    def _batch_due(self, part: Delivery) -> None:
-        run, waits = part.queue.run, part.bond is not None and not part.bond.lead
-        if part.number in run.deliveries and waits:
-            self._engine.commit(BatchDue(run.number, part.number, self._engine.now()))
-
-    def _expire(self, delivery: Delivery) -> None:
-        """Nobody has it in hand, and nobody need take it any more."""
-        run = delivery.queue.run
-        bound = delivery.stage == HELD and delivery.bond is not None and delivery.bond.lead
-        if not _is_open(delivery) or delivery.stage == RUNNING or bound:
-            return
-        expired = Swept(run.number, (delivery.number,), _EXPIRED, self._engine.now())
-        self._engine.commit(expired)
-        self._engine.admissions.room()
-        self.quiet(run)
 
     def pause(self, run: Run, reason: str) -> None:
         """Nothing of a run is taken until it is resumed, also by another executor."""
@@ -440,21 +391,6 @@ def _is_still(run: Run) -> bool:
     """Whether all that is left of a run is held until other parts come."""
     held = run.joins is not None and run.joins.held > 0 and not run.active
     return held and not run.paused and run.status is RunStatus.RUNNING
-
-
-def _again(delivery: Delivery) -> None:
-    if _is_open(delivery):
-        delivery.queue.again(delivery)
-
-
-def _is_open(delivery: Delivery) -> bool:
-    """Whether it has not ended; one that is redriven is another one of the same number."""
-    return delivery.queue.run.deliveries.get(delivery.number) is delivery
-
-
-def _expired(delivery: Delivery, now: float) -> bool:
-    timing = delivery.envelope.publication.timing
-    return timing is not None and 0 < timing[1] <= now
 
 
 def verdict(run: Run) -> RunStatus:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
-from dagger.authoring.publishing import addressed, refusal
+from dagger.authoring.publishing import addressed
 from dagger.executor.scheduler import Overlap, Plan
 from dagger.executor.specs import Limits, Opening, limits_of
 from dagger.rules.misfire import Policy
 from dagger.rules.recurrence import recurrence
 from dagger.views.schedules import ScheduleInfo, schedule_info
-from dagger.words.errors import ExecutionError, ValidationError
+from dagger.words.errors import ExecutionError
 from dagger.words.payload import decode, string
 
 if TYPE_CHECKING:
-    from dagger.authoring.agent import Agent
     from dagger.executor.engine import Engine
     from dagger.words.effects import Publication
 
@@ -72,18 +71,10 @@ def _first(engine: Engine, channel: str, payload: Any) -> Publication:
         return addressed(channel, payload, None, None, limit)
     first = addressed(channel, payload, engine.channel_schema(channel), None, limit)
     value, agents = decode(first.payload), [crew.agent for crew in engine.crews.values()]
-    refusals = [_refusal(each, channel, value) for each in agents if channel in each.subscribe]
+    refusals = [each.refuses(channel, value) for each in agents if channel in each.subscribe]
     if refusals and None not in refusals:
         raise next(filter(None, refusals))
     return first
-
-
-def _refusal(agent: Agent, channel: str, value: Any) -> ValidationError | None:
-    """Why an agent does not take a payload on a channel; None if it does, or may."""
-    schema = agent.input if agent.join is None else agent.parts.get(channel)
-    if schema is None or agent.upcast is not None or schema.is_valid(value):
-        return None
-    return refusal(schema.violation(value), value, agent.name, channel, "input")
 
 
 class Schedules:

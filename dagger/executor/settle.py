@@ -216,7 +216,7 @@ class Settling:
                 now + delay,
             )
         )
-        self._engine.runs.later(invocation.delivery, delay)
+        self._engine.timekeeper.later(invocation.delivery, delay)
 
     def _bad(self, invocation: Invocation, disposition: int, failure: Failure) -> None:
         """The message goes to the dead letters, and the run hears of it as it wished."""

@@ -70,4 +70,4 @@ def test_json_that_is_no_payload_is_refused(invoke: Invoke, write: Write, given:
     """What Python's JSON allows and a message does not is a usage error with its path."""
     ended = invoke("run", write(), "--input", given)
     assert ended.exit_code == 2
-    assert ended.stderr.startswith("Error: payload from square at $")
+    assert ended.stderr.startswith("Error: payload from --input at $")
