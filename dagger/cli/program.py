@@ -17,7 +17,7 @@ from dagger.cli.target import imported, short_traceback
 from dagger.executor.specs import EventDriven
 from dagger.views.wording import one_line
 from dagger.words.errors import ChannelNotFound
-from dagger.words.payload import plain
+from dagger.words.payload import encoded, plain
 
 if TYPE_CHECKING:
     from dagger.executor.live import LiveRun
@@ -97,7 +97,7 @@ class Program:
 
 def _check(agents: Iterable[Agent], channel: str, payload: Any) -> None:
     """Refuse a first payload that no agent which hears `channel` takes."""
-    value = plain(payload, "--input")
+    value, _ = encoded(payload, "--input")
     refusals = [each.refuses(channel, value) for each in agents if channel in each.subscribe]
     if None not in refusals:
         raise Refused(f"no agent takes the first payload (see --input): {refusals[0]}")

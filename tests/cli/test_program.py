@@ -138,7 +138,7 @@ def test_a_payload_that_nobody_takes_is_refused(invoke: Invoke, write: Write) ->
     """A first payload that breaks every hearer's schema is a usage error: nothing is run."""
     ended = invoke("run", write(), "--input", '"three"')
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert "no agent takes the first payload (see --input): input of agent 'square' at $" in (
+    assert "no agent takes the first payload (see --input): input of agent 'square' on" in (
         ended.stderr
     )
 
