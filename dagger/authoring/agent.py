@@ -52,6 +52,8 @@ class Agent:
     key: Callable[[Any], Any] | str | None
     on_failure: OnFailure
     hears_itself: bool
+    unload: bool
+    """Whether its handler is let go of while it waits."""
     join: Join | None
     """What it handles together; None for one message at a time."""
     parts: Mapping[str, Schema | None]

@@ -40,6 +40,9 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
     - `on_failure`: "fail" (the run goes on and ends failed), "stop" (it is cancelled),
       "continue" (its status stays untouched).
     - `hears_itself`: whether it receives what it published itself.
+    - `unload`: whether a handler that waits (`ctx.sleep`, `ask`, `request`) is let go of, and
+      called again when that is over, as after a restart: what it was told before it gets back.
+      For many that wait for long: a waiting invocation then costs 2 KB and not 12.
     - `publish_each`: a returned list is published item by item.
 
     A class with `process_message` is instantiated without arguments; an instance that

@@ -31,6 +31,11 @@ class Parking(Protocol):
     async def wait(self, event: anyio.Event) -> None:
         """Return once the event is set."""
 
+    def unload(self, moment: float | None = None, answer: tuple[str, str] | None = None) -> None:
+        """End the handler, which is about to wait for a moment (epoch seconds) or for an answer
+        to be kept under a name and key, if its agent wants that (`unload=`); else return.
+        """
+
     def blameless(self) -> AbstractContextManager[None]:
         """Meanwhile the handler only waits: should the process die, it was not its doing."""
 

@@ -39,6 +39,7 @@ class AgentOptions(TypedDict, total=False):
     key: Callable[[Any], Any] | str | None
     on_failure: str
     hears_itself: bool
+    unload: bool
 
 
 def check_names(options: AgentOptions, where: str) -> None:
@@ -64,7 +65,7 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         raise DefinitionError(f"timeout must be more than 0 seconds, not {timeout!r}", where)
     if key is not None and not (callable(key) or isinstance(key, str)):
         raise DefinitionError(f"key must be the name of a field or a function, not {key!r}", where)
-    for option in ("hears_itself", "publish_each"):
+    for option in ("hears_itself", "publish_each", "unload"):
         if type(given.get(option, False)) is not bool:
             raise DefinitionError(f"{option} must be True or False, not {given[option]!r}", where)
     overflow = given.get("overflow")
@@ -78,6 +79,7 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         "key": key,
         "on_failure": _one_of(OnFailure, given.get("on_failure", "fail"), "on_failure", where),
         "hears_itself": given.get("hears_itself", False),
+        "unload": given.get("unload", False),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dagger.state.queues import PENDING
+from dagger.state.queues import PENDING, UNLOADED
 from dagger.words.outcomes import DEAD_LETTER, Disposition, RunStatus
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Progress:
 
 def list_channels(engine: Engine) -> list[ChannelInfo]:
     """Every channel that an agent names, or that was declared, by name."""
-    pending = _pending(engine)
+    pending = _counts(engine, PENDING)
     messages: Counter[str] = Counter()
     for run in engine.state.runs.values():
         messages.update({name: lane.messages for name, lane in run.lanes.items()})
@@ -113,9 +113,11 @@ def list_channels(engine: Engine) -> list[ChannelInfo]:
 
 def list_agents(engine: Engine) -> list[AgentInfo]:
     """Every registered agent, by name."""
-    pending: dict[str, int] = {}
-    for (agent, _), count in _pending(engine).items():
-        pending[agent] = pending.get(agent, 0) + count
+    pending, unloaded = Counter[str](), Counter[str]()
+    for (agent, _), count in _counts(engine, PENDING).items():
+        pending[agent] += count
+    for (agent, _), count in _counts(engine, UNLOADED).items():
+        unloaded[agent] += count
     return [
         AgentInfo(
             name=name,
@@ -124,8 +126,8 @@ def list_agents(engine: Engine) -> list[AgentInfo]:
             publish=tuple(crew.agent.publish),
             concurrency=crew.limit,
             running=crew.active,
-            waiting=crew.parked,
-            pending=pending.get(name, 0),
+            waiting=crew.parked + unloaded[name],
+            pending=pending[name],
             where=crew.agent.where,
         )
         for name, crew in sorted(engine.crews.items())
@@ -160,12 +162,12 @@ def _agent_progress(run: Run, agent: str, tallies: list[list[int]]) -> AgentProg
     )
 
 
-def _pending(engine: Engine) -> dict[tuple[str, str], int]:
-    """Pending deliveries by (agent, channel)."""
+def _counts(engine: Engine, stage: int) -> dict[tuple[str, str], int]:
+    """Deliveries at one stage, by (agent, channel)."""
     counts: dict[tuple[str, str], int] = {}
     for live in engine.runs.live.values():
         for delivery in live.state.deliveries.values():
-            if delivery.stage == PENDING:
+            if delivery.stage == stage:
                 place = delivery.queue.subscriber.name, delivery.envelope.publication.channel
                 counts[place] = counts.get(place, 0) + 1
     return counts

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.questions import Guard, refusal
+from dagger.executor.unloading import meanwhile
 from dagger.rules.schema import schema
 from dagger.views.questions import possible, question_id
 from dagger.words.errors import AnswerRefused, QuestionNotFound, RunClosed
@@ -83,11 +84,8 @@ class People:
         if not question.due:
             yield
             return
-        timer = self._engine.timers.at(question.due, partial(self._overdue, run, question))
-        try:
+        with meanwhile(self._engine.timers.at(question.due, partial(self._overdue, run, question))):
             yield
-        finally:
-            timer.cancel()
 
     def _overdue(self, run: Run, question: Question) -> None:
         """Nobody has answered in time."""

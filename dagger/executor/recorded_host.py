@@ -66,6 +66,9 @@ class RecordedHost:
     async def wait(self, event: anyio.Event) -> None:
         await event.wait()
 
+    def unload(self, moment: float | None = None, answer: tuple[str, str] | None = None) -> None:
+        """It stays."""
+
     def blameless(self) -> AbstractContextManager[None]:
         return nullcontext()
 

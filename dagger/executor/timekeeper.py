@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dagger.state.queues import HELD, RUNNING
+from dagger.state.queues import HELD, RUNNING, UNLOADED
 from dagger.words.outcomes import Disposition
 from dagger.words.records import BatchDue, Swept
 
@@ -60,7 +60,7 @@ class Timekeeper:
         """Nobody has it in hand, and nobody need take it any more."""
         run = delivery.queue.run
         bound = delivery.stage == HELD and delivery.bond is not None and delivery.bond.lead
-        if not _is_open(delivery) or delivery.stage == RUNNING or bound:
+        if not _is_open(delivery) or delivery.stage in (RUNNING, UNLOADED) or bound:
             return
         expired = Swept(run.number, (delivery.number,), _EXPIRED, self._engine.now())
         self._engine.commit(expired)

@@ -24,6 +24,7 @@ from dagger.executor.crew import Slot
 from dagger.executor.drive import Abandoned, begin, drive
 from dagger.executor.seat import Seat
 from dagger.executor.settle import overdue
+from dagger.executor.unloading import Absence, Unloaded
 from dagger.words.errors import ExecutionError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Worker:
     """One long-lived task of a crew, and at most one invocation in hand."""
 
     __slots__ = (
+        "_absence",
         "_accepts",
         "_agreed",
         "_direct",
@@ -51,6 +53,7 @@ class Worker:
         "_now",
         "_place",
         "_seat",
+        "_task",
         "cancelled",
         "crew",
         "engine",
@@ -77,6 +80,8 @@ class Worker:
         self.pressed = False  # a queue it fills is half full: let the others have a turn
         self.cancelled = False  # its scope was cancelled: it needs a new one
         self.lost = False  # its handler was given up: it ends as soon as it can
+        self._absence: Absence | None = None  # begins when the handler that it is of is gone
+        self._task = 0  # the id of its own task, where handlers are unloaded in no other
         self._grace: Timer | None = None  # gives the handler up when it goes off
         # Who dies with a delivery in hand leaves a note of it, if there is a store.
         self._place = engine.hands.seat()
@@ -85,14 +90,17 @@ class Worker:
         acceptance = Acceptance(agent, engine.settling)
         self._agreed = acceptance.agreed
         self._accepts = acceptance.accepts
-        # What a handler without a timeout, a thread or a stream needs: the usual case.
-        plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None
+        # What a handler needs that has no timeout, thread or stream and is not unloaded: the
+        # usual case.
+        plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None and not agent.unload
         self._direct = agent.plan.call if plain else None
         self._seat = Seat(self)
 
     async def serve(self) -> None:
         """Work until the crew has no use for this worker any more."""
         self.crew.arrive()
+        if self.crew.agent.unload:
+            self._task = anyio.get_current_task().id
         try:
             while not self.lost:
                 # Only we cancel it: what comes from outside reaches the executor, which
@@ -213,14 +221,24 @@ class Worker:
         own = error if isinstance(error, Exception) else self._own(error)
         if own is None:
             raise error
-        self.settling.fail(invocation, own)
+        if self._absence is not None:
+            self._gone(invocation, self._absence)
+        else:
+            self.settling.fail(invocation, own)
         if isinstance(own, KeyboardInterrupt):
             raise error
         self._let_go()
 
+    def _gone(self, invocation: Invocation, absence: Absence) -> None:
+        """The handler was unloaded, or is to end while it was about to be."""
+        if self.scope.cancel_called:
+            self.settling.interrupt(invocation)
+        else:
+            absence.begin(self.engine.timers)
+
     def _let_go(self) -> None:
         """Nothing is in hand any more."""
-        self.invocation = None
+        self.invocation = self._absence = None
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
@@ -247,8 +265,16 @@ class Worker:
         """What the handler returns, within the agent's timeout."""
         timeout = invocation.agent.timeout
         if timeout is None:
-            return await call(invocation, self)
-        self.scope.deadline = anyio.current_time() + timeout
+            value = await call(invocation, self)
+        else:
+            value = await self._within(invocation, timeout)
+        if self._absence is not None:
+            raise Unloaded(self._absence)  # the handler has swallowed it
+        return value
+
+    async def _within(self, invocation: Invocation, seconds: float) -> Any:
+        """What it returns within so many seconds."""
+        self.scope.deadline = anyio.current_time() + seconds
         try:
             value = await call(invocation, self)
         finally:
@@ -297,7 +323,7 @@ class Worker:
     def _interrupted(self) -> None:
         """The scope was cancelled: settle what was in hand by the reason for it."""
         self.cancelled = False
-        invocation, self.invocation = self.invocation, None
+        invocation, self.invocation, self._absence = self.invocation, None, None
         grace, self._grace = self._grace, None
         if grace is not None:
             grace.cancel()
@@ -341,17 +367,42 @@ class Worker:
 
     async def wait(self, event: anyio.Event) -> None:
         """Wait inside a handler: without a slot, and without its timeout running."""
-        with self.blameless():
+        # Not with `blameless`: many wait here, and each of them would hold on to its frame.
+        self._clear()
+        try:
             await self._seat.wait(event)
+        finally:
+            self._blame()
+
+    def unload(self, moment: float | None = None, answer: tuple[str, str] | None = None) -> None:
+        """End a handler that is about to wait, where its agent wants that, by raising Unloaded.
+
+        Not one that waits in a task of its own, for others of its tasks may go on, nor one
+        with a lease on tasks, which would be claimed anew.
+        """
+        invocation = self.invocation
+        if not self._task or invocation is None or self._task != anyio.get_current_task().id:
+            return
+        tasks = invocation.run.task_fold
+        if tasks is None or not tasks.holds(invocation.delivery.number):
+            invocation.closed = True
+            self._absence = Absence(invocation.delivery, moment, answer)
+            raise Unloaded(self._absence)
 
     @contextmanager
     def blameless(self) -> Iterator[None]:
         """Meanwhile the handler only waits: should the process die, it was not its doing."""
-        self._free(self._place)
-        self.engine.suspects.over(self)
-        self.engine.ease()
+        self._clear()
         try:
             yield
         finally:
-            if self.invocation is not None:
-                self._hold(self._place, self.invocation.run.number, self.invocation.delivery.number)
+            self._blame()
+
+    def _clear(self) -> None:
+        self._free(self._place)
+        self.engine.suspects.over(self)
+        self.engine.ease()
+
+    def _blame(self) -> None:
+        if self.invocation is not None:
+            self._hold(self._place, self.invocation.run.number, self.invocation.delivery.number)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from dagger.state.run import Run
 
 # Where an unsettled delivery stands. Plain ints: they are compared on the hot path.
-PENDING, RUNNING, WAITING, SETTLED, ARRIVED, HELD = range(6)
-STAGES = ("pending", "running", "waiting", "settled", "pending", "waiting")
+PENDING, RUNNING, WAITING, SETTLED, ARRIVED, HELD, UNLOADED = range(7)
+STAGES = ("pending", "running", "waiting", "settled", "pending", "waiting", "waiting")
 """As they are told: who has arrived and is in no queue yet is pending to whoever asks, and
-who is held until other parts have come is waiting.
+who is held until other parts have come is waiting, and so is who is unloaded while it waits.
 """
 
 Scope = tuple[int, int, str]

@@ -81,6 +81,10 @@ class Tasks:
         for task in self._at(holder):
             self._put(replace(task, holder=0))
 
+    def holds(self, holder: int) -> bool:
+        """Whether anything is leased to the holder."""
+        return bool(self._at(holder))
+
     def get(self, task_id: str) -> Task | None:
         """The task of that id, if there is one."""
         return self._tasks.get(task_id)

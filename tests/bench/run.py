@@ -46,6 +46,7 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "heartbeat_at_work": ("added_ms", 10.0),
     "steps_side_by_side": ("times", 20.0),
     "sleepers": ("bytes", 8_000.0),
+    "unloaded_sleepers": ("bytes", 2_000.0),
     "gathered": ("ratio", 1.3),
 }
 """The figure that matters of each scenario, and what it may be."""

@@ -41,18 +41,20 @@ async def steps_side_by_side(invocations: int = 1_000, alone: int = 10) -> dict[
     return {"times": many / one, "one_per_s": one, "many_per_s": many}
 
 
-async def sleepers(count: int = 100_000, at_once: int = 10_000) -> dict[str, float]:
+async def sleepers(
+    count: int = 100_000, at_once: int = 10_000, *, unload: bool = False
+) -> dict[str, float]:
     """Handlers that sleep: bytes each, CPU while they do, and some that wake at one moment."""
 
     @agent(subscribe="start", publish="work", publish_each=True)
     async def source(payload: int) -> list[int]:
         return [0] * payload
 
-    @agent(subscribe="work", concurrency=1_000, capacity=count)
+    @agent(subscribe="work", concurrency=1_000, capacity=count, unload=unload)
     async def sleeper(ctx: Context, payload: int) -> None:
         await ctx.sleep(3_600)
 
-    @agent(subscribe="soon", concurrency=1_000, capacity=count)
+    @agent(subscribe="soon", concurrency=1_000, capacity=count, unload=unload)
     async def short(ctx: Context, payload: float) -> None:
         await ctx.sleep(until=payload)
 
@@ -82,8 +84,17 @@ async def sleepers(count: int = 100_000, at_once: int = 10_000) -> dict[str, flo
     }
 
 
+async def unloaded_sleepers() -> dict[str, float]:
+    """The same of an agent whose handlers are let go of while they wait."""
+    return await sleepers(unload=True)
+
+
 async def gathered(parts: int = 100_000) -> dict[str, float]:
-    """Parts that are gathered: so many against a tenth of them, time a part."""
+    """Parts that are gathered: so many against a tenth of them, time a part.
+
+    Once without the garbage collector of cycles, whose passes grow with all that is alive,
+    and once with it.
+    """
 
     @agent(subscribe="start", publish="part", publish_each=True)
     async def source(payload: int) -> list[int]:
@@ -102,5 +113,12 @@ async def gathered(parts: int = 100_000) -> dict[str, float]:
         assert report.outputs == {"out": [number]}
         return took / number
 
-    few, many = min([await one(parts // 10) for _ in range(3)]), await one(parts)
-    return {"ratio": many / few, "us": many * 1e6}
+    async def ratio() -> tuple[float, float]:
+        few = min([await one(parts // 10) for _ in range(3)])
+        many = min([await one(parts) for _ in range(3)])
+        return many / few, many * 1e6
+
+    with_gc, us_with_gc = await ratio()
+    gc.disable()
+    bare, us = await ratio()
+    return {"ratio": bare, "us": us, "ratio_with_gc": with_gc, "us_with_gc": us_with_gc}

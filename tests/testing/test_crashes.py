@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -75,6 +76,24 @@ def test_a_crash_at_any_write_changes_nothing(shape: Shape, times: int, figures:
         points += explore_crashes(check, times=times, seed=seed)
     assert points > 5
     figures(f"{shape.__name__}: died {times} times at each of {points} writes; 0 lost, 0 twice")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_unloading_changes_nothing(shape: Shape, figures: Figures) -> None:
+    """Handlers that are let go of while they wait come to the same, and wherever they die."""
+
+    def unloaded(outside: Outside) -> list[Agent]:
+        return [replace(each, unload=True) for each in shape(outside)]
+
+    undisturbed = Crash(NEVER).simulate(partial(day, shape(Counter())))
+
+    def check(crash: Crash) -> None:
+        outside = Outside()
+        assert crash.simulate(partial(day, unloaded(outside))) == undisturbed
+        assert all(1 <= count <= 1 + crash.happened for count in outside.values()), outside
+
+    points = explore_crashes(check, times=1)
+    figures(f"{shape.__name__}, unloaded: died at each of {points} writes; 0 lost, 0 twice")
 
 
 def test_what_a_crash_breaks_is_found_and_told() -> None:

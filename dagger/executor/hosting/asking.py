@@ -43,7 +43,8 @@ class Asking:
             await self._keeping.durable(invocation)
             engine.runs.quiet(run)
             with engine.people.reminding(run, question):
-                return await self._keeping.wait(invocation, "ask", asked.name)
+                stays = asked.guard is not None  # who checks answers has to be there
+                return await self._keeping.wait(invocation, "ask", asked.name, stays=stays)
 
     def _put(self, run: Run, delivery: int, asked: questions.Asked) -> Question:
         config, now = self._engine.config, self._engine.now()

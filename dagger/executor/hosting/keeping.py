@@ -13,7 +13,6 @@ from dagger.words.records import Kept
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.executor.engine import Engine
-    from dagger.executor.timers import Timer
     from dagger.state.queues import Answer
 
 
@@ -47,8 +46,15 @@ class Keeping:
         with invocation.worker.blameless():
             await self._engine.durable()
 
-    async def wait(self, invocation: Invocation, name: str, key: str) -> Answer:
-        """Wait, without a worker, until somebody else keeps an answer of that name and key."""
+    async def wait(
+        self, invocation: Invocation, name: str, key: str, *, stays: bool = False
+    ) -> Answer:
+        """Wait, without a worker, until somebody else keeps an answer of that name and key.
+
+        Without the handler as well, where its agent wants that and it does not say it `stays`.
+        """
+        if not stays and self.get(invocation, name, key) is None:
+            invocation.worker.unload(answer=(name, key))
         while (kept := self.get(invocation, name, key)) is None:
             event = anyio.Event()
             stop = self.listen(invocation, name, key, event.set)
@@ -80,14 +86,18 @@ class Keeping:
     async def pause(self, invocation: Invocation, seconds: float) -> None:
         """Wait, without a worker, for so long."""
         over = anyio.Event()
-        await self._wait(invocation, over, self._engine.timers.after(seconds, over.set))
+        timer = self._engine.timers.after(seconds, over.set)
+        try:
+            await invocation.worker.wait(over)
+        finally:
+            timer.cancel()
 
     async def until(self, invocation: Invocation, moment: float) -> None:
         """Wait, without a worker, until it is that late (epoch seconds)."""
+        if moment > self._engine.now():
+            invocation.worker.unload(moment)
         over = anyio.Event()
-        await self._wait(invocation, over, self._engine.timers.at(moment, over.set))
-
-    async def _wait(self, invocation: Invocation, over: anyio.Event, timer: Timer) -> None:
+        timer = self._engine.timers.at(moment, over.set)
         try:
             await invocation.worker.wait(over)
         finally:

@@ -19,6 +19,7 @@ import anyio
 
 from dagger.executor.hosting.keeping import Keeping
 from dagger.executor.settle import may_publish
+from dagger.executor.unloading import meanwhile
 from dagger.words.ids import REQUESTS
 from dagger.words.payload import decode, encode
 from dagger.words.records import Requested
@@ -44,11 +45,8 @@ class Requesting:
         """The value of the reply. Raises RequestFailed."""
         kept = self._keeping.get(invocation, "request", request.key)
         if kept is None:
-            timer = await self.send(invocation, request)
-            try:
+            with meanwhile(await self.send(invocation, request)):
                 kept = await self._keeping.wait(invocation, "request", request.key)
-            finally:
-                _cancel(timer)
         return opened(request.publication.channel, kept.value)
 
     async def scatter(
@@ -118,7 +116,7 @@ class Requesting:
 
     def _late(self, invocation: Invocation, request: Request, room: anyio.CancelScope) -> None:
         """There is no reply, or not even room for the request: it is waited for no more."""
-        if not invocation.closed:
+        if invocation.run.deliveries.get(invocation.delivery.number) is invocation.delivery:
             said = overdue(request.timeout or 0.0)
             self._keeping.put(invocation, "request", request.key, said, failed=True)
             room.cancel()
