@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
 from dagger.words.errors import ContextClosed
 from dagger.words.records import Kept
@@ -94,8 +95,10 @@ class Keeping:
 
     async def until(self, invocation: Invocation, moment: float) -> None:
         """Wait, without a worker, until it is that late (epoch seconds)."""
-        if moment > self._engine.now():
-            invocation.worker.unload(moment)
+        if moment <= self._engine.now():
+            await anyio.lowlevel.checkpoint()
+            return
+        invocation.worker.unload(moment)
         over = anyio.Event()
         timer = self._engine.timers.at(moment, over.set)
         try:
