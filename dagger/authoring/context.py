@@ -66,7 +66,7 @@ class Context:
     Every call raises ContextClosed once the handler has returned or was given up.
     """
 
-    __slots__ = ("_cache", "_counts", "_flights", "_invocation", "_shared", "_tasks")
+    __slots__ = ("_cache", "_counts", "_flights", "_invocation", "_known", "_shared", "_tasks")
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -75,6 +75,7 @@ class Context:
         self._tasks: TaskView | None = None
         self._counts: dict[str, int] = {}
         self._flights: set[tuple[str, str | None]] = set()  # what is awaited: its name and key
+        self._known = 0  # the journal position that it last learned something from; 0 before a step
 
     @property
     def run_id(self) -> str:
@@ -126,7 +127,7 @@ class Context:
                 new_id=lambda: f"{self.run_id}.{held.delivery.number}.t{self._next('task')}",
                 now=lambda: held.started,
                 held=held.effects,
-                guard=self._guard,
+                guard=self._look,
                 holder=held.delivery.number,
                 agent=held.agent.name,
             )
@@ -224,7 +225,8 @@ class Context:
         mine = key is None
         key = f"#{self._next(f'step {name}')}" if key is None else str(key)
         bound_call = bound(call, args, f"{held.node_id}/{name}/{key}")
-        step = Step(name, key, digest(args), bound_call, None if retry is None else strategy(retry))
+        again = None if retry is None else strategy(retry)
+        step = Step(name, key, digest(args), bound_call, again, self._known or self._learn())
         with self._flying(f"steps {name!r}", None if mine else key):
             return await held.host.step(held, step)
 
@@ -288,7 +290,9 @@ class Context:
             validator=validator,
             to=to,
         )
-        return await held.host.ask(held, question)
+        answer = await held.host.ask(held, question)
+        self._learn()
+        return answer
 
     @_awaited
     async def request(
@@ -315,7 +319,9 @@ class Context:
         key = f"#{self._next('request')}" if key is None else str(key)
         request = made(held, channel, payload, key, timeout)
         with self._flying("requests", None if mine else key):
-            return await held.host.request(held, request)
+            reply = await held.host.request(held, request)
+            self._learn()
+            return reply
 
     @_awaited
     async def scatter(
@@ -350,7 +356,9 @@ class Context:
         ]
         limit = at_once(limit, len(requests))
         with self._flying("scatters", None if mine else key):
-            return await held.host.scatter(held, requests, limit, first_failure)
+            replies = await held.host.scatter(held, requests, limit, first_failure)
+            self._learn()
+            return replies
 
     @_awaited
     async def emit(self, value: Any) -> None:
@@ -368,6 +376,17 @@ class Context:
     def _guard(self) -> None:
         if self._invocation.closed:
             raise ContextClosed(self._invocation.node_id)
+
+    def _look(self) -> None:
+        """The handler is about to see what others have done."""
+        self._guard()
+        if self._known:
+            self._learn()
+
+    def _learn(self) -> int:
+        """What there is now is known: a step that comes of it waits until that is on disk."""
+        self._known = self._invocation.host.position()
+        return self._known
 
     @contextmanager
     def _flying(self, name: str, key: str | None) -> Iterator[None]:
@@ -392,10 +411,12 @@ class Context:
 
     def _view(self, committed: Callable[[], Cache], *, shared: bool) -> CacheView:
         held = self._invocation.effects
-        return CacheView(committed, self._commit, shared=shared, held=held, guard=self._guard)
+        return CacheView(committed, self._commit, shared=shared, held=held, guard=self._look)
 
     def _commit(self, decide: Callable[[], tuple[E, ...]], /) -> tuple[E, ...]:
-        return self._invocation.host.write_now(self._invocation, decide)
+        written = self._invocation.host.write_now(self._invocation, decide)
+        self._learn()
+        return written
 
 
 def _level(level: str | int) -> int:

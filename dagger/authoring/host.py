@@ -62,6 +62,9 @@ class Host(Protocol):
     def now(self) -> float:
         """Wall time, epoch seconds."""
 
+    def position(self) -> int:
+        """The journal position that all there is now is known from."""
+
     def write_now(
         self, invocation: Invocation, decide: Callable[[], tuple[E, ...]]
     ) -> tuple[E, ...]:

@@ -26,6 +26,8 @@ class Step(NamedTuple):
     call: Callable[[], Any]
     retry: RetryStrategy | None
     """Which tries that failed are followed by another; None: none."""
+    cause: int
+    """The journal position that has to be on disk before it is called."""
 
     @property
     def kept_as(self) -> str:

@@ -83,6 +83,10 @@ class RecordedHost:
         """When the attempt began."""
         return self._attempt.started
 
+    def position(self) -> int:
+        """Nothing is written."""
+        return 0
+
     def write_now(
         self, invocation: Invocation, decide: Callable[[], tuple[E, ...]]
     ) -> tuple[E, ...]:

@@ -508,3 +508,37 @@ async def test_steps_cost_one_commit_each(make_executor: MakeExecutor, count: in
     assert report.status == "completed"
     assert all(safe)
     assert commits[1] - commits[0] == count + 1
+
+
+@pytest.mark.parametrize("learns", [True, False])
+async def test_a_step_waits_for_what_it_may_come_of(
+    make_executor: MakeExecutor, learns: bool
+) -> None:
+    """What others have done since the step before has to be on disk if the handler may have
+    seen it, and else need not be.
+    """
+    store, durable = LaggingStore(), list[bool]()
+    stepped, wrote = anyio.Event(), anyio.Event()
+
+    async def look(position: int) -> None:
+        durable.append(store.durable >= position)
+
+    @agent(subscribe="start")
+    async def stepping(ctx: Context) -> None:
+        await ctx.step("first", anyio.sleep, 0)
+        stepped.set()
+        await wrote.wait()
+        if learns:
+            ctx.cache.get("what others have written")
+        assert store.durable < store.position
+        await ctx.step("second", look, store.position)
+
+    async with make_executor([stepping], store=store) as executor:
+        run = await executor.start("start", None)
+        await stepped.wait()
+        assert store.durable == store.position
+        run.cache.set("what others have written", 1)
+        wrote.set()
+        report = await run.result()
+    assert report.status == "completed"
+    assert durable == [learns]

@@ -47,6 +47,9 @@ class Hosting:
     def shared(self) -> Cache:
         return self._engine.state.shared
 
+    def position(self) -> int:
+        return self._engine.store.position
+
     # -- plain calls, from any thread ------------------------------------------------
 
     def write_now(

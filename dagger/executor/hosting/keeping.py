@@ -42,10 +42,11 @@ class Keeping:
         now = self._engine.now()
         self._engine.commit(Kept(run, delivery, name, key, value, now, digest, failed))
 
-    async def durable(self, invocation: Invocation) -> None:
-        """Return once all that has been recorded so far is durable."""
-        with invocation.worker.blameless():
-            await self._engine.durable()
+    async def durable(self, invocation: Invocation, position: int | None = None) -> None:
+        """Return once all that has been recorded so far, or up to a position, is durable."""
+        if position is None or self._engine.store.durable < position:
+            with invocation.worker.blameless():
+                await self._engine.durable()
 
     async def wait(
         self, invocation: Invocation, name: str, key: str, *, stays: bool = False

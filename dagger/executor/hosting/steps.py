@@ -49,7 +49,7 @@ class Steps:
         kept = self._keeping.get(invocation, step.kept_as, step.key)
         if kept is not None:
             return known(invocation, step, kept)
-        await self._keeping.durable(invocation)
+        await self._keeping.durable(invocation, step.cause)
         try:
             blob = encode(await self._tried(invocation, step), invocation.node_id)
         except Exception as error:
