@@ -44,6 +44,8 @@ class Worker:
     __slots__ = (
         "_accepts",
         "_agreed",
+        "_call",
+        "_collect",
         "_direct",
         "_free",
         "_grace",
@@ -85,9 +87,12 @@ class Worker:
         acceptance = Acceptance(agent, engine.settling)
         self._agreed = acceptance.agreed
         self._accepts = acceptance.accepts
-        # What a handler without a timeout, a thread or a stream needs: the usual case.
+        around = engine.around
+        self._call = call if around is None else around.call
+        self._collect = engine.settling.collect if around is None else _collected
+        # What a handler without a timeout, a thread, a stream or a hook needs: the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None
-        self._direct = agent.plan.call if plain else None
+        self._direct = agent.plan.call if plain and around is None else None
         self._seat = Seat(self)
 
     async def serve(self) -> None:
@@ -198,7 +203,7 @@ class Worker:
             if attempt is not None:
                 value = await attempt
                 invocation.closed = True
-                self.settling.collect(invocation, value)
+                self._collect(invocation, value)
             if attempt is None or self.settling.enter(invocation, self):
                 await self.settling.wait(invocation, self)
         except BaseException as error:
@@ -247,10 +252,10 @@ class Worker:
         """What the handler returns, within the agent's timeout."""
         timeout = invocation.agent.timeout
         if timeout is None:
-            return await call(invocation, self)
+            return await self._call(invocation, self)
         self.scope.deadline = anyio.current_time() + timeout
         try:
-            value = await call(invocation, self)
+            value = await self._call(invocation, self)
         finally:
             late = self.scope.cancel_called and not self.cancelled
             self.cancelled = self.scope.cancel_called
@@ -355,3 +360,7 @@ class Worker:
         finally:
             if self.invocation is not None:
                 self._hold(self._place, self.invocation.run.number, self.invocation.delivery.number)
+
+
+def _collected(invocation: Invocation, value: Any) -> None:
+    """Within a hook what the handler returned is collected before the hook ends."""
