@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 class Attempt:
     """What a hook is told of an attempt. It is for looking at: nothing of it can be set."""
 
-    __slots__ = ("_again", "_invocation")
+    __slots__ = ("_again", "_invocation", "_parts")
 
     def __init__(self, invocation: Invocation, again: bool) -> None:
         self._invocation = invocation
         self._again = again
+        self._parts = [each.envelope for each in parts_of(invocation.delivery)]
 
     def __repr__(self) -> str:
         return f"<attempt {self.number} of {self.node_id}>"
@@ -77,8 +78,7 @@ class Attempt:
         """The headers of each message that is handled: of one, or of all parts of a join in
         the order in which they came.
         """
-        parts = parts_of(self._invocation.delivery)
-        return tuple(dict(each.envelope.publication.headers) for each in parts)
+        return tuple(dict(each.publication.headers) for each in self._parts)
 
 
 Handler = Callable[[], Awaitable[Any]]
