@@ -51,11 +51,17 @@ class Around:
 
     def take_over(self, state: State) -> None:
         """Note what executors before this one have begun."""
-        deliveries = (each for run in state.runs.values() for each in run.deliveries.values())
-        self._begun = {each for each in deliveries if each.kept or each.deaths}
+        self._begun = {
+            each
+            for run in state.runs.values()
+            for each in run.deliveries.values()
+            if each.kept or each.deaths or each.number in run.questions
+        }
 
     async def call(self, invocation: Invocation, worker: Worker) -> None:
-        """Let the hook have the handler called. What this returned has been collected then."""
+        """Let the hook have the handler called, and collect what that returned: nothing is left
+        to be collected.
+        """
         delivery = invocation.delivery
         attempt = Attempt(invocation, delivery in self._begun)
         self._begun.discard(delivery)

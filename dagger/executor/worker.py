@@ -45,7 +45,6 @@ class Worker:
         "_accepts",
         "_agreed",
         "_call",
-        "_collect",
         "_direct",
         "_free",
         "_grace",
@@ -89,7 +88,6 @@ class Worker:
         self._accepts = acceptance.accepts
         around = engine.around
         self._call = call if around is None else around.call
-        self._collect = engine.settling.collect if around is None else _collected
         # What a handler without a timeout, a thread, a stream or a hook needs: the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None
         self._direct = agent.plan.call if plain and around is None else None
@@ -203,7 +201,7 @@ class Worker:
             if attempt is not None:
                 value = await attempt
                 invocation.closed = True
-                self._collect(invocation, value)
+                self.settling.collect(invocation, value)
             if attempt is None or self.settling.enter(invocation, self):
                 await self.settling.wait(invocation, self)
         except BaseException as error:
@@ -360,7 +358,3 @@ class Worker:
         finally:
             if self.invocation is not None:
                 self._hold(self._place, self.invocation.run.number, self.invocation.delivery.number)
-
-
-def _collected(invocation: Invocation, value: Any) -> None:
-    """Within a hook what the handler returned is collected before the hook ends."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 
 from dagger import (
     Agent,
+    Attempt,
     Config,
     Context,
     Executor,
@@ -376,8 +377,8 @@ async def test_what_was_sent_untraced_has_no_parent(traced: Traced) -> None:
         async with executor(traced, first, store=kept) as running:
             await running.live("case").resume()
             await running.run("start", 1, run_id="case")
-    found = traced.named("process start")
-    assert all(each.parent is None and not each.links for each in found)
+    process = traced.one("process start")
+    assert (process.parent, list(process.links)) == (None, [])
 
 
 # -- what is in spans --------------------------------------------------------------------
@@ -441,6 +442,21 @@ async def test_baggage_goes_on(traced: Traced) -> None:
         await running.run("start", 1)
         context.detach(token)
     assert found == ["seven"]
+
+
+async def test_a_hook_around_it_is_outside_of_the_span(traced: Traced) -> None:
+    """A hook that calls this one has its own context, before and after."""
+    seen: list[bool] = []
+
+    async def both(attempt: Attempt, handler: Callable[[], Awaitable[Any]]) -> None:
+        seen.append(trace.get_current_span().get_span_context().is_valid)
+        await traced.hook(attempt, handler)
+        seen.append(trace.get_current_span().get_span_context().is_valid)
+
+    async with Executor([first], around_attempt=both) as running:
+        await running.run("start", 1)
+    assert seen == [False, False]
+    assert traced.one("process start").parent is None
 
 
 async def test_without_a_provider_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import anyio
@@ -375,7 +376,13 @@ async def test_what_is_no_hook_is_refused() -> None:
 # -- cancellation ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hook", [None, swallows])
+async def swallows_all(attempt: Attempt, handler: Handler) -> None:
+    """Swallow cancellations too."""
+    with contextlib.suppress(BaseException):
+        await handler()
+
+
+@pytest.mark.parametrize("hook", [None, swallows, swallows_all])
 async def test_a_timeout_goes_through_the_hook(make_executor: MakeExecutor, hook: Any) -> None:
     """An attempt that runs out of time is cancelled within its hook, which cannot swallow it."""
     noting = Noting()
@@ -392,12 +399,6 @@ async def test_a_timeout_goes_through_the_hook(make_executor: MakeExecutor, hook
     assert report.error.type == "TimeoutExceeded"
     assert noting.ends in ([], ["CancelledError"], ["Cancelled"])
     assert bool(noting.ends) is (hook is None)
-
-
-async def swallows_all(attempt: Attempt, handler: Handler) -> None:
-    """Swallow cancellations too."""
-    with contextlib.suppress(BaseException):
-        await handler()
 
 
 @pytest.mark.parametrize("hook", [Noting(), swallows_all])
@@ -471,7 +472,6 @@ async def test_a_re_execution_is_told() -> None:
     async def waiter(payload: str, ctx: Context) -> str:
         if payload == "asks":
             await ctx.ask("go on?", name="go")
-            await ctx.step("done", str)
             if ctx.attempt < 2:
                 raise ValueError("again")
         return payload
@@ -479,17 +479,34 @@ async def test_a_re_execution_is_told() -> None:
     store, hook = MemoryStore(), Noting()
     async with Executor([waiter], store=store, around_attempt=hook) as executor:
         await executor.run("start", "asks", run_id="case")
-        await executor.live("case").answer("go", True)
-        await turns(1)
-    before = len(hook.attempts)
     async with Executor([waiter], store=store, around_attempt=hook) as executor:
+        await executor.live("case").answer("go", True)
         report = await executor.run("start", "asks", run_id="case")
         await executor.run("start", "other")
     assert report.outputs == {"out": ["asks"]}
-    told = [(each.number, each.reexecution) for each in hook.attempts[before:]]
-    assert told[0][1]
-    assert told[-1] == (1, False)
-    assert not any(again for _, again in told[1:])
+    told = [(each.number, each.reexecution) for each in hook.attempts]
+    assert told == [(1, False), (1, True), (2, False), (1, False)]
+
+
+@pytest.mark.parametrize("waits", ["a step", "a sleep"])
+async def test_what_was_kept_is_known_to_be_begun(waits: str) -> None:
+    """One that has got a step, or sleeps, as the executor stops is a re-execution in the next."""
+
+    @agent(subscribe="start")
+    async def waiter(ctx: Context) -> None:
+        if waits == "a step":
+            await ctx.step("one", int)
+            await ctx.ask("for ever?")
+        await ctx.sleep(3600)
+
+    store = MemoryStore()
+    for before in (False, True):
+        hook = Noting()
+        async with Executor([waiter], store=store, around_attempt=hook) as executor:
+            await executor.start("start", None, run_id="case")
+            await until(partial(bool, hook.attempts))
+            await turns()
+        assert [each.reexecution for each in hook.attempts] == [before]
 
 
 # -- what goes out -----------------------------------------------------------------------
