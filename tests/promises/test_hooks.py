@@ -29,7 +29,7 @@ from dagger import (
     all_of,
 )
 from tests.promises.conftest import MakeExecutor
-from tests.waiting import idle, in_hand, turns, until
+from tests.waiting import deliveries, idle, in_hand, turns, until
 
 Handler = Callable[[], Awaitable[Any]]
 
@@ -488,6 +488,11 @@ async def test_a_re_execution_is_told() -> None:
     assert told == [(1, False), (1, True), (2, False), (1, False)]
 
 
+def begun(executor: Executor, hook: Noting) -> bool:
+    """Whether the only handler has been called, and has something that is kept."""
+    return bool(hook.attempts) and bool(deliveries(executor)[0].kept)
+
+
 @pytest.mark.parametrize("waits", ["a step", "a sleep"])
 async def test_what_was_kept_is_known_to_be_begun(waits: str) -> None:
     """One that has got a step, or sleeps, as the executor stops is a re-execution in the next."""
@@ -504,8 +509,7 @@ async def test_what_was_kept_is_known_to_be_begun(waits: str) -> None:
         hook = Noting()
         async with Executor([waiter], store=store, around_attempt=hook) as executor:
             await executor.start("start", None, run_id="case")
-            await until(partial(bool, hook.attempts))
-            await turns()
+            await until(partial(begun, executor, hook))
         assert [each.reexecution for each in hook.attempts] == [before]
 
 
