@@ -5,7 +5,7 @@ An executor without one has no part in this: its workers call handlers as `calli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class Around:
             )
         self.hook = hook
         self.name = place_of(hook)
-        self.stamp: Stamp | None = self._stamped if isinstance(hook, Outgoing) else None
+        self.stamp = stamping(hook.outgoing, self.name) if isinstance(hook, Outgoing) else None
         self._begun: set[Delivery] = set()
 
     def take_over(self, state: State) -> None:
@@ -67,16 +67,20 @@ class Around:
         self._begun.discard(delivery)
         await driven(Turn(self, invocation, worker, attempt), worker)
 
-    def _stamped(self, ready: Publication, passed_on: Pairs = ()) -> Publication:
+
+def stamping(outgoing: Callable[[str], Mapping[str, str]], hook: str) -> Stamp:
+    """What adds to a message the headers that a hook has for it. It raises HookFailed."""
+
+    def stamp(ready: Publication, passed_on: Pairs) -> Publication:
         try:
-            said = self.hook.outgoing(ready.channel)  # type: ignore[attr-defined]
-            found = {str(name): str(value) for name, value in said.items()}
+            said = outgoing(ready.channel).items()
+            found = {str(name): str(value) for name, value in said if name != REPLY_TO}
         except Exception as error:
-            raise HookFailed(self.name, f"a message for {ready.channel!r}", repr(error)) from error
+            raise HookFailed(hook, f"a message for {ready.channel!r}", repr(error)) from error
         own = [each for each in ready.headers if each[0] not in found or each not in passed_on]
-        for name, _ in (*own, (REPLY_TO, "")):
-            found.pop(name, None)
-        return ready._replace(headers=(*own, *found.items()))
+        return ready._replace(headers=tuple({**found, **dict(own)}.items()))
+
+    return stamp
 
 
 class Turn:
