@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.context import Context
     from dagger.authoring.decorator import agent
+    from dagger.authoring.hooks import AroundAttempt, Attempt
     from dagger.authoring.joining import all_of, batch, first_of, gather
     from dagger.authoring.registry import Registry, registry
     from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         ExecutionError,
         ExecutorBusy,
         ExecutorStopped,
+        HookFailed,
         LetterNotFound,
         LockError,
         MessageNotFound,
@@ -88,6 +90,8 @@ __all__ = [
     "AgentNotFound",
     "AnswerRefused",
     "Answered",
+    "AroundAttempt",
+    "Attempt",
     "BudgetExceeded",
     "CacheConflict",
     "CacheKeyNotFound",
@@ -115,6 +119,7 @@ __all__ = [
     "ExecutorBusy",
     "ExecutorStopped",
     "Exponential",
+    "HookFailed",
     "Immediate",
     "LetterNotFound",
     "Linear",
@@ -175,6 +180,7 @@ _HOMES = {
     "authoring.agent": ("Agent",),
     "authoring.context": ("Context",),
     "authoring.decorator": ("agent",),
+    "authoring.hooks": ("AroundAttempt", "Attempt"),
     "authoring.joining": ("all_of", "batch", "first_of", "gather"),
     "authoring.registry": ("Registry", "registry"),
     "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome"),

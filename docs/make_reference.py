@@ -40,6 +40,14 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "One executor, many runs.",
         ("dagger.run", "dagger.Executor", "dagger.LiveRun", "dagger.EventDriven", "dagger.Receipt"),
     ),
+    "Hooks": (
+        "What goes around each attempt; how it is used is told in [hooks and tracing](tracing.md).",
+        (
+            "dagger.AroundAttempt",
+            "dagger.Attempt",
+            "dagger.authoring.hooks.Outgoing",
+        ),
+    ),
     "Schedules": (
         "Runs that begin at a time, or again and again: see [schedules](schedules.md).",
         (

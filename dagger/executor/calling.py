@@ -13,35 +13,46 @@ from dagger.executor.drive import begin, drive
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
+    from dagger.executor.drive import Steps
     from dagger.executor.worker import Worker
 
 
 async def call(invocation: Invocation, worker: Worker) -> Any:
     """What the handler returns; what it yields is held back as it comes."""
+    handler = body(invocation, worker)
+    return await (handler if invocation.agent.plan.kind.threaded else driven(handler, worker))
+
+
+async def driven(handler: Steps, worker: Worker) -> Any:
+    """What the handler returns, driven step by step."""
+    finished, value = begin(handler, worker)
+    return value if finished else await drive(handler, value, worker)
+
+
+def body(invocation: Invocation, worker: Worker) -> Coroutine[Any, Any, Any]:
+    """The handler as a coroutine, whatever it is; what it yields is held back as it comes."""
     plan = invocation.agent.plan
     match plan.kind:
         case Kind.COROUTINE:
-            return await _driven(plan.call(invocation), worker)
+            handler: Coroutine[Any, Any, Any] = plan.call(invocation)
+            return handler
         case Kind.ASYNC_GENERATOR:
-            values = plan.call(invocation)
-            return await _driven(_stream(invocation, values, worker), worker)
+            return _stream(invocation, plan.call(invocation), worker)
         case Kind.FUNCTION:
-            return await _in_thread(lambda: plan.call(invocation), worker)
+            return _in_thread(lambda: plan.call(invocation), worker)
         case Kind.GENERATOR:
-            for value in await _in_thread(lambda: list(plan.call(invocation)), worker):
-                worker.settling.publish(invocation, value)
-    return None
-
-
-async def _driven(handler: Coroutine[Any, Any, Any], worker: Worker) -> Any:
-    finished, value = begin(handler, worker)
-    return value if finished else await drive(handler, value, worker)
+            return _listed(invocation, worker)
 
 
 async def _stream(invocation: Invocation, values: AsyncGenerator[Any], worker: Worker) -> None:
     async with aclosing(values):
         async for value in values:
             worker.settling.publish(invocation, value)
+
+
+async def _listed(invocation: Invocation, worker: Worker) -> None:
+    for value in await _in_thread(lambda: list(invocation.agent.plan.call(invocation)), worker):
+        worker.settling.publish(invocation, value)
 
 
 async def _in_thread(function: Callable[[], Any], worker: Worker) -> Any:

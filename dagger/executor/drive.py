@@ -8,7 +8,7 @@ one `send`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
 from functools import cache
 from queue import SimpleQueue
 from threading import Thread
@@ -37,7 +37,17 @@ class Watch(Protocol):
         """The loop gives control back. False if the handler must not have it any more."""
 
 
-def begin(handler: Coroutine[Any, Any, Any], watch: Watch) -> tuple[bool, Any]:
+class Steps(Protocol):
+    """What is driven: a coroutine, or what is resumed as one."""
+
+    def send(self, value: Any, /) -> Any:
+        """Go on until it suspends. Raises StopIteration with what it returns."""
+
+    def throw(self, error: BaseException, /) -> Any:
+        """Go on with an error, in the same way."""
+
+
+def begin(handler: Steps, watch: Watch) -> tuple[bool, Any]:
     """The first step: (True, what it returned), or (False, what `drive` goes on with).
 
     Apart from `drive`, because most handlers never suspend and need no more than this.
@@ -54,7 +64,7 @@ def begin(handler: Coroutine[Any, Any, Any], watch: Watch) -> tuple[bool, Any]:
 
 
 @coroutine
-def drive(handler: Coroutine[Any, Any, Any], trap: Any, watch: Watch) -> Generator[Any, Any, Any]:
+def drive(handler: Steps, trap: Any, watch: Watch) -> Generator[Any, Any, Any]:
     """What a handler that has begun returns; raises what it raises, or Abandoned."""
     time = watch.monotonic
     while True:

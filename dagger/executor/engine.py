@@ -36,6 +36,7 @@ from dagger.words.outcomes import Overflow
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
+    from dagger.executor.around import Around
     from dagger.executor.supervisor import Supervisor
     from dagger.executor.threads import Threads
     from dagger.rules.schema import Schema
@@ -68,6 +69,7 @@ class Engine:
         threads: Threads,
         supervisor: Supervisor,
         state: State,
+        around: Around | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -76,6 +78,8 @@ class Engine:
         self.max_payload_bytes = config.max_payload_bytes
         self.retry = strategy(config.retry_strategy)
         self.state = state
+        self.around = around
+        self.stamp = around.stamp if around is not None else None
         self.closing = False  # no new work is taken
         self.keeping = False  # and what is unsettled stays so, for the next time
         self.channel_schemas: dict[str, Schema] = {}
@@ -128,6 +132,10 @@ class Engine:
             yield
         finally:
             self._apply = self.state.apply
+
+    def stamped(self, ready: Publication) -> Publication:
+        """A message from outside, with what the hook adds to its headers. Raises HookFailed."""
+        return ready if self.stamp is None else self.stamp(ready, ())
 
     def listen(self) -> None:
         """From now on the store is heard."""

@@ -18,6 +18,7 @@ from dagger.authoring.options import SchemaLike
 from dagger.authoring.publishing import addressed, timed
 from dagger.authoring.registry import Registry, registry
 from dagger.authoring.requests import asking, patience
+from dagger.executor.around import Around
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
 from dagger.executor.exporting import imported
@@ -48,6 +49,7 @@ from dagger.words.payload import encode, same, string
 from dagger.words.records import Wrote
 
 if TYPE_CHECKING:
+    from dagger.authoring.hooks import AroundAttempt
     from dagger.executor.events import Event, Missed, Outcome
     from dagger.store.contract import Store
     from dagger.views.questions import OpenQuestion
@@ -69,7 +71,8 @@ class Executor:
     in, made where there is none, or a Store; without one nothing outlives the executor.
     Open runs in a store go on at once, with `resume=False` when somebody says so. Many
     executors may live in one process. `clock` and `threads` are the machine's own, unless a
-    test brings others.
+    test brings others. `around_attempt` is a hook, which each attempt of a handler goes on
+    within (see AroundAttempt); raises ConfigError for what is none.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Executor:
         clock: Clock | None = None,
         threads: Callable[[], Threads] = DaemonThreads,
         registry: Registry = registry,
+        around_attempt: AroundAttempt | None = None,
     ) -> None:
         self.config = _config(config)
         self._store = _store(store)
@@ -89,6 +93,7 @@ class Executor:
         self._resume = resume
         self._clock = clock or SystemClock()
         self._threads = threads
+        self._around = None if around_attempt is None else Around(around_attempt)
         self._catalog = Catalog(registry)
         if isinstance(agents, (Agent, str)):
             agents = (agents,)
@@ -117,7 +122,13 @@ class Executor:
             # Before anything has begun: a journal may be impossible to read.
             state = restored(self._store, keep_of(self.config))
             engine = Engine(
-                self.config, self._store, self._clock, self._threads(), supervisor, state
+                self.config,
+                self._store,
+                self._clock,
+                self._threads(),
+                supervisor,
+                state,
+                self._around,
             )
             await stack.enter_async_context(supervisor.running())
             self._engine, self._stopped = engine, None
@@ -130,6 +141,8 @@ class Executor:
         """Take over from who had the store before."""
         engine.listen()
         take_over(engine)
+        if engine.around is not None:
+            engine.around.take_over(engine.state)
         await self._store.flush()  # before there is anybody to take anything
         self._catalog.attach(engine)
         go_on(engine, self._resume)
@@ -246,7 +259,7 @@ class Executor:
         first = timed(self._first(engine, channel, payload), limits, engine.now())
         bounds = limits_of(self._limits, limits) if limits else self._limits
         if run_id is None and not engine.runs.crowded():
-            return engine.runs.open(first, None, bounds)
+            return engine.runs.open(engine.stamped(first), None, bounds)
         return await self._enter(first, run_id, bounds, wait)
 
     async def _enter(
@@ -258,9 +271,11 @@ class Executor:
             raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
 
         def enter() -> LiveRun:
-            runs = self._running("start").runs
+            engine = self._running("start")
             known = self._known(run_id, first) if run_id is not None else None
-            return runs.open(first, run_id, bounds) if known is None else known
+            if known is not None:
+                return known
+            return engine.runs.open(engine.stamped(first), run_id, bounds)
 
         if not engine.runs.crowded() or self._known(run_id, first) is not None:
             live = enter()

@@ -135,6 +135,7 @@ class LiveRun:
         )
         if timing:
             ready = timed(ready, timing, engine.now())
+        ready = engine.stamped(ready)
         places: list[int] = []
 
         def look() -> Plan:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -40,7 +43,9 @@ class Threads(Protocol):
     """Where the plain functions of one executor run; used from its loop, but for `on_loop`."""
 
     def start(self, call: Callable[[], Any]) -> Job:
-        """Begin `call`; wait for `job.done`, then ask `job.outcome()`."""
+        """Begin `call`, with the context variables of the caller; wait for `job.done`, then
+        ask `job.outcome()`.
+        """
 
     def on_loop(self, call: Callable[[], Any]) -> Any:
         """Run `call` on the loop's thread and return its result, from whichever thread."""
@@ -63,7 +68,7 @@ class DaemonThreads:
         self._idle: list[SimpleQueue[Job | None]] = []
 
     def start(self, call: Callable[[], Any]) -> Job:
-        job = Job(call)
+        job = Job(partial(_here().run, call))
         if self._idle:
             self._idle.pop().put(job)
         else:
@@ -100,3 +105,12 @@ class DaemonThreads:
             self._idle.append(inbox)
         else:
             inbox.put(None)
+
+
+def _here() -> Context:
+    """The context variables of the caller, for a thread, in which no loop runs."""
+    context = copy_context()
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is not None:
+        context.run(sniffio.current_async_library_cvar.set, None)
+    return context

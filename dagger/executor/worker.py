@@ -46,6 +46,7 @@ class Worker:
         "_absence",
         "_accepts",
         "_agreed",
+        "_call",
         "_direct",
         "_free",
         "_grace",
@@ -90,10 +91,12 @@ class Worker:
         acceptance = Acceptance(agent, engine.settling)
         self._agreed = acceptance.agreed
         self._accepts = acceptance.accepts
-        # What a handler needs that has no timeout, thread or stream and is not unloaded: the
-        # usual case.
+        around = engine.around
+        self._call = call if around is None else around.call
+        # What a handler needs that has no timeout, thread, stream or hook, and is not unloaded:
+        # the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None and not agent.unload
-        self._direct = agent.plan.call if plain else None
+        self._direct = agent.plan.call if plain and around is None else None
         self._seat = Seat(self)
 
     async def serve(self) -> None:
@@ -234,6 +237,8 @@ class Worker:
         if self.scope.cancel_called:
             self.settling.interrupt(invocation)
         else:
+            if self.engine.around is not None:
+                self.engine.around.goes_on(invocation.delivery)
             absence.begin(self.engine.timers)
 
     def _let_go(self) -> None:
@@ -265,7 +270,7 @@ class Worker:
         """What the handler returns, within the agent's timeout."""
         timeout = invocation.agent.timeout
         if timeout is None:
-            value = await call(invocation, self)
+            value = await self._call(invocation, self)
         else:
             value = await self._within(invocation, timeout)
         if self._absence is not None:
@@ -276,7 +281,7 @@ class Worker:
         """What it returns within so many seconds."""
         self.scope.deadline = anyio.current_time() + seconds
         try:
-            value = await call(invocation, self)
+            value = await self._call(invocation, self)
         finally:
             late = self.scope.cancel_called and not self.cancelled
             self.cancelled = self.scope.cancel_called

@@ -37,6 +37,7 @@ DaggerError
 │   │   ├── ResponderFailed   who handled it failed for good
 │   │   └── ScatterFailed     some of several requests have none
 │   ├── StepFailed            the function of a step raised
+│   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
 │   ├── RunConflict           a run id used again with another payload
 │   ├── RunClosed             the run has ended
@@ -459,6 +460,21 @@ class StepFailed(ExecutionError):
         self.step = step
         self.failure = failure
         super().__init__(f"step {step!r} of {node_id} failed: {failure.type}: {failure.message}")
+
+
+class HookFailed(ExecutionError):
+    """The hook of the executor (`around_attempt=`) raised of its own, or did not see the handler
+    to its end.
+
+    `hook` names it, with file and line; `where` is the invocation, or the message, that it
+    failed at. What it raised is the `__cause__`.
+    """
+
+    def __init__(self, hook: str, where: str, problem: str) -> None:
+        self.hook = hook
+        self.where = where
+        self.problem = problem
+        super().__init__(f"the hook {hook} failed at {where}: {problem}")
 
 
 class NonDeterminism(ExecutionError):

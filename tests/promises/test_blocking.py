@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
 import pytest
 
-from dagger import Agent, Config, Executor, agent
+from dagger import Agent, AroundAttempt, Attempt, Config, Executor, agent
 
 QUICK = Config(blocked_loop_warning=0.02)
 
@@ -103,10 +103,18 @@ async def test_a_blocked_loop_is_warned_about(
     assert f"test_blocking.py:{blocking.handler.__code__.co_firstlineno}" in told
 
 
-async def test_the_line_where_it_waits_next_is_named(caplog: pytest.LogCaptureFixture) -> None:
+async def through(attempt: Attempt, handler: Callable[[], Awaitable[Any]]) -> None:
+    """A hook that does nothing of its own."""
+    await handler()
+
+
+@pytest.mark.parametrize("hook", [None, through])
+async def test_the_line_where_it_waits_next_is_named(
+    caplog: pytest.LogCaptureFixture, hook: AroundAttempt | None
+) -> None:
     """Of a handler that blocks between two awaits, the warning names the line of the second."""
     caplog.set_level(logging.WARNING, "dagger")
-    async with Executor([between_awaits], config=QUICK) as executor:
+    async with Executor([between_awaits], config=QUICK, around_attempt=hook) as executor:
         await executor.run("start", None)
     [told] = warnings(caplog)
     assert f"near line {between_awaits.handler.__code__.co_firstlineno + 5}" in told

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -77,6 +78,25 @@ async def test_a_thread_has_the_whole_plain_context(make_executor: MakeExecutor)
         assert len(run.tasks.get_pending_tasks()) == 2
     assert lines == ["handling 0", "handling 1"]
     assert report.outputs == {"out": [[0, 1, True], [1, 2, True]]}
+
+
+async def test_a_thread_has_the_context_variables_of_its_caller(
+    make_executor: MakeExecutor,
+) -> None:
+    """What a handler has set is seen by its steps in threads; and these may run a loop."""
+    tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
+
+    async def look() -> str:
+        return tenant.get()
+
+    @agent(subscribe="start", publish="out")
+    async def setting(ctx: Context) -> list[str]:
+        tenant.set("seven")
+        return [await ctx.step("look", tenant.get), await ctx.step("run", anyio.run, look)]
+
+    async with make_executor([setting]) as executor:
+        report = await executor.run("start", None)
+    assert report.outputs == {"out": [["seven", "seven"]]}
 
 
 async def test_a_failed_thread_leaves_nothing(make_executor: MakeExecutor) -> None:

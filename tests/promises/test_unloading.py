@@ -33,6 +33,7 @@ async def test_an_unloaded_handler_takes_nothing_but_its_delivery(
     async with make_executor([asking]) as executor:
         run = await executor.start("start", "well?")
         assert (await run.result()).status == "waiting"
+        await until(lambda: executor.list_agents()[0].running == 0)
         gc.collect()
         assert held[0]() is None
         assert in_hand(executor) == 0

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from dagger import Agent, Context, Linear, agent
+from dagger import Agent, Context, Linear, agent, all_of, gather
 
 NOBODY = "nobody"
 """Whose questions stay without an answer."""
@@ -243,6 +243,66 @@ def an_overdue_question(outside: Outside) -> list[Agent]:
     return [asking]
 
 
+def a_join_half_filled(outside: Outside) -> list[Agent]:
+    """A join that holds one part while the other one takes a minute, in each of two scopes."""
+
+    @agent(subscribe="start", publish="order", publish_each=True)
+    async def order(payload: Any) -> list[int]:
+        return [1, 2]
+
+    @agent(subscribe="order", publish=["stock", "ask"])
+    async def look(payload: int, ctx: Context) -> None:
+        ctx.publish("stock", payload)
+        ctx.publish("ask", payload)
+
+    @agent(subscribe="ask", publish="credit")
+    async def slow(payload: int, ctx: Context) -> int:
+        await ctx.step("ask", lambda: outside.update([f"ask {payload}"]))
+        await ctx.sleep(60 * payload)
+        return -payload
+
+    @agent(subscribe=all_of("stock", "credit"), scope="order", publish="out")
+    async def decide(payload: dict[str, int], ctx: Context) -> list[int]:
+        await ctx.step("decide", lambda: outside.update([f"decide {payload['stock']}"]))
+        ctx.cache.append("decided", payload["stock"])
+        return [payload["stock"], payload["credit"]]
+
+    return [order, look, slow, decide]
+
+
+def a_gather_in_a_gather(outside: Outside) -> list[Agent]:
+    """A map-reduce whose items are map-reduces themselves; some of their parts take long."""
+
+    @agent(subscribe="start", publish="job", publish_each=True)
+    async def jobs(payload: Any) -> list[int]:
+        return [1, 2]
+
+    @agent(subscribe="job", publish="part", publish_each=True)
+    async def parts(payload: int) -> list[list[int]]:
+        return [[payload, number] for number in range(payload + 1)]
+
+    @agent(subscribe="part", publish="done", concurrency=2)
+    async def work(payload: list[int], ctx: Context) -> list[int]:
+        job, number = payload
+        if number:
+            await ctx.sleep(60)
+        return [job, number + 1]
+
+    @agent(subscribe=gather("done"), scope="job", publish="total")
+    async def inner(payload: list[list[int]], ctx: Context) -> int:
+        job = payload[0][0]
+        await ctx.step("sum", lambda: outside.update([f"sum {job}"]))
+        ctx.cache.increment("sums")
+        return sum(number for _, number in payload)
+
+    @agent(subscribe=gather("total"), publish="out")
+    async def outer(payload: list[int], ctx: Context) -> list[int]:
+        ctx.cache.append("totals", sorted(payload))
+        return sorted(payload)
+
+    return [jobs, parts, work, inner, outer]
+
+
 SHAPES: list[Shape] = [
     step_before_publish,
     steps_in_a_row,
@@ -258,4 +318,6 @@ SHAPES: list[Shape] = [
     failures,
     later_messages,
     an_overdue_question,
+    a_join_half_filled,
+    a_gather_in_a_gather,
 ]

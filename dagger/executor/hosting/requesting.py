@@ -128,6 +128,8 @@ class Requesting:
         if not engine.state.lane(run, publication.channel).routes:
             self._keeping.put(invocation, "request", key, unheard(), failed=True)
             return
+        if engine.stamp is not None:
+            publication = engine.stamp(publication, invocation.publication.headers)
 
         def look() -> Plan:
             may_publish(run, 1)
