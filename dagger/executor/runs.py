@@ -247,7 +247,7 @@ class Runs:
             for queue in queues:
                 if queue.pending or queue.retries:
                     queue.call()
-            if live.state.joins is not None:
+            if live.state.joins is not None or not live.state.deliveries:
                 self._soon_quiet(live.state)
 
     def closing(self, run: Run) -> bool:

@@ -21,6 +21,7 @@ from dagger import (
     Store,
     agent,
 )
+from dagger.testing import LaggingStore
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import in_hand, until
 
@@ -204,3 +205,21 @@ async def test_sleep_until_a_moment(make_executor: MakeExecutor) -> None:
 
     async with make_executor([sleeper], config=Config(max_attempts=1)) as executor:
         assert (await executor.run("start", None)).outputs == {"out": ["awake"]}
+
+
+async def test_a_run_whose_only_message_expires_as_it_begins_ends(
+    make_executor: MakeExecutor,
+) -> None:
+    """A message may be of no use any more before the run that it opens is on disk."""
+
+    @agent(subscribe="start")
+    async def hears(payload: Any) -> None:
+        raise AssertionError("it came too late")
+
+    class Slow(LaggingStore):
+        TURNS = 5_000  # more than a millisecond
+
+    async with make_executor([hears], store=Slow()) as executor:
+        run = await executor.start("start", None, ttl=0.001)
+        report = await run.result()
+    assert (report.status, report.dispositions) == ("completed", {"expired": 1})

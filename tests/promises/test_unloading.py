@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Context, RequestTimeout, agent
+from dagger import Context, Report, RequestTimeout, agent
+from dagger.testing import simulate, simulated
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import in_hand, turns, until
 
@@ -60,13 +61,17 @@ async def test_what_it_did_before_is_done_once(make_executor: MakeExecutor) -> N
         ctx.cache.increment("called")
         ctx.publish("out", "before")
         first = await ctx.step("count", count)
-        await ctx.sleep(0.001)
+        await ctx.ask("first?")
         second = await ctx.step("count", count)
-        await ctx.sleep(0.001)
+        await ctx.ask("second?")
         return first + second
 
     async with make_executor([handler]) as executor:
         run = await executor.start("start", 1)
+        for number in range(2):
+            await run.result()
+            await until(lambda: in_hand(executor) == 0)
+            await run.answer(f"question-{number}", None)
         report = await run.result()
         assert run.cache.get("called") == 1
     assert report.outputs == {"out": ["before", 3]}
@@ -248,18 +253,19 @@ async def test_a_key_is_held_by_one_who_is_gone(make_executor: MakeExecutor) -> 
         assert mine == sorted(mine)
 
 
-async def test_it_does_not_expire(make_executor: MakeExecutor) -> None:
+def test_it_does_not_expire() -> None:
     """A message that has been begun is of use until it is done, whatever its `ttl` says."""
 
     @agent(subscribe="start", publish="out", unload=True)
-    async def handler(payload: Any, ctx: Context) -> str:
-        await ctx.sleep(0.03)
+    async def handler(ctx: Context) -> str:
+        await ctx.sleep(60)
         return "done"
 
-    async with make_executor([handler]) as executor:
-        run = await executor.start("start", None, ttl=0.01)
-        report = await run.result()
-    assert report.outputs == {"out": ["done"]}
+    async def main() -> Report:
+        async with simulated(handler) as executor:
+            return await executor.run("start", None, ttl=10)
+
+    assert simulate(main).outputs == {"out": ["done"]}
 
 
 async def test_its_timeout_is_running_time(make_executor: MakeExecutor) -> None:
