@@ -20,6 +20,7 @@ from dagger.executor.crew import Crew
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
 from dagger.executor.people import People
+from dagger.executor.repeating import Repeating
 from dagger.executor.runs import Runs
 from dagger.executor.scheduler import Scheduler
 from dagger.executor.settle import Settling
@@ -90,6 +91,7 @@ class Engine:
         self.people = People(self)
         self.hosting = Hosting(self)
         self.settling = Settling(self)
+        self.repeating = Repeating(self)
         self.runs: Runs = Runs(self)
         self.timekeeper = Timekeeper(self)
         self.state.timekeeper = self.timekeeper.keep_time

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import anyio
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import Timing, addressed, timed
+from dagger.authoring.publishing import Sending, addressed, sent
 from dagger.authoring.tasks import TaskView
 from dagger.executor.listing import Progress, progress
 from dagger.executor.recovery import resume
@@ -113,13 +113,15 @@ class LiveRun:
         *,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
-        **timing: Unpack[Timing],
+        **sending: Unpack[Sending],
     ) -> str:
         """Publish one more message into the run; its id, once it is kept.
 
-        `timing` is that of `Context.publish`. Waits for room where a queue is full under
-        "block". Raises RunClosed, ChannelFull, ChannelClosed, ChannelNotFound,
-        SerializationError, ValidationError, ExecutionError or BudgetExceeded.
+        `delay`, `at`, `ttl` and `idempotency_key` are those of `Context.publish`. Waits for
+        room where a queue is full under "block".
+
+        Raises RunClosed, ChannelFull, ChannelClosed, ChannelNotFound, SerializationError,
+        ValidationError, ExecutionError or BudgetExceeded.
         """
         self._open()
         engine, run = self._engine, self.state
@@ -133,8 +135,8 @@ class LiveRun:
             key=key,
             headers=headers,
         )
-        if timing:
-            ready = timed(ready, timing, engine.now())
+        if sending:
+            ready = sent(ready, sending, engine.now())
         places: list[int] = []
 
         def look() -> Plan:
@@ -287,7 +289,8 @@ class LiveRun:
 
     def still(self) -> bool:
         """Whether nothing of it can move without something from outside."""
-        return self.waiting or not self.state.active or self.state.paused
+        run = self.state
+        return self.waiting or not run.active or run.paused or run.depends()
 
     def stir(self) -> None:
         """Whoever waits for the run looks again."""

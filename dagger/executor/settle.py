@@ -19,7 +19,7 @@ from dagger.executor.admission import FREE, admit
 from dagger.executor.collecting import Collecting
 from dagger.executor.failures import describe
 from dagger.rules.retry import attempts_allowed, may_follow
-from dagger.words.effects import Effect, Publication, make
+from dagger.words.effects import Effect, Publication, RepeatOf, make
 from dagger.words.errors import (
     BudgetExceeded,
     DaggerError,
@@ -40,9 +40,12 @@ if TYPE_CHECKING:
     from dagger.state.queues import Delivery
     from dagger.state.run import Run
 
-_OK, _DEAD, _REJECTED, _CANCELLED = (
+_OK, _DUPLICATE, _DEAD, _REJECTED, _CANCELLED = (
     int(each)
-    for each in (Disposition.OK, Disposition.DEAD, Disposition.REJECTED, Disposition.CANCELLED)
+    for each in (
+        *(Disposition.OK, Disposition.DUPLICATE),
+        *(Disposition.DEAD, Disposition.REJECTED, Disposition.CANCELLED),
+    )
 )
 
 _RUNNING = RunStatus.RUNNING
@@ -105,10 +108,14 @@ class Settling:
         """One record: acknowledged, and every effect applied with it."""
         run = invocation.run
         effects: tuple[Effect, ...] = tuple(invocation.effects)
+        disposition = _OK
         if len(effects) != invocation.seats:  # not messages alone: there is something to decide
             effects = decide(run.cache, self._engine.state.shared, effects)
             decide_tasks(run.tasks, effects)
-        self._settled(invocation, _OK, None, effects, dropped, blame)
+            if type(effects[0]) is RepeatOf:
+                disposition = _DUPLICATE
+                invocation.attempt -= 1  # the handler is not called
+        self._settled(invocation, disposition, None, effects, dropped, blame)
 
     # -- the other ends --------------------------------------------------------------
 

@@ -82,7 +82,7 @@ class Worker:
         self._place = engine.hands.seat()
         self._hold, self._free = engine.hands.hold, engine.hands.free
         agent = crew.agent
-        acceptance = Acceptance(agent, engine.settling)
+        acceptance = Acceptance(agent, engine.settling, engine.repeating.turn)
         self._agreed = acceptance.agreed
         self._accepts = acceptance.accepts
         # What a handler without a timeout, a thread or a stream needs: the usual case.
@@ -171,7 +171,7 @@ class Worker:
             self.engine.admissions.room()
         if not mine:
             self._free(self._place)
-            return None
+            return self._repeat(invocation) if invocation.effects else None
         self.invocation = invocation
         if self.engine.careful or (delivery.deaths and self.engine.suspects.include(delivery)):
             return self._go_on(invocation, self._carefully(invocation))
@@ -188,6 +188,17 @@ class Worker:
                 return self._go_on(invocation, None)
             self.invocation = None
             return None
+        except BaseException as error:
+            self._failed(invocation, error)
+        return None
+
+    def _repeat(self, invocation: Invocation) -> Coroutine[Any, Any, None] | None:
+        """Settle a duplicate, which holds the effects of its first one."""
+        self.invocation = invocation
+        try:
+            if self.settling.enter(invocation, self):
+                return self._go_on(invocation, None)
+            self.invocation = None
         except BaseException as error:
             self._failed(invocation, error)
         return None

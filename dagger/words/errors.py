@@ -36,6 +36,7 @@ DaggerError
 │   │   ├── RequestDropped    it was dropped, expired, cancelled or discarded
 │   │   ├── ResponderFailed   who handled it failed for good
 │   │   └── ScatterFailed     some of several requests have none
+│   ├── DuplicateDeadlock     a duplicate and its first one wait for each other
 │   ├── StepFailed            the function of a step raised
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
 │   ├── RunConflict           a run id used again with another payload
@@ -445,6 +446,21 @@ class AnswerRefused(ExecutionError):
         self.question = question
         self.reason = reason
         super().__init__(f"question {question!r} does not take this answer: {reason}")
+
+
+class DuplicateDeadlock(ExecutionError):
+    """Invocation `node` would have to wait for `first`, the first of its idempotency key, which
+    waits for its reply.
+    """
+
+    def __init__(self, node: str, key: str, first: str) -> None:
+        self.node = node
+        self.key = key
+        self.first = first
+        super().__init__(
+            f"{node} has the idempotency key {key!r} of {first}, which waits for it: neither would "
+            "ever end; request it under another key, or publish it without waiting for a reply"
+        )
 
 
 class StepFailed(ExecutionError):
