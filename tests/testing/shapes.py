@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from dagger import Agent, Context, Linear, agent
+from dagger import Agent, Context, Linear, ScatterFailed, agent
 
 NOBODY = "nobody"
 """Whose questions stay without an answer."""
@@ -243,6 +243,49 @@ def an_overdue_question(outside: Outside) -> list[Agent]:
     return [asking]
 
 
+def duplicates(outside: Outside) -> list[Agent]:
+    """Messages of one idempotency key: while the first is in flight, and when it is done."""
+
+    @agent(subscribe="start", publish=["pay", "later"])
+    async def order(payload: Any, ctx: Context) -> None:
+        for number in range(3):
+            ctx.publish("pay", number, idempotency_key="order")
+        ctx.publish("pay", 3, idempotency_key="order", delay=3600)
+
+    @agent(subscribe="pay", publish="out", concurrency=2)
+    async def pay(payload: int, ctx: Context) -> str:
+        def charge() -> None:
+            outside["charge"] += 1
+
+        await ctx.step("charge", charge)
+        await ctx.sleep(60)
+        ctx.cache.increment("paid")
+        return f"receipt {payload}"
+
+    return [order, pay]
+
+
+def a_first_that_dies(outside: Outside) -> list[Agent]:
+    """Requests of one idempotency key, the first of which fails for good after a retry."""
+
+    @agent(subscribe="start", publish=["pay", "out"], on_failure="continue")
+    async def order(payload: Any, ctx: Context) -> None:
+        pays = [{"order": 7, "number": number} for number in range(3)]
+        try:
+            await ctx.scatter("pay", pays)
+        except ScatterFailed as error:
+            ctx.publish("out", [error.results, sorted(error.failures)])
+
+    @agent(subscribe="pay", idempotency_key="order", max_attempts=2, on_failure="continue")
+    async def pay(payload: Any, ctx: Context) -> Any:
+        await ctx.sleep(1)
+        if payload["number"] == 0:
+            raise ValueError(payload)
+        return payload["number"]
+
+    return [order, pay]
+
+
 SHAPES: list[Shape] = [
     step_before_publish,
     steps_in_a_row,
@@ -258,4 +301,6 @@ SHAPES: list[Shape] = [
     failures,
     later_messages,
     an_overdue_question,
+    duplicates,
+    a_first_that_dies,
 ]
