@@ -76,9 +76,9 @@ class Acceptance:
         """Whether to go on; if not, the delivery was settled, or stands in line, or the
         invocation holds the effects of the one it is a duplicate of.
         """
-        schema, headers = self._schema, invocation.publication.headers
         if self._bare:
-            return not headers or self._turn(invocation)
+            return not invocation.publication.headers or self._turn(invocation)
+        schema = self._schema
         if self._join is not None and not self._whole(invocation):
             return False
         if self._upcast is not None and not self._upcasted(invocation, self._upcast):
@@ -92,7 +92,7 @@ class Acceptance:
             return False
         if self._build is not None and not self._built(invocation, self._build):
             return False
-        if (self._known or headers) and not self._turn(invocation):
+        if (self._known or invocation.publication.headers) and not self._turn(invocation):
             return False
         return self._key is None or self._in_turn(invocation)
 
