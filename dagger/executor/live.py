@@ -11,6 +11,7 @@ import anyio
 from dagger.authoring.cache import CacheView
 from dagger.authoring.publishing import Sending, addressed, sent
 from dagger.authoring.tasks import TaskView
+from dagger.executor.cancelling import cancel_invocation
 from dagger.executor.listing import Progress, progress
 from dagger.executor.recovery import resume
 from dagger.executor.settle import may_publish
@@ -163,6 +164,20 @@ class LiveRun:
         self._engine.writable()
         self._engine.runs.cancel(self.state, reason)
         return await self.result()
+
+    async def cancel_invocation(self, node_id: str) -> None:
+        """Cancel one invocation of the run, and wait for its end; the rest of the run goes on.
+
+        It may be pending, wait, or run; a handler is cancelled as with the whole run. What it
+        held back takes no effect. It ends `cancelled`, which is no failure; whoever waits for
+        its reply gets RequestDropped. Of a join, all parts end with it.
+
+        Raises InvocationNotFound for one that is not there or has ended, RunClosed.
+        """
+        self._open()
+        self._engine.writable()
+        await cancel_invocation(self._engine, self.state, node_id)
+        await self._engine.kept()
 
     async def pause(self, reason: str = "paused from outside") -> None:
         """Take nothing more of the run until `resume`; what is in hand is finished.

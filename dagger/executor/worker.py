@@ -209,6 +209,8 @@ class Worker:
             if attempt is not None:
                 value = await attempt
                 invocation.closed = True
+                if self.cancelled:
+                    self.settling.check(invocation)
                 self.settling.collect(invocation, value)
             if attempt is None or self.settling.enter(invocation, self):
                 await self.settling.wait(invocation, self)

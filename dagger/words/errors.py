@@ -11,6 +11,7 @@ DaggerError
 ├── RunNotFound               no run of that id
 ├── TaskNotFound              no task of that id
 ├── LetterNotFound            no dead letter of that node
+├── InvocationNotFound        no open invocation of that node
 ├── QuestionNotFound          nobody asked that
 ├── MessageNotFound           no message of that id
 ├── ScheduleNotFound      no schedule of that id
@@ -168,6 +169,12 @@ class LetterNotFound(_NotFound):
     """No dead letter of that node id is kept."""
 
     noun = "dead letter"
+
+
+class InvocationNotFound(_NotFound):
+    """No invocation of that node id is open in this run."""
+
+    noun = "open invocation"
 
 
 class QuestionNotFound(_NotFound):
