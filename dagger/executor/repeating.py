@@ -98,7 +98,7 @@ class Repeating:
             return known.get(waiter, True)
         known[waiter] = False
         known[waiter] = any(
-            all(self._waits_for(each, wanted, known) for each in others)
+            others and all(self._waits_for(each, wanted, known) for each in others)
             for others in self._awaited(waiter)
         )
         return known[waiter]
