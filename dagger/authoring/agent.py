@@ -50,6 +50,7 @@ class Agent:
     overflow: Overflow | None
     capacity: int | None
     key: Callable[[Any], Any] | str | None
+    idempotency_key: Callable[[Any], Any] | str | None
     on_failure: OnFailure
     hears_itself: bool
     unload: bool

@@ -16,7 +16,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import Timing, published_by, timed
+from dagger.authoring.publishing import Sending, keyed, published_by, sent
 from dagger.authoring.questions import NO_DEFAULT, asked
 from dagger.authoring.requests import at_once, made
 from dagger.authoring.steps import Step, bound, digest
@@ -141,14 +141,16 @@ class Context:
         key: str | None = None,
         task: str | Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        **timing: Unpack[Timing],
+        **sending: Unpack[Sending],
     ) -> str:
         """Publish when the invocation settles; the message's id.
 
         `payload` is JSON data, a model, or a Message. `task` is a task id, or a mapping
         with `id` and perhaps `type` and `status`: the task is created or updated and the
         message stamped with it. `delay` (seconds) or `at` (a moment) say when it is
-        delivered, `ttl` for how many seconds from then on it is of use.
+        delivered, `ttl` for how many seconds from then on it is of use. What has the same
+        `idempotency_key` is handled by each agent once, in whichever runs it comes: later
+        ones are duplicates, and get the result of the first.
 
         Raises ChannelUndeclared, SerializationError, ValidationError or ExecutionError here
         and now.
@@ -158,8 +160,8 @@ class Context:
         link = _link(task)
         task_id = link["id"] if link else None
         ready = published_by(held, channel, payload, key=key, task_id=task_id, headers=headers)
-        if timing:
-            ready = timed(ready, timing, held.host.now())
+        if sending:
+            ready = sent(ready, sending, held.host.now())
         if link:
             self.tasks.link(
                 link["id"],
@@ -302,6 +304,7 @@ class Context:
         *,
         timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
         key: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Any:
         """Publish at once and wait for the reply: what the first handler to end returns, or
         says with `ctx.reply`.
@@ -309,6 +312,7 @@ class Context:
         The reply is kept, as the result of a step. `timeout` is in seconds by the wall clock,
         from the first call on: a restart does not begin anew. Requests are told apart by
         `key`, or else by their order; then only one of them may be in flight.
+        `idempotency_key` is that of `publish`: a duplicate gets the reply of the first.
 
         Raises NoResponder, RequestTimeout, RequestDropped or ResponderFailed, all of them
         RequestFailed: whoever goes on after a restart meets it again, a new attempt of the
@@ -318,6 +322,9 @@ class Context:
         mine = key is None
         key = f"#{self._next('request')}" if key is None else str(key)
         request = made(held, channel, payload, key, timeout)
+        if idempotency_key is not None:
+            known = keyed(request.publication, idempotency_key)
+            request = request._replace(publication=known)
         with self._flying("requests", None if mine else key):
             reply = await held.host.request(held, request)
             self._learn()

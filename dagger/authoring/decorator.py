@@ -37,6 +37,9 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
     - `overflow` ("drop_oldest", "block", "reject") and `capacity`: its queue in each run.
     - `key`: a field of the payload ("customer.id") or a function of it; messages of one key
       are handled in order and one at a time, whatever the concurrency.
+    - `idempotency_key`: a field of the payload or a function of it, as `key`; what it gives the
+      same for is handled once, in whichever runs it comes: later ones are duplicates, and get
+      the result of the first. None, and a field that is not there, give no key.
     - `on_failure`: "fail" (the run goes on and ends failed), "stop" (it is cancelled),
       "continue" (its status stays untouched).
     - `hears_itself`: whether it receives what it published itself.

@@ -50,15 +50,21 @@ def fingerprint(agent: Agent) -> str:
 
 def _told(agent: Agent) -> dict[str, Any]:
     """All that counts, as plain data that is the same in every process."""
-    steps = agent.upcast or {}
-    return {name: getattr(agent, name) for name in _AS_IT_IS} | {
-        "handler": _code(agent.handler),
-        "publish": {name: each and each.source for name, each in agent.publish.items()},
-        "input": agent.input and agent.input.source,
-        "key": _code(agent.key) if callable(agent.key) else agent.key,
-        "retry": agent.retry and _strategy(agent.retry),
-        "upcast": {str(version): _code(step) for version, step in steps.items()},
-    }
+    steps, rule = agent.upcast or {}, agent.idempotency_key
+    # Told where there is one: what was written down of agents before there were any still holds.
+    known = {"idempotency_key": _code(rule) if callable(rule) else rule} if rule else {}
+    return (
+        known
+        | {name: getattr(agent, name) for name in _AS_IT_IS}
+        | {
+            "handler": _code(agent.handler),
+            "publish": {name: each and each.source for name, each in agent.publish.items()},
+            "input": agent.input and agent.input.source,
+            "key": _code(agent.key) if callable(agent.key) else agent.key,
+            "retry": agent.retry and _strategy(agent.retry),
+            "upcast": {str(version): _code(step) for version, step in steps.items()},
+        }
+    )
 
 
 def _strategy(retry: RetryStrategy) -> Any:

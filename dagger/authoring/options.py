@@ -37,6 +37,7 @@ class AgentOptions(TypedDict, total=False):
     overflow: str | None
     capacity: int | None
     key: Callable[[Any], Any] | str | None
+    idempotency_key: Callable[[Any], Any] | str | None
     on_failure: str
     hears_itself: bool
     unload: bool
@@ -60,11 +61,14 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
     for option in ("max_attempts", "capacity"):
         if given.get(option) is not None:
             _at_least_one(option, given[option], where)
-    timeout, key = given.get("timeout"), given.get("key")
+    timeout = given.get("timeout")
     if timeout is not None and not (type(timeout) in (int, float) and 0 < timeout < inf):
         raise DefinitionError(f"timeout must be more than 0 seconds, not {timeout!r}", where)
-    if key is not None and not (callable(key) or isinstance(key, str)):
-        raise DefinitionError(f"key must be the name of a field or a function, not {key!r}", where)
+    for option in ("key", "idempotency_key"):
+        rule = given.get(option)
+        if rule is not None and not (callable(rule) or isinstance(rule, str)):
+            problem = f"{option} must be the name of a field or a function, not {rule!r}"
+            raise DefinitionError(problem, where)
     for option in ("hears_itself", "publish_each", "unload"):
         if type(given.get(option, False)) is not bool:
             raise DefinitionError(f"{option} must be True or False, not {given[option]!r}", where)
@@ -76,7 +80,8 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         "timeout": timeout,
         "overflow": None if overflow is None else _one_of(Overflow, overflow, "overflow", where),
         "capacity": given.get("capacity"),
-        "key": key,
+        "key": given.get("key"),
+        "idempotency_key": given.get("idempotency_key"),
         "on_failure": _one_of(OnFailure, given.get("on_failure", "fail"), "on_failure", where),
         "hears_itself": given.get("hears_itself", False),
         "unload": given.get("unload", False),

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from dagger.rules.schema import Schema
 from dagger.rules.violation import Violation
 from dagger.words.clock import epoch
-from dagger.words.effects import REPLY_TO, Publication, make
-from dagger.words.errors import ChannelUndeclared, ExecutionError, ValidationError
+from dagger.words.effects import IDEMPOTENCY_KEY, REPLY_TO, Publication, make
+from dagger.words.errors import (
+    VALUE_SHOWN,
+    ChannelUndeclared,
+    ExecutionError,
+    ValidationError,
+)
 from dagger.words.message import Message
 from dagger.words.payload import MAX_BYTES, encoded
 
@@ -120,6 +125,48 @@ class Timing(TypedDict, total=False):
     """Seconds from then on in which it is to be taken; after that it has expired."""
 
 
+class Sending(Timing, total=False):
+    """How a message is sent."""
+
+    idempotency_key: str | None
+    """What it is known by: an agent handles what has one key once, in whichever runs it comes."""
+
+
+def sent(ready: Publication, sending: Sending, now: float) -> Publication:
+    """The message as it is to be sent, of which `now` is the present. Raises ExecutionError."""
+    key = sending.get("idempotency_key")
+    return timed(ready if key is None else keyed(ready, key), sending, now)
+
+
+KEY_LENGTH = 255
+"""Characters of an idempotency key, at most."""
+
+
+def keyed(ready: Publication, key: str) -> Publication:
+    """The message under an idempotency key. Raises ExecutionError for what is none.
+
+    What it was checked against does not count: whoever hears it has to look at it.
+    """
+    header = (IDEMPOTENCY_KEY, idempotency_key(key))
+    return ready._replace(headers=(*ready.headers, header), checked=0)
+
+
+def idempotency_key(value: object, of: str = "") -> str:
+    """An idempotency key as it was given: a text, or a whole number, which is its digits.
+
+    Raises ExecutionError, saying whose it is.
+    """
+    if type(value) is int:
+        value = str(value)
+    if isinstance(value, str) and 0 < len(value) <= KEY_LENGTH and value.isprintable():
+        return str(value)
+    said = repr(value) if len(repr(value)) <= VALUE_SHOWN else f"{repr(value)[:VALUE_SHOWN]}..."
+    raise ExecutionError(
+        f"an idempotency key{of} is a text of 1 to {KEY_LENGTH} printable characters, or a whole "
+        f"number, not {said}"
+    )
+
+
 def timed(ready: Publication, timing: Timing, now: float) -> Publication:
     """The message with its times, of which `now` is the present. Raises ExecutionError."""
     delay, at, ttl = (timing.get(name) for name in ("delay", "at", "ttl"))
@@ -150,9 +197,11 @@ def _text(value: object) -> str | None:
 
 
 def _pairs(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Headers as text, without the one by which requests are told: only they have it."""
+    """Headers as text, without those of a message that was received and is passed on: what it
+    replies to, and what it is known by.
+    """
     pairs = [(str(name), str(value)) for name, value in (headers or {}).items()]
-    return tuple(pair for pair in pairs if pair[0] != REPLY_TO)
+    return tuple(pair for pair in pairs if pair[0] not in (REPLY_TO, IDEMPOTENCY_KEY))
 
 
 def refusal(

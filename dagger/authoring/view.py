@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
-from dagger.authoring.publishing import Timing
+from dagger.authoring.publishing import Sending
 from dagger.words.errors import ExecutionError
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ class ExecutorView:
         key: str | None = None,
         task: str | Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        **timing: Unpack[Timing],
+        **sending: Unpack[Sending],
     ) -> str:
         """The same as `ctx.publish`: held back until the handler returns."""
         return self._invocation.context.publish(
-            channel, payload, key=key, task=task, headers=headers, **timing
+            channel, payload, key=key, task=task, headers=headers, **sending
         )
 
     @property

@@ -38,6 +38,26 @@ def order(store: Path, verb: Verb, run_id: str | None) -> list[Run]:
         return [stored_run(reader, each) for each in ids]
 
 
+def cancel_invocation(store: Path, run_id: str, node: str) -> Run:
+    """Have one invocation of a run cancelled; how the run stands afterwards.
+
+    Raises what `order` does; InvocationNotFound, or Refused by the owner, for a node that is
+    not there or has ended.
+    """
+    with opened(store) as reader, reader.still():
+        owned = reader.owner() is not None
+        _meant(reader, run_id)
+
+    async def do(executor: Executor) -> None:
+        await executor.live(run_id).cancel_invocation(node)
+
+    if owned or not done_here(store, do):
+        with opened(store) as reader:
+            anyio.run(send, reader, "cancel_invocation", run_id, {"node": node})
+    with opened(store) as reader, reader.still():
+        return stored_run(reader, run_id)
+
+
 def _meant(reader: StoreReader, run_id: str | None) -> list[Run]:
     if run_id is None:
         return [run for run in stored_runs(reader) if run.on_hold and run.ended_at is None]

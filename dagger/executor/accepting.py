@@ -33,33 +33,51 @@ class Refusing(Protocol):
         """What the agent says of itself has raised."""
 
 
+def _always(invocation: Invocation) -> bool:
+    return True
+
+
 class Acceptance:
-    """One agent's conditions, worked out once; `accepts` is asked for each delivery."""
+    """One agent's conditions, worked out once; `accepts` is asked for each delivery.
+
+    `turn` says whether one that has an idempotency key, or may have, is to be handled.
+    """
 
     __slots__ = (
+        "_bare",
         "_build",
         "_join",
         "_key",
+        "_known",
         "_parts",
         "_refusing",
         "_schema",
+        "_turn",
         "_upcast",
         "agreed",
     )
 
-    def __init__(self, agent: Agent, refusing: Refusing) -> None:
-        self._refusing = refusing
+    def __init__(
+        self, agent: Agent, refusing: Refusing, turn: Callable[[Invocation], bool] = _always
+    ) -> None:
+        self._refusing, self._turn = refusing, turn
         self._schema = agent.input
         self._upcast = agent.upcast
         self._build = agent.build
         self._key = agent.key
         self._join, self._parts = agent.join, agent.parts
-        alone = agent.build is None and agent.key is None and agent.join is None
+        self._known = agent.idempotency_key is not None
+        alone = agent.build is None and agent.key is None and agent.join is None and not self._known
+        self._bare = alone and agent.input is None and agent.upcast is None
         self.agreed = agent.input.number if agent.input is not None and alone else -1
         """A message that was checked against this schema needs no asking."""
 
     def accepts(self, invocation: Invocation) -> bool:
-        """Whether to go on; if not, the delivery was settled, or stands in line."""
+        """Whether to go on; if not, the delivery was settled, or stands in line, or the
+        invocation holds the effects of the one it is a duplicate of.
+        """
+        if self._bare:
+            return not invocation.publication.headers or self._turn(invocation)
         schema = self._schema
         if self._join is not None and not self._whole(invocation):
             return False
@@ -73,6 +91,8 @@ class Acceptance:
             self._refusing.reject(invocation, schema.violation(invocation.data))
             return False
         if self._build is not None and not self._built(invocation, self._build):
+            return False
+        if (self._known or invocation.publication.headers) and not self._turn(invocation):
             return False
         return self._key is None or self._in_turn(invocation)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
+from dagger.executor.cancelling import cancel_invocation
 from dagger.executor.forking import Fork
 from dagger.executor.recovery import resume
 from dagger.executor.redriving import Redrive, redriving
@@ -97,6 +98,8 @@ class Commands:
                 return await self._fork(command)
             case "redrive":
                 return await self._redrive(command)
+            case "cancel_invocation":
+                return await self._cancel_invocation(command)
             case "answer":
                 return partial(_tried, partial(self._answer, command))
             case "schedule":
@@ -129,6 +132,17 @@ class Commands:
         except DaggerError as error:
             return partial(str, str(error))
         return partial(_tried, redrive)
+
+    async def _cancel_invocation(self, command: Command) -> CarryOut:
+        """Cancel one invocation, and wait for its end: if the process dies before that is on
+        disk, the next one is asked again.
+        """
+        try:
+            run = self._engine.runs.find(command.run).state
+            await cancel_invocation(self._engine, run, str(command.fields.get("node")))
+        except DaggerError as error:
+            return partial(str, str(error))
+        return str
 
     def _answer(self, command: Command) -> None:
         """Answer a question."""

@@ -20,6 +20,7 @@ from dagger.executor.crew import Crew
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
 from dagger.executor.people import People
+from dagger.executor.repeating import Repeating
 from dagger.executor.runs import Runs
 from dagger.executor.scheduler import Scheduler
 from dagger.executor.settle import Settling
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from dagger.executor.supervisor import Supervisor
     from dagger.executor.threads import Threads
     from dagger.rules.schema import Schema
-    from dagger.state.queues import Subscriber
+    from dagger.state.queues import Delivery, Subscriber
     from dagger.state.run import Run
     from dagger.state.state import State
     from dagger.store.contract import Store
@@ -94,6 +95,7 @@ class Engine:
         self.people = People(self)
         self.hosting = Hosting(self)
         self.settling = Settling(self)
+        self.repeating = Repeating(self)
         self.runs: Runs = Runs(self)
         self.timekeeper = Timekeeper(self)
         self.state.timekeeper = self.timekeeper.keep_time
@@ -283,10 +285,11 @@ class Engine:
         self.supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
         return worker
 
-    def cancel(self, run: Run) -> None:
-        """Cancel what is in hand of a run, also of agents that are gone."""
+    def cancel(self, what: Run | Delivery) -> None:
+        """Cancel what is in hand of a run, or one delivery; also of agents that are gone."""
         for worker in self._workers:
-            if worker.invocation is not None and worker.invocation.run is run:
+            invocation = worker.invocation
+            if invocation is not None and what in (invocation.run, invocation.delivery):
                 worker.cancel()
 
     def left(self, worker: Worker) -> None:

@@ -29,6 +29,8 @@ class Outcome:
     ended: float
     error: Failure | None
     publications: tuple[Publication, ...]
+    duplicate_of: str = ""
+    """Of a "duplicate": the node whose publications these are; "" for any other."""
 
     @property
     def outputs(self) -> list[tuple[str, Any]]:

@@ -15,7 +15,7 @@ import anyio
 from dagger.authoring.agent import Agent
 from dagger.authoring.cache import CacheView
 from dagger.authoring.options import SchemaLike
-from dagger.authoring.publishing import addressed, timed
+from dagger.authoring.publishing import addressed, sent
 from dagger.authoring.registry import Registry, registry
 from dagger.authoring.requests import asking, patience
 from dagger.executor.around import Around
@@ -214,7 +214,7 @@ class Executor:
 
         `limits` are `timeout` (seconds of active time), `deadline` (epoch seconds),
         `max_messages` and `max_tokens`; those of the config apply where none are given.
-        `delay`, `at` and `ttl` are the times of the message, as in `Context.publish`.
+        `delay`, `at`, `ttl` and `idempotency_key` are of the message, as in `Context.publish`.
         An open run of `run_id` is joined and awaited, an ended one returns its report.
         A run that waits for people, or is paused, is returned open: its report has
         `ended=None`.
@@ -256,7 +256,7 @@ class Executor:
         """The run of that id, or a new one with this first message."""
         engine = self._running("start")
         engine.writable()
-        first = timed(self._first(engine, channel, payload), limits, engine.now())
+        first = sent(self._first(engine, channel, payload), limits, engine.now())
         bounds = limits_of(self._limits, limits) if limits else self._limits
         if run_id is None and not engine.runs.crowded():
             return engine.runs.open(engine.stamped(first), None, bounds)
@@ -296,7 +296,7 @@ class Executor:
     ) -> Receipt:
         """Open a new run with this message; its receipt, once the message is kept.
 
-        Options are those of `start`, and `delay`, `at` and `ttl` as in `Context.publish`.
+        Options are those of `start`.
         """
         engine = self._running("publish")
         state = (await self._open(channel, payload, run_id, wait, limits)).state
@@ -331,7 +331,7 @@ class Executor:
         engine = self._running("request")
         engine.writable()
         within, options = patience(timeout), cast("Opening", limits)
-        ready = timed(self._first(engine, channel, payload), options, engine.now())
+        ready = sent(self._first(engine, channel, payload), options, engine.now())
         bounds = limits_of(self._limits, options)
         if within is not None:
             bounds["reply_within"] = within

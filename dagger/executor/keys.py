@@ -1,8 +1,10 @@
-"""The key of a message for an agent with `key=`."""
+"""The keys of a message: for an agent with `key=`, and its idempotency key."""
 
 from __future__ import annotations
 
 from dagger.authoring.invocation import Invocation
+from dagger.authoring.publishing import idempotency_key
+from dagger.words.effects import IDEMPOTENCY_KEY
 
 
 def key_of(invocation: Invocation) -> str:
@@ -16,6 +18,31 @@ def key_of(invocation: Invocation) -> str:
         return str(key(invocation.payload))
     own = invocation.delivery.envelope.publication.key
     return own if own is not None else str(_field(invocation.data, str(key)))
+
+
+def idempotency_key_of(invocation: Invocation) -> str | None:
+    """The idempotency key of what is handled: the message's own, or what the agent's
+    `idempotency_key=` makes of the payload; None for none.
+
+    What is handled together with others, in a join, has no message of its own. Raises what a
+    function raises, and ExecutionError for what is no key.
+    """
+    agent, headers = invocation.agent, invocation.publication.headers
+    if headers and agent.join is None:
+        own = next((value for name, value in headers if name == IDEMPOTENCY_KEY), None)
+        if own is not None:
+            return own
+    rule = agent.idempotency_key
+    if rule is None:
+        return None
+    if callable(rule):
+        made = rule(invocation.payload)
+    else:
+        try:
+            made = _field(invocation.data, rule)
+        except LookupError:
+            return None
+    return None if made is None else idempotency_key(made, f" of agent {agent.name!r}")
 
 
 def _field(value: object, path: str) -> object:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import anyio
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import Timing, addressed, timed
+from dagger.authoring.publishing import Sending, addressed, sent
 from dagger.authoring.tasks import TaskView
+from dagger.executor.cancelling import cancel_invocation
 from dagger.executor.listing import Progress, progress
 from dagger.executor.recovery import resume
 from dagger.executor.settle import may_publish
@@ -113,13 +114,15 @@ class LiveRun:
         *,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
-        **timing: Unpack[Timing],
+        **sending: Unpack[Sending],
     ) -> str:
         """Publish one more message into the run; its id, once it is kept.
 
-        `timing` is that of `Context.publish`. Waits for room where a queue is full under
-        "block". Raises RunClosed, ChannelFull, ChannelClosed, ChannelNotFound,
-        SerializationError, ValidationError, ExecutionError or BudgetExceeded.
+        `delay`, `at`, `ttl` and `idempotency_key` are those of `Context.publish`. Waits for
+        room where a queue is full under "block".
+
+        Raises RunClosed, ChannelFull, ChannelClosed, ChannelNotFound, SerializationError,
+        ValidationError, ExecutionError or BudgetExceeded.
         """
         self._open()
         engine, run = self._engine, self.state
@@ -133,8 +136,8 @@ class LiveRun:
             key=key,
             headers=headers,
         )
-        if timing:
-            ready = timed(ready, timing, engine.now())
+        if sending:
+            ready = sent(ready, sending, engine.now())
         ready = engine.stamped(ready)
         places: list[int] = []
 
@@ -162,6 +165,20 @@ class LiveRun:
         self._engine.writable()
         self._engine.runs.cancel(self.state, reason)
         return await self.result()
+
+    async def cancel_invocation(self, node_id: str) -> None:
+        """Cancel one invocation of the run, and wait for its end; the rest of the run goes on.
+
+        It may be pending, wait, or run; a handler is cancelled as with the whole run. What it
+        held back takes no effect. It ends `cancelled`, which is no failure; whoever waits for
+        its reply gets RequestDropped. Of a join, all parts end with it.
+
+        Raises InvocationNotFound for one that is not there or has ended, RunClosed.
+        """
+        self._open()
+        self._engine.writable()
+        await cancel_invocation(self._engine, self.state, node_id)
+        await self._engine.kept()
 
     async def pause(self, reason: str = "paused from outside") -> None:
         """Take nothing more of the run until `resume`; what is in hand is finished.
@@ -288,7 +305,8 @@ class LiveRun:
 
     def still(self) -> bool:
         """Whether nothing of it can move without something from outside."""
-        return self.waiting or not self.state.active or self.state.paused
+        run = self.state
+        return self.waiting or not run.active or run.paused or run.depends()
 
     def stir(self) -> None:
         """Whoever waits for the run looks again."""

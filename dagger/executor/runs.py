@@ -201,7 +201,7 @@ class Runs:
         self._engine.commit(RunPaused(run.number, reason, self._engine.now()))
         self.halt(live, run.obstacle)
         live.stir()
-        self._drained()
+        self.drained()
 
     def resume(self, run: Run) -> None:
         """A run that was paused goes on, unless there is an obstacle."""
@@ -265,17 +265,17 @@ class Runs:
             if not live.holds or run.status is _CANCELLING:
                 self._finish(live, run)
             else:
-                self._drained()
+                self.drained()
             return
         if not run.active:  # and somebody holds it open, who may bring what is lacking
-            self._drained()
+            self.drained()
         waiting = run.standing() is RunStatus.WAITING
         if waiting is not live.waiting:
             live.waiting = waiting
             if live.clock is not None:
                 live.clock.pause() if waiting else live.clock.resume()
             live.stir()
-            self._drained()
+            self.drained()
 
     # -- ending ----------------------------------------------------------------------
 
@@ -329,7 +329,7 @@ class Runs:
         if self._gate:
             self._next_turn()
         if self._drains:
-            self._drained()
+            self.drained()
 
     def _tell_end(self, run: Run) -> None:
         seconds = self._engine.now() - run.opened_at
@@ -366,7 +366,8 @@ class Runs:
         await self._engine.store.flush()
         return list(self.live.values())
 
-    def _drained(self) -> None:
+    def drained(self) -> None:
+        """Look whether nothing can move any more: whoever waits for that is told."""
         if self._drains and all(live.still() for live in self.live.values()):
             for event in self._drains:
                 event.set()

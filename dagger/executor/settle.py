@@ -12,6 +12,8 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
+
 from dagger.authoring.cache import decide
 from dagger.authoring.publishing import refusal
 from dagger.authoring.tasks import decide_tasks
@@ -19,7 +21,7 @@ from dagger.executor.admission import FREE, admit
 from dagger.executor.collecting import Collecting
 from dagger.executor.failures import describe
 from dagger.rules.retry import attempts_allowed, may_follow
-from dagger.words.effects import Effect, Publication, make
+from dagger.words.effects import Effect, Publication, RepeatOf, make
 from dagger.words.errors import (
     BudgetExceeded,
     DaggerError,
@@ -40,9 +42,12 @@ if TYPE_CHECKING:
     from dagger.state.queues import Delivery
     from dagger.state.run import Run
 
-_OK, _DEAD, _REJECTED, _CANCELLED = (
+_OK, _DUPLICATE, _DEAD, _REJECTED, _CANCELLED = (
     int(each)
-    for each in (Disposition.OK, Disposition.DEAD, Disposition.REJECTED, Disposition.CANCELLED)
+    for each in (
+        *(Disposition.OK, Disposition.DUPLICATE),
+        *(Disposition.DEAD, Disposition.REJECTED, Disposition.CANCELLED),
+    )
 )
 
 _RUNNING = RunStatus.RUNNING
@@ -57,6 +62,8 @@ class Settling:
         self._engine = engine
         collecting = Collecting(engine.hosting)
         self.collect, self.publish = collecting.collect, collecting.publish
+        # In hand, and cancelled by somebody who wants no more of it; set when it has ended.
+        self._revoked: dict[Delivery, anyio.Event] = {}
 
     # -- the good end ----------------------------------------------------------------
 
@@ -90,6 +97,7 @@ class Settling:
         publications = _publications(invocation)
 
         def look() -> Plan:
+            self.check(invocation)
             may_publish(invocation.run, len(publications))
             return self._engine.admit(invocation.run, publications, worker.crew.subscriber)
 
@@ -105,10 +113,14 @@ class Settling:
         """One record: acknowledged, and every effect applied with it."""
         run = invocation.run
         effects: tuple[Effect, ...] = tuple(invocation.effects)
+        disposition = _OK
         if len(effects) != invocation.seats:  # not messages alone: there is something to decide
             effects = decide(run.cache, self._engine.state.shared, effects)
             decide_tasks(run.tasks, effects)
-        self._settled(invocation, _OK, None, effects, dropped, blame)
+            if type(effects[0]) is RepeatOf:
+                disposition = _DUPLICATE
+                invocation.attempt -= 1  # the handler is not called
+        self._settled(invocation, disposition, None, effects, dropped, blame)
 
     # -- the other ends --------------------------------------------------------------
 
@@ -118,9 +130,9 @@ class Settling:
         engine, run = self._engine, invocation.run
         if isinstance(error, BudgetExceeded) and error.run_id == run.id:
             engine.runs.over_budget(run, error)
-        if engine.runs.closing(run):
+        if self._unwanted(invocation):
             own = not isinstance(error, DaggerError)  # not what the end itself has caused
-            self._settled(invocation, _CANCELLED, describe(error) if own else None)
+            self._cancelled(invocation, describe(error) if own else None)
             return
         try:
             delay = self._delay(invocation, error)
@@ -153,8 +165,8 @@ class Settling:
         if invocation.delivery.number not in invocation.run.deliveries:
             return  # the cancellation came after it had settled
         invocation.closed = True
-        if self._engine.runs.closing(invocation.run):
-            self._settled(invocation, _CANCELLED, None)
+        if self._unwanted(invocation):
+            self._cancelled(invocation, None)
         elif not self._engine.keeping:
             self.fail(invocation, overdue(invocation))
 
@@ -165,11 +177,32 @@ class Settling:
         failure = Failure(
             ABANDONED, f"{invocation.node_id} ignored its cancellation for {seconds:g} s"
         )
-        if self._engine.runs.closing(invocation.run):
-            self._settled(invocation, _CANCELLED, failure)
+        if self._unwanted(invocation):
+            self._cancelled(invocation, failure)
         elif not self._engine.keeping:
             self._bad(invocation, _DEAD, failure)
         self._warn("%s and was given up: %s", failure.message, invocation.agent.where)
+
+    # -- cancelled alone -------------------------------------------------------------
+
+    def revoke(self, delivery: Delivery) -> anyio.Event:
+        """However the attempt that is in hand goes on, it ends cancelled; set when it has."""
+        return self._revoked.setdefault(delivery, anyio.Event())
+
+    def check(self, invocation: Invocation) -> None:
+        """Raise RunCancelled for an attempt that was cancelled alone, and took no notice."""
+        if invocation.delivery in self._revoked:
+            raise RunCancelled(invocation.run.id, f"{invocation.node_id} was cancelled")
+
+    def _unwanted(self, invocation: Invocation) -> bool:
+        """Whether nobody wants any more what an attempt in hand would come to."""
+        return self._engine.runs.closing(invocation.run) or invocation.delivery in self._revoked
+
+    def _cancelled(self, invocation: Invocation, failure: Failure | None) -> None:
+        self._settled(invocation, _CANCELLED, failure)
+        over = self._revoked.pop(invocation.delivery, None)
+        if over is not None:
+            over.set()
 
     def _warn(self, text: str, *values: str) -> None:
         """Say what has become of something, once that is on disk."""

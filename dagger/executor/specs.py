@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
-from dagger.authoring.publishing import Timing
+from dagger.authoring.publishing import Sending
 from dagger.words.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class Limits(TypedDict, total=False):
     max_tokens: int | None
 
 
-class Opening(Limits, Timing, total=False):
-    """Limits of a run, and the times of its first message."""
+class Opening(Limits, Sending, total=False):
+    """Limits of a run, and how its first message is sent."""
 
 
-class Asking(Timing, total=False):
-    """Limits of a run that begins with a request, and the times of that; its `timeout` is how
+class Asking(Sending, total=False):
+    """Limits of a run that begins with a request, and how that is sent; its `timeout` is how
     long the reply is waited for.
     """
 
@@ -68,7 +68,7 @@ def limits_of(defaults: dict[str, Any], given: Opening) -> dict[str, Any]:
     """The limits of one run. Raises ConfigError for one that is unknown or out of range."""
     limits, named = dict(defaults), cast("dict[str, Any]", given)
     for name, value in named.items():
-        if name in Timing.__annotations__:
+        if name in Sending.__annotations__:
             continue
         if name not in Limits.__annotations__:
             known = ", ".join(Limits.__annotations__)

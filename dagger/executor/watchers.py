@@ -13,7 +13,7 @@ import anyio
 from dagger.executor.events import Answered, Emission, Event, LogLine, Missed, Outcome
 from dagger.state.run import Question
 from dagger.views.questions import open_question, question_id
-from dagger.words.effects import Publication
+from dagger.words.effects import Effect, Publication, RepeatOf
 from dagger.words.ids import message_id, node_id
 from dagger.words.outcomes import DISPOSITIONS, Disposition
 from dagger.words.records import (
@@ -176,7 +176,7 @@ def _outcome(
     attempts: int,
     times: tuple[float, float],
     error: Failure | None = None,
-    publications: tuple[Publication, ...] = (),
+    effects: tuple[Effect, ...] = (),
 ) -> Outcome:
     envelope, agent = delivery.envelope, delivery.queue.subscriber.name
     return Outcome(
@@ -190,7 +190,8 @@ def _outcome(
         started=times[0],
         ended=times[1],
         error=error,
-        publications=publications,
+        publications=tuple(each for each in effects if type(each) is Publication),
+        duplicate_of=next((each.first for each in effects if type(each) is RepeatOf), ""),
     )
 
 
@@ -211,7 +212,7 @@ def _settled(state: State, record: Settled) -> Told:
         record.attempt,
         (record.started, record.ended),
         record.failure,
-        tuple(each for each in record.effects if type(each) is Publication),
+        record.effects,
     )
     dropped = _ends(run, record.dropped, int(Disposition.DROPPED), record.ended)
     return (*dropped, (run, outcome))

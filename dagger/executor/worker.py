@@ -88,7 +88,7 @@ class Worker:
         self._place = engine.hands.seat()
         self._hold, self._free = engine.hands.hold, engine.hands.free
         agent = crew.agent
-        acceptance = Acceptance(agent, engine.settling)
+        acceptance = Acceptance(agent, engine.settling, engine.repeating.turn)
         self._agreed = acceptance.agreed
         self._accepts = acceptance.accepts
         around = engine.around
@@ -182,7 +182,7 @@ class Worker:
             self.engine.admissions.room()
         if not mine:
             self._free(self._place)
-            return None
+            return self._repeat(invocation) if invocation.effects else None
         self.invocation = invocation
         if self.engine.careful or (delivery.deaths and self.engine.suspects.include(delivery)):
             return self._go_on(invocation, self._carefully(invocation))
@@ -203,12 +203,25 @@ class Worker:
             self._failed(invocation, error)
         return None
 
+    def _repeat(self, invocation: Invocation) -> Coroutine[Any, Any, None] | None:
+        """Settle a duplicate, which holds the effects of its first one."""
+        self.invocation = invocation
+        try:
+            if self.settling.enter(invocation, self):
+                return self._go_on(invocation, None)
+            self.invocation = None
+        except BaseException as error:
+            self._failed(invocation, error)
+        return None
+
     async def _go_on(self, invocation: Invocation, attempt: Awaitable[Any] | None) -> None:
         """The rest of it: the attempt, if it is not over, and the wait for room, if any."""
         try:
             if attempt is not None:
                 value = await attempt
                 invocation.closed = True
+                if self.cancelled:
+                    self.settling.check(invocation)
                 self.settling.collect(invocation, value)
             if attempt is None or self.settling.enter(invocation, self):
                 await self.settling.wait(invocation, self)

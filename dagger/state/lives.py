@@ -141,7 +141,7 @@ def run_ended(state: State, record: RunEnded) -> None:
     for queue in run.queues.values():
         queue.leave()  # nobody takes while a journal is read: rotations would keep the run
     run.queues = {}
-    run.joins = None
+    run.joins = run.keyed = None
     state.open_runs -= 1
     state.backlog -= run.brought
 

@@ -18,6 +18,7 @@ from dagger.state.parts import (
     AnswerRow,
     CacheRow,
     ChannelRow,
+    ClaimRow,
     DeliveryRow,
     EntryRow,
     FailureRow,
@@ -45,6 +46,7 @@ from dagger.state.queues import (
     Lane,
     Subscriber,
 )
+from dagger.state.repeats import First, claimed
 from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.schedules import Schedule
 from dagger.state.tasks import Task
@@ -213,6 +215,17 @@ def _answer(loading: _Loading, row: AnswerRow) -> None:
     loading.delivery.keep(row.name, row.key, Answer(row.value, row.digest, row.failed))
 
 
+def _claim(loading: _Loading, row: ClaimRow) -> None:
+    """It is still in flight; not so in a run that is another one now: that one's is its own."""
+    if not loading.number:
+        claimed(loading.state, loading.delivery, row.key)
+
+
+def _first(loading: _Loading, row: First) -> None:
+    publications = tuple(map(as_publication, row.publications))
+    loading.state.repeats.keep(row._replace(publications=publications))
+
+
 def _output(loading: _Loading, row: Output) -> None:
     loading.run.put_out(row)
 
@@ -300,4 +313,6 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     NoteRow: _note,
     Schedule: _schedule,
     LeadRow: _lead,
+    ClaimRow: _claim,
+    First: _first,
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dagger.state import repeats
 from dagger.state.joins import arrive, close, close_whole, start, withdraw
 from dagger.state.queues import (
     ARRIVED,
@@ -27,6 +28,7 @@ from dagger.words.effects import (
     CacheWrite,
     Effect,
     Publication,
+    RepeatOf,
     Reply,
     TaskWrite,
     is_request,
@@ -204,7 +206,7 @@ def settled(state: State, record: Settled) -> None:
     (of, number, disposition, attempt, started, ended, failure, effects, dropped, blame) = record
     run = state.runs[of]
     delivery = run.deliveries.pop(number)
-    _end(run, delivery, disposition)
+    _end(state, run, delivery, disposition, ended, effects)
     queue, envelope = delivery.queue, delivery.envelope
     publication = envelope.publication
     tree = run.tree_fold
@@ -240,6 +242,8 @@ def settled(state: State, record: Settled) -> None:
         if type(effect) is Publication:
             publish(state, run, effect, delivery, place, ended)
             place += 1
+        elif type(effect) is RepeatOf:
+            run.tree.note(number, f"duplicate of {effect.first}")
         elif type(effect) is not Reply:
             write(state, run, effect)
     if run.joins is not None:
@@ -262,7 +266,7 @@ def _parts_ended(
     for part in lead.bond.parts:
         if run.deliveries.pop(part.number, None) is None:
             continue
-        _end(run, part, _JOINED)
+        _end(state, run, part, _JOINED, at)
         if is_request(part.envelope.publication):
             failure, effects = (record.failure, record.effects) if record else (None, ())
             answer(run, part, disposition, failure, effects)
@@ -306,7 +310,14 @@ def _tasks_settled(tasks: Tasks, record: Settled) -> None:
         tasks.release(record.delivery, record.ended)
 
 
-def _end(run: Run, delivery: Delivery, disposition: int) -> None:
+def _end(
+    state: State,
+    run: Run,
+    delivery: Delivery,
+    disposition: int,
+    at: float,
+    effects: tuple[Effect, ...] = (),
+) -> None:
     """The bookkeeping of one ended delivery that every kind of end shares."""
     if run.joins is not None:
         run.joins.ended(delivery)
@@ -319,6 +330,8 @@ def _end(run: Run, delivery: Delivery, disposition: int) -> None:
     delivery.tally[1 + disposition] += 1
     if run.questions:
         run.questions.pop(delivery.number, None)
+    if run.keyed is not None:
+        repeats.ended(state, delivery, disposition, at, effects)
 
 
 def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> None:
@@ -352,7 +365,7 @@ def sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, at
     """Deliveries that end without being handled, each with its node in the tree."""
     for number in numbers:
         delivery = run.deliveries.pop(number)
-        _end(run, delivery, disposition)
+        _end(state, run, delivery, disposition, at)
         queue, envelope = delivery.queue, delivery.envelope
         queue.release(delivery)
         if run.task_fold is not None:

@@ -15,6 +15,7 @@ import msgpack
 
 from dagger.state.codes import Codes
 from dagger.state.queues import Envelope, Scope
+from dagger.state.repeats import First
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.state.schedules import Schedule
 from dagger.words.effects import Publication
@@ -214,6 +215,12 @@ class LeadRow(NamedTuple):
     lead: int
 
 
+class ClaimRow(NamedTuple):
+    """The delivery before is in flight, as the first of an idempotency key."""
+
+    key: str
+
+
 Row = (
     WorldRow
     | NameRow
@@ -238,6 +245,8 @@ Row = (
     | NoteRow
     | Schedule
     | LeadRow
+    | ClaimRow
+    | First
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -266,6 +275,8 @@ ROWS: tuple[type[Any], ...] = (
     NoteRow,
     Schedule,
     LeadRow,
+    ClaimRow,
+    First,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

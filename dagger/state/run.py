@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from dagger.state.cache import Cache
 from dagger.state.joins import Joins, Whole
 from dagger.state.queues import Delivery, Envelope, Lane, Queue, Subscriber
+from dagger.state.repeats import Keyed
 from dagger.state.tasks import Tasks
 from dagger.state.tree import Names, Tree
 from dagger.words.effects import Publication
@@ -94,6 +95,7 @@ class Run:
         "id",
         "joins",
         "keep",
+        "keyed",
         "lanes",
         "letters",
         "limits",
@@ -166,6 +168,7 @@ class Run:
         self.letters = 0  # dead letters ever
         self.questions: dict[int, dict[str, Question]] = _NOTHING  # by delivery and name
         self.joins: Joins | None = None  # made with the first part, or scope
+        self.keyed: Keyed | None = None  # made with the first delivery of an idempotency key
         self.cache_fold: Cache | None = None
         self.task_fold: Tasks | None = None
         self.tree_fold: Tree | None = None
@@ -196,6 +199,12 @@ class Run:
         if self.joins is None:
             self.joins = Joins()
         return self.joins
+
+    def keying(self) -> Keyed:
+        """What its deliveries have to do with idempotency keys, made when first asked for."""
+        if self.keyed is None:
+            self.keyed = Keyed()
+        return self.keyed
 
     @property
     def unfilled(self) -> tuple[str, ...]:
@@ -258,6 +267,13 @@ class Run:
         if self.questions and len(self.questions) == self.active:
             return RunStatus.WAITING
         return _RUNNING
+
+    def depends(self) -> bool:
+        """Whether all that is left of it waits for other deliveries of the same idempotency key,
+        and for people.
+        """
+        lined = len(self.keyed.lined) if self.keyed is not None else 0
+        return lined > 0 and lined + len(self.questions) == self.active
 
     def ask(self, question: Question) -> None:
         """A question is open."""

@@ -18,6 +18,7 @@ from dagger.state.parts import (
     AnswerRow,
     CacheRow,
     ChannelRow,
+    ClaimRow,
     DeliveryRow,
     EntryRow,
     FailureRow,
@@ -39,6 +40,7 @@ from dagger.words.effects import make
 if TYPE_CHECKING:
     from dagger.state.cache import Cache
     from dagger.state.queues import Answer, Delivery, Scope
+    from dagger.state.repeats import First
     from dagger.state.run import DeadLetter, Output, Question, Run
     from dagger.state.schedules import Schedule
     from dagger.state.state import State
@@ -76,6 +78,7 @@ class WorldCopy(NamedTuple):
     channels: list[ChannelRow]
     shared: Cache
     schedules: list[Schedule]
+    firsts: list[First]
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes of part 0, in pieces of at most about 1 ms of work."""
@@ -88,6 +91,7 @@ class WorldCopy(NamedTuple):
         yield from self.agents
         yield from self.channels
         yield from self.schedules
+        yield from self.firsts
         yield from _cache_rows(self.shared, shared=True)
 
 
@@ -100,6 +104,8 @@ class RunCopy(NamedTuple):
     """Only their number, envelope and agent, which never change, are read later."""
     marks: dict[int, Mark]
     """What may change of a delivery, by number, where it is not as at first."""
+    claims: dict[int, str]
+    """The idempotency keys of deliveries in flight, by number."""
     outputs: tuple[Output, ...]
     letters: tuple[DeadLetter, ...]
     questions: list[Question]
@@ -143,6 +149,8 @@ class RunCopy(NamedTuple):
             yield DeliveryRow(number, name, attempts, due, deaths, lead, scopes)
             for (name, key), answer in kept.items():
                 yield AnswerRow(name, key, *answer)
+            if number in self.claims:
+                yield ClaimRow(self.claims[number])
 
 
 def copy_world(state: State) -> WorldCopy:
@@ -154,6 +162,7 @@ def copy_world(state: State) -> WorldCopy:
         [make(ChannelRow, _channel_fields(each)) for each in state.channels.values()],
         state.shared.copy(),
         list(state.schedules.values()),
+        list(state.repeats.done.values()),
     )
 
 
@@ -172,6 +181,7 @@ def copy_run(run: Run) -> RunCopy:
             for each in deliveries
             if each.attempts or each.deaths or each.kept or each.due or each.bond
         },
+        {} if run.keyed is None else run.keyed.claims.copy(),
         run.kept_outputs(),
         tuple(run.dead_letters or ()),
         run.asked(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagger.state import letters, lives, messages, schedules, waits
+from dagger.state import letters, lives, messages, repeats, schedules, waits
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
@@ -22,6 +22,7 @@ from dagger.state.queues import (
     Subscriber,
     new_tally,
 )
+from dagger.state.repeats import Repeats
 from dagger.state.run import Keep, Run
 from dagger.state.schedules import Schedule
 from dagger.state.tree import Names
@@ -39,6 +40,8 @@ from dagger.words.records import (
     CommandTaken,
     Emitted,
     Kept,
+    KeyClaimed,
+    KeysForgotten,
     LetterDiscarded,
     Logged,
     Published,
@@ -92,6 +95,7 @@ class State:
         self.shared = Cache()
         self.commands = 0  # number of the latest command of another process
         self.schedules: dict[str, Schedule] = {}
+        self.repeats = Repeats()
         self.names = Names()
 
     def apply(self, record: Record) -> None:
@@ -213,4 +217,6 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     Quieted: messages.quieted,
     BatchDue: messages.batch_due,
     Redriven: letters.redriven,
+    KeyClaimed: repeats.key_claimed,
+    KeysForgotten: repeats.keys_forgotten,
 }

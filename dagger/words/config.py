@@ -155,6 +155,21 @@ class Config(pydantic.BaseModel):
         "first.",
     )
 
+    keep_idempotency_keys: CountOrZero = Field(
+        default=100_000,
+        description="Idempotency keys whose first result is kept; the oldest are forgotten first.",
+    )
+    keep_idempotency_keys_seconds: SecondsOrNone = Field(
+        default=86_400.0,
+        description="Seconds for which a duplicate of an idempotency key gets the first one's "
+        "result; after that it is handled anew.",
+    )
+    keep_idempotency_keys_bytes: CountOrNone = Field(
+        default=64 * MIB,
+        description="Bytes that results kept under idempotency keys may take together, about; the "
+        "oldest are forgotten first.",
+    )
+
     @pydantic.model_validator(mode="wrap")
     @classmethod
     def _speak_plainly(

@@ -87,6 +87,13 @@ class Reply(NamedTuple):
     value: bytes
 
 
+class RepeatOf(NamedTuple):
+    """A duplicate: the rest of its effects are those of another invocation."""
+
+    first: str
+    """The node id of that."""
+
+
 REPLY_TO = "dagger-reply-to"
 """The header of a request: "<delivery that asks>/<key>", where 0 is the outside world."""
 
@@ -94,12 +101,16 @@ FROM_OUTSIDE = (REPLY_TO, "0/")
 """The header of a request that a run begins with; its reply is kept with the run."""
 
 
+IDEMPOTENCY_KEY = "dagger-idempotency-key"
+"""The header of a message that is handled once, however often it is published."""
+
+
 def is_request(publication: Publication) -> bool:
     """Whether somebody waits for an answer to this message."""
     return any(name == REPLY_TO for name, _ in publication.headers)
 
 
-Effect = Publication | CacheWrite | TaskWrite | Reply
+Effect = Publication | CacheWrite | TaskWrite | Reply | RepeatOf
 
 
 E = TypeVar("E", bound=Effect)

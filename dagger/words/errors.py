@@ -11,6 +11,7 @@ DaggerError
 ├── RunNotFound               no run of that id
 ├── TaskNotFound              no task of that id
 ├── LetterNotFound            no dead letter of that node
+├── InvocationNotFound        no open invocation of that node
 ├── QuestionNotFound          nobody asked that
 ├── MessageNotFound           no message of that id
 ├── ScheduleNotFound      no schedule of that id
@@ -36,6 +37,7 @@ DaggerError
 │   │   ├── RequestDropped    it was dropped, expired, cancelled or discarded
 │   │   ├── ResponderFailed   who handled it failed for good
 │   │   └── ScatterFailed     some of several requests have none
+│   ├── DuplicateDeadlock     a duplicate and its first one wait for each other
 │   ├── StepFailed            the function of a step raised
 │   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
@@ -168,6 +170,12 @@ class LetterNotFound(_NotFound):
     """No dead letter of that node id is kept."""
 
     noun = "dead letter"
+
+
+class InvocationNotFound(_NotFound):
+    """No invocation of that node id is open in this run."""
+
+    noun = "open invocation"
 
 
 class QuestionNotFound(_NotFound):
@@ -446,6 +454,21 @@ class AnswerRefused(ExecutionError):
         self.question = question
         self.reason = reason
         super().__init__(f"question {question!r} does not take this answer: {reason}")
+
+
+class DuplicateDeadlock(ExecutionError):
+    """Invocation `node` would have to wait for `first`, the first of its idempotency key, which
+    waits for its reply.
+    """
+
+    def __init__(self, node: str, key: str, first: str) -> None:
+        self.node = node
+        self.key = key
+        self.first = first
+        super().__init__(
+            f"{node} has the idempotency key {key!r} of {first}, which waits for it: neither would "
+            "ever end; request it under another key, or publish it without waiting for a reply"
+        )
 
 
 class StepFailed(ExecutionError):

@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dagger.words.effects import CacheWrite, Effect, Publication, Reply, TaskWrite
+from dagger.words.effects import (
+    CacheWrite,
+    Effect,
+    Publication,
+    RepeatOf,
+    Reply,
+    TaskWrite,
+)
 from dagger.words.joins import Join
 
 
@@ -398,6 +405,23 @@ class SlotsDone(NamedTuple):
     at: float
 
 
+class KeyClaimed(NamedTuple):
+    """A delivery is the first of its idempotency key: others wait for how it ends."""
+
+    run: int
+    delivery: int
+    key: str
+    at: float
+
+
+class KeysForgotten(NamedTuple):
+    """What was handled under these idempotency keys is not known any more."""
+
+    keys: tuple[tuple[str, str], ...]
+    """Agents and keys."""
+    at: float
+
+
 Record = (
     AgentAdded
     | AgentRemoved
@@ -431,6 +455,8 @@ Record = (
     | Quieted
     | BatchDue
     | Redriven
+    | KeyClaimed
+    | KeysForgotten
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -467,8 +493,10 @@ RECORDS: tuple[type[Any], ...] = (
     Quieted,
     BatchDue,
     Redriven,
+    KeyClaimed,
+    KeysForgotten,
 )
-EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)
+EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply, RepeatOf)
 
 WIRING = 0
 """The `run_of` records that every run needs to be understood: who hears what."""
@@ -477,7 +505,12 @@ WORLD = 2**32 - 1
 """The `run_of` records that belong to no run: once folded, they are of no use."""
 
 _WIRING = frozenset({AgentAdded, AgentRemoved, ChannelOpened, ChannelShut})
-_WORLD = frozenset({RunsForgotten, CommandTaken, Scheduled, Unscheduled, ScheduleHeld, SlotsDone})
+_WORLD = frozenset(
+    {
+        *(RunsForgotten, CommandTaken, Scheduled, Unscheduled, ScheduleHeld, SlotsDone),
+        KeysForgotten,
+    }
+)
 
 
 def run_of(record: Record) -> int:

@@ -80,6 +80,24 @@ def test_the_owner_cancels(invoke: Invoke, order: Any, store: Path) -> None:
 
 
 @posix
+def test_the_owner_cancels_one_invocation(invoke: Invoke, order: Any, store: Path) -> None:
+    """It ends in the other process, where the run goes on; what has ended is refused."""
+    with owning(store) as owner:
+        tell(owner, "9")
+        assert said(owner) == "published\n"
+        words = ("cancel", "mine", "--node", "square:mine.2")
+        assert order(store, *words) == "square:mine.2 is cancelled; run mine is running\n"
+        again = invoke(*words, "--store", str(store))
+        assert again.exit_code == 2
+        assert "no open invocation 'square:mine.2'" in again.stderr
+        tell(owner, "5")
+        assert said(owner) == "published\n"
+        tell(owner, "")
+        owner.communicate(timeout=PATIENCE)
+    assert run_of(invoke, store)["status"] == "completed"
+
+
+@posix
 def test_an_owner_that_does_nothing_is_told(
     invoke: Invoke, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +172,20 @@ def test_runs_go_on_with_agents(
     assert run_of(invoke, interrupted)["status"] == "completed"
     ended = invoke("resume", "--agents", path, "--store", str(interrupted))
     assert (ended.exit_code, ended.stdout) == (0, f"there are no open runs in {interrupted}\n")
+
+
+def test_one_invocation_is_cancelled_without_an_owner(
+    invoke: Invoke, order: Any, interrupted: Path
+) -> None:
+    """None of the agents is needed; with the last one that is open the run ends."""
+    words = ("cancel", "mine", "--node", "square:mine.2")
+    unknown = invoke("cancel", "mine", "--node", "nobody:mine.2", "--store", str(interrupted))
+    assert unknown.exit_code == 2
+    assert "no open invocation 'nobody:mine.2'; known: 'square:mine.2'" in unknown.stderr
+    told = "square:mine.2 is cancelled; run mine is completed\n"
+    assert order(interrupted, *words) == told
+    again = invoke(*words, "--store", str(interrupted))
+    assert (again.exit_code, again.stderr) == (2, "Error: run 'mine' has ended: it is completed\n")
 
 
 def test_all_open_runs_go_on(invoke: Invoke, write: Write, interrupted: Path) -> None:

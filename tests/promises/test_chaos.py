@@ -32,6 +32,8 @@ KINDS = (
     "spends",
     "steps",
     "branches",
+    "repeats",
+    "requests a repeat",
 )
 
 kinds = st.sampled_from(KINDS)
@@ -43,12 +45,15 @@ limits = st.fixed_dictionaries(
         "timeout": st.sampled_from([1.0, 15.0, 200.0]),
         "max_messages": st.integers(1, 12),
         "max_tokens": st.integers(1, 30),
+        "idempotency_key": st.sampled_from("ab"),
     },
 )
 actions = st.one_of(
     st.tuples(st.just("start"), kinds, limits),
     st.tuples(st.just("publish"), indices, kinds),
+    st.tuples(st.just("publish again"), indices, st.sampled_from("ab")),
     st.tuples(st.just("cancel"), indices, st.none()),
+    st.tuples(st.just("cancel one"), indices, indices),
     st.tuples(st.just("answer"), indices, st.none()),
     st.tuples(st.just("wait"), st.sampled_from([0.0, 1.0, 6.0, 40.0]), st.none()),
     st.tuples(st.just("replace"), names, st.none()),
@@ -145,6 +150,11 @@ class Trouble:
                 await ctx.request("echo", kind)
             case "requests in vain":
                 await ctx.request("echo", "vain")
+            case "repeats":
+                for known in "aab":
+                    ctx.publish("start", "sleeps", idempotency_key=known)
+            case "requests a repeat":
+                await ctx.request("start", "returns", idempotency_key="a")
             case "spreads":
                 for number in range(4):
                     ctx.publish("sink", number)
@@ -186,8 +196,14 @@ class Story:
         match action:
             case "publish":
                 await run.publish("start", how)
+            case "publish again":
+                await run.publish("start", "sleeps", idempotency_key=how)
             case "cancel":
                 await run.cancel()
+            case "cancel one":
+                nodes = [each for each in run.tree.nodes() if each.ended is None]
+                if nodes:
+                    await run.cancel_invocation(nodes[how % len(nodes)].id)
             case "answer":
                 for question in run.questions:
                     await run.answer(question.id, "yes")

@@ -12,7 +12,7 @@ import pytest
 from dagger import Context, Report, RequestTimeout, agent
 from dagger.testing import simulate, simulated
 from tests.promises.conftest import MakeExecutor
-from tests.waiting import in_hand, turns, until
+from tests.waiting import deliveries, in_hand, turns, until
 
 
 class Local:
@@ -150,7 +150,15 @@ async def test_an_unloaded_invocation_can_be_cancelled(
         run = await executor.start("start", cleans)
         await until(lambda: executor.list_agents()[0].waiting == 1 or bool(cleaning))
         report = await run.cancel()
-    assert (report.status, report.dispositions) == ("cancelled", {"cancelled": 1})
+        assert (report.status, report.dispositions) == ("cancelled", {"cancelled": 1})
+        cleaning.clear()
+
+        run = await executor.start("start", cleans)
+        await until(lambda: executor.list_agents()[0].waiting == 1 or bool(cleaning))
+        [delivery] = deliveries(executor)
+        await run.cancel_invocation(f"handler:{run.id}.{delivery.number}")
+        report = await run.result()
+        assert (report.status, report.dispositions) == ("completed", {"cancelled": 1})
 
 
 async def test_a_request_of_one_who_is_gone_is_overdue_in_time(

@@ -15,7 +15,8 @@ from dagger.executor.executor import Executor
 from dagger.executor.recovery import restored, restored_run
 from dagger.state.cache import Cache
 from dagger.state.joins import Group, Joins, parts_of
-from dagger.state.queues import HELD, PENDING, Delivery, Subscriber
+from dagger.state.queues import HELD, PENDING, WAITING, Delivery, Subscriber
+from dagger.state.repeats import Repeats
 from dagger.state.run import Keep, Run
 from dagger.state.state import State
 from dagger.state.tasks import Tasks
@@ -85,6 +86,23 @@ def audit(state: State) -> None:
         depths = {name: queue.depth for name, queue in run.queues.items() if queue.depth}
         assert depths == dict(pending)
         assert run.ended_at is None or not run.deliveries
+    _audit_repeats(state)
+
+
+def _audit_repeats(state: State) -> None:
+    """Fail unless each claim of a delivery is in flight, and what waits waits for one that is."""
+    repeats = state.repeats
+    keyed = [run.keyed for run in state.runs.values() if run.keyed is not None]
+    assert len(repeats.flights) == sum(len(each.claims) for each in keyed)
+    for (agent, key), (run, number) in repeats.flights.items():
+        delivery, known = state.runs[run].deliveries[number], state.runs[run].keyed
+        assert known is not None
+        assert (delivery.queue.subscriber.name, known.claims[number]) == (agent, key)
+    assert repeats.lines.keys() <= repeats.flights.keys()
+    lined = [each for line in repeats.lines.values() for each in line]
+    assert all(each.stage == WAITING for each in lined)
+    assert len(lined) == sum(len(each.lined) for each in keyed)
+    assert repeats.bytes == sum(each.size for each in repeats.done.values())
 
 
 LEASES: dict[type[Any], tuple[str, ...]] = {
@@ -93,8 +111,9 @@ LEASES: dict[type[Any], tuple[str, ...]] = {
     Run: (
         "bell",
         *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
-        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins"),
+        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed"),
     ),
+    Repeats: ("lines",),
     Delivery: ("stage", "queue", "tally", "bells", "kept", "bond"),
 }
 """What is no fact of each class, or is told in another form by `_TOLD`."""
@@ -110,6 +129,7 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
         "tasks": meaning(run.tasks),
         "tree": meaning(run.tree),
         "joins": _joins(run),
+        "claims": run.keyed.claims if run.keyed is not None else {},
     },
     Delivery: lambda delivery: (
         delivery.queue.subscriber.name,

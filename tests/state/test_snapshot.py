@@ -25,6 +25,7 @@ from dagger.words.effects import (
     CacheWrite,
     Effect,
     Publication,
+    RepeatOf,
     Reply,
     TaskWrite,
 )
@@ -44,6 +45,8 @@ from dagger.words.records import (
     CommandTaken,
     Failure,
     Kept,
+    KeyClaimed,
+    KeysForgotten,
     LetterDiscarded,
     Published,
     Quieted,
@@ -204,7 +207,9 @@ TASK_WRITES = st.builds(
 EFFECTS: st.SearchStrategy[tuple[Effect, ...]] = st.lists(
     PUBLICATIONS | PUBLICATIONS | CACHE_WRITES | TASK_WRITES, max_size=3
 ).map(tuple)
-REPLIES = st.sampled_from([(), (Reply(encode([1, "good"])),), (Reply(encode([0, "bad"])),)])
+REPLIES = st.sampled_from(
+    [(), (Reply(encode([1, "good"])),), (Reply(encode([0, "bad"])),), (RepeatOf("one:run-1.1"),)]
+)
 
 
 JOINS = {
@@ -438,6 +443,24 @@ class Folding(RuleBasedStateMachine):
         )
 
     @precondition(is_pending)
+    @rule(which=WHICH, key=st.sampled_from("xyz"))
+    def key_claimed(self, which: int, key: str) -> None:
+        found = self.handled(which)
+        if found is None:
+            return
+        run, delivery = found
+        keyed, place = delivery.queue.run.keyed, (delivery.queue.subscriber.name, key)
+        known = keyed is not None and delivery.number in keyed.claims
+        if not known and place not in self.live.repeats.flights:
+            self.apply(KeyClaimed(run, delivery.number, key, 4.0))
+
+    @precondition(lambda self: self.live.repeats.done)
+    @rule(which=WHICH)
+    def keys_forgotten(self, which: int) -> None:
+        known = list(self.live.repeats.done)
+        self.apply(KeysForgotten(tuple(known[: 1 + which % len(known)]), 9.0))
+
+    @precondition(is_pending)
     @rule(which=WHICH, tokens=st.integers(0, 9))
     def spent(self, which: int, tokens: int) -> None:
         run, delivery = self.delivery(which)
@@ -538,10 +561,23 @@ class Folding(RuleBasedStateMachine):
         if delivery is not None and key is not None:
             delivery.queue.hold(delivery, key)
 
+    @rule(name=NAMES, which=WHICH)
+    def stands_in_line(self, name: str, which: int) -> None:
+        """What is taken waits for the first of its key, if there is one in flight."""
+        places = [each for each in self.live.repeats.flights if each[0] == name]
+        delivery = self.live.subscribers[name].take() if places else None
+        if delivery is not None:
+            keyed = delivery.queue.run.keyed
+            if keyed is None or delivery.number not in keyed.claims:
+                self.live.repeats.stand(delivery, places[which % len(places)])
+
     @precondition(is_pending)
     @rule(which=WHICH)
     def due_again(self, which: int) -> None:
         _, delivery = self.delivery(which)
+        keyed = delivery.queue.run.keyed
+        if keyed is not None and delivery.number in keyed.lined:
+            return
         if delivery.stage == WAITING and delivery not in (delivery.queue.retries or ()):
             delivery.queue.again(delivery)
 

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from dagger import Agent, Context, Linear, agent, all_of, gather
+from dagger import Agent, Context, Linear, ScatterFailed, agent, all_of, gather
 
 NOBODY = "nobody"
 """Whose questions stay without an answer."""
@@ -303,6 +303,49 @@ def a_gather_in_a_gather(outside: Outside) -> list[Agent]:
     return [jobs, parts, work, inner, outer]
 
 
+def duplicates(outside: Outside) -> list[Agent]:
+    """Messages of one idempotency key: while the first is in flight, and when it is done."""
+
+    @agent(subscribe="start", publish=["pay", "later"])
+    async def order(payload: Any, ctx: Context) -> None:
+        for number in range(3):
+            ctx.publish("pay", number, idempotency_key="order")
+        ctx.publish("pay", 3, idempotency_key="order", delay=3600)
+
+    @agent(subscribe="pay", publish="out", concurrency=2)
+    async def pay(payload: int, ctx: Context) -> str:
+        def charge() -> None:
+            outside["charge"] += 1
+
+        await ctx.step("charge", charge)
+        await ctx.sleep(60)
+        ctx.cache.increment("paid")
+        return f"receipt {payload}"
+
+    return [order, pay]
+
+
+def a_first_that_dies(outside: Outside) -> list[Agent]:
+    """Requests of one idempotency key, the first of which fails for good after a retry."""
+
+    @agent(subscribe="start", publish=["pay", "out"], on_failure="continue")
+    async def order(payload: Any, ctx: Context) -> None:
+        pays = [{"order": 7, "number": number} for number in range(3)]
+        try:
+            await ctx.scatter("pay", pays)
+        except ScatterFailed as error:
+            ctx.publish("out", [error.results, sorted(error.failures)])
+
+    @agent(subscribe="pay", idempotency_key="order", max_attempts=2, on_failure="continue")
+    async def pay(payload: Any, ctx: Context) -> Any:
+        await ctx.sleep(1)
+        if payload["number"] == 0:
+            raise ValueError(payload)
+        return payload["number"]
+
+    return [order, pay]
+
+
 SHAPES: list[Shape] = [
     step_before_publish,
     steps_in_a_row,
@@ -320,4 +363,6 @@ SHAPES: list[Shape] = [
     an_overdue_question,
     a_join_half_filled,
     a_gather_in_a_gather,
+    duplicates,
+    a_first_that_dies,
 ]
