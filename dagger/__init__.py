@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dagger.authoring.decorator import agent
     from dagger.authoring.joining import all_of, batch, first_of, gather
     from dagger.authoring.registry import Registry, registry
-    from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome
+    from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome, Retraction
     from dagger.executor.executor import Executor, run
     from dagger.executor.live import LiveRun
     from dagger.executor.specs import EventDriven, Receipt
@@ -76,12 +76,13 @@ if TYPE_CHECKING:
         StoreForked,
         StoreReadOnly,
         StoreUnavailable,
+        StreamDiffers,
         TaskNotFound,
         TimeoutExceeded,
         TransitionError,
         ValidationError,
     )
-    from dagger.words.message import Message
+    from dagger.words.message import Message, StreamItem
 
 __all__ = [
     "Agent",
@@ -142,6 +143,7 @@ __all__ = [
     "RequestFailed",
     "RequestTimeout",
     "ResponderFailed",
+    "Retraction",
     "RunCancelled",
     "RunClosed",
     "RunConflict",
@@ -158,6 +160,8 @@ __all__ = [
     "StoreForked",
     "StoreReadOnly",
     "StoreUnavailable",
+    "StreamDiffers",
+    "StreamItem",
     "TaskNotFound",
     "TimeoutExceeded",
     "TransitionError",
@@ -177,7 +181,7 @@ _HOMES = {
     "authoring.decorator": ("agent",),
     "authoring.joining": ("all_of", "batch", "first_of", "gather"),
     "authoring.registry": ("Registry", "registry"),
-    "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome"),
+    "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome", "Retraction"),
     "executor.executor": ("Executor", "run"),
     "executor.live": ("LiveRun",),
     "executor.specs": ("EventDriven", "Receipt"),
@@ -190,7 +194,7 @@ _HOMES = {
     "views.schedules": ("ScheduleInfo",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
-    "words.message": ("Message",),
+    "words.message": ("Message", "StreamItem"),
 }
 
 

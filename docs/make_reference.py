@@ -54,6 +54,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "dagger.Context",
             "dagger.Message",
+            "dagger.StreamItem",
             "dagger.authoring.cache.CacheView",
             "dagger.authoring.tasks.TaskView",
             "dagger.authoring.tasks.TaskInfo",
@@ -73,6 +74,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.Outcome",
             "dagger.LogLine",
             "dagger.Emission",
+            "dagger.Retraction",
             "dagger.OpenQuestion",
             "dagger.Answered",
             "dagger.Missed",

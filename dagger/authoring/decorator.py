@@ -41,6 +41,8 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
       "continue" (its status stays untouched).
     - `hears_itself`: whether it receives what it published itself.
     - `publish_each`: a returned list is published item by item.
+    - `stream`: what a generator yields is published at once, as by `ctx.emit`, and not held
+      back until it ends.
 
     A class with `process_message` is instantiated without arguments; an instance that
     is callable or has `process_message` will do as well.

@@ -58,6 +58,7 @@ def _told(agent: Agent) -> dict[str, Any]:
         "key": _code(agent.key) if callable(agent.key) else agent.key,
         "retry": agent.retry and _strategy(agent.retry),
         "upcast": {str(version): _code(step) for version, step in steps.items()},
+        **({"stream": True} if agent.stream else {}),  # others stay what they were without it
     }
 
 

@@ -27,6 +27,7 @@ class AgentOptions(TypedDict, total=False):
     by: str | None
     publish: Publishes
     publish_each: bool
+    stream: bool
     input_schema: SchemaLike | None
     output_schema: SchemaLike | None
     upcast: Mapping[int, Callable[[Any], Any]] | None
@@ -64,7 +65,7 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         raise DefinitionError(f"timeout must be more than 0 seconds, not {timeout!r}", where)
     if key is not None and not (callable(key) or isinstance(key, str)):
         raise DefinitionError(f"key must be the name of a field or a function, not {key!r}", where)
-    for option in ("hears_itself", "publish_each"):
+    for option in ("hears_itself", "publish_each", "stream"):
         if type(given.get(option, False)) is not bool:
             raise DefinitionError(f"{option} must be True or False, not {given[option]!r}", where)
     overflow = given.get("overflow")

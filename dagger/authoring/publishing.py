@@ -14,6 +14,7 @@ from dagger.words.effects import REPLY_TO, Publication, make
 from dagger.words.errors import ChannelUndeclared, ExecutionError, ValidationError
 from dagger.words.message import Message
 from dagger.words.payload import MAX_BYTES, encoded
+from dagger.words.streams import STREAM
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -150,9 +151,12 @@ def _text(value: object) -> str | None:
 
 
 def _pairs(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Headers as text, without the one by which requests are told: only they have it."""
+    """Headers as text, without those by which requests and items of streams are told."""
     pairs = [(str(name), str(value)) for name, value in (headers or {}).items()]
-    return tuple(pair for pair in pairs if pair[0] != REPLY_TO)
+    return tuple(pair for pair in pairs if pair[0] not in _OURS)
+
+
+_OURS = frozenset({REPLY_TO, STREAM})
 
 
 def refusal(

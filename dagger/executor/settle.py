@@ -29,7 +29,14 @@ from dagger.words.errors import (
 from dagger.words.ids import node_id
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
 from dagger.words.payload import decode
-from dagger.words.records import ABANDONED, CRASHED, AttemptFailed, Failure, Settled
+from dagger.words.records import (
+    ABANDONED,
+    CRASHED,
+    AttemptFailed,
+    Failure,
+    Retracted,
+    Settled,
+)
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -57,6 +64,7 @@ class Settling:
         self._engine = engine
         collecting = Collecting(engine.hosting)
         self.collect, self.publish = collecting.collect, collecting.publish
+        self.made = collecting.made
 
     # -- the good end ----------------------------------------------------------------
 
@@ -108,7 +116,21 @@ class Settling:
         if len(effects) != invocation.seats:  # not messages alone: there is something to decide
             effects = decide(run.cache, self._engine.state.shared, effects)
             decide_tasks(run.tasks, effects)
+        stream = invocation.delivery.stream
+        if stream is not None and invocation.emitted < stream.length:
+            with self._engine.store.together():
+                self._retract(invocation)
+                self._settled(invocation, _OK, None, effects, dropped, blame)
+            return
         self._settled(invocation, _OK, None, effects, dropped, blame)
+
+    def _retract(self, invocation: Invocation) -> None:
+        """An earlier attempt had streamed more: what nothing took the place of is void."""
+        number, length = invocation.delivery.number, invocation.emitted
+        at = self._engine.now()
+        self._engine.commit(Retracted(invocation.run.number, number, length, at))
+        text = "%s ended with %s items, fewer than it had streamed before: the others are void"
+        self._warn(text, invocation.node_id, str(length))
 
     # -- the other ends --------------------------------------------------------------
 

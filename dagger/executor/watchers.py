@@ -10,7 +10,15 @@ from weakref import ref
 
 import anyio
 
-from dagger.executor.events import Answered, Emission, Event, LogLine, Missed, Outcome
+from dagger.executor.events import (
+    Answered,
+    Emission,
+    Event,
+    LogLine,
+    Missed,
+    Outcome,
+    Retraction,
+)
 from dagger.state.run import Question
 from dagger.views.questions import open_question, question_id
 from dagger.words.effects import Publication
@@ -18,14 +26,16 @@ from dagger.words.ids import message_id, node_id
 from dagger.words.outcomes import DISPOSITIONS, Disposition
 from dagger.words.records import (
     Asked,
-    Emitted,
     Failure,
     Kept,
     Logged,
     Published,
     Record,
+    Requested,
+    Retracted,
     RunEnded,
     Settled,
+    Streamed,
     Swept,
 )
 
@@ -217,7 +227,7 @@ def _settled(state: State, record: Settled) -> Told:
     return (*dropped, (run, outcome))
 
 
-def _published(state: State, record: Published) -> Told:
+def _published(state: State, record: Published | Requested) -> Told:
     run = state.runs[record.run]
     return _ends(run, record.dropped, int(Disposition.DROPPED), record.at)
 
@@ -226,15 +236,38 @@ def _swept(state: State, record: Swept) -> Told:
     return _ends(state.runs[record.run], record.deliveries, record.disposition, record.at)
 
 
-def _speaker(state: State, record: Emitted | Logged | Asked | Kept) -> tuple[Run, str, str]:
+def _speaker(
+    state: State, record: Streamed | Retracted | Logged | Asked | Kept
+) -> tuple[Run, str, str]:
     run = state.runs[record.run]
     agent = run.deliveries[record.delivery].queue.subscriber.name
     return run, agent, node_id(agent, run.id, record.delivery)
 
 
-def _emitted(state: State, record: Emitted) -> Told:
+def _streamed(state: State, record: Streamed) -> Told:
     run, agent, node = _speaker(state, record)
-    return ((run, Emission(run.id, node, agent, record.place, record.payload, record.at)),)
+    publication = record.publication
+    emission = Emission(
+        run_id=run.id,
+        node_id=node,
+        agent=agent,
+        channel=publication.channel,
+        message_id=message_id(run.id, record.delivery, record.place),
+        attempt=record.attempt,
+        index=record.item,
+        restarted=record.restarted,
+        payload=publication.payload,
+        at=record.at,
+    )
+    dropped = _ends(run, record.dropped, int(Disposition.DROPPED), record.at)
+    return (*dropped, (run, emission))
+
+
+def _retracted(state: State, record: Retracted) -> Told:
+    run, agent, node = _speaker(state, record)
+    stream = run.deliveries[record.delivery].stream
+    count = 0 if stream is None else stream.length - record.length
+    return ((run, Retraction(run.id, node, agent, record.length, count, record.at)),)
 
 
 def _logged(state: State, record: Logged) -> Told:
@@ -263,8 +296,10 @@ def _run_ended(state: State, record: RunEnded) -> Told:
 _MAKERS: dict[type[Any], Callable[[State, Any], Told]] = {
     Settled: _settled,
     Published: _published,
+    Requested: _published,
     Swept: _swept,
-    Emitted: _emitted,
+    Streamed: _streamed,
+    Retracted: _retracted,
     Logged: _logged,
     Asked: _asked,
     Kept: _kept,

@@ -28,6 +28,7 @@ from dagger.state.parts import (
     NodesRow,
     NoteRow,
     RunRow,
+    StreamRow,
     TaskRow,
     TokensRow,
     TreeRow,
@@ -47,12 +48,13 @@ from dagger.state.queues import (
 )
 from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.schedules import Schedule
+from dagger.state.streams import Stream
 from dagger.state.tasks import Task
 from dagger.state.tree import renamed
 from dagger.words.effects import as_publication
 from dagger.words.joins import Join
 from dagger.words.outcomes import RunStatus, TaskStatus
-from dagger.words.records import Failure, Remembered
+from dagger.words.records import Failure, Flow, Remembered
 
 if TYPE_CHECKING:
     from dagger.state.state import State
@@ -213,6 +215,10 @@ def _answer(loading: _Loading, row: AnswerRow) -> None:
     loading.delivery.keep(row.name, row.key, Answer(row.value, row.digest, row.failed))
 
 
+def _stream(loading: _Loading, row: StreamRow) -> None:
+    loading.delivery.stream = Stream(Flow(*row))
+
+
 def _output(loading: _Loading, row: Output) -> None:
     loading.run.put_out(row)
 
@@ -220,7 +226,9 @@ def _output(loading: _Loading, row: Output) -> None:
 def _letter(loading: _Loading, row: DeadLetter) -> None:
     failure = Failure(*row.failure)
     kept = tuple(Remembered(*each) for each in row.kept)
-    letter = row._replace(envelope=_envelope(row.envelope), failure=failure, kept=kept)
+    stream = row.stream and Flow(*row.stream)
+    envelope = _envelope(row.envelope)
+    letter = row._replace(envelope=envelope, failure=failure, kept=kept, stream=stream)
     if loading.run.dead_letters is not None:
         loading.run.dead_letters.append(letter)
 
@@ -300,4 +308,5 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     NoteRow: _note,
     Schedule: _schedule,
     LeadRow: _lead,
+    StreamRow: _stream,
 }

@@ -157,6 +157,14 @@ class AnswerRow(NamedTuple):
     failed: bool = False
 
 
+class StreamRow(NamedTuple):
+    """What the delivery before has streamed: the fields of its Flow."""
+
+    attempt: int
+    sent: int
+    items: bytes
+
+
 class TaskRow(NamedTuple):
     """A task. Those that are pending come longest pending first, those held longest held first."""
 
@@ -238,6 +246,7 @@ Row = (
     | NoteRow
     | Schedule
     | LeadRow
+    | StreamRow
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -266,6 +275,7 @@ ROWS: tuple[type[Any], ...] = (
     NoteRow,
     Schedule,
     LeadRow,
+    StreamRow,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagger.state import letters, lives, messages, schedules, waits
+from dagger.state import letters, lives, messages, schedules, streaming, waits
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
@@ -47,6 +47,7 @@ from dagger.words.records import (
     Redriven,
     Requested,
     Restarted,
+    Retracted,
     RunCancelling,
     RunEnded,
     RunForked,
@@ -59,6 +60,7 @@ from dagger.words.records import (
     Settled,
     SlotsDone,
     Spent,
+    Streamed,
     Swept,
     Unscheduled,
     Wrote,
@@ -213,4 +215,6 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     Quieted: messages.quieted,
     BatchDue: messages.batch_due,
     Redriven: letters.redriven,
+    Streamed: streaming.streamed,
+    Retracted: streaming.retracted,
 }

@@ -168,6 +168,17 @@ AUTOPILOT = "autopilot"
 """Takes the default of a question that nobody answers in time."""
 
 
+class Flow(NamedTuple):
+    """What is remembered of an invocation's stream (see `dagger.state.streams`)."""
+
+    attempt: int
+    """The latest that has said something new."""
+    sent: int
+    """Messages published for it, in all attempts."""
+    items: bytes
+    """Digest and place of each item, 12 bytes."""
+
+
 class Remembered(NamedTuple):
     """What was kept of one answer, for a delivery that goes on after all."""
 
@@ -212,6 +223,36 @@ class Requested(NamedTuple):
     at: float
 
 
+class Streamed(NamedTuple):
+    """An item of a stream, published at once."""
+
+    run: int
+    delivery: int
+    attempt: int
+    item: int
+    """Its index within the attempt."""
+    digest: bytes
+    """Of what it says, 8 bytes."""
+    publication: Publication
+    place: int
+    restarted: bool
+    """True if an earlier attempt had said something else there: that, and what followed, is
+    void."""
+    dropped: tuple[int, ...]
+    blame: bool
+    at: float
+
+
+class Retracted(NamedTuple):
+    """An invocation ends with fewer items than were streamed before: the others are void."""
+
+    run: int
+    delivery: int
+    length: int
+    """Items that stay."""
+    at: float
+
+
 class Spent(NamedTuple):
     run: int
     delivery: int
@@ -219,7 +260,7 @@ class Spent(NamedTuple):
 
 
 class Emitted(NamedTuple):
-    """A value streamed to watchers before the invocation settles."""
+    """A value shown to watchers alone, which older versions wrote."""
 
     run: int
     delivery: int
@@ -301,6 +342,8 @@ class Redriven(NamedTuple):
     at: float
     scopes: tuple[tuple[int, int, str], ...] = ()
     """What the message descends from, as far as joins ask for it (see `state.joins`)."""
+    stream: Flow | None = None
+    """What it had streamed."""
 
 
 class Restarted(NamedTuple):
@@ -431,6 +474,8 @@ Record = (
     | Quieted
     | BatchDue
     | Redriven
+    | Streamed
+    | Retracted
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -467,6 +512,8 @@ RECORDS: tuple[type[Any], ...] = (
     Quieted,
     BatchDue,
     Redriven,
+    Streamed,
+    Retracted,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply)
 

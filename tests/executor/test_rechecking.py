@@ -106,7 +106,7 @@ def everything() -> list[Agent]:
         waiting = len(ctx.tasks.get_tasks_by_status("InProgress")) > 0
         ctx.tasks.complete_task(task.id, True)
         yield {"job": task.data, "waiting": waiting}
-        await ctx.emit(payload)
+        await ctx.emit("done", payload)
         yield ctx.attempt
 
     @agent(subscribe="done", publish="seen")
@@ -126,7 +126,7 @@ async def test_the_same_code_does_the_same() -> None:
     """Whatever agents do, and however many at once: none of it differs when done again."""
     agents = everything()
     store = await stored(agents, list(range(40)))
-    assert restored(store).runs[1].handled == 169
+    assert restored(store).runs[1].handled == 201
     assert await rechecked(store, *agents) == []
     assert await rechecked(store, *agents, bodies=False) == []
 
