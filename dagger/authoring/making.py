@@ -48,7 +48,7 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         raise DefinitionError(
             "publish_each=True needs publish= with exactly one channel", plan.where
         )
-    if options.get("stream", False):
+    if options.get("stream") is True:
         _check_stream(plan, single, each)
     if options.get("output_schema") is not None and not outputs:
         raise DefinitionError(

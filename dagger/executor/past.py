@@ -115,9 +115,7 @@ class Past:
 class Follower:
     """A stream that nothing is missing in, behind a cursor (see `watchers.Events`)."""
 
-    def __init__(
-        self, live: Watcher, past: Past, after: Cursor, ended: Callable[[], bool]
-    ) -> None:
+    def __init__(self, live: Watcher, past: Past, after: Cursor, ended: Callable[[], bool]) -> None:
         self._live = live
         self._ended = ended  # whether the store can be read no more
         self._past = past

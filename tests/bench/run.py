@@ -47,6 +47,8 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "steps_side_by_side": ("times", 20.0),
     "sleepers": ("bytes", 8_000.0),
     "gathered": ("ratio", 1.3),
+    "streamed": ("hops", None),
+    "stored_streamed": ("hops", None),
 }
 """The figure that matters of each scenario, and what it may be."""
 
