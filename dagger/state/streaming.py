@@ -18,7 +18,7 @@ def streamed(state: State, record: Streamed) -> None:
     delivery = run.deliveries[record.delivery]
     if delivery.stream is None:
         delivery.stream = Stream()
-    delivery.stream.say(record.attempt, record.item, record.digest)
+    delivery.stream.say(record.attempt, record.item, record.mark)
     if record.restarted:
         run.tree.note(record.delivery, f"streamed anew from item {record.item}")
     publish_now(state, run, delivery, record)

@@ -175,7 +175,7 @@ class Flow(NamedTuple):
     """The latest that has said something new."""
     sent: int
     """Messages published for it, in all attempts."""
-    items: bytes
+    items: bytes = b""
     """Digest and place of each item, 12 bytes."""
 
 
@@ -231,8 +231,8 @@ class Streamed(NamedTuple):
     attempt: int
     item: int
     """Its index within the attempt."""
-    digest: bytes
-    """Of what it says, 8 bytes."""
+    mark: bytes
+    """The digest of what it says, 8 bytes."""
     publication: Publication
     place: int
     restarted: bool
