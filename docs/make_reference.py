@@ -78,6 +78,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.OpenQuestion",
             "dagger.Answered",
             "dagger.Missed",
+            "dagger.executor.watchers.Events",
             "dagger.executor.listing.AgentInfo",
             "dagger.executor.listing.ChannelInfo",
             "dagger.executor.listing.Progress",

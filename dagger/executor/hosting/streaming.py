@@ -47,6 +47,7 @@ class Streaming:
         match stream.look(invocation.attempt, index, digest):
             case Meaning.SAID:
                 place = stream.place(index)
+                invocation.emitted += 1
             case Meaning.DIFFERS:
                 kept = stream.digest(index).hex()
                 raise StreamDiffers(
@@ -56,7 +57,6 @@ class Streaming:
                 place = stream.next
                 item = as_item(ready, invocation.attempt, index, found is Meaning.ANEW)
                 await self._publish(invocation, item, digest, place, found is Meaning.ANEW)
-        invocation.emitted = index + 1
         await anyio.lowlevel.checkpoint()
         return message_id(invocation.run.id, invocation.delivery.number, place)
 
@@ -75,6 +75,7 @@ class Streaming:
             number, attempt = invocation.delivery.number, invocation.attempt
             fields = (run.number, number, attempt, invocation.emitted, digest, item, place, anew)
             engine.commit(Streamed(*fields, plan.dropped, plan.blame, engine.now()))
+            invocation.emitted += 1  # with it, whoever cancels meanwhile
 
         plan = look()
         if plan.full:
