@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dagger.authoring.hooks import AroundAttempt, Attempt
     from dagger.authoring.joining import all_of, batch, first_of, gather
     from dagger.authoring.registry import Registry, registry
-    from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome
+    from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome, Retraction
     from dagger.executor.executor import Executor, run
     from dagger.executor.live import LiveRun
     from dagger.executor.specs import EventDriven, Receipt
@@ -80,12 +80,13 @@ if TYPE_CHECKING:
         StoreForked,
         StoreReadOnly,
         StoreUnavailable,
+        StreamDiffers,
         TaskNotFound,
         TimeoutExceeded,
         TransitionError,
         ValidationError,
     )
-    from dagger.words.message import Message
+    from dagger.words.message import Message, StreamItem
 
 __all__ = [
     "Agent",
@@ -151,6 +152,7 @@ __all__ = [
     "RequestFailed",
     "RequestTimeout",
     "ResponderFailed",
+    "Retraction",
     "RunCancelled",
     "RunClosed",
     "RunConflict",
@@ -167,6 +169,8 @@ __all__ = [
     "StoreForked",
     "StoreReadOnly",
     "StoreUnavailable",
+    "StreamDiffers",
+    "StreamItem",
     "TaskNotFound",
     "TimeoutExceeded",
     "TransitionError",
@@ -187,7 +191,7 @@ _HOMES = {
     "authoring.hooks": ("AroundAttempt", "Attempt"),
     "authoring.joining": ("all_of", "batch", "first_of", "gather"),
     "authoring.registry": ("Registry", "registry"),
-    "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome"),
+    "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome", "Retraction"),
     "executor.executor": ("Executor", "run"),
     "executor.live": ("LiveRun",),
     "executor.specs": ("EventDriven", "Receipt"),
@@ -200,7 +204,7 @@ _HOMES = {
     "views.schedules": ("ScheduleInfo",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
-    "words.message": ("Message",),
+    "words.message": ("Message", "StreamItem"),
 }
 
 

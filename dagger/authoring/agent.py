@@ -36,6 +36,8 @@ class Agent:
     single_schema: Schema | None
     publish_any: bool
     publish_each: bool
+    stream: bool
+    """Whether what it yields is published at once, as items of a stream."""
     input: Schema | None
     upcast: Steps | None
     """Makes messages of earlier versions into what the input schema says; None without."""

@@ -27,7 +27,6 @@ from dagger.words.effects import E, Reply, is_request
 from dagger.words.errors import ContextClosed, ExecutionError
 from dagger.words.ids import message_id
 from dagger.words.message import Message
-from dagger.words.payload import encode
 from dagger.words.replies import replied
 
 if TYPE_CHECKING:
@@ -368,10 +367,29 @@ class Context:
             return replies
 
     @_awaited
-    async def emit(self, value: Any) -> None:
-        """Show a value to watchers now, before the invocation settles."""
-        blob = encode(value, self.node_id)
-        await self._invocation.host.emit(self._invocation, self._next("emit"), blob)
+    async def emit(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Publish now, before the invocation settles: the next item of its stream; its id.
+
+        Items are counted, 0, 1, 2, ... An attempt that says the same as one before, or as
+        itself before a restart, repeats none. From where a new attempt says something else
+        on, what was said before is void: its message is `restarted` (see `Message.stream`).
+
+        Waits for room where a queue is full under "block". Raises what `publish` does, and
+        ChannelFull, ChannelClosed, ChannelDeadlock, BudgetExceeded or RunCancelled;
+        StreamDiffers if it goes on after a restart and says something else; ExecutionError
+        if another item is still on its way.
+        """
+        held = self._invocation
+        ready = published_by(held, channel, payload, key=key, headers=headers)
+        with self._flying("items of its stream", None, "emit one after the other"):
+            return await held.host.emit(held, ready)
 
     @_awaited
     async def spend(self, *, tokens: int) -> None:
@@ -396,13 +414,15 @@ class Context:
         return self._known
 
     @contextmanager
-    def _flying(self, name: str, key: str | None) -> Iterator[None]:
+    def _flying(
+        self, name: str, key: str | None, hint: str = "give each a key= of its own"
+    ) -> Iterator[None]:
         """Meanwhile there is nothing else of that name and key, or of that name without one."""
         if (name, key) in self._flights:
             of = f" with key {key!r}" if key is not None else ""
             raise ExecutionError(
                 f"{self.node_id} has two {name}{of} in flight at once, which could be "
-                "taken for each other after a restart; give each a key= of its own"
+                f"taken for each other after a restart; {hint}"
             )
         self._flights.add((name, key))
         try:

@@ -47,6 +47,8 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
       called again when that is over, as after a restart: what it was told before it gets back.
       For many that wait for long: a waiting invocation then costs 2 KB and not 12.
     - `publish_each`: a returned list is published item by item.
+    - `stream`: what a generator yields is published at once, as by `ctx.emit`, and not held
+      back until it ends.
 
     A class with `process_message` is instantiated without arguments; an instance that
     is callable or has `process_message` will do as well.

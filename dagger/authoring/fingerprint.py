@@ -51,8 +51,10 @@ def fingerprint(agent: Agent) -> str:
 def _told(agent: Agent) -> dict[str, Any]:
     """All that counts, as plain data that is the same in every process."""
     steps, rule = agent.upcast or {}, agent.idempotency_key
-    # Told where there is one: what was written down of agents before there were any still holds.
-    known = {"idempotency_key": _code(rule) if callable(rule) else rule} if rule else {}
+    # Told where it is said: what was written down of agents before there was any still holds.
+    known: dict[str, Any] = {"stream": True} if agent.stream else {}
+    if rule is not None:
+        known["idempotency_key"] = _code(rule) if callable(rule) else rule
     return (
         known
         | {name: getattr(agent, name) for name in _AS_IT_IS}

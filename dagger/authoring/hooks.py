@@ -119,9 +119,9 @@ class AroundAttempt(Protocol):
 class Outgoing(Protocol):
     """A hook that has headers for messages: it is asked for each that goes out, as it does.
 
-    That is for what is published from outside, in the task of the caller; for a request, in
-    that of the handler; and for what an attempt has held back, once its handler has ended well,
-    still within the hook. What a schedule publishes is not asked for, nor what is emitted.
+    That is for what is published from outside, in the task of the caller; for a request or an
+    item of a stream, in that of the handler; and for what an attempt has held back, once its
+    handler has ended well, still within the hook. What a schedule publishes is not asked for.
 
     A header that the publisher has given itself is left as it is. One that was merely passed
     on, as with `ctx.publish(channel, ctx.message)`, is not. Where it raises, nothing goes out,

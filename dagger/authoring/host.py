@@ -10,7 +10,7 @@ import anyio
 
 from dagger.rules.schema import Schema
 from dagger.state.cache import Cache
-from dagger.words.effects import E
+from dagger.words.effects import E, Publication
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -94,8 +94,12 @@ class Host(Protocol):
         first that fails, at once.
         """
 
-    async def emit(self, invocation: Invocation, place: int, payload: bytes) -> None:
-        """Show a value to watchers before the invocation settles."""
+    async def emit(self, invocation: Invocation, ready: Publication) -> str:
+        """Publish the next item of its stream at once, unless it was; the message's id.
+
+        Waits for room under "block". Raises ChannelFull, ChannelClosed, ChannelDeadlock,
+        BudgetExceeded, RunCancelled or StreamDiffers.
+        """
 
     async def spend(self, invocation: Invocation, tokens: int) -> None:
         """Count tokens against the run's budget."""

@@ -11,6 +11,7 @@ from dagger.authoring.view import ExecutorView
 from dagger.words.ids import message_id, node_id
 from dagger.words.message import Message
 from dagger.words.payload import decode
+from dagger.words.streams import item_of
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
@@ -34,6 +35,7 @@ class Invocation:
         "data",
         "delivery",
         "effects",
+        "emitted",
         "payload",
         "publication",
         "run",
@@ -64,6 +66,7 @@ class Invocation:
         self.effects: list[Any] = []
         self.closed = False  # from here on nothing it does can take effect
         self.seats = 0  # messages it has published so far, for their places
+        self.emitted = 0  # items of its stream that this attempt has said so far
         self._context: Context | None = None
 
     @property
@@ -76,10 +79,10 @@ class Invocation:
         """The message, with a payload of the handler's own."""
         envelope = self.delivery.envelope
         publication, run_id = envelope.publication, self.run.id
+        publisher = node_id(envelope.agent, run_id, envelope.parent) if envelope.parent else ""
         return Message(
             payload=self.data,
-            source=publication.source
-            or (node_id(envelope.agent, run_id, envelope.parent) if envelope.parent else ""),
+            source=publication.source or publisher,
             channel=publication.channel,
             id=self.message_id,
             timestamp=envelope.at,
@@ -92,6 +95,7 @@ class Invocation:
             task_id=publication.task_id,
             key=publication.key,
             headers=dict(publication.headers),
+            stream=item_of(publication, publisher) if publication.headers else None,
         )
 
     @property

@@ -48,6 +48,8 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         raise DefinitionError(
             "publish_each=True needs publish= with exactly one channel", plan.where
         )
+    if options.get("stream") is True:
+        _check_stream(plan, single, each)
     if options.get("output_schema") is not None and not outputs:
         raise DefinitionError(
             "output_schema= needs publish= with the channel it is for", plan.where
@@ -69,12 +71,26 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         single_schema=outputs[single] if single is not None else None,
         publish_any=publish == ANY or (isinstance(publish, (list, tuple)) and ANY in publish),
         publish_each=each,
+        stream=options.get("stream", False),
         input=schema_in,
         upcast=check_steps(options.get("upcast"), schema_in, plan.where),
         build=build,
         dump=returned.build if returned else None,
         **policies(options, plan.where),
     )
+
+
+def _check_stream(plan: CallPlan, single: str | None, each: bool) -> None:
+    """Raise DefinitionError unless there is something to stream, and one place for it."""
+    if not plan.kind.streams:
+        problem = "stream=True is for generators: yield the items, or await ctx.emit(channel, item)"
+        raise DefinitionError(problem, plan.where)
+    if single is None:
+        problem = "stream=True needs publish= with exactly one channel, where the items go"
+        raise DefinitionError(problem, plan.where)
+    if each:
+        problem = "stream=True and publish_each=True say two things of what comes out; keep one"
+        raise DefinitionError(problem, plan.where)
 
 
 def _join(options: AgentOptions, where: str) -> Join | None:

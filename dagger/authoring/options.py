@@ -27,6 +27,7 @@ class AgentOptions(TypedDict, total=False):
     by: str | None
     publish: Publishes
     publish_each: bool
+    stream: bool
     input_schema: SchemaLike | None
     output_schema: SchemaLike | None
     upcast: Mapping[int, Callable[[Any], Any]] | None
@@ -69,7 +70,7 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         if rule is not None and not (callable(rule) or isinstance(rule, str)):
             problem = f"{option} must be the name of a field or a function, not {rule!r}"
             raise DefinitionError(problem, where)
-    for option in ("hears_itself", "publish_each", "unload"):
+    for option in ("hears_itself", "publish_each", "stream", "unload"):
         if type(given.get(option, False)) is not bool:
             raise DefinitionError(f"{option} must be True or False, not {given[option]!r}", where)
     overflow = given.get("overflow")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from dagger.rules.schema import Schema
 from dagger.rules.violation import Violation
 from dagger.words.clock import epoch
-from dagger.words.effects import IDEMPOTENCY_KEY, REPLY_TO, Publication, make
+from dagger.words.effects import IDEMPOTENCY_KEY, OURS, Publication, make
 from dagger.words.errors import (
     VALUE_SHOWN,
     ChannelUndeclared,
@@ -198,10 +198,10 @@ def _text(value: object) -> str | None:
 
 def _pairs(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     """Headers as text, without those of a message that was received and is passed on: what it
-    replies to, and what it is known by.
+    replies to, what it is known by, and its place in a stream.
     """
     pairs = [(str(name), str(value)) for name, value in (headers or {}).items()]
-    return tuple(pair for pair in pairs if pair[0] not in (REPLY_TO, IDEMPOTENCY_KEY))
+    return tuple(pair for pair in pairs if pair[0] not in OURS)
 
 
 def refusal(

@@ -29,6 +29,7 @@ def described(agent: Agent) -> dict[str, Any]:
         "publish": list(agent.publish),
         "publish_any": agent.publish_any,
         "publish_each": agent.publish_each,
+        "stream": agent.stream,
         "input_schema": agent.input.source if agent.input else None,
         "output_schemas": {
             name: declared.source for name, declared in agent.publish.items() if declared

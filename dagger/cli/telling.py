@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dagger.executor.events import Answered, Emission, Event, LogLine, Outcome
+from dagger.executor.events import Answered, Emission, Event, LogLine, Outcome, Retraction
 from dagger.executor.watchers import told
 from dagger.views.letters import failure_to_dict
 from dagger.views.questions import OpenQuestion
@@ -191,10 +191,22 @@ def _logged(line: LogLine) -> Line:
 
 
 def _emitted(emission: Emission) -> Line:
-    value = emission.value
-    more = {"node_id": emission.node_id, "agent": emission.agent, "value": value}
-    text = f"{emission.agent} · {_json(value)}"
+    names = ("node_id", "agent", "channel", "message_id", "attempt", "index", "restarted", "value")
+    more = {name: getattr(emission, name) for name in names}
+    parts = [
+        emission.agent,
+        f"→ {emission.channel}",
+        f"anew from item {emission.index}" if emission.restarted else "",
+        _json(emission.value),
+    ]
+    text = " · ".join(filter(None, parts))
     return Line(emission.run_id, emission.at, "emitted", "emits", text, more)
+
+
+def _retracted(told: Retraction) -> Line:
+    more = {name: getattr(told, name) for name in ("node_id", "agent", "index", "count")}
+    text = f"{told.agent} · {plural(told.count, 'item')} from {told.index} on"
+    return Line(told.run_id, told.at, "retracted", "retracts", text, more)
 
 
 def _id(state: State, record: Any) -> str:
@@ -232,6 +244,7 @@ _OF_EVENTS: dict[type[Event], Callable[[Any], Line]] = {
     Outcome: _outcome,
     LogLine: _logged,
     Emission: _emitted,
+    Retraction: _retracted,
     OpenQuestion: _asked,
     Answered: _answered,
 }

@@ -15,7 +15,7 @@ import anyio.lowlevel
 from dagger.authoring.hooks import Attempt, Outgoing
 from dagger.authoring.signature import place_of
 from dagger.executor.calling import body, driven
-from dagger.words.effects import REPLY_TO, Publication
+from dagger.words.effects import OURS, Publication
 from dagger.words.errors import ConfigError, HookFailed
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def stamping(outgoing: Callable[[str], Mapping[str, str]], hook: str) -> Stamp:
     def stamp(ready: Publication, passed_on: Pairs) -> Publication:
         try:
             said = outgoing(ready.channel).items()
-            found = {str(name): str(value) for name, value in said if name != REPLY_TO}
+            found = {str(name): str(value) for name, value in said if name not in OURS}
         except Exception as error:
             raise HookFailed(hook, f"a message for {ready.channel!r}", repr(error)) from error
         own = [each for each in ready.headers if each[0] not in found or each not in passed_on]

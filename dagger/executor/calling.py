@@ -1,9 +1,13 @@
-"""Calling a handler, whatever it is: a coroutine, a generator, or a plain function."""
+"""Calling a handler, whatever it is: a coroutine, a generator, or a plain function.
+
+What a generator yields is held back as it comes, or published at once where it streams.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,11 +18,12 @@ from dagger.executor.drive import begin, drive
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.executor.drive import Steps
+    from dagger.executor.threads import Job
     from dagger.executor.worker import Worker
 
 
 async def call(invocation: Invocation, worker: Worker) -> Any:
-    """What the handler returns; what it yields is held back as it comes."""
+    """What the handler returns; what it yields is taken as it comes."""
     handler = body(invocation, worker)
     return await (handler if invocation.agent.plan.kind.threaded else driven(handler, worker))
 
@@ -30,24 +35,51 @@ async def driven(handler: Steps, worker: Worker) -> Any:
 
 
 def body(invocation: Invocation, worker: Worker) -> Coroutine[Any, Any, Any]:
-    """The handler as a coroutine, whatever it is; what it yields is held back as it comes."""
+    """The handler as a coroutine, whatever it is; what it yields is taken as it comes."""
     plan = invocation.agent.plan
     match plan.kind:
         case Kind.COROUTINE:
             handler: Coroutine[Any, Any, Any] = plan.call(invocation)
             return handler
         case Kind.ASYNC_GENERATOR:
-            return _stream(invocation, plan.call(invocation), worker)
+            return _yielded(invocation, plan.call(invocation), worker)
         case Kind.FUNCTION:
             return _in_thread(lambda: plan.call(invocation), worker)
+        case Kind.GENERATOR if invocation.agent.stream:
+            return _streamed(invocation, worker)
         case Kind.GENERATOR:
             return _listed(invocation, worker)
 
 
-async def _stream(invocation: Invocation, values: AsyncGenerator[Any], worker: Worker) -> None:
+async def _yielded(invocation: Invocation, values: AsyncGenerator[Any], worker: Worker) -> None:
+    streams, settling = invocation.agent.stream, worker.settling
     async with aclosing(values):
         async for value in values:
-            worker.settling.publish(invocation, value)
+            if streams:
+                await worker.host.emit(invocation, settling.made(invocation, value))
+            else:
+                settling.publish(invocation, value)
+
+
+async def _streamed(invocation: Invocation, worker: Worker) -> None:
+    """What a plain generator yields, one by one; all of it runs in one thread."""
+    line = worker.engine.threads.line()
+    try:
+        values = await _finished(
+            line.start(partial(invocation.agent.plan.call, invocation)), worker
+        )
+        try:
+            step = partial(next, values, _END)
+            while (value := await _finished(line.start(step), worker)) is not _END:
+                await worker.host.emit(invocation, worker.settling.made(invocation, value))
+        finally:
+            if not worker.lost:  # it is left where it is, if it has not ended
+                await _finished(line.start(values.close), worker)
+    finally:
+        line.end()
+
+
+_END = object()
 
 
 async def _listed(invocation: Invocation, worker: Worker) -> None:
@@ -56,8 +88,12 @@ async def _listed(invocation: Invocation, worker: Worker) -> None:
 
 
 async def _in_thread(function: Callable[[], Any], worker: Worker) -> Any:
-    """Run a plain function in a thread, which is left behind if it outlives the grace."""
-    job = worker.engine.threads.start(function)
+    """Run a plain function in a thread."""
+    return await _finished(worker.engine.threads.start(function), worker)
+
+
+async def _finished(job: Job, worker: Worker) -> Any:
+    """What a call in a thread returns; the thread is left behind if it outlives the grace."""
     try:
         await job.done.wait()
     except BaseException:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.publishing import addressed, publication
-from dagger.words.effects import Reply, is_request
+from dagger.words.effects import Publication, Reply, is_request
 from dagger.words.errors import ExecutionError
 from dagger.words.message import Message
 from dagger.words.replies import replied
@@ -42,6 +42,11 @@ class Collecting:
 
     def publish(self, invocation: Invocation, value: Any) -> None:
         """Hold back one returned or yielded value, for the agent's only channel."""
+        invocation.effects.append(self.made(invocation, value))
+        invocation.seats += 1
+
+    def made(self, invocation: Invocation, value: Any) -> Publication:
+        """One returned or yielded value as a message on the agent's only channel."""
         agent = invocation.agent
         channel = agent.single
         if channel is None:
@@ -53,17 +58,14 @@ class Collecting:
         if agent.dump is not None and type(value) is not dict:
             value = agent.dump(value)
         ready = addressed if type(value) is Message else publication
-        invocation.effects.append(
-            ready(
-                channel,
-                value,
-                agent.single_schema,
-                agent.name,
-                self._limit,
-                self._channel_schemas.get(channel),
-            )
+        return ready(
+            channel,
+            value,
+            agent.single_schema,
+            agent.name,
+            self._limit,
+            self._channel_schemas.get(channel),
         )
-        invocation.seats += 1
 
 
 def _has_replied(invocation: Invocation) -> bool:

@@ -36,6 +36,8 @@ class Made(NamedTuple):
     claims: tuple[str, ...] = ()
     """Ids of the tasks it took."""
     requests: Mapping[str, Publication] = {}
+    items: tuple[Publication, ...] = ()
+    """What it streamed."""
     unknown: str = ""
     """What it asked for that is not in the record, in a sentence: it got no further."""
 
@@ -56,6 +58,7 @@ def recorded(record: Settled, attempt: Attempt) -> Made:
         record.effects,
         tuple(each.task.id for each in attempt.claims),
         attempt.requests,
+        attempt.items,
     )
 
 
@@ -79,6 +82,7 @@ def compared(was: Made, now: Made) -> Iterator[Change]:
 
 
 def _effects(was: Made, now: Made) -> Iterator[Change]:
+    yield from _first("item", was.items, now.items, _same_message, _message)
     for kind, what, alike, told in _KINDS:
         ours, others = ([x for x in each.effects if type(x) is kind] for each in (was, now))
         yield from _first(what, ours, others, alike, told)

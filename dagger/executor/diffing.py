@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dagger.executor.recovery import MANY
+from dagger.executor.streamed import Items
 from dagger.state.run import Keep
 from dagger.state.state import State
 from dagger.views.diff import Compared, Handled, Message, diff
@@ -47,13 +48,15 @@ class _Reading:
         self._seen = 0  # number of the latest delivery
         self._payloads: dict[int, bytes] = {}
         self._published: dict[int, tuple[Message, ...]] = {}
+        self._items = Items()
 
     def read(self, record: Record) -> None:
         """The next record: what it publishes, and whom to."""
+        self._items.read(record)
         if type(record) is Settled:
-            self._published[record.delivery] = tuple(
-                each[:2] for each in record.effects if type(each) is Publication
-            )
+            items = self._items.of(record.delivery)
+            held = [each for each in record.effects if type(each) is Publication]
+            self._published[record.delivery] = tuple(each[:2] for each in (*items, *held))
         self._state.apply(record)
         run = self._state.runs.get(self._number)
         if type(record) is Redriven:

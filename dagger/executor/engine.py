@@ -88,7 +88,7 @@ class Engine:
         self.crews: dict[str, Crew] = {}
         self.hands = store.hands if store.lasting else NO_HANDS
         self.gate = Gate(store)
-        self.watchers = Watchers(self.state, self.gate, config.watcher_buffer)
+        self.watchers = Watchers(self.state, store, self.gate, config.watcher_buffer)
         self.timers = Timers(clock.now)
         self.threads = threads
         self.admissions = Admissions(self.crews)

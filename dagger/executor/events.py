@@ -55,19 +55,41 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """A value that a handler showed with `ctx.emit`."""
+    """An item of a stream: a message that a handler published before it was done."""
 
     run_id: str
     node_id: str
+    """The invocation: one stream each."""
     agent: str
-    place: int
+    channel: str
+    message_id: str
+    attempt: int
+    index: int
+    """0, 1, 2, ... within an attempt, over all channels."""
+    restarted: bool
+    """True if an earlier attempt had said something else there: that, and what followed, is
+    void."""
     payload: bytes
     at: float
 
     @property
     def value(self) -> Any:
-        """The value, freshly decoded."""
+        """What it says, freshly decoded."""
         return decode(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """An invocation has ended ok with fewer items than an earlier attempt of it had streamed."""
+
+    run_id: str
+    node_id: str
+    agent: str
+    index: int
+    """Items from here on are void."""
+    count: int
+    """How many that are."""
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +119,4 @@ class Missed:
     count: int
 
 
-Event = Outcome | LogLine | Emission | OpenQuestion | Answered | Missed
+Event = Outcome | LogLine | Emission | Retraction | OpenQuestion | Answered | Missed

@@ -50,7 +50,8 @@ from dagger.words.records import Wrote
 
 if TYPE_CHECKING:
     from dagger.authoring.hooks import AroundAttempt
-    from dagger.executor.events import Event, Missed, Outcome
+    from dagger.executor.events import Missed, Outcome
+    from dagger.executor.watchers import Events
     from dagger.store.contract import Store
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
@@ -438,9 +439,15 @@ class Executor:
         """Results of invocations of all runs as they come, until the executor stops."""
         return self._running("outcomes").watchers.outcomes(None)
 
-    def watch(self) -> AsyncIterator[Event]:
-        """Everything that is told of all runs: outcomes, log lines, emitted values."""
-        return self._running("watch").watchers.watch(None)
+    def watch(self, after: str | None = None) -> Events:
+        """Everything that is told of all runs: outcomes, log lines, items of streams.
+
+        `after` is that of `LiveRun.watch`; of runs that are no longer kept nothing is told.
+        """
+        from dagger.executor.past import watch
+
+        engine = self._running("watch")
+        return engine.watchers.watch(None) if after is None else watch(engine, None, after)
 
     def questions(self) -> list[OpenQuestion]:
         """What is asked of people in all open runs, oldest first."""

@@ -22,6 +22,7 @@ from dagger.words.records import (
     RunForked,
     RunOpened,
     Settled,
+    Streamed,
     Swept,
 )
 
@@ -118,7 +119,7 @@ def sent(run: Run | None, record: Record) -> Iterator[Sent]:
             yield _sent(record.id, record.first, 0, 0)
         case Published() if run is not None:
             yield _sent(run.id, record.publication, 0, run.outside)
-        case Requested() if run is not None:
+        case Requested() | Streamed() if run is not None:
             yield _sent(run.id, record.publication, record.delivery, record.place)
         case Settled() if run is not None:
             messages = [each for each in record.effects if type(each) is Publication]

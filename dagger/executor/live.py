@@ -31,8 +31,9 @@ from dagger.words.replies import opened
 if TYPE_CHECKING:
     from dagger.executor.admission import Plan
     from dagger.executor.engine import Engine
-    from dagger.executor.events import Event, Missed, Outcome
+    from dagger.executor.events import Missed, Outcome
     from dagger.executor.timers import Timer
+    from dagger.executor.watchers import Events
     from dagger.state.run import Question, Run
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
@@ -247,8 +248,17 @@ class LiveRun:
         """Results of invocations as they come, until the run ends."""
         return self._engine.watchers.outcomes(self.state)
 
-    def watch(self) -> AsyncIterator[Event]:
-        """Everything that is told of the run: outcomes, log lines, emitted values."""
+    def watch(self, after: str | None = None) -> Events:
+        """Everything that is told of the run: outcomes, log lines, items of streams.
+
+        From now on, or behind a cursor of an earlier stream ("0" is the beginning): what came
+        since is read in the store, and nothing is missed or told twice, however slowly it is
+        read. Raises ExecutionError for that without a store, or for what is no cursor.
+        """
+        from dagger.executor.past import watch
+
+        if after is not None:
+            return watch(self._engine, self.state, after)
         return self._engine.watchers.watch(self.state)
 
     async def result(self) -> Report:

@@ -39,8 +39,8 @@ class Difference(NamedTuple):
     """The invocation; "" where it is about an agent as such."""
     agent: str
     what: str
-    """"end", "failure", "message 0" (its place among them), "cache write 0", "task write 0",
-    "claim 0", "request #0", "reply 0"; of an agent, "agent" or "code"."""
+    """"end", "failure", "message 0" (its place among them), "item 0" of a stream, "cache write 0",
+    "task write 0", "claim 0", "request #0", "reply 0"; of an agent, "agent" or "code"."""
     was: str
     now: str
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dagger.executor.streamed import Items
 from dagger.state.run import Keep, Run
 from dagger.state.state import State
 from dagger.words.effects import Publication, TaskWrite
@@ -65,6 +66,8 @@ class Attempt(NamedTuple):
     """Answers to all its attempts: of steps, sleeps, questions and requests."""
     claims: tuple[Claim, ...] = ()
     requests: Mapping[str, Publication] = {}
+    items: tuple[Publication, ...] = ()
+    """What it streamed."""
     called: bool = True
     """Whether the handler was called."""
 
@@ -98,10 +101,12 @@ class _Reading:
         self._since: dict[int, int] = {}  # position from which on an attempt may have begun
         self._claims: dict[int, list[Claim]] = {}
         self._requests: dict[int, dict[str, Publication]] = {}
+        self._items = Items()
 
     def read(self, position: int, record: Record) -> None:
         """The next record, and what it says of attempts."""
         run = self._state.runs.get(self._number)
+        self._items.read(record)
         if run is not None:
             self._look(run, position, record)
         self._state.apply(record)
@@ -147,8 +152,8 @@ class _Reading:
         start = max(since, self._positions[begun] if begun >= 0 else 0)
         kept = run.deliveries[delivery].kept or {}
         called = record.disposition != _REJECTED
-        fields = (delivery, start, position, record.started, kept, tuple(claims), requests, called)
-        self.found.append(Attempt(*fields))
+        given = (kept, tuple(claims), requests, self._items.of(delivery), called)
+        self.found.append(Attempt(delivery, start, position, record.started, *given))
 
 
 def _by_its_own_doing(record: Settled) -> bool:

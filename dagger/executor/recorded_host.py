@@ -18,6 +18,7 @@ from dagger.executor.listing import AgentInfo, ChannelInfo
 from dagger.state.tasks import Task, Tasks
 from dagger.words.effects import E, Publication, TaskWrite
 from dagger.words.errors import ContextClosed
+from dagger.words.ids import STREAMED, message_id
 from dagger.words.payload import MAX_BYTES
 from dagger.words.replies import gathered, opened, unheard
 
@@ -51,6 +52,7 @@ class RecordedHost:
         self.unknown = ""  # what was asked for and is not in the record, the first of it
         self.claimed: list[str] = []
         self.requests: dict[str, Publication] = {}
+        self.items: list[Publication] = []
         self.scope = anyio.CancelScope()
         self._state = state
         self._agents = agents
@@ -186,8 +188,12 @@ class RecordedHost:
             return unheard()
         return (await self._answer("request", key, f"a reply on {channel!r}")).value
 
-    async def emit(self, invocation: Invocation, place: int, payload: bytes) -> None:
-        """Nobody watches."""
+    async def emit(self, invocation: Invocation, ready: Publication) -> str:
+        """It is noted."""
+        place = STREAMED + invocation.emitted
+        invocation.emitted += 1
+        self.items.append(ready)
+        return message_id(invocation.run.id, invocation.delivery.number, place)
 
     async def spend(self, invocation: Invocation, tokens: int) -> None:
         """They are spent already."""

@@ -104,6 +104,7 @@ def _again(engine: Engine, wanted: Redrive) -> LiveRun:
             letter.blame,
             engine.now(),
             envelope.scopes,
+            letter.stream,
         )
     )
     engine.runs.quiet(run)

@@ -31,7 +31,14 @@ from dagger.words.errors import (
 from dagger.words.ids import node_id
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
 from dagger.words.payload import decode
-from dagger.words.records import ABANDONED, CRASHED, AttemptFailed, Failure, Settled
+from dagger.words.records import (
+    ABANDONED,
+    CRASHED,
+    AttemptFailed,
+    Failure,
+    Retracted,
+    Settled,
+)
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -62,6 +69,7 @@ class Settling:
         self._engine = engine
         collecting = Collecting(engine.hosting)
         self.collect, self.publish = collecting.collect, collecting.publish
+        self.made = collecting.made
         # In hand, and cancelled by somebody who wants no more of it; set when it has ended.
         self._revoked: dict[Delivery, anyio.Event] = {}
 
@@ -120,7 +128,21 @@ class Settling:
             if type(effects[0]) is RepeatOf:
                 disposition = _DUPLICATE
                 invocation.attempt -= 1  # the handler is not called
+        stream = invocation.delivery.stream
+        if stream is not None and invocation.emitted < stream.length:
+            with self._engine.store.together():
+                self._retract(invocation)
+                self._settled(invocation, disposition, None, effects, dropped, blame)
+            return
         self._settled(invocation, disposition, None, effects, dropped, blame)
+
+    def _retract(self, invocation: Invocation) -> None:
+        """An earlier attempt had streamed more: what nothing took the place of is void."""
+        number, length = invocation.delivery.number, invocation.emitted
+        at = self._engine.now()
+        self._engine.commit(Retracted(invocation.run.number, number, length, at))
+        text = "%s ended with %s items, fewer than it had streamed before: the others are void"
+        self._warn(text, invocation.node_id, str(length))
 
     # -- the other ends --------------------------------------------------------------
 

@@ -18,9 +18,12 @@ import anyio.lowlevel
 class Job:
     """One call in a thread: `done` is set on the loop when it has an outcome."""
 
-    __slots__ = ("call", "done", "error", "result")
+    __slots__ = ("_tell", "call", "done", "error", "result")
 
-    def __init__(self, call: Callable[[], Any]) -> None:
+    def __init__(
+        self, call: Callable[[], Any], tell: Callable[[Job], None] = lambda job: None
+    ) -> None:
+        self._tell = tell
         self.call = call
         self.done = anyio.Event()
         self.result: Any = None
@@ -32,11 +35,29 @@ class Job:
         except BaseException as error:
             self.error = error
 
+    def over(self) -> None:
+        """On the loop: it has an outcome."""
+        self.done.set()
+        self._tell(self)
+
     def outcome(self) -> Any:
         """What the call returned; raises what it raised."""
         if self.error is not None:
             raise self.error
         return self.result
+
+
+_Inbox = SimpleQueue["Job | None"]
+
+
+class Line(Protocol):
+    """Calls that run in one thread, one after the other."""
+
+    def start(self, call: Callable[[], Any]) -> Job:
+        """Begin `call`, once those before it are over."""
+
+    def end(self) -> None:
+        """There are no more of them."""
 
 
 class Threads(Protocol):
@@ -46,6 +67,9 @@ class Threads(Protocol):
         """Begin `call`, with the context variables of the caller; wait for `job.done`, then
         ask `job.outcome()`.
         """
+
+    def line(self) -> Line:
+        """A thread for several calls, with the context variables of the caller."""
 
     def on_loop(self, call: Callable[[], Any]) -> Any:
         """Run `call` on the loop's thread and return its result, from whichever thread."""
@@ -65,19 +89,23 @@ class DaemonThreads:
     def __init__(self) -> None:
         self._token = anyio.lowlevel.current_token()
         self._home = threading.get_ident()
-        self._idle: list[SimpleQueue[Job | None]] = []
+        self._idle: list[_Inbox] = []
 
     def start(self, call: Callable[[], Any]) -> Job:
-        job = Job(partial(_here().run, call))
-        if self._idle:
-            self._idle.pop().put(job)
-        else:
-            inbox: SimpleQueue[Job | None] = SimpleQueue()
-            inbox.put(job)
-            threading.Thread(
-                target=self._serve, args=(inbox,), name="dagger handler", daemon=True
-            ).start()
+        line = self.line()
+        job = line.start(call)
+        line.end()
         return job
+
+    def line(self) -> DaemonLine:
+        return DaemonLine(self._idle.pop() if self._idle else self._thread(), self._free)
+
+    def _thread(self) -> _Inbox:
+        inbox: _Inbox = SimpleQueue()
+        threading.Thread(
+            target=self._serve, args=(inbox,), name="dagger handler", daemon=True
+        ).start()
+        return inbox
 
     def on_loop(self, call: Callable[[], Any]) -> Any:
         if threading.get_ident() == self._home:
@@ -91,16 +119,15 @@ class DaemonThreads:
         self._idle.clear()
         self._home = 0
 
-    def _serve(self, inbox: SimpleQueue[Job | None]) -> None:
+    def _serve(self, inbox: _Inbox) -> None:
         while (job := inbox.get()) is not None:
             job.run()
             try:
-                anyio.from_thread.run_sync(self._finished, job, inbox, token=self._token)
+                anyio.from_thread.run_sync(job.over, token=self._token)
             except RuntimeError:  # the loop has ended: nobody waits for this any more
                 return
 
-    def _finished(self, job: Job, inbox: SimpleQueue[Job | None]) -> None:
-        job.done.set()
+    def _free(self, inbox: _Inbox) -> None:
         if self._home:
             self._idle.append(inbox)
         else:
@@ -114,3 +141,30 @@ def _here() -> Context:
     if sniffio is not None:
         context.run(sniffio.current_async_library_cvar.set, None)
     return context
+
+
+class DaemonLine:
+    """A daemon thread that is idle again once the line has ended, and its last call."""
+
+    __slots__ = ("_context", "_ended", "_free", "_inbox", "_job")
+
+    def __init__(self, inbox: _Inbox, free: Callable[[_Inbox], None]) -> None:
+        self._inbox = inbox
+        self._free = free
+        self._context = _here()
+        self._ended = False
+        self._job: Job | None = None  # the last one
+
+    def start(self, call: Callable[[], Any]) -> Job:
+        self._job = job = Job(partial(self._context.run, call), self._over)
+        self._inbox.put(job)
+        return job
+
+    def end(self) -> None:
+        self._ended = True
+        if self._job is None or self._job.done.is_set():
+            self._free(self._inbox)
+
+    def _over(self, job: Job) -> None:
+        if self._ended and job is self._job:
+            self._free(self._inbox)

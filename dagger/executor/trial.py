@@ -86,8 +86,8 @@ class Trial:
             invocation.closed = True
 
     async def _called(self, threads: Threads) -> Any:
-        """What the handler returns; what it yields is held back as it comes."""
-        invocation, publish = self.invocation, self._collecting.publish
+        """What the handler returns; what it yields is taken as it comes."""
+        invocation = self.invocation
         plan = invocation.agent.plan
         match plan.kind:
             case Kind.COROUTINE:
@@ -95,7 +95,7 @@ class Trial:
             case Kind.ASYNC_GENERATOR:
                 async with aclosing(plan.call(invocation)) as values:
                     async for value in values:
-                        publish(invocation, value)
+                        await self._take(value)
             case Kind.FUNCTION | Kind.GENERATOR:
                 read = list if plan.kind.streams else _as_it_is
                 job = threads.start(lambda: read(plan.call(invocation)))
@@ -103,13 +103,23 @@ class Trial:
                 if not plan.kind.streams:
                     return job.outcome()
                 for value in job.outcome():
-                    publish(invocation, value)
+                    await self._take(value)
         return None
+
+    async def _take(self, value: Any) -> None:
+        """Something that is yielded."""
+        invocation, collecting = self.invocation, self._collecting
+        if invocation.agent.stream:
+            await self._host.emit(invocation, collecting.made(invocation, value))
+        else:
+            collecting.publish(invocation, value)
 
     def settle(self, run: Run, shared: Cache) -> Made:
         """What it comes to, with the cache and tasks of when it ended."""
         host = self._host
-        made = self._made._replace(requests=host.requests, unknown=host.unknown)
+        made = self._made._replace(
+            requests=host.requests, items=tuple(host.items), unknown=host.unknown
+        )
         if host.unknown or made.end != OK:
             return made
         try:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from dagger.words.errors import ConfigError, NonDeterminism, StepFailed
+from dagger.words.errors import ConfigError, NonDeterminism, StepFailed, StreamDiffers
 from dagger.words.strategy import RetryStrategy
 
 Exceptions = type[Exception] | tuple[type[Exception], ...]
@@ -148,9 +148,9 @@ def may_follow(strategy: RetryStrategy, error: BaseException) -> bool:
     """Whether another attempt may follow one that failed with `error`.
 
     Of a step that failed, what its function raised counts; where that is not known any
-    more (see StepFailed), it may.
+    more (see StepFailed), it may. Another attempt may stream something else.
     """
-    if isinstance(error, NonDeterminism):
+    if isinstance(error, NonDeterminism) and not isinstance(error, StreamDiffers):
         return False
     if isinstance(error, StepFailed):
         cause = error.__cause__

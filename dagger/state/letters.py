@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dagger.state.messages import close_scopes, part_came
 from dagger.state.queues import ARRIVED, Answer, Delivery, Envelope
+from dagger.state.streams import Stream
 from dagger.words.effects import make
 from dagger.words.records import LetterDiscarded, Redriven
 
@@ -36,6 +37,8 @@ def redriven(state: State, record: Redriven) -> None:
     delivery = run.deliveries[number] = Delivery(number, _envelope(record), queue, tally)
     for name, key, value, digest in record.kept:
         delivery.keep(name, key, Answer(value, digest))
+    if record.stream is not None:  # attempts are counted anew: what is there is of none of them
+        delivery.stream = Stream(record.stream._replace(attempt=0))
     if queue.subscriber.join is not None:
         part_came(state, run, delivery, record.at)
         close_scopes(state, run, record.at)

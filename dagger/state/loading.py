@@ -29,6 +29,7 @@ from dagger.state.parts import (
     NodesRow,
     NoteRow,
     RunRow,
+    StreamRow,
     TaskRow,
     TokensRow,
     TreeRow,
@@ -49,12 +50,13 @@ from dagger.state.queues import (
 from dagger.state.repeats import First, claimed
 from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.schedules import Schedule
+from dagger.state.streams import Stream
 from dagger.state.tasks import Task
 from dagger.state.tree import renamed
 from dagger.words.effects import as_publication
 from dagger.words.joins import Join
 from dagger.words.outcomes import RunStatus, TaskStatus
-from dagger.words.records import Failure, Remembered
+from dagger.words.records import Failure, Flow, Remembered
 
 if TYPE_CHECKING:
     from dagger.state.state import State
@@ -226,6 +228,10 @@ def _first(loading: _Loading, row: First) -> None:
     loading.state.repeats.keep(row._replace(publications=publications))
 
 
+def _stream(loading: _Loading, row: StreamRow) -> None:
+    loading.delivery.stream = Stream(Flow(*row))
+
+
 def _output(loading: _Loading, row: Output) -> None:
     loading.run.put_out(row)
 
@@ -233,7 +239,9 @@ def _output(loading: _Loading, row: Output) -> None:
 def _letter(loading: _Loading, row: DeadLetter) -> None:
     failure = Failure(*row.failure)
     kept = tuple(Remembered(*each) for each in row.kept)
-    letter = row._replace(envelope=_envelope(row.envelope), failure=failure, kept=kept)
+    stream = row.stream and Flow(*row.stream)
+    envelope = _envelope(row.envelope)
+    letter = row._replace(envelope=envelope, failure=failure, kept=kept, stream=stream)
     if loading.run.dead_letters is not None:
         loading.run.dead_letters.append(letter)
 
@@ -315,4 +323,5 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     LeadRow: _lead,
     ClaimRow: _claim,
     First: _first,
+    StreamRow: _stream,
 }

@@ -45,6 +45,7 @@ from dagger.words.records import (
     Quieted,
     Requested,
     Settled,
+    Streamed,
     Swept,
     Wrote,
 )
@@ -352,6 +353,7 @@ def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> 
                 record.ended,
                 delivery.remembered(),
                 record.blame,
+                None if delivery.stream is None else delivery.stream.flow(),
             )
         )
 
@@ -416,10 +418,17 @@ def requested(state: State, record: Requested) -> None:
     run = state.runs[record.run]
     delivery = run.deliveries[record.delivery]
     delivery.keep("requested", record.key, Answer(encode(record.place)))
+    publish_now(state, run, delivery, record, exempt=True)
+
+
+def publish_now(
+    state: State, run: Run, publisher: Delivery, record: Requested | Streamed, exempt: bool = False
+) -> None:
+    """A message of an invocation that has not settled."""
     if record.dropped:
         _drop(state, run, record.dropped, record.at)
     run.blamed += record.blame
-    publish(state, run, record.publication, delivery, record.place, record.at, exempt=True)
+    publish(state, run, record.publication, publisher, record.place, record.at, exempt)
     if run.joins is not None:
         close_scopes(state, run, record.at)
 

@@ -158,6 +158,14 @@ class AnswerRow(NamedTuple):
     failed: bool = False
 
 
+class StreamRow(NamedTuple):
+    """What the delivery before has streamed: the fields of its Flow."""
+
+    attempt: int
+    sent: int
+    items: bytes
+
+
 class TaskRow(NamedTuple):
     """A task. Those that are pending come longest pending first, those held longest held first."""
 
@@ -247,6 +255,7 @@ Row = (
     | LeadRow
     | ClaimRow
     | First
+    | StreamRow
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -277,6 +286,7 @@ ROWS: tuple[type[Any], ...] = (
     LeadRow,
     ClaimRow,
     First,
+    StreamRow,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

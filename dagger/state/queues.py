@@ -19,6 +19,7 @@ from dagger.words.records import Remembered
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
+    from dagger.state.streams import Stream
 
 # Where an unsettled delivery stands. Plain ints: they are compared on the hot path.
 PENDING, RUNNING, WAITING, SETTLED, ARRIVED, HELD, UNLOADED = range(7)
@@ -87,6 +88,7 @@ class Delivery:
         "number",
         "queue",
         "stage",
+        "stream",
         "tally",
     )
 
@@ -104,6 +106,7 @@ class Delivery:
         # The executor's, while it waits: by name and key of what it waits for.
         self.bells: dict[tuple[str, str], list[Callable[[], None]]] | None = None
         self.bond: Bond | None = None  # of a join
+        self.stream: Stream | None = None  # what it has emitted
 
     def keep(self, name: str, key: str, answer: Answer) -> None:
         """Keep an answer, the first one, and tell whoever waits for it."""

@@ -14,7 +14,7 @@ from dagger.state.tasks import Tasks
 from dagger.state.tree import Names, Tree
 from dagger.words.effects import Publication
 from dagger.words.outcomes import RunStatus
-from dagger.words.records import Failure, Remembered
+from dagger.words.records import Failure, Flow, Remembered
 
 _RUNNING, _COMPLETED = RunStatus.RUNNING, RunStatus.COMPLETED
 
@@ -50,6 +50,8 @@ class DeadLetter(NamedTuple):
     """The answers that it was given, should it go on after all."""
     blame: bool = False
     """Whether this end has made the run fail."""
+    stream: Flow | None = None
+    """What it had streamed."""
 
 
 class Question(NamedTuple):

@@ -30,6 +30,7 @@ from dagger.state.parts import (
     NoteRow,
     Row,
     RunRow,
+    StreamRow,
     TaskRow,
     TokensRow,
     TreeRow,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from dagger.state.state import State
     from dagger.state.tasks import TasksCopy
     from dagger.state.tree import Names, Tree
+    from dagger.words.records import Flow
 
 _world_fields = attrgetter(*WorldRow._fields)
 _agent_fields = attrgetter(*AgentRow._fields)
@@ -63,6 +65,7 @@ class Mark(NamedTuple):
     kept: dict[tuple[str, str], Answer]
     lead: int = 0
     scopes: tuple[Scope, ...] = ()
+    stream: Flow | None = None
 
 
 _NO_ANSWERS: dict[tuple[str, str], Answer] = {}
@@ -144,13 +147,16 @@ class RunCopy(NamedTuple):
                 message = delivery.envelope
                 yield message
             number = delivery.number
-            attempts, due, deaths, kept, lead, scopes = self.marks.get(number, _UNTOUCHED)
+            mark = self.marks.get(number, _UNTOUCHED)
+            attempts, due, deaths, kept, lead, scopes, stream = mark
             name = delivery.queue.subscriber.name
             yield DeliveryRow(number, name, attempts, due, deaths, lead, scopes)
             for (name, key), answer in kept.items():
                 yield AnswerRow(name, key, *answer)
             if number in self.claims:
                 yield ClaimRow(self.claims[number])
+            if stream is not None:
+                yield StreamRow(*stream)
 
 
 def copy_world(state: State) -> WorldCopy:
@@ -179,7 +185,8 @@ def copy_run(run: Run) -> RunCopy:
         {
             each.number: _mark(each)
             for each in deliveries
-            if each.attempts or each.deaths or each.kept or each.due or each.bond
+            if (each.attempts or each.deaths or each.kept)
+            or (each.due or each.bond or each.stream is not None)
         },
         {} if run.keyed is None else run.keyed.claims.copy(),
         run.kept_outputs(),
@@ -194,7 +201,8 @@ def copy_run(run: Run) -> RunCopy:
 def _mark(each: Delivery) -> Mark:
     kept = each.kept.copy() if each.kept else _NO_ANSWERS
     lead, scopes = (0, ()) if each.bond is None else (each.bond.lead or -1, each.bond.scopes)
-    return make(Mark, (each.attempts, each.due, each.deaths, kept, lead, scopes))
+    stream = None if each.stream is None else each.stream.flow()
+    return make(Mark, (each.attempts, each.due, each.deaths, kept, lead, scopes, stream))
 
 
 def _lanes(run: Run) -> list[LaneRow]:

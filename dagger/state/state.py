@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagger.state import letters, lives, messages, repeats, schedules, waits
+from dagger.state import letters, lives, messages, repeats, schedules, streaming, waits
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
@@ -50,6 +50,7 @@ from dagger.words.records import (
     Redriven,
     Requested,
     Restarted,
+    Retracted,
     RunCancelling,
     RunEnded,
     RunForked,
@@ -62,6 +63,7 @@ from dagger.words.records import (
     Settled,
     SlotsDone,
     Spent,
+    Streamed,
     Swept,
     Unscheduled,
     Wrote,
@@ -219,4 +221,6 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     Redriven: letters.redriven,
     KeyClaimed: repeats.key_claimed,
     KeysForgotten: repeats.keys_forgotten,
+    Streamed: streaming.streamed,
+    Retracted: streaming.retracted,
 }

@@ -42,6 +42,11 @@ class Source(Protocol):
         own records, and those that say who hears what. Costs in proportion to that run.
         """
 
+    def everything(self, after: int = 0) -> Iterator[tuple[int, Record]]:
+        """Position and record of all that is known behind a position, in order: of the runs
+        that are kept, and of who hears what; since the snapshot of everything.
+        """
+
 
 class Store(Source, Protocol):
     """A journal, records in the order they were appended, and snapshots of what they mean.

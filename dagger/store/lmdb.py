@@ -238,6 +238,9 @@ class LmdbStore:
     def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         return self._shelves.history(run, after)
 
+    def everything(self, after: int = 0) -> Iterator[tuple[int, Record]]:
+        return self._shelves.everything(after)
+
     def backup(self, to: str | os.PathLike[str]) -> int:
         """Copy what is on disk into a new folder; its size in bytes. In any thread."""
         return backup(self._environment, Path(to))

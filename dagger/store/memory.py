@@ -81,6 +81,10 @@ class MemoryStore:
             if position > after and of in (run, WIRING):
                 yield position, unpack(blob)
 
+    def everything(self, after: int = 0) -> Iterator[tuple[int, Record]]:
+        for position, blob in enumerate(self._blobs[after:], after + 1):
+            yield position, unpack(blob)
+
     def saved(self) -> int:
         return self._saved
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, fields
 from inspect import isawaitable
 from typing import Any, cast
@@ -34,19 +34,29 @@ def scripted(name: str, *, script: Iterable[Any], **options: Any) -> ScriptedAge
     """An agent whose n-th call is answered by the n-th entry of `script`.
 
     An exception, or a class of them, is raised; a function is called with the payload, and
-    awaited if it is async; any other value is returned. One more call than there are
-    entries fails with ScriptOver. `options` are those of `@agent`. It is in no registry.
+    awaited if it is async; any other value is returned. With `stream=True` an entry is a list
+    of those, which are streamed one by one. One more call than there are entries fails with
+    ScriptOver. `options` are those of `@agent`. It is in no registry.
     """
     entries, calls = tuple(script), list[Any]()
 
-    async def answer(payload: Any) -> Any:
-        """Answer as the script says."""
+    def entry(payload: Any) -> Any:
         calls.append(payload)
         if len(calls) > len(entries):
             raise ScriptOver(name, len(entries))
-        return await _answer(entries[len(calls) - 1], payload)
+        return entries[len(calls) - 1]
 
-    made = make(answer, {}, cast("AgentOptions", {**options, "name": name}))
+    async def answer(payload: Any) -> Any:
+        """Answer as the script says."""
+        return await _answer(entry(payload), payload)
+
+    async def stream(payload: Any) -> AsyncGenerator[Any]:
+        """Stream what the script says."""
+        for each in entry(payload):
+            yield await _answer(each, payload)
+
+    handler = stream if options.get("stream") else answer
+    made = make(handler, {}, cast("AgentOptions", {**options, "name": name}))
     said = {each.name: getattr(made, each.name) for each in fields(Agent)}
     return ScriptedAgent(**said, script=entries, calls=calls)
 

@@ -17,15 +17,20 @@ from dagger.words.records import (
     ChannelOpened,
     ChannelShut,
     Failure,
+    Flow,
     Kept,
     Logged,
     Published,
     Record,
+    Redriven,
+    Remembered,
+    Retracted,
     RunCancelling,
     RunEnded,
     RunOpened,
     Settled,
     Spent,
+    Streamed,
     Swept,
     Wrote,
 )
@@ -50,6 +55,13 @@ RECORDS: tuple[Record, ...] = (
     RunEnded(1, "cancelled", "why", 17.0),
     AgentRemoved("a", 18.0),
     ChannelShut("c", 19.0),
+    Streamed(1, 1, 2, 3, b"8 bytes\xff", MESSAGE, 2**28, True, (7,), False, 20.0),
+    Retracted(1, 1, 2, 21.0),
+    Redriven(
+        *(1, 1, "a", 5, MESSAGE, 1, 0, "b", (1, 0), 22.0, (Remembered("s", "#0", b"\xc0"),), True),
+        *(23.0, ((1, 0, "c"),), Flow(2, 4, b"8 bytes\xff\x03\x00\x00\x00")),
+    ),
+    Redriven(*(1, 1, "a", 5, MESSAGE, 0, 0, "", None, 24.0, (), False, 25.0, ()), Flow(1, 1, b"")),
 )
 """One of nearly every kind, with every kind of field in it."""
 
@@ -140,6 +152,17 @@ class LastingStoreSuite(StoreSuite):
         await again.flush()
         assert tuple(again.read()) == RECORDS[:8]
         await again.close()
+
+    async def test_everything_is_read_with_its_positions(self) -> None:
+        """In order, behind whichever position is asked for."""
+        store = await self.opened()
+        for record in RECORDS[:8]:
+            store.append(record)
+        await store.flush()
+        for after in (0, 3, 8):
+            found = list(enumerate(RECORDS[after:8], after + 1))
+            assert list(store.everything(after)) == found
+        await store.close()
 
     async def test_what_belongs_together_is_kept_together(self) -> None:
         """Records that were appended together are in the journal in their order, with the rest."""

@@ -142,6 +142,9 @@ class LaggingStore:
     def history(self, run: int, after: int = 0) -> Iterator[tuple[int, Record]]:
         return self._journal.history(run, after)
 
+    def everything(self, after: int = 0) -> Iterator[tuple[int, Record]]:
+        return self._journal.everything(after)
+
     def saved(self) -> int:
         return self._journal.saved()
 

@@ -20,10 +20,17 @@ class InlineThreads:
 
         def run() -> None:
             job.run()
-            job.done.set()
+            job.over()
 
         poster(run)()
         return job
+
+    def line(self) -> InlineThreads:
+        """One is as good as another."""
+        return self
+
+    def end(self) -> None:
+        """There is no thread to give back."""
 
     def on_loop(self, call: Callable[[], Any]) -> Any:
         return call()

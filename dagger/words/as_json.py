@@ -8,7 +8,7 @@ from typing import Any
 
 from dagger.words.effects import Publication
 from dagger.words.payload import decode, encode
-from dagger.words.records import EFFECTS, RECORDS, Failure, Record, Remembered
+from dagger.words.records import EFFECTS, RECORDS, Failure, Flow, Record, Remembered
 
 _KINDS: dict[str, type[Any]] = {each.__name__: each for each in RECORDS}
 _EFFECTS: dict[str, type[Any]] = {each.__name__: each for each in EFFECTS}
@@ -16,10 +16,13 @@ _EFFECTS: dict[str, type[Any]] = {each.__name__: each for each in EFFECTS}
 _PAYLOADS = frozenset({"payload", "value", "question", "data", "schema", "default"})
 """Fields whose bytes are an encoded payload; those of any other are told in base64."""
 
+_BYTES = frozenset({"part", "mark", "items"})
+
 _NESTED: dict[str, type[Any]] = {
     "first": Publication,
     "publication": Publication,
     "failure": Failure,
+    "stream": Flow,
 }
 
 
@@ -75,7 +78,7 @@ def _made(kind: type[Any], fields: Mapping[str, Any]) -> Any:
 def _meant(name: str, value: Any) -> Any:
     if name in _PAYLOADS:
         return encode(value)
-    if name == "part":
+    if name in _BYTES:
         return b64decode(value)
     if name == "kept":
         return tuple(_made(Remembered, each) for each in value)

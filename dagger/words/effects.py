@@ -100,9 +100,14 @@ REPLY_TO = "dagger-reply-to"
 FROM_OUTSIDE = (REPLY_TO, "0/")
 """The header of a request that a run begins with; its reply is kept with the run."""
 
-
 IDEMPOTENCY_KEY = "dagger-idempotency-key"
 """The header of a message that is handled once, however often it is published."""
+
+STREAM = "dagger-stream"
+"""The header of an item: "<attempt>/<index>", and "/restarted" where that is so."""
+
+OURS = frozenset({REPLY_TO, IDEMPOTENCY_KEY, STREAM})
+"""Headers that mean something here: nobody else gives them to a message, or passes them on."""
 
 
 def is_request(publication: Publication) -> bool:

@@ -41,6 +41,7 @@ DaggerError
 │   ├── StepFailed            the function of a step raised
 │   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
+│   │   └── StreamDiffers     or streams something else
 │   ├── RunConflict           a run id used again with another payload
 │   ├── RunClosed             the run has ended
 │   ├── BudgetExceeded        max_messages or max_tokens is spent
@@ -518,6 +519,24 @@ class NonDeterminism(ExecutionError):
             f"time (their digest is {given}, and was {kept}); what changes between attempts, as "
             "a clock or a random number does, must come from a step itself, and steps that may "
             "come in another order need a key= each"
+        )
+
+
+class StreamDiffers(NonDeterminism):
+    """An attempt that goes on after a restart streams something else than it had before.
+
+    `index` is the first item that is not the same; `kept` and `given` are digests. Another
+    attempt may follow, and say something else: consumers are told so.
+    """
+
+    def __init__(self, node_id: str, attempt: int, index: int, kept: str, given: str) -> None:
+        super().__init__(node_id, "stream", str(index), kept, given)
+        self.attempt = attempt
+        self.index = index
+        self.args = (
+            f"attempt {attempt} of {node_id} went on after a restart and streamed another item "
+            f"{index} than before (its digest is {given}, and was {kept}); what may not come out "
+            "the same, as the words of a model, should come from a step",
         )
 
 

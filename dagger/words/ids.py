@@ -32,6 +32,9 @@ def message_id(run_id: str, delivery: int, place: int) -> str:
 REQUESTS = 1 << 24
 """Places from here on are requests: published at once, beside what is held back."""
 
+STREAMED = 1 << 28
+"""Places from here on are items of a stream."""
+
 
 def node_id(agent: str, run_id: str, delivery: int) -> str:
     """The id of an invocation: `<agent>:<run>.<delivery number>`."""

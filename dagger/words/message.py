@@ -10,6 +10,21 @@ from dagger.words.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
+class StreamItem:
+    """Where a message that was emitted stands in the stream of its invocation."""
+
+    node_id: str
+    """The invocation: one stream each."""
+    attempt: int
+    """Which of its attempts has said this."""
+    index: int
+    """0, 1, 2, ... within an attempt, over all channels."""
+    restarted: bool
+    """True if it takes the place of what an earlier attempt had said at this index: what came
+    from that on is void."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What a handler may look at, and what anyone may hand to `publish`.
 
@@ -32,6 +47,8 @@ class Message:
     key: str | None = None
     """Messages of one key are handled in order, one at a time, by a `key=` agent."""
     headers: dict[str, str] = field(default_factory=dict)
+    stream: StreamItem | None = None
+    """Its place in a stream; None for what was not emitted. Not for whoever publishes."""
 
     @classmethod
     def new(cls, source: str, payload: Any) -> Message:

@@ -18,6 +18,7 @@ from dagger.words.records import (
     AgentAdded,
     AttemptFailed,
     Failure,
+    Flow,
     Published,
     Record,
     Redriven,
@@ -26,6 +27,7 @@ from dagger.words.records import (
     RunOpened,
     Scheduled,
     Settled,
+    Streamed,
     Wrote,
 )
 
@@ -177,7 +179,16 @@ def _requested(row: tuple[Any, ...]) -> Requested:
 def _redriven(row: tuple[Any, ...]) -> Redriven:
     record = Redriven(*row[1:])
     kept = tuple(Remembered(*each) for each in record.kept)
-    return record._replace(publication=as_publication(record.publication), kept=kept)
+    stream = record.stream and Flow(*record.stream)
+    return record._replace(publication=as_publication(record.publication), kept=kept, stream=stream)
+
+
+def _streamed(row: tuple[Any, ...]) -> Streamed:
+    fields = (*row[1:6], as_publication(row[6]), *row[7:])
+    return make(Streamed, fields) if len(fields) == _STREAMED else Streamed(*fields)
+
+
+_STREAMED = len(Streamed._fields)
 
 
 def _attempted(row: tuple[Any, ...]) -> AttemptFailed:
@@ -202,6 +213,7 @@ _SPECIAL: dict[type[Any], Callable[[tuple[Any, ...]], Any]] = {
     Requested: _requested,
     Redriven: _redriven,
     Scheduled: _scheduled,
+    Streamed: _streamed,
     Wrote: _wrote,
 }
 _SETTLED = _record_number[Settled]

@@ -175,6 +175,17 @@ AUTOPILOT = "autopilot"
 """Takes the default of a question that nobody answers in time."""
 
 
+class Flow(NamedTuple):
+    """What is remembered of an invocation's stream (see `dagger.state.streams`)."""
+
+    attempt: int
+    """The latest that has said something new."""
+    sent: int
+    """Messages published for it, in all attempts."""
+    items: bytes = b""
+    """Digest and place of each item, 12 bytes."""
+
+
 class Remembered(NamedTuple):
     """What was kept of one answer, for a delivery that goes on after all."""
 
@@ -219,6 +230,36 @@ class Requested(NamedTuple):
     at: float
 
 
+class Streamed(NamedTuple):
+    """An item of a stream, published at once."""
+
+    run: int
+    delivery: int
+    attempt: int
+    item: int
+    """Its index within the attempt."""
+    mark: bytes
+    """The digest of what it says, 8 bytes."""
+    publication: Publication
+    place: int
+    restarted: bool
+    """True if an earlier attempt had said something else there: that, and what followed, is
+    void."""
+    dropped: tuple[int, ...]
+    blame: bool
+    at: float
+
+
+class Retracted(NamedTuple):
+    """An invocation ends with fewer items than were streamed before: the others are void."""
+
+    run: int
+    delivery: int
+    length: int
+    """Items that stay."""
+    at: float
+
+
 class Spent(NamedTuple):
     run: int
     delivery: int
@@ -226,7 +267,7 @@ class Spent(NamedTuple):
 
 
 class Emitted(NamedTuple):
-    """A value streamed to watchers before the invocation settles."""
+    """A value shown to watchers alone, which older versions wrote."""
 
     run: int
     delivery: int
@@ -308,6 +349,8 @@ class Redriven(NamedTuple):
     at: float
     scopes: tuple[tuple[int, int, str], ...] = ()
     """What the message descends from, as far as joins ask for it (see `state.joins`)."""
+    stream: Flow | None = None
+    """What it had streamed."""
 
 
 class Restarted(NamedTuple):
@@ -457,6 +500,8 @@ Record = (
     | Redriven
     | KeyClaimed
     | KeysForgotten
+    | Streamed
+    | Retracted
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -495,6 +540,8 @@ RECORDS: tuple[type[Any], ...] = (
     Redriven,
     KeyClaimed,
     KeysForgotten,
+    Streamed,
+    Retracted,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply, RepeatOf)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,19 @@ def test_every_part_of_the_declaration_counts() -> None:
     found = [fingerprint(agent(**each)(work)) for each in options]
     assert found == [fingerprint(agent(**each)(work)) for each in options]
     assert len(set(found)) == len(found)
+
+
+def test_whether_it_streams_counts() -> None:
+    """A generator that streams is another agent than one that holds back."""
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    held, streamed = (
+        fingerprint(agent(name="a", subscribe="in", publish="out", stream=each)(numbers))
+        for each in (False, True)
+    )
+    assert held != streamed
 
 
 def plain_class() -> type[Any]:

@@ -48,6 +48,8 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "sleepers": ("bytes", 8_000.0),
     "unloaded_sleepers": ("bytes", 2_000.0),
     "gathered": ("ratio", 1.3),
+    "streamed": ("hops", None),
+    "stored_streamed": ("hops", None),
 }
 """The figure that matters of each scenario, and what it may be."""
 

@@ -1,15 +1,18 @@
-"""What waiting costs: steps side by side, many sleepers, and parts that are gathered."""
+"""What waiting costs: steps side by side, many sleepers, parts that are gathered, streams."""
 
 from __future__ import annotations
 
 import gc
 import time
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from typing import Any
 
 import anyio
 
 from dagger import Config, Context, Executor, agent, gather
 from tests.bench.folders import folder
-from tests.bench.scenarios import memory
+from tests.bench.scenarios import PAYLOAD, ROUNDS, Place, hop, memory
 
 STEPS = 10
 
@@ -122,3 +125,44 @@ async def gathered(parts: int = 100_000) -> dict[str, float]:
     gc.disable()
     bare, us = await ratio()
     return {"ratio": bare, "us": us, "ratio_with_gc": with_gc, "us_with_gc": us_with_gc}
+
+
+async def streamed(items: int = 20_000, place: Place = nullcontext) -> dict[str, float]:
+    """Items of a stream and who hears them, against as many that are published together."""
+
+    @agent(name="source", subscribe="start", publish="items", stream=True)
+    async def stream(payload: int) -> AsyncIterator[Any]:
+        for number in range(payload):
+            yield {**PAYLOAD, "id": number}
+
+    @agent(name="other source", subscribe="start", publish="items", publish_each=True)
+    async def publish(payload: int) -> list[Any]:
+        return [{**PAYLOAD, "id": number} for number in range(payload)]
+
+    @agent(subscribe="items")
+    async def hear(payload: dict[str, Any]) -> None:
+        """Listen."""
+
+    async def one(source: Any) -> float:
+        with place() as store:
+            async with Executor([source, hear], store=store, config=Config()) as executor:
+                gc.collect()
+                started = time.perf_counter()
+                report = await executor.run("start", items)
+                took = time.perf_counter() - started
+        assert report.agents["hear"].dispositions == {"ok": items}
+        return took / items
+
+    rounds = [(await one(stream), await one(publish), await hop()) for _ in range(ROUNDS)]
+    item, message, bare = (min(each) for each in zip(*rounds, strict=True))
+    return {
+        "hops": item / bare,
+        "published_hops": message / bare,
+        "us": item * 1e6,
+        "items_per_s": 1 / item,
+    }
+
+
+async def stored_streamed() -> dict[str, float]:
+    """The same, on disk."""
+    return await streamed(place=folder)

@@ -29,7 +29,7 @@ async def square(payload: int, ctx: Context) -> int | None:
         await ctx.ask({"really": 8}, name="sure")
     if payload == 9:
         ctx.log("nine!", level="WARNING")
-        await ctx.emit([9])
+        await ctx.emit("squares", 9)
     return payload * payload
 
 
@@ -55,7 +55,7 @@ async def test_every_turn_of_a_run_is_told() -> None:
         "resumed: ",
         "cancelling: enough",
         "warning: square · nine!",
-        "emits: square · [9]",
+        "emits: square · → squares · 9",
         'asks: square · sure: {"really": 8}',
         "failed: square · numbers · attempt 1, again in 1.0 ms · ValueError: not seven",
     ):
@@ -78,7 +78,8 @@ async def test_lines_are_data_too() -> None:
     opened, log, emitted, outcome, ended = data
     assert (opened["channel"], opened["payload"]) == ("numbers", 9)
     assert (log["level"], log["text"], log["node_id"]) == ("warning", "nine!", "square:mine.1")
-    assert emitted["value"] == [9]
+    assert (emitted["channel"], emitted["value"]) == ("squares", 9)
+    assert (emitted["attempt"], emitted["index"], emitted["restarted"]) == (1, 0, False)
     assert outcome["outputs"] == [{"channel": "squares", "payload": 81}]
     assert (outcome["status"], outcome["attempts"], outcome["error"]) == ("ok", 1, None)
     assert ended["status"] == "completed"

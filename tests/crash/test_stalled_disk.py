@@ -26,7 +26,7 @@ stepped: list[Any] = []
 async def work(payload: Any, ctx: Context) -> Any:
     """Say something, show something, answer."""
     ctx.log(f"at work on {payload}")
-    await ctx.emit(payload)
+    await ctx.emit("out", payload)
     return payload
 
 

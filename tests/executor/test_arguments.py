@@ -56,7 +56,7 @@ async def test_a_plain_function_is_told_what_it_cannot_await(call: str) -> None:
         "ask": ("?",),
         "request": ("out", 1),
         "scatter": ("out", [1]),
-        "emit": (1,),
+        "emit": ("c", 1),
         "spend": (),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,25 @@ async def test_a_fork_parts_at_its_message() -> None:
         "  items → check (2) · only in parent",
         "▸ items → check (3 | 3) · payload: 2 → 7 · message 0: out 2 → out 7",
         "  items → check (4) · only in parent",
+    ]
+
+
+async def test_what_was_streamed_is_compared() -> None:
+    """Items are found by their places, and are what their invocation has published."""
+
+    @agent(subscribe="start", publish="items", stream=True)
+    async def talk(payload: list[int]) -> AsyncIterator[int]:
+        for each in payload:
+            yield each
+
+    store = MemoryStore()
+    async with Executor([talk, check], store=store, config=CONFIG) as executor:
+        await executor.run("start", [1, 2], run_id="one")
+        await executor.run("start", [1, 3], run_id="other")
+    assert text(diff_runs(store, 1, 2), "one", "other").splitlines() == [
+        "one | other · 3 invocations: 1 the same, 2 different",
+        "▸ start → talk (1 | 1) · payload: [1, 2] → [1, 3] · message 1: items 2 → items 3",
+        "  items → check (3 | 3) · payload: 2 → 3 · message 0: out 2 → out 3",
     ]
 
 

@@ -106,7 +106,7 @@ def everything() -> list[Agent]:
         waiting = len(ctx.tasks.get_tasks_by_status("InProgress")) > 0
         ctx.tasks.complete_task(task.id, True)
         yield {"job": task.data, "waiting": waiting}
-        await ctx.emit(payload)
+        await ctx.emit("done", payload)
         yield ctx.attempt
 
     @agent(subscribe="done", publish="seen")
@@ -122,11 +122,31 @@ def everything() -> list[Agent]:
     return [spread, busy, answer, worker, lister]
 
 
+async def test_items_of_a_stream_are_compared() -> None:
+    """As they stood in the end, whichever attempt had said them; the first that differs is told."""
+
+    async def said(payload: Any, ctx: Context) -> AsyncIterator[int]:
+        yield 0
+        yield 1 if ctx.attempt == 1 else 2
+        if ctx.attempt == 1:
+            raise ValueError("once more")
+        yield 3
+
+    def says_now(payload: Any) -> Iterator[int]:
+        yield 0
+        yield 2
+        yield 4
+
+    store = await stored([made(said, stream=True)], None)
+    assert await rechecked(store, made(said, stream=True)) == []
+    assert await rechecked(store, made(says_now, stream=True)) == ["a:r.1: item 2: out 3 → out 4"]
+
+
 async def test_the_same_code_does_the_same() -> None:
     """Whatever agents do, and however many at once: none of it differs when done again."""
     agents = everything()
     store = await stored(agents, list(range(40)))
-    assert restored(store).runs[1].handled == 169
+    assert restored(store).runs[1].handled == 201
     assert await rechecked(store, *agents) == []
     assert await rechecked(store, *agents, bodies=False) == []
 

@@ -379,7 +379,7 @@ async def test_a_fenced_context_refuses_everything(make_executor: MakeExecutor) 
             lambda: ctx.sleep(0),
             lambda: ctx.ask("?"),
             lambda: ctx.request("silent", 1),
-            lambda: ctx.emit(1),
+            lambda: ctx.emit("out", 1),
             lambda: ctx.spend(tokens=1),
         ]
         for call in awaited:

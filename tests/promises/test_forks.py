@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 
-from dagger import Context, ExecutionError, MessageNotFound, RunNotFound, Store, agent
+from dagger import (
+    Context,
+    Emission,
+    ExecutionError,
+    MessageNotFound,
+    RunNotFound,
+    Store,
+    agent,
+)
 from tests.promises.conftest import MakeExecutor, NewStore
 
 
@@ -109,3 +119,29 @@ async def test_without_a_store_there_is_nothing_to_fork(make_executor: MakeExecu
         await executor.run("start", [1], run_id="parent")
         with pytest.raises(ExecutionError, match="there is none"):
             await executor.fork("parent", "parent.0.0")
+
+
+@agent(subscribe="start", publish="items", stream=True)
+async def talk(payload: int) -> AsyncIterator[int]:
+    """Count, and let others have their turn."""
+    for number in range(payload):
+        yield number
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("frontier", [False, True])
+async def test_a_fork_may_begin_amid_a_stream(
+    make_executor: MakeExecutor, lasting: Store, frontier: bool
+) -> None:
+    """The item alone is pending, or its stream goes on behind it; either way none comes twice."""
+    async with make_executor([talk, count], store=lasting) as executor:
+        parent = await executor.start("start", 4, run_id="parent")
+        events = [each async for each in parent.watch(after="0")]
+        ids = [each.message_id for each in events if isinstance(each, Emission)]
+        live = await executor.fork("parent", ids[1], frontier=frontier)
+        report = await live.result()
+    assert report.conserved
+    assert report.status == "completed"
+    seen = sorted(live.cache.get("seen"))
+    assert seen == [0, 1, 2, 3] if frontier else seen in ([1], [0, 1])
+    assert report.messages == (5 if frontier else 3) + len(seen)

@@ -53,7 +53,7 @@ CALLS: dict[str, Call] = {
     "sleep name": lambda ctx, odd: ctx.sleep(0, name=odd),
     "request key": lambda ctx, odd: ctx.request("ask", 1, key=odd),
     "spend": lambda ctx, odd: ctx.spend(tokens=odd),
-    "emit": lambda ctx, odd: ctx.emit(odd),
+    "emit": lambda ctx, odd: ctx.emit("out", odd, key=odd, headers={odd: odd}),
     "log": _log,
     "task": _task,
     "task status": _task_status,

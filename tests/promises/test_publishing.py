@@ -164,7 +164,7 @@ async def test_a_context_that_was_left_behind_is_closed(make_executor: MakeExecu
             lambda: ctx.sleep(0),
             lambda: ctx.ask("q"),
             lambda: ctx.request("out", 1),
-            lambda: ctx.emit(1),
+            lambda: ctx.emit("out", 1),
             lambda: ctx.spend(tokens=1),
             lambda: view.publish("out", 1),
         ):

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Agent, Context, DaggerError, Emission, Immediate, agent
+from dagger import Agent, Context, DaggerError, Immediate, agent
 from dagger.words.errors import QuestionNotFound, RunClosed
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import idle, in_hand, turns, until
@@ -538,33 +538,6 @@ async def test_agents_may_go_while_their_handlers_wait(make_executor: MakeExecut
         {"out": ["replaced: answered"]},
         {"out": ["unregistered: answered"]},
     ]
-
-
-# -- showing -------------------------------------------------------------------------
-
-
-async def test_emitted_values_are_seen_at_once(make_executor: MakeExecutor) -> None:
-    """`ctx.emit` shows a value to watchers before the invocation settles."""
-    seen: list[Any] = []
-    gate = anyio.Event()
-
-    @agent(subscribe="start", publish="out")
-    async def emitting(payload: Any, ctx: Context) -> str:
-        for number in range(3):
-            await ctx.emit({"number": number})
-        await gate.wait()
-        return "done"
-
-    async with make_executor([emitting]) as executor:
-        run = await executor.start("start", None)
-        async for event in run.watch():
-            if isinstance(event, Emission):
-                seen.append((event.agent, event.place, event.value))
-                if len(seen) == 3:
-                    gate.set()
-        report = await run.result()
-    assert seen == [("emitting", number, {"number": number}) for number in range(3)]
-    assert report.outputs == {"out": ["done"]}
 
 
 # -- retries and waits together --------------------------------------------------------

@@ -226,12 +226,12 @@ async def test_what_handlers_say_is_seen_and_logged(
     """`ctx.log` tells watchers and standard logging: run, agent, level and text."""
     caplog.set_level(logging.DEBUG, "dagger.agents")
 
-    @agent(subscribe="start")
+    @agent(subscribe="start", publish="out")
     async def talking(payload: Any, ctx: Context) -> None:
         ctx.log("hello")
         ctx.log("careful", level="warning")
         ctx.log("numbers too", level=logging.DEBUG)
-        await ctx.emit({"half": "way"})
+        await ctx.emit("out", {"half": "way"})
 
     async with make_executor([talking]) as executor:
         run = await executor.start("start", None, run_id="census")
@@ -261,7 +261,7 @@ async def test_what_a_failed_attempt_said_is_seen(make_executor: MakeExecutor) -
     @agent(subscribe="start", publish="out")
     async def failing(payload: Any, ctx: Context) -> None:
         ctx.log(f"attempt {ctx.attempt}")
-        await ctx.emit(ctx.attempt)
+        await ctx.emit("out", ctx.attempt)
         raise ValueError("again")
 
     async with make_executor([failing]) as executor:

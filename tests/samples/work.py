@@ -27,7 +27,7 @@ async def lead(payload: dict[str, Any], ctx: Context) -> None:
     ctx.shared.append("seen", payload.get("items"))
     await ctx.step("once", lambda: 5)
     await ctx.spend(tokens=7)
-    await ctx.emit("shown")
+    await ctx.emit("out", "shown")
     ctx.log("said")
     ctx.cache.set("reply", await ctx.request("ask", 1))
     if ctx.attempt == 1:

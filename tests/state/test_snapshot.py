@@ -19,6 +19,7 @@ from dagger.state.queues import HELD, PENDING, SETTLED, WAITING, Delivery
 from dagger.state.run import DeadLetter, Keep, Run
 from dagger.state.snapshot import RunCopy, WorldCopy, copy_run, copy_world
 from dagger.state.state import State
+from dagger.state.streams import Stream
 from dagger.words.effects import (
     FROM_OUTSIDE,
     REPLY_TO,
@@ -54,6 +55,7 @@ from dagger.words.records import (
     Redriven,
     Requested,
     Restarted,
+    Retracted,
     RunCancelling,
     RunEnded,
     RunOpened,
@@ -62,11 +64,13 @@ from dagger.words.records import (
     RunsForgotten,
     Settled,
     Spent,
+    Streamed,
     Swept,
     Wrote,
     run_of,
 )
 from dagger.words.replies import overdue
+from dagger.words.streams import as_item
 from tests.state.meaning import audit, differences, meaning
 from tests.state.test_state import everything
 from tests.waiting import turns
@@ -460,6 +464,23 @@ class Folding(RuleBasedStateMachine):
         known = list(self.live.repeats.done)
         self.apply(KeysForgotten(tuple(known[: 1 + which % len(known)]), 9.0))
 
+    @rule(which=WHICH, message=PUBLICATIONS, back=st.integers(0, 2), some=st.integers(0, 2))
+    def streamed(self, which: int, message: Publication, back: int, some: int) -> None:
+        run, delivery = self.delivery(which)
+        stream = delivery.stream or Stream()
+        attempt, item = delivery.attempts + 1, max(0, stream.length - back)
+        anew = item < stream.length
+        message = as_item(message, attempt, item, anew)
+        fields = (attempt, item, bytes([which]) * 8, message, stream.next, anew)
+        dropped = self.drops(run, some, but=delivery.number)
+        self.apply(Streamed(run, delivery.number, *fields, dropped, False, 9.0))
+
+    @precondition(is_pending)
+    @rule(which=WHICH, length=st.integers(0, 2))
+    def retracted(self, which: int, length: int) -> None:
+        run, delivery = self.delivery(which)
+        self.apply(Retracted(run, delivery.number, length, 9.0))
+
     @precondition(is_pending)
     @rule(which=WHICH, tokens=st.integers(0, 9))
     def spent(self, which: int, tokens: int) -> None:
@@ -549,7 +570,7 @@ class Folding(RuleBasedStateMachine):
         self.apply(
             Redriven(
                 run, letter.delivery, letter.agent, letter.disposition, said, *envelope[1:6],
-                letter.kept, letter.blame, 9.0, envelope.scopes,
+                letter.kept, letter.blame, 9.0, envelope.scopes, letter.stream,
             )
         )  # fmt: skip
 

@@ -143,7 +143,7 @@ def test_looking_where_a_message_would_go_changes_nothing() -> None:
 def everything() -> list[Agent]:
     """Agents that between them make nearly every kind of record."""
 
-    @agent(subscribe="start", publish=["work", "ask", "out"], max_attempts=2)
+    @agent(subscribe="start", publish=["work", "ask", "out", "shown"], max_attempts=2)
     async def lead(payload: int, ctx: Context) -> None:
         for number in range(payload):
             ctx.publish("work", number, key=str(number % 2), headers={"n": str(number)})
@@ -153,7 +153,7 @@ def everything() -> list[Agent]:
         ctx.shared.increment("runs")
         await ctx.step("once", lambda: 5)
         await ctx.spend(tokens=7)
-        await ctx.emit("shown")
+        await ctx.emit("shown", payload)
         ctx.log("said")
         ctx.cache.set("reply", await ctx.request("ask", payload))
         if ctx.attempt == 1:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from dagger import Agent, Context, Linear, ScatterFailed, agent, all_of, gather
+from dagger import Agent, Context, Linear, Message, ScatterFailed, agent, all_of, gather
 
 NOBODY = "nobody"
 """Whose questions stay without an answer."""
@@ -174,6 +174,81 @@ def generator(outside: Outside) -> list[Agent]:
             yield number
 
     return [numbers]
+
+
+def emits_before_it_publishes(outside: Outside) -> list[Agent]:
+    """Items that go out at once, and a message that is held back."""
+
+    @agent(subscribe="start", publish=["items", "out"])
+    async def talk(payload: Any, ctx: Context) -> None:
+        for number in range(3):
+            await ctx.emit("items", number)
+            await ctx.sleep(1)
+        ctx.publish("out", -1)
+
+    @agent(subscribe="items", publish="out")
+    async def double(payload: int) -> int:
+        return 2 * payload
+
+    return [talk, double]
+
+
+def streams_with_steps(outside: Outside) -> list[Agent]:
+    """A generator whose items come from steps, into a list that is mended where they differ."""
+
+    async def think(word: str) -> str:
+        outside[word] += 1
+        return word
+
+    @agent(subscribe="start", publish="items", stream=True, max_attempts=2)
+    async def talk(payload: Any, ctx: Context) -> AsyncGenerator[Any]:
+        for number in range(4):
+            yield await ctx.step("think", think, f"word {number}")
+            if number == 2 and ctx.attempt == 1:
+                yield "a slip"
+                raise ValueError("once more")
+
+    @agent(subscribe="items", publish="out")
+    async def listen(payload: Any, message: Message, ctx: Context) -> Any:
+        assert message.stream is not None
+        said = ctx.cache.get("said", [])[: message.stream.index]
+        ctx.cache.set("said", [*said, payload])
+        return payload
+
+    return [talk, listen]
+
+
+def streams_into_a_narrow_channel(outside: Outside) -> list[Agent]:
+    """Plain generators that wait for room between their items."""
+
+    @agent(subscribe="start", publish="numbers", stream=True)
+    def spread(payload: Any) -> Generator[int]:
+        yield from range(3)
+
+    @agent(subscribe="numbers", publish="narrow", stream=True, concurrency=2)
+    async def twice(payload: int) -> AsyncGenerator[int]:
+        yield payload
+        yield payload + 10
+
+    @agent(subscribe="narrow", publish="out", capacity=1, overflow="block")
+    async def take(payload: int) -> int:
+        await anyio.sleep(1)
+        return payload
+
+    return [spread, twice, take]
+
+
+def retracts_what_it_said(outside: Outside) -> list[Agent]:
+    """An attempt that ends with fewer items than the one before."""
+
+    @agent(subscribe="start", publish="out", max_attempts=2)
+    async def talk(payload: Any, ctx: Context) -> None:
+        for number in range(3 - ctx.attempt):
+            await ctx.emit("out", number)
+        if ctx.attempt == 1:
+            raise ValueError("too much")
+
+    return [talk]
 
 
 def tasks(outside: Outside) -> list[Agent]:
@@ -357,6 +432,10 @@ SHAPES: list[Shape] = [
     through_a_narrow_channel,
     plain_functions,
     generator,
+    emits_before_it_publishes,
+    streams_with_steps,
+    streams_into_a_narrow_channel,
+    retracts_what_it_said,
     tasks,
     failures,
     later_messages,

@@ -41,6 +41,18 @@ def test_the_nth_call_gets_the_nth_entry() -> None:
     model.assert_finished()
 
 
+def test_a_script_may_be_streamed() -> None:
+    """With `stream=True` each entry is a list, whose items go out one by one, errors among them."""
+    script = [["a", "b", ValueError("cut off")], ["a", lambda payload: -payload]]
+    model = scripted(
+        "model", subscribe="start", publish="out", retry=Immediate(), stream=True, script=script
+    )
+    report = run(model)
+    assert report.outputs == {"out": ["a", "b", -1]}
+    assert report.retries == 1
+    model.assert_finished()
+
+
 def test_one_call_too_many_fails() -> None:
     """Behind the end of its script a call fails, and names the agent."""
     model = scripted("model", subscribe="start", script=[ValueError("once")], max_attempts=2)

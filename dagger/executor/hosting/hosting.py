@@ -7,18 +7,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio.lowlevel
-
 from dagger.executor.hosting.asking import Asking
 from dagger.executor.hosting.keeping import Keeping, fence
 from dagger.executor.hosting.requesting import Requesting
 from dagger.executor.hosting.sleeping import Sleeping
 from dagger.executor.hosting.steps import Steps
+from dagger.executor.hosting.streaming import Streaming
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.state.cache import Cache
 from dagger.words.effects import E
 from dagger.words.errors import BudgetExceeded
-from dagger.words.records import Emitted, Logged, Spent, Wrote
+from dagger.words.records import Logged, Spent, Wrote
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -42,6 +41,7 @@ class Hosting:
         self.ask = Asking(engine, keeping).ask
         requesting = Requesting(engine, keeping)
         self.request, self.scatter = requesting.request, requesting.scatter
+        self.emit = Streaming(engine).emit
 
     @property
     def shared(self) -> Cache:
@@ -77,12 +77,6 @@ class Hosting:
         self._engine.threads.on_loop(write)
 
     # -- awaited, and done at once
-
-    async def emit(self, invocation: Invocation, place: int, payload: bytes) -> None:
-        self._engine.commit(
-            Emitted(invocation.run.number, invocation.delivery.number, place, payload, self.now())
-        )
-        await anyio.lowlevel.checkpoint()
 
     async def spend(self, invocation: Invocation, tokens: int) -> None:
         run = invocation.run
