@@ -1,0 +1,39 @@
+"""The examples as the programs they are, and what each says that it prints."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+def ended(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """A Python program that has ended, however it did."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "agents"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> tuple[str, str]:
+    """What a Python program says on stdout and stderr; it must end well."""
+    program = ended(*command, cwd=cwd)
+    assert program.returncode == 0, program.stderr
+    return program.stdout, program.stderr
+
+
+def promised(example: Path) -> str:
+    """What an example says that it prints."""
+    _, output = re.split(r"^# Output.*:\n", example.read_text("utf-8"), flags=re.MULTILINE)
+    return "".join(f"{line.removeprefix('#').removeprefix(' ')}\n" for line in output.splitlines())
