@@ -6,7 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -31,6 +34,19 @@ def run(*command: str | Path, cwd: Path = ROOT) -> tuple[str, str]:
     program = ended(*command, cwd=cwd)
     assert program.returncode == 0, program.stderr
     return program.stdout, program.stderr
+
+
+@cache
+def loaded(example: Path) -> ModuleType:
+    """An example as a module; what lies next to it can be imported, as by the program it is."""
+    if str(example.parent) not in sys.path:
+        sys.path.append(str(example.parent))
+    spec = spec_from_file_location(f"example_{example.stem}", example)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def promised(example: Path) -> str:
