@@ -124,3 +124,14 @@ def test_it_is_short_and_says_what_it_teaches(example: Path) -> None:
     code, _ = re.split(r"^# Output.*:\n", text, flags=re.MULTILINE)
     assert code.startswith('"""')
     assert len(code.splitlines()) <= LENGTHS.get(example, 80)
+
+
+PARTS = sorted(programs.EXAMPLES.glob("*/*.py"))
+
+
+@pytest.mark.parametrize("part", PARTS, ids=names(PARTS))
+def test_a_part_of_a_larger_one_is_short(part: Path) -> None:
+    """Where an example is a folder, each file in it is one idea, and says which."""
+    text = part.read_text("utf-8")
+    assert text.startswith('"""')
+    assert len(text.splitlines()) <= 200
