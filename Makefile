@@ -61,15 +61,18 @@ bench: $(STAMP) ## measure speed and memory; prints a table, writes JSON
 
 docs: $(STAMP) ## make the generated pages and pictures of docs/ anew
 	$(PY) -m docs.make_reference
+	$(PY) -m docs.make_feeds
 	$(PY) -m docs.pictures.make
 
-ci-deps: ## install the Debian packages that pictures want, where that is possible
+ci-deps: ## install the Debian packages that pictures want, and get feeds for a test, where possible
 	@if command -v dot >/dev/null; then echo "ci-deps: Graphviz is installed already"; \
 	elif ! command -v apt-get >/dev/null; then echo "ci-deps: skipped, this is no Debian"; \
 	elif [ "$$(id -u)" != 0 ]; then echo "ci-deps: skipped, only root may install packages"; \
 	else apt-get update -qq && apt-get install -qq --yes --no-install-recommends graphviz || \
 	  echo "ci-deps: Graphviz could not be installed; pictures stay DOT files"; fi
+	@$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary feedparser \
+	  --dest .corpus feedparser || echo "ci-deps: no sources of feedparser; a test of its feeds is skipped"
 
 clean: ## remove what these targets made
-	rm -rf .venv .dagger .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .corpus .dagger .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	rm -f run.dot run.svg bench.json

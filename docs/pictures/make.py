@@ -1,4 +1,4 @@
-"""The pictures of the documentation: of runs of the programs that it shows, and of the store.
+"""The pictures of the documentation: of runs of the programs it shows, the store, and waiting.
 
     python -m docs.pictures.make
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from dagger import Executor, Report, run
 from dagger.views.render import render
-from docs.pictures import storage
+from docs.pictures import storage, waiting
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -61,6 +61,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "pipeline": lambda: topology("pipeline"),
     "record": storage.record,
     "journal": storage.journal,
+    "waiting": waiting.restarts,
 }
 """The DOT source of each picture, by the name of its file."""
 

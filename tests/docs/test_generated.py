@@ -11,7 +11,7 @@ import pytest
 
 import dagger
 from dagger.words.config import Config
-from docs import make_reference
+from docs import make_feeds, make_reference
 from docs.pictures.make import PICTURES
 from tests.docs.pages import DOCS, ROOT
 
@@ -29,6 +29,12 @@ needs_graphviz = pytest.mark.skipif(
 def test_pages_are_up_to_date(name: str) -> None:
     """A generated page says what the code says; if not, run `python -m docs.make_reference`."""
     assert (DOCS / name).read_text("utf-8") == MAKERS[name]()
+
+
+@pytest.mark.parametrize("name", make_feeds.FEEDS)
+def test_feeds_are_up_to_date(name: str) -> None:
+    """A feed tells what the pages tell; if not, run `python -m docs.make_feeds`."""
+    assert (DOCS / "feeds" / name).read_text("utf-8") == make_feeds.FEEDS[name]()
 
 
 def test_every_public_name_is_described() -> None:

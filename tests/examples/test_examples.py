@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-CENSUS = ROOT / "examples" / "code_census.py"
-KILLED = ROOT / "examples" / "survive_kill.py"
+from tests.examples import programs
+from tests.examples.programs import promised, run
+
+EXAMPLES = sorted(programs.EXAMPLES.glob("*.py"))
+CENSUS = programs.EXAMPLES / "code_census.py"
+KILLED = programs.EXAMPLES / "survive_kill.py"
+ORDERS = programs.EXAMPLES / "orders.py"
 
 FOLDER = {
     "shop/__init__.py": "",
@@ -37,27 +37,6 @@ class Cart:
 """What the output of the census is about: file and content."""
 
 
-def run(*command: str | Path) -> tuple[str, str]:
-    """What a Python program says on stdout and stderr; it must end well."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "agents"), os.environ.get("PYTHONPATH", "")])
-    ended = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout, ended.stderr
-
-
-def promised(example: Path) -> str:
-    """What an example says that it prints."""
-    _, output = re.split(r"^# Output.*:\n", example.read_text("utf-8"), flags=re.MULTILINE)
-    return "".join(f"{line.removeprefix('#').removeprefix(' ')}\n" for line in output.splitlines())
-
-
 def names(examples: Sequence[Path]) -> list[str]:
     """What examples are called in test ids."""
     return [example.stem for example in examples]
@@ -65,6 +44,10 @@ def names(examples: Sequence[Path]) -> list[str]:
 
 plain = [example for example in EXAMPLES if example != CENSUS]
 steady = [example for example in plain if example != KILLED]
+alone = [example for example in plain if example != ORDERS]  # which asks people
+
+LENGTHS = {CENSUS: 250, ORDERS: 240}
+"""Lines that those may have that are more than one need."""
 
 
 @pytest.mark.parametrize("example", steady, ids=names(steady))
@@ -127,7 +110,7 @@ def modules(root: Path) -> list[Path]:
     return [path for path in found if outside.isdisjoint(path.relative_to(root).parts)]
 
 
-@pytest.mark.parametrize("example", plain, ids=names(plain))
+@pytest.mark.parametrize("example", alone, ids=names(alone))
 def test_the_command_runs_it(example: Path) -> None:
     """`dagger run` needs no more than the name of an example."""
     report, _ = run("-m", "dagger", "run", example)
@@ -140,4 +123,15 @@ def test_it_is_short_and_says_what_it_teaches(example: Path) -> None:
     text = example.read_text("utf-8")
     code, _ = re.split(r"^# Output.*:\n", text, flags=re.MULTILINE)
     assert code.startswith('"""')
-    assert len(code.splitlines()) <= (250 if example == CENSUS else 80)
+    assert len(code.splitlines()) <= LENGTHS.get(example, 80)
+
+
+PARTS = sorted(programs.EXAMPLES.glob("*/*.py"))
+
+
+@pytest.mark.parametrize("part", PARTS, ids=names(PARTS))
+def test_a_part_of_a_larger_one_is_short(part: Path) -> None:
+    """Where an example is a folder, each file in it is one idea, and says which."""
+    text = part.read_text("utf-8")
+    assert text.startswith('"""')
+    assert len(text.splitlines()) <= 200
