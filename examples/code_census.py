@@ -94,13 +94,15 @@ walker = file_walker(pattern="*.py", exclude=("site-packages", "dist-packages", 
 @agent(
     subscribe="files",
     publish="outlines",
-    concurrency=2,
     overflow="block",
     max_attempts=1,  # what does not parse now never will
     on_failure="continue",
 )
 def parse(payload: File) -> Outline:
-    """Read and parse a file. A plain `def` runs in a thread, so that it blocks nobody."""
+    """Read and parse a file. A plain `def` runs in a thread, so that it blocks nobody.
+
+    One at a time: CPython 3.11 counts the depth of what it parses for all threads together.
+    """
     with open(payload["path"], "rb") as file:
         source = file.read()
     tree = ast.parse(source, payload["path"])

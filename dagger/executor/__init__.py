@@ -2,16 +2,22 @@
 
 The only room that waits. Its files, by what they are about:
 
-- what a user holds: `executor`, `live` (one run), `letters`, `listing`, `specs`
-- one delivery, from taken to settled: `worker`, and in its order `accepting`, `calling`
-  (with `drive` and `threads`), `collecting`, `settle` (with `failures` and `keys`)
-- who works when: `crew`, `seat`, `supervisor` (the one owner of tasks), `timers`
+- what a user holds: `executor` (and the `arguments` it takes), `live` (one run), `letters`,
+  `listing`, `schedules`, `specs`
+- one delivery, from taken to settled: `worker`, and in its order `accepting` (with `keys` and
+  `repeating`), `around` (the hook), `calling` (with `drive` and `threads`), `collecting`,
+  `settle` (with `failures`)
+- who works when: `crew`, `seat`, `unloading`, `suspects`, `supervisor` (the one owner of tasks)
+- when it is time: `timers`, `timekeeper` (deliveries), `scheduler`
 - whether there is room: `admission`, `deadlock`
-- how runs live and end: `runs`, `recovery`
-- what a handler is served: `hosting`
-- who looks on: `watchers`, `events`
+- how runs begin, live and end: `entrance`, `runs`, `recovery`, `retention`; `forking`,
+  `redriving`, `exporting`, and `cancelling` of one invocation
+- what a handler is served: `hosting`; and who answers its questions: `people`
+- who looks on: `watchers`, `events`, `past` (what was before), behind the `gate`
+- what other processes ask for: `commands`
+- what is kept: `snapshots`; and whether it is right: `verifying`, `repairing`
 - what became of a stored run: `rechecking` by today's code (with `recorded`, `recorded_host`,
-  `trial` and `comparing`), `diffing` against another
+  `streamed`, `trial` and `comparing`), `diffing` against another
 - what the executor consists of: `catalog` (agents and channels), `engine` (the parts)
 
 What decides is pure and below (`dagger.state`, `dagger.rules`); here it is carried out.

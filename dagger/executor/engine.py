@@ -17,6 +17,7 @@ import anyio.lowlevel
 from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.commands import Commands
 from dagger.executor.crew import Crew
+from dagger.executor.entrance import Entrance
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
 from dagger.executor.people import People
@@ -96,6 +97,7 @@ class Engine:
         self.hosting = Hosting(self)
         self.settling = Settling(self)
         self.repeating = Repeating(self)
+        self.entrance = Entrance(self)
         self.runs: Runs = Runs(self)
         self.timekeeper = Timekeeper(self)
         self.state.timekeeper = self.timekeeper.keep_time

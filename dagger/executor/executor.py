@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
-from os import PathLike, fspath
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -15,9 +15,9 @@ import anyio
 from dagger.authoring.agent import Agent
 from dagger.authoring.cache import CacheView
 from dagger.authoring.options import SchemaLike
-from dagger.authoring.publishing import addressed, sent
 from dagger.authoring.registry import Registry, registry
 from dagger.authoring.requests import asking, patience
+from dagger.executor.arguments import settings, store_of
 from dagger.executor.around import Around
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
@@ -28,24 +28,19 @@ from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_ch
 from dagger.executor.live import LiveRun
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
 from dagger.executor.schedules import Schedules, Terms, add
-from dagger.executor.specs import Asking, EventDriven, Opening, Receipt, default_limits, limits_of
+from dagger.executor.specs import Asking, EventDriven, Opening, Receipt
 from dagger.executor.supervisor import Supervisor
 from dagger.executor.threads import DaemonThreads, Threads
-from dagger.rules.retry import strategy
-from dagger.store.memory import MemoryStore
 from dagger.words.clock import Clock, SystemClock
-from dagger.words.effects import E, Publication, is_request, make
+from dagger.words.effects import E, make
 from dagger.words.errors import (
-    ConfigError,
     ExecutionError,
-    ExecutorBusy,
     ExecutorStopped,
-    NoAgentsRegistered,
     OutcomeUnknown,
     RunConflict,
 )
 from dagger.words.ids import message_id, new_id
-from dagger.words.payload import encode, same, string
+from dagger.words.payload import encode
 from dagger.words.records import Wrote
 
 if TYPE_CHECKING:
@@ -88,9 +83,8 @@ class Executor:
         registry: Registry = registry,
         around_attempt: AroundAttempt | None = None,
     ) -> None:
-        self.config = _config(config)
-        self._store = _store(store)
-        self._limits = default_limits(self.config)
+        self.config = settings(config)
+        self._store = store_of(store)
         self._resume = resume
         self._clock = clock or SystemClock()
         self._threads = threads
@@ -254,37 +248,8 @@ class Executor:
     async def _open(
         self, channel: str, payload: Any, run_id: str | None, wait: bool, limits: Opening
     ) -> LiveRun:
-        """The run of that id, or a new one with this first message."""
-        engine = self._running("start")
-        engine.writable()
-        first = sent(self._first(engine, channel, payload), limits, engine.now())
-        bounds = limits_of(self._limits, limits) if limits else self._limits
-        if run_id is None and not engine.runs.crowded():
-            return engine.runs.open(engine.stamped(first), None, bounds)
-        return await self._enter(first, run_id, bounds, wait)
-
-    async def _enter(
-        self, first: Publication, run_id: str | None, bounds: dict[str, Any], wait: bool
-    ) -> LiveRun:
-        """The run of that id, or a new one as soon as there is room for it."""
-        engine = self._running("start")
-        if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
-            raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
-
-        def enter() -> LiveRun:
-            engine = self._running("start")
-            known = self._known(run_id, first) if run_id is not None else None
-            if known is not None:
-                return known
-            return engine.runs.open(engine.stamped(first), run_id, bounds)
-
-        if not engine.runs.crowded() or self._known(run_id, first) is not None:
-            live = enter()
-        elif wait:
-            live = await engine.runs.in_turn(enter)
-        else:
-            raise ExecutorBusy(engine.state.open_runs)
-        return live
+        entrance = self._running("start").entrance
+        return await entrance.open(channel, payload, run_id, wait, limits)
 
     async def publish(
         self,
@@ -330,13 +295,12 @@ class Executor:
         what `run` raises.
         """
         engine = self._running("request")
-        engine.writable()
         within, options = patience(timeout), cast("Opening", limits)
-        ready = sent(self._first(engine, channel, payload), options, engine.now())
-        bounds = limits_of(self._limits, options)
+        request = asking(engine.entrance.message(channel, payload, options))
+        bounds = engine.entrance.bounds(options)
         if within is not None:
-            bounds["reply_within"] = within
-        live = await self._enter(asking(ready), run_id, bounds, True)
+            bounds = {**bounds, "reply_within": within}
+        live = await engine.entrance.enter(request, run_id, bounds)
         await engine.kept()
         return await live.reply()
 
@@ -587,24 +551,6 @@ class Executor:
             raise ExecutorStopped(f"executor.{call}()")
         return self._engine
 
-    def _known(self, run_id: str | None, first: Publication) -> LiveRun | None:
-        """The run of that id, if there is one and it began with the same message."""
-        engine = self._running("start")
-        if run_id is None or run_id not in engine.state.run_numbers:
-            return None
-        live = engine.runs.find(run_id)
-        opening = live.state.opening
-        alike = first.channel == opening.channel and is_request(first) is is_request(opening)
-        if not alike or not same(first.payload, opening.payload):
-            raise RunConflict(run_id)
-        return live
-
-    def _first(self, engine: Engine, channel: str, payload: Any) -> Publication:
-        if not self._catalog.agents:
-            raise NoAgentsRegistered
-        declared = engine.channel_schema(channel)
-        return addressed(channel, payload, declared, None, engine.max_payload_bytes)
-
 
 def run(
     agents: Iterable[Agent | str],
@@ -625,34 +571,3 @@ def run(
             return await executor.run(channel, payload, **options)
 
     return anyio.run(main)
-
-
-def _config(given: Config | None) -> Config:
-    """The settings, checked as far as a Config cannot check them itself."""
-    from dagger.words.config import Config
-
-    config = Config.load() if given is None else given
-    if not isinstance(config, Config):
-        raise ConfigError(
-            "config", f"it takes a Config, such as Config(capacity=16), not {given!r}"
-        )
-    try:
-        strategy(config.retry_strategy)
-    except ConfigError as error:
-        raise ConfigError("retry_strategy", error.problem) from error
-    return config
-
-
-def _store(given: Store | str | PathLike[str] | None) -> Store:
-    """What records go to: nothing that lasts, a folder, or what was given."""
-    if given is None:
-        return MemoryStore(keep=False)
-    if not isinstance(given, (str, PathLike)):
-        if not hasattr(given, "append"):
-            raise ConfigError("store", f"a store is a folder or a Store, not {given!r}")
-        return given
-    if not fspath(given):
-        raise ConfigError("store", "a store is a folder, and its name is not empty")
-    from dagger.store.lmdb import LmdbStore
-
-    return LmdbStore(given)

@@ -464,6 +464,7 @@ class Folding(RuleBasedStateMachine):
         known = list(self.live.repeats.done)
         self.apply(KeysForgotten(tuple(known[: 1 + which % len(known)]), 9.0))
 
+    @precondition(is_pending)
     @rule(which=WHICH, message=PUBLICATIONS, back=st.integers(0, 2), some=st.integers(0, 2))
     def streamed(self, which: int, message: Publication, back: int, some: int) -> None:
         run, delivery = self.delivery(which)

@@ -1,0 +1,101 @@
+"""The entrance: a first message from outside becomes a run, or comes to the one that is there.
+
+checked  ──>  a run of that id is there  ──>  begun with the same message: that one
+│ not so                     with another: RunConflict
+v
+there is room              ──>  a new run
+│ not so
+v
+waits for its turn, or ExecutorBusy
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dagger.authoring.publishing import addressed, sent
+from dagger.executor.specs import default_limits, limits_of
+from dagger.words.effects import is_request
+from dagger.words.errors import (
+    ExecutionError,
+    ExecutorBusy,
+    ExecutorStopped,
+    NoAgentsRegistered,
+    RunConflict,
+)
+from dagger.words.payload import same, string
+
+if TYPE_CHECKING:
+    from dagger.executor.engine import Engine
+    from dagger.executor.live import LiveRun
+    from dagger.executor.specs import Opening
+    from dagger.words.effects import Publication
+
+
+class Entrance:
+    """Where runs are begun from outside; part of one executor."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._limits = default_limits(engine.config)
+
+    def message(self, channel: str, payload: Any, options: Opening) -> Publication:
+        """The first message of a run, checked.
+
+        Raises NoAgentsRegistered, ChannelNotFound, ChannelClosed, SerializationError,
+        ValidationError, and StoreUnavailable while nothing can be written.
+        """
+        engine = self._engine
+        engine.writable()
+        if not engine.crews:
+            raise NoAgentsRegistered
+        declared = engine.channel_schema(channel)
+        ready = addressed(channel, payload, declared, None, engine.max_payload_bytes)
+        return sent(ready, options, engine.now())
+
+    def bounds(self, options: Opening) -> dict[str, Any]:
+        """The limits of a run: those that are said, or else those of the config."""
+        return limits_of(self._limits, options) if options else self._limits
+
+    async def open(
+        self, channel: str, payload: Any, run_id: str | None, wait: bool, options: Opening
+    ) -> LiveRun:
+        """The run of that id, or a new one with this first message, as soon as there is room."""
+        engine = self._engine
+        first, bounds = self.message(channel, payload, options), self.bounds(options)
+        if run_id is None and not engine.runs.crowded():
+            return engine.runs.open(engine.stamped(first), None, bounds)
+        return await self.enter(first, run_id, bounds, wait)
+
+    async def enter(
+        self, first: Publication, run_id: str | None, bounds: dict[str, Any], wait: bool = True
+    ) -> LiveRun:
+        """The same for a message that was checked. Raises RunConflict, ExecutorBusy."""
+        runs = self._engine.runs
+        if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
+            raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
+
+        def enter() -> LiveRun:
+            return self._known(run_id, first) or runs.open(
+                self._engine.stamped(first), run_id, bounds
+            )
+
+        if not runs.crowded() or self._known(run_id, first) is not None:
+            return enter()
+        if not wait:
+            raise ExecutorBusy(self._engine.state.open_runs)
+        return await runs.in_turn(enter)
+
+    def _known(self, run_id: str | None, first: Publication) -> LiveRun | None:
+        """The run of that id, if there is one and it began with the same message."""
+        engine = self._engine
+        if engine.closing:
+            raise ExecutorStopped("executor.start()")
+        if run_id is None or run_id not in engine.state.run_numbers:
+            return None
+        live = engine.runs.find(run_id)
+        opening = live.state.opening
+        alike = first.channel == opening.channel and is_request(first) is is_request(opening)
+        if not alike or not same(first.payload, opening.payload):
+            raise RunConflict(run_id)
+        return live
