@@ -366,6 +366,8 @@ def _drop(state: State, run: Run, numbers: tuple[int, ...], at: float) -> None:
 def sweep(state: State, run: Run, numbers: tuple[int, ...], disposition: int, at: float) -> None:
     """Deliveries that end without being handled, each with its node in the tree."""
     for number in numbers:
+        if run.joins is not None and number not in run.deliveries:
+            continue  # it has ended with those that it was to be handled with
         delivery = run.deliveries.pop(number)
         _end(state, run, delivery, disposition, at)
         queue, envelope = delivery.queue, delivery.envelope

@@ -362,6 +362,25 @@ async def test_a_rejected_part_can_be_mended(make_executor: MakeExecutor) -> Non
     assert (report.status, report.outputs) == ("completed", {"out": [{"a": 1, "b": "x"}]})
 
 
+async def test_a_whole_of_a_mended_part_can_be_cancelled(make_executor: MakeExecutor) -> None:
+    """Parts that are not handled any more end once each, in whatever order they came."""
+
+    @agent(subscribe=all_of("a", "b"), publish="out")
+    async def typed(payload: Pair) -> Any:
+        return payload
+
+    async with make_executor([split, typed]) as executor:
+        run = await executor.start("start", {"a": ["one"], "b": ["x"]})
+        async with run:
+            await until(lambda: len(run.report().dead_letters) == 1)
+            await run.pause("to look at it")
+            [letter] = run.report().dead_letters
+            await executor.dead_letters.redrive(letter.node_id, payload=1)
+            report = await run.cancel()
+    assert report.status == "cancelled"
+    assert report.agents["typed"].dispositions in ({"cancelled": 2}, {"cancelled": 1, "joined": 1})
+
+
 async def test_what_was_handled_together_is_not_redriven(make_executor: MakeExecutor) -> None:
     """A dead join cannot go on in its run, since its other parts are gone; that is said."""
 
