@@ -51,7 +51,7 @@ class Entrance:
             raise NoAgentsRegistered
         declared = engine.channel_schema(channel)
         ready = addressed(channel, payload, declared, None, engine.max_payload_bytes)
-        return sent(ready, options, engine.now())
+        return sent(ready, options, engine.now()) if options else ready
 
     def bounds(self, options: Opening) -> dict[str, Any]:
         """The limits of a run: those that are said, or else those of the config."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -245,11 +245,11 @@ class Executor:
             await engine.kept()
         return live
 
-    async def _open(
+    def _open(
         self, channel: str, payload: Any, run_id: str | None, wait: bool, limits: Opening
-    ) -> LiveRun:
+    ) -> Coroutine[Any, Any, LiveRun]:
         entrance = self._running("start").entrance
-        return await entrance.open(channel, payload, run_id, wait, limits)
+        return entrance.open(channel, payload, run_id, wait, limits)
 
     async def publish(
         self,
