@@ -167,6 +167,20 @@ class Admissions:
         self._waiters: dict[Waiter, None] = {}
         self.any = False
 
+    async def enter(
+        self,
+        look: Callable[[], Plan],
+        enter: Callable[[Plan], None],
+        invocation: Invocation,
+    ) -> None:
+        """Let in what an invocation publishes at once: now, or as soon as there is room."""
+        plan = look()
+        if not plan.full:
+            enter(plan)
+            return
+        with invocation.worker.blameless():
+            await self.wait(look, enter, invocation)
+
     async def wait(
         self,
         look: Callable[[], Plan],

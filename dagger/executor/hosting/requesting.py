@@ -143,12 +143,7 @@ class Requesting:
                 Requested(run.number, number, key, publication, place, dropped, blame, at)
             )
 
-        plan = look()
-        if plan.full:
-            with invocation.worker.blameless():
-                await engine.admissions.wait(look, enter, invocation)
-        else:
-            enter(plan)
+        await engine.admissions.enter(look, enter, invocation)
 
 
 class Flight:

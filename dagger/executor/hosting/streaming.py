@@ -79,12 +79,7 @@ class Streaming:
             engine.commit(Streamed(*fields, plan.dropped, plan.blame, engine.now()))
             invocation.emitted += 1  # with it, whoever cancels meanwhile
 
-        plan = look()
-        if plan.full:
-            with invocation.worker.blameless():
-                await engine.admissions.wait(look, enter, invocation)
-        else:
-            enter(plan)
+        await engine.admissions.enter(look, enter, invocation)
 
 
 def digest_of(ready: Publication) -> bytes:
