@@ -134,6 +134,25 @@ def test_a_run_starts_where_somebody_hears_it(invoke: Invoke, write: Write, chan
     assert ended.stderr.startswith(f"Error: no channel {channel!r}; known: 'numbers'")
 
 
+JOINED = """
+from dagger import agent, gather
+
+channel = "numbers"
+
+
+@agent(subscribe=gather("numbers"), publish="sums")
+async def add(payload: list[int]) -> int:
+    return sum(payload)
+
+"""
+
+
+def test_the_first_payload_of_a_join_is_a_part(invoke: Invoke, write: Write) -> None:
+    """It is held against what a part has to be, not against what the handler gets of all."""
+    ended = invoke("run", write(above=JOINED), "--input", "3", "--json")
+    assert json.loads(ended.stdout)["outputs"]["sums"] == [3]
+
+
 def test_a_payload_that_nobody_takes_is_refused(invoke: Invoke, write: Write) -> None:
     """A first payload that breaks every hearer's schema is a usage error: nothing is run."""
     ended = invoke("run", write(), "--input", '"three"')
