@@ -76,11 +76,15 @@ async def test_waiting_never_lets_more_run_than_may(
 ) -> None:
     """However handlers wait, in branches or one after the other, `concurrency` is kept."""
     running, most = 0, 0
+    full = anyio.Event()
 
     async def count(ctx: Context) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
+        if running == concurrency:
+            full.set()
+        await full.wait()  # the first ones stay until there are as many as may be
         await anyio.lowlevel.checkpoint()
         running -= 1
 
