@@ -46,6 +46,7 @@ class Stage(Enum):
     NEW = "it has not asked yet"
     WAITING = "it stands in a line"
     BEGUN = "it has what it needs"
+    PAUSED = "it has given that back, and will want it again"
     OVER = "it has given that back, or needs it no more"
 
 
@@ -65,10 +66,10 @@ class Bound:
         self.holders: dict[Turn, int] = {}
         self.used = 0  # the sum of that
         self.line: list[Place] = []  # first ones of flows; those that have gone on are skipped
-        self.wanted = 0  # flows that need it, and in which somebody waits
+        self.wanted = 0  # by flows in which somebody waits, and by turns that are paused
 
-    def lacks(self, amount: int, kept_free: int, now: float) -> bool:
-        """Whether there is no room for so much more, and what is kept free besides."""
+    def lacks(self, turn: Turn, amount: int, kept_free: int, now: float) -> bool:
+        """Whether there is no room for a turn's so much, and what is kept free besides."""
         return self.used + amount + kept_free > self.total
 
     def take(self, turn: Turn, amount: int, now: float) -> None:
@@ -81,7 +82,7 @@ class Bound:
         self.used -= self.holders.pop(turn, 0)
 
     def stood(self, now: float) -> None:
-        """Somebody has come to stand in its line."""
+        """Somebody stands in its line, and has just been told to wait."""
 
     @property
     def idle(self) -> bool:
@@ -174,6 +175,7 @@ class Turns:
         self._elders: list[Place] = []  # first ones of flows; those that have gone on are skipped
         self._favoured: Flow | None = None  # who is kept room free for
         self._freed: list[Bound] = []  # where somebody may be blocked no more
+        self._asking: Turn | None = None  # who is told as an answer
 
     def flow(self, key: Hashable, source: Hashable, needs: Callable[[], Needs]) -> Flow:
         """The flow of that key in which somebody waits, or else a new one."""
@@ -187,6 +189,8 @@ class Turns:
         `again` says that an earlier attempt has begun: this one comes in the round of now,
         before its source's others.
         """
+        if not self._flows and self._free(turn, now):
+            return True
         source = turn.flow.source
         tag = self._round if again else max(self._round, self._latest.get(source, 0)) + 1
         if not again:
@@ -199,12 +203,14 @@ class Turns:
     def come_back(self, turn: Turn, now: float) -> bool:
         """The same for one that was paused: it comes before all who have not begun."""
         turn.order = -inf
+        self._want(turn.flow, -1)
         return self._enter(turn, now)
 
     def pause(self, turn: Turn, now: float) -> None:
         """What has begun gives back what it has, and will `come_back`."""
         self._give(turn)
-        turn.stage = Stage.NEW
+        turn.stage = Stage.PAUSED
+        self._want(turn.flow, 1)
         self.look(turn.flow.bounds, now)
 
     def put_back(self, turn: Turn, now: float) -> None:
@@ -216,19 +222,27 @@ class Turns:
             self._stand(turn, self._blocker(turn, now) or bounds[0], now)
         self.look(bounds, now)
 
-    def end(self, turn: Turn, now: float) -> None:
-        """It gives back what it has, or stands in line no more. Twice is no matter."""
+    def end(self, turn: Turn, now: float, *, look: bool = True) -> None:
+        """It gives back what it has, or stands in line no more. Twice is no matter.
+
+        Without `look` nobody is called because of it until somebody looks.
+        """
         stage, flow = turn.stage, turn.flow
         if stage is Stage.WAITING:
             was_first = flow.first() is turn
             turn.stage = Stage.OVER
             if was_first:
-                self._passed(flow)
+                self._passed(flow, now)
         else:
             turn.stage = Stage.OVER
-            self._give(turn)
-            self._freed += flow.bounds if stage is Stage.BEGUN else ()
-        self.look((), now)
+            if stage is Stage.PAUSED:
+                self._want(flow, -1)
+            for bound, _ in flow.needs:
+                bound.give(turn)
+            if self._flows and stage is Stage.BEGUN:
+                self._freed += flow.bounds
+        if self._flows and look:
+            self.look((), now)
 
     def release(self, turn: Turn, bounds: Iterable[Bound], now: float) -> None:
         """It goes on without these."""
@@ -246,14 +260,16 @@ class Turns:
             while (turn := bound.first()) is not None:
                 blocker = self._blocker(turn, now)
                 if blocker is bound:
+                    bound.stood(now)
                     break
                 if blocker is not None:
                     self._stand(turn, blocker, now)
                     continue
                 self._begin(turn, now)
-                self._passed(turn.flow)
+                self._passed(turn.flow, now)
                 self._favour()
-                self._call(turn)
+                if turn is not self._asking:
+                    self._call(turn)
 
     # -- in line ---------------------------------------------------------------------
 
@@ -289,9 +305,22 @@ class Turns:
                 missing[bound] -= bound.holders[each]
         return [] if any(lack > 0 for lack in missing.values()) else found
 
+    def _free(self, turn: Turn, now: float) -> bool:
+        """Whether it begins at once where nobody waits, as is usual."""
+        needs = turn.flow.needs
+        for bound, amount in needs:
+            if bound.lacks(turn, amount, 0, now):
+                return False
+        self._round += 1
+        turn.due = turn.order = self._round - turn.priority * self._ageing
+        turn.stage = Stage.BEGUN
+        for bound, amount in needs:
+            bound.take(turn, amount, now)
+        return True
+
     def _enter(self, turn: Turn, now: float) -> bool:
         turn.number = next(self._number)
-        flow = turn.flow
+        flow = turn.flow = self._flows.get(turn.flow.key, turn.flow)
         before = flow.first()
         if before is not None and before.rank < turn.rank:
             self._wait(turn)
@@ -302,8 +331,10 @@ class Turns:
         else:
             self._wait(turn)
             self._stand(turn, blocker, now)
+        self._asking = turn
         self.look((), now)
-        return blocker is None
+        self._asking = None
+        return turn.stage is Stage.BEGUN
 
     def _wait(self, turn: Turn) -> None:
         """It waits in its flow, of which there is one."""
@@ -311,22 +342,27 @@ class Turns:
         flow = self._flows.get(turn.flow.key)
         if flow is None:
             flow = self._flows[turn.flow.key] = turn.flow
-            for bound, _ in flow.needs:
-                bound.wanted += 1
+            self._want(flow, 1)
         turn.flow = flow
         heappush(flow.waiting, turn.place)
 
-    def _passed(self, flow: Flow) -> None:
+    @staticmethod
+    def _want(flow: Flow, more: int) -> None:
+        """So many more will want what a flow needs: those bounds are not to be let go of."""
+        for bound, _ in flow.needs:
+            bound.wanted += more
+
+    def _passed(self, flow: Flow, now: float) -> None:
         """The first of a flow waits no more: the next one stands in its place, if any."""
         at, flow.at = flow.at, None
         heir = flow.first()
         if heir is not None and at is not None:
             flow.at = at
             self._push(heir, at)
+            at.stood(now)
         else:
             del self._flows[flow.key]
-            for bound, _ in flow.needs:
-                bound.wanted -= 1
+            self._want(flow, -1)
         if at is not None:
             self._freed.append(at)
 
@@ -362,7 +398,7 @@ class Turns:
         mine = favoured is flow
         for bound, amount in flow.needs:
             kept = favoured.need(bound) if favoured is not None and not mine else 0
-            if bound.lacks(amount, kept, now):
+            if bound.lacks(turn, amount, kept, now):
                 return bound
             ahead = bound.first() if bound.line else None
             if ahead is not None and ahead.flow is not flow and ahead.rank < turn.rank:

@@ -1,0 +1,56 @@
+"""Telling: who has waited for its turn for long is written down, with what it waits for.
+
+So that whoever reads the store sees it, and what runs have waited for stays known. What is short
+is not worth a record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagger.words.records import Waits
+
+if TYPE_CHECKING:
+    from dagger.executor.engine import Engine
+    from dagger.rules.turns import Turns
+
+LONG = 1.0
+"""Seconds."""
+
+AT_ONCE = 1_000
+"""Deliveries in one record, and those that are looked through in a second, at most."""
+
+
+class Telling:
+    """What waits for long, of one executor."""
+
+    def __init__(self, engine: Engine, turns: Turns) -> None:
+        self._engine = engine
+        self._turns = turns
+        self._due = False
+
+    def start(self) -> None:
+        """Somebody has begun to wait."""
+        if not self._due:
+            self._due = True
+            self._engine.timers.after(LONG, self._tell)
+
+    def _tell(self) -> None:
+        self._due = False
+        now, found, count = self._engine.now(), dict[tuple[int, str], list[int]](), 0
+        oldest: dict[tuple[int, str], float] = {}
+        for turn, bound in self._turns.waiting():
+            entry, count = turn.of, count + 1
+            if entry.told == bound.label or now - entry.since < LONG:
+                continue
+            entry.told = bound.label
+            place = entry.delivery.queue.run.number, bound.label
+            found.setdefault(place, []).append(entry.delivery.number)
+            oldest[place] = min(oldest.get(place, entry.since), entry.since)
+        for (run, what), numbers in found.items():
+            for at in range(0, len(numbers), AT_ONCE):
+                some = tuple(numbers[at : at + AT_ONCE])
+                self._engine.commit(Waits(run, some, what, oldest[run, what], now))
+        if count and not self._engine.closing:
+            self._due = True
+            self._engine.timers.after(max(LONG, count / AT_ONCE), self._tell)
