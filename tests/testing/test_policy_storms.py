@@ -123,7 +123,8 @@ async def storm(store: MemoryStore | None) -> tuple[int, int]:
     watch = Watch()
     pool = ResourcePool(cpu=POOL["cpu"], gpu=POOL["gpu"], custom={"seat": POOL["seat"]})
     executor = simulated(*agents(watch), config=CONFIG, resources=pool, store=store)
-    async with executor        runs = [
+    async with executor:
+        runs = [
             await executor.start("a", FIRST, run_id="run 0"),
             await executor.start("a", FIRST, run_id="run 1", max_concurrent=2),
             await executor.start("a", FIRST, run_id="run 2", priority=1),
@@ -170,7 +171,8 @@ def test_a_storm_of_everything_is_right_under_every_seed(
     """Never over-allocated, never leaked, nothing lost, nothing twice, no run stuck."""
     ok = retries = 0
     for seed in SEEDS:
-        main: partial[Coroutine[Any, Any, tuple[int, int]]] = partial(storm, None if store is None else store())
+        kept = None if store is None else store()
+        main: partial[Coroutine[Any, Any, tuple[int, int]]] = partial(storm, kept)
         found = simulate(main, seed=seed, limit=10_000)
         ok, retries = ok + found[0], retries + found[1]
     figures(f"{len(SEEDS)} storms: {ok:,} done, {retries:,} retries; 0 over-allocated, 0 leaked")

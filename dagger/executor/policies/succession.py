@@ -62,9 +62,9 @@ class Succession:
         if rival is not None and _age(rival) > _age(delivery):
             self._supersede(delivery)
             return False
-        began = _came(delivery)
+        began = _burst(delivery)
         if rival is not None:
-            began = _burst(rival)
+            began = min(began, _burst(rival))
             self._supersede(rival)
         return self._goes_on(invocation.agent, place, delivery, began)
 
