@@ -38,8 +38,9 @@ LONGEST = {"faults", "crash", "testing", "test_model.py", "test_salvaging.py"}
 SCALED = {"crash", "executor", "faults", "promises", "state", "store", "testing"}
 """Folders with tests that do more, or other things, where proof is wanted."""
 
-EXAMINED = {"crash", "faults", "promises"}
-"""Folders with tests that verify their stores themselves, some of them many times."""
+VERIFIED = {"cli", "examples", "executor", "samples", "store"}
+"""Folders with tests after which the stores that they leave behind are verified. Those in `crash`,
+`faults` and `promises` do so themselves."""
 
 FIGURE = "figure"
 """The name of the property of a report that has one."""
@@ -126,7 +127,7 @@ def memory_path() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def _verified(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a test every store that it leaves behind is whole, but for those that it spoils."""
-    used = "tmp_path" in request.fixturenames and EXAMINED.isdisjoint(request.path.parts)
+    used = "tmp_path" in request.fixturenames and not VERIFIED.isdisjoint(request.path.parts)
     folder: Path | None = request.getfixturevalue("tmp_path") if used else None
     yield
     if folder is not None and request.node.get_closest_marker("spoilt") is None:
