@@ -40,7 +40,7 @@ LATEST = 16
 """The highest format that is believed: beyond it, a byte has changed."""
 
 _HEAD = Struct("<B3xI")
-_HEAD_BYTES = bytes([FORMAT, 0, 0, 0])
+_START = bytes([FORMAT, 0, 0, 0])
 _COUNT = Struct("<QI")
 _COLUMNS = _HEAD.size + _COUNT.size
 _WIDTH = 4
@@ -217,15 +217,19 @@ def decode(data: bytes) -> Block:
 
 
 def _of_another_format(version: int, data: bytes) -> BadBlock:
-    """Why: it is of a newer version, unless it is one of this format with a byte changed."""
-    try:
-        same = decode(_HEAD_BYTES + data[len(_HEAD_BYTES) :])
-        ours = sum(same.lengths) == len(same.body)
-    except BadBlock:
-        ours = False
-    if ours or not FORMAT < version <= LATEST or any(data[1 : len(_HEAD_BYTES)]):
+    """Why: it is of a newer version, unless it is one of this format with a flipped bit."""
+    flipped = (version ^ FORMAT).bit_count() == 1 and _is_block(_START + data[len(_START) :])
+    if flipped or not FORMAT < version <= LATEST or any(data[1 : len(_START)]):
         return BadBlock("its first bytes have changed")
     return BadBlock(f"block format {version} is not known", newer=True)
+
+
+def _is_block(data: bytes) -> bool:
+    try:
+        found = decode(data)
+    except BadBlock:
+        return False
+    return sum(found.lengths) == len(found.body)
 
 
 def _numbers(data: bytes, start: int, size: int) -> array[int]:

@@ -242,7 +242,7 @@ def newer_row(row: list[Any], version: int = 1) -> Callable[[Surgery], None]:
             assert cursor.last()
             last = int.from_bytes(cursor.key(), "big") + 1
             encoded = block(last, [5], [msgpack.packb(row)]).encode()
-            data = encoded if version == 1 else bytes([version, *encoded[1:], 7])
+            data = bytes([version]) + encoded[1:]
             txn.put(last.to_bytes(8, "big"), data, db=journal)
 
     return append
@@ -295,7 +295,7 @@ async def test_what_a_newer_version_wrote_is_left_as_it_is(
 
 
 async def test_a_changed_format_of_a_block_is_damage(tmp_path: Path) -> None:
-    """Where all else of a block is of today's format, a newer version has not written it."""
+    """Where a bit is flipped, and all else is of today's format, no newer version was there."""
     await fill(tmp_path)
     surgery = Surgery(tmp_path)
     with surgery.environment.writing(0) as txn:
