@@ -133,12 +133,15 @@ class Environment:
         """A read transaction, which ends with `held`."""
         import lmdb
 
-        mend = self.again if self._lost or (self._readonly and self._replaced()) else None
+        mend = self.again if self._readonly and self._replaced() else None
         while True:
             if mend is not None:
                 mend()
             with ExitStack() as tried:
                 tried.enter_context(self._use.shared())
+                if self._lost:
+                    mend = self.again
+                    continue
                 try:
                     txn = tried.enter_context(self._env.begin())
                 except lmdb.MapResizedError:  # another process has let it grow
