@@ -153,24 +153,34 @@ def _journal(reader: StoreReader) -> Iterator[Finding]:
 
 
 def _load(reader: StoreReader, state: State) -> Iterator[Finding]:
-    """Each part of the snapshot can be loaded."""
+    """Each part of the snapshot can be loaded; without the world no run can."""
     state.position = reader.saved()
     for number in (WIRING, *sorted(reader.kept())):
-        try:
-            part = reader.part(number)
-            if part is None:
-                if number or reader.saved():
-                    yield Finding(state.position, "snapshot", "it is missing", number)
-            elif number == WIRING:
-                load_world(state, part)
-            else:
-                load_run(state, part)
-        except StoreCorrupt as error:
-            yield Finding(state.position, "snapshot", error.problem, number)
-        except StoreNewer as error:
-            yield Finding(state.position, "format", error.problem, number)
-        except Exception as error:  # it is what was written, and is not understood
-            yield Finding(state.position, "format", f"it cannot be loaded: {error}", number)
+        found = _loaded(reader, state, number)
+        if found is not None:
+            yield found
+            if number == WIRING:
+                return
+
+
+def _loaded(reader: StoreReader, state: State, number: int) -> Finding | None:
+    """Load one part; what is wrong with it, if anything is."""
+    try:
+        part = reader.part(number)
+        if part is None:
+            needed = number or reader.saved()
+            return Finding(state.position, "snapshot", "it is missing", number) if needed else None
+        if number == WIRING:
+            load_world(state, part)
+        else:
+            load_run(state, part)
+    except StoreCorrupt as error:
+        return Finding(state.position, "snapshot", error.problem, number)
+    except StoreNewer as error:
+        return Finding(state.position, "format", error.problem, number)
+    except Exception as error:  # it is what was written, and is not understood
+        return Finding(state.position, "format", f"it cannot be loaded: {error}", number)
+    return None
 
 
 def _fold(reader: StoreReader, state: State) -> Iterator[Finding]:

@@ -57,6 +57,7 @@ class Environment:
     ) -> None:
         self.path = path
         self.store = path.parent
+        """The store's folder: what errors are about."""
         self._names = names
         self._readonly = readonly
         self._making = making  # the databases, which are not there yet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,10 @@ from dagger.store.pagefile import DATA
 from dagger.store.reader import StoreReader
 from dagger.store.rows import OF_PART, OF_RUN, SNAPSHOT, id_key, number_key
 from dagger.words.records import RECORDS, WIRING, RunForked, RunResumed, Wrote
+from tests.samples import later as samples
 from tests.state.meaning import meaning
+
+SAMPLE = Path(samples.__file__).with_name("format-1-later")
 
 
 @agent(subscribe="start", publish="out")
@@ -192,6 +196,15 @@ async def test_a_lost_world_is_made_anew_from_histories(tmp_path: Path) -> None:
     async with Executor([echo], store=tmp_path) as executor:
         assert (await executor.run("start", "more", run_id="more")).ok
         assert len(executor.runs()) == 6
+
+
+def test_runs_are_not_blamed_for_a_lost_world(tmp_path: Path) -> None:
+    """What cannot be loaded without it is not told as a finding of its own."""
+    store = shutil.copytree(SAMPLE, tmp_path / "store")
+    with broken(store, "state", OF_PART.pack(0, 0)):
+        (found,) = findings(store)
+        assert (found.where, found.run) == ("snapshot", 0)
+        list(repair(store))
 
 
 @pytest.mark.parametrize(
