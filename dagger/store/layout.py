@@ -81,7 +81,7 @@ def check_format(environment: Environment, path: Path) -> None:
     with environment.reading() as txn:
         value = txn.get(rows.FORMAT, db=environment.db["meta"])
     if value is None:
-        problem = "its journal is empty, and does not say which format it has; go back to a backup"
+        problem = "its journal is empty, and does not say which format it has"
         raise NotAStore(str(path), problem)
     known_format(value, path)
 

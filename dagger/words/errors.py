@@ -689,7 +689,10 @@ class NotAStore(DatabaseError):
     def __init__(self, path: str, problem: str) -> None:
         self.path = path
         self.problem = problem
-        super().__init__(f"{path} cannot be opened as a store: {problem}")
+        super().__init__(
+            f"{path} cannot be opened as a store: {problem}; name another folder, or go back to a "
+            "backup if it was one"
+        )
 
 
 class StoreNewer(NotAStore):
