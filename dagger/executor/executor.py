@@ -341,7 +341,9 @@ class Executor:
         return live
 
     async def import_run(self, rows: Iterable[Mapping[str, Any]]) -> LiveRun:
-        """Take in a run that was exported, with its id and its past; an open one goes on.
+        """Take in a run that was exported, with its id, report, tree, cache and tasks.
+
+        What is pending in it goes on; its past messages are not here.
 
         `rows` are the lines of `dagger export`, as data. Raises DatabaseError for what is no
         export, RunConflict if a run of that id is here already.

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 def load_world(state: State, blob: bytes) -> None:
     """Part 0 of a snapshot, into a fresh state; its position is for the caller to set.
 
-    Raises ValueError for what a newer version wrote.
+    Raises WrittenByNewer.
     """
     _load(state, blob)
 
@@ -81,8 +81,8 @@ def load_run(state: State, blob: bytes, number: int = 0) -> Run:
     """One run, into a state whose world is loaded already: of the same position or a later one.
 
     `number` is given to a run that has another one in its part. Runs may be loaded in any
-    order: `state.runs` and the rotation of each agent will
-    have that order. Raises ValueError for what a newer version wrote.
+    order: `state.runs` and the rotation of each agent will have that order. Raises
+    WrittenByNewer.
     """
     return _load(state, blob, number).run
 

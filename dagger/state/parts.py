@@ -23,6 +23,7 @@ from dagger.words.effects import Publication
 from dagger.words.joins import Join
 from dagger.words.packing import rows as unpacked
 from dagger.words.records import Failure
+from dagger.words.versions import WrittenByNewer
 
 FORMAT = 1
 """What a part begins with; 2 is for when rows of 1 are not understood any more."""
@@ -320,13 +321,17 @@ def pieces(rows: Iterable[Row]) -> Iterator[bytes]:
 def unpack(blob: bytes) -> Iterator[Row]:
     """The rows of a part; named tuples within them come as plain ones.
 
-    Raises ValueError for a format, or a kind of row, that is not known.
+    Raises WrittenByNewer for a format, a kind of row, or a number of fields that is not known.
     """
     unpacker = unpacked(blob)
     if (version := next(unpacker, None)) != FORMAT:
-        raise ValueError(f"unknown format {version!r} of a snapshot: written by a newer version?")
+        raise WrittenByNewer(f"unknown format {version!r} of a snapshot")
     kinds = ROWS
     for number, *fields in unpacker:
         if not 0 <= number < len(kinds):
-            raise ValueError(f"unknown row {number} in a snapshot: written by a newer version?")
-        yield kinds[number](*fields)
+            raise WrittenByNewer(f"unknown row {number} in a snapshot")
+        try:
+            row = kinds[number](*fields)
+        except TypeError as other:
+            raise WrittenByNewer(f"fields of a row {number} in a snapshot, {other}") from other
+        yield row

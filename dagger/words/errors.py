@@ -57,12 +57,15 @@ DaggerError
 │   └── ResourceTimeout       resources were not free in time
 └── DatabaseError             the store cannot do what was asked
     ├── LockError             the store is owned by another process
-    ├── NotAStore             the folder is not a store, or one of a newer version
+    ├── NotAStore             the folder is not a store
+    │   └── StoreNewer        or is one that a newer version of Dagger wrote
     ├── OutcomeUnknown        a write failed: what waited for it may be kept or not
     ├── StoreCorrupt          what is on disk is not what was written
     ├── StoreForked           the process that uses it is a copy of its owner
     ├── StoreReadOnly         this process may not write to it
     └── StoreUnavailable      it cannot write at the moment, and takes nothing
+        ├── DiskFull          since its disk has no room
+        └── MapFull           since its file cannot be mapped into memory
 
 Each class composes its own message from typed fields, so that a caller can
 match on the fields and a person can act on the text.
@@ -717,7 +720,23 @@ class NotAStore(DatabaseError):
     def __init__(self, path: str, problem: str) -> None:
         self.path = path
         self.problem = problem
-        super().__init__(f"{path} cannot be opened as a store: {problem}")
+        super().__init__(
+            f"{path} cannot be opened as a store: {problem}; name another folder, or go back to a "
+            "backup if it was one"
+        )
+
+
+class StoreNewer(NotAStore):
+    """A newer version of Dagger wrote the store in `path`, or some of it: it is whole, and is not
+    understood here. It is left as it is.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.args = (
+            f"the store {path} was written by a newer version of Dagger ({problem}); use that "
+            "version or a later one, or go back to a backup of before; nothing in it was changed",
+        )
 
 
 class StoreUnavailable(DatabaseError):
@@ -729,6 +748,33 @@ class StoreUnavailable(DatabaseError):
         super().__init__(
             f"the store {path} cannot write ({problem}), so nothing was accepted; it tries again "
             "by itself, and goes on as soon as it can"
+        )
+
+
+class DiskFull(StoreUnavailable):
+    """There is no room on the disk of the store in `path`. Nothing was accepted, and nothing that
+    was acknowledged is lost.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.args = (
+            f"the disk of the store {path} is full ({problem}), so nothing was accepted; what was "
+            "acknowledged is safe; make room on it: who has the store open goes on by itself then",
+        )
+
+
+class MapFull(StoreUnavailable):
+    """The file of the store in `path` cannot be mapped into the memory of this process. Nothing was
+    accepted, and nothing that was acknowledged is lost.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.args = (
+            f"the file of the store {path} cannot be mapped into memory ({problem}), so nothing "
+            "was accepted; what was acknowledged is safe; let this process have more address space "
+            "(`ulimit -v`, on a machine of 64 bits): who has the store open goes on by itself then",
         )
 
 
