@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         TimeoutExceeded,
         TransitionError,
         ValidationError,
+        WorkerCrashed,
     )
     from dagger.words.message import Message, StreamItem
 
@@ -175,6 +176,7 @@ __all__ = [
     "TimeoutExceeded",
     "TransitionError",
     "ValidationError",
+    "WorkerCrashed",
     "agent",
     "all_of",
     "batch",

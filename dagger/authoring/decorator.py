@@ -46,6 +46,10 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
     - `unload`: whether a handler that waits (`ctx.sleep`, `ask`, `request`) is let go of, and
       called again when that is over, as after a restart: what it was told before it gets back.
       For many that wait for long: a waiting invocation then costs 2 KB and not 12.
+    - `run_in`: "thread", where a plain `def` runs anyway, or "process": a worker process, for
+      what keeps a CPU busy. That takes a function at the top of a module that asks for
+      `payload`, `message`, `channel` and `node_id` alone; what it is given and returns goes
+      through `pickle`. One that dies is a failed attempt (WorkerCrashed).
     - `publish_each`: a returned list is published item by item.
     - `stream`: what a generator yields is published at once, as by `ctx.emit`, and not held
       back until it ends.

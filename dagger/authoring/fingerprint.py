@@ -53,6 +53,8 @@ def _told(agent: Agent) -> dict[str, Any]:
     steps, rule = agent.upcast or {}, agent.idempotency_key
     # Told where it is said: what was written down of agents before there was any still holds.
     known: dict[str, Any] = {"stream": True} if agent.stream else {}
+    if agent.process is not None:
+        known["run_in"] = "process"
     if rule is not None:
         known["idempotency_key"] = _code(rule) if callable(rule) else rule
     return (

@@ -42,6 +42,7 @@ class AgentOptions(TypedDict, total=False):
     on_failure: str
     hears_itself: bool
     unload: bool
+    run_in: str | None
 
 
 def check_names(options: AgentOptions, where: str) -> None:
