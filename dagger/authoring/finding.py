@@ -10,7 +10,7 @@ from dagger.authoring.agent import Agent
 from dagger.words.errors import DefinitionError
 
 
-def named(module: ModuleType, name: str) -> Any:
+def named(module: ModuleType | None, name: str) -> Any:
     """What is called so in a module; of an agent, its handler."""
     value = getattr(module, name, None)
     return value.handler if isinstance(value, Agent) else value
@@ -22,7 +22,7 @@ def check_found(agent: Agent) -> None:
     That can be told once the module is there: not while the handler is decorated.
     """
     at = agent.process
-    if at is not None and named(sys.modules[at.module], at.name) is not agent.handler:
+    if at is not None and named(sys.modules.get(at.module), at.name) is not agent.handler:
         problem = (
             f"a worker process would not find the handler: {at.name!r} in {at.module} is something "
             "else by now; give each function of run_in='process' a name of its own"

@@ -79,6 +79,8 @@ def _streams() -> tuple[BinaryIO, BinaryIO]:
     except OSError:  # the program has closed its stderr
         os.dup2(nothing, 1)
     os.close(nothing)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # or what it holds would die with it
     return open(requests, "rb"), open(answers, "wb")
 
 
