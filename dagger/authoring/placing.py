@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from dagger.authoring.signature import CallPlan, Kind
 from dagger.words.errors import DefinitionError
 
-AT_HOME = frozenset({"ctx", "cache", "executor"})
-"""What a handler may ask for, and not in another process."""
+TRAVELS = ("payload", "message", "channel", "node_id")
+"""What a handler may ask for in another process."""
 
 
 class RunIn(StrEnum):
@@ -63,10 +63,10 @@ def _importable(handler: Callable[..., Any], plan: CallPlan) -> Importable:
         raise DefinitionError(problem, plan.where)
     _check_function(handler, plan.where)
     for name in plan.parameters:
-        if name in AT_HOME:
+        if name not in TRAVELS:
             problem = (
                 f"parameter {name!r} cannot go into a worker process (run_in='process'); ask for "
-                "payload, message, channel or node_id, and return what is to be published"
+                f"{', '.join(TRAVELS[:-1])} or {TRAVELS[-1]}, and return what is to be published"
             )
             raise DefinitionError(problem, plan.where)
     file = getattr(sys.modules.get(handler.__module__), "__file__", None)
@@ -92,7 +92,7 @@ def _check_function(handler: Callable[..., Any], where: str) -> None:
     else:
         return
     problem = (
-        f"run_in='process' takes a function at the top of a module, which a worker process can "
+        "run_in='process' takes a function at the top of a module, which a worker process can "
         f"import, and this is {what}; write it there with def"
     )
     raise DefinitionError(problem, where)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dagger.executor.processes.parcels import sealed, stays_in, stays_out
 from dagger.testing.threads import InlineThreads
 
 if TYPE_CHECKING:
@@ -25,10 +27,7 @@ class InlineProcesses:
         self.room: AbstractAsyncContextManager[Any] = nullcontext()
 
     async def call(self, agent: Agent, given: Mapping[str, Any], node_id: str) -> Any:
-        def call() -> Any:
-            return _travelled(agent.handler(**_travelled(dict(given))))
-
-        job = InlineThreads().start(call)
+        job = InlineThreads().start(partial(_call, agent, given))
         await job.done.wait()
         return job.outcome()
 
@@ -36,5 +35,13 @@ class InlineProcesses:
         """There is nothing to end."""
 
 
-def _travelled(value: Any) -> Any:
-    return pickle.loads(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+def _call(agent: Agent, given: Mapping[str, Any]) -> Any:
+    try:
+        arguments = pickle.loads(sealed(dict(given)))
+    except Exception as error:  # whatever a class of the user's own raises
+        raise stays_out(error) from error
+    value = agent.handler(**arguments)
+    try:
+        return pickle.loads(sealed(value))
+    except Exception as error:
+        raise stays_in(value, agent.name, error) from error

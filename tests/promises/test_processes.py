@@ -179,7 +179,7 @@ def test_a_simulation_runs_them_inline() -> None:
             bad = await executor.run("errors", "result")
         return fine.outputs["sums"][0]["process"], bad.dead_letters[0].failure.type
 
-    assert simulate(main) == (os.getpid(), "TypeError")
+    assert simulate(main) == (os.getpid(), "SerializationError")
 
 
 # -- programs ------------------------------------------------------------------------

@@ -21,19 +21,21 @@ from dagger.executor.processes.parcels import (
     SIZE,
     Answer,
     Program,
-    Request,
     framed,
     raised,
     sealed,
+    stays_in,
 )
-from dagger.words.errors import SerializationError
 
 
 def main() -> None:
     """Serve until there are no more requests."""
     _leave_signals_to_the_parent()
     requests, answers = _streams()
-    threading.Thread(target=_end_with_the_parent, args=(requests.fileno(),), daemon=True).start()
+    watch = threading.Thread(
+        target=_end_with_the_parent, args=(requests.fileno(),), name="dagger parent", daemon=True
+    )
+    watch.start()
     while size := requests.read(SIZE):
         answers.write(framed(answer(requests.read(int.from_bytes(size, "big")))))
         answers.flush()
@@ -41,10 +43,9 @@ def main() -> None:
 
 def answer(request: bytes) -> bytes:
     """What a request comes to, whatever happens."""
-    name = ""
     try:
-        program, at, given = Request(*pickle.loads(request))
-        name, sys.argv[:], sys.path[:] = at.name, program.argv, program.path
+        agent, program, at, given = pickle.loads(request)
+        sys.argv[:], sys.path[:] = program.argv, program.path
         function = handler(program, at)
         value = function(**_FromParent(program, given).load())
     except BaseException as error:  # also SystemExit, which is no reason to go
@@ -52,8 +53,7 @@ def answer(request: bytes) -> bytes:
     try:
         return sealed(Answer(value, None))
     except Exception as error:  # whatever a class of the user's own raises
-        problem = f"a {type(value).__name__} cannot come out of a worker process: {error}"
-        return sealed(Answer(None, raised(SerializationError("$", problem, name))))
+        return sealed(Answer(None, raised(stays_in(value, agent, error))))
 
 
 class _FromParent(pickle.Unpickler):

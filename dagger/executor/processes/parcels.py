@@ -46,10 +46,11 @@ class Program(NamedTuple):
 class Request(NamedTuple):
     """One call of a handler."""
 
+    agent: str
     program: Program
     handler: Importable
     given: bytes
-    """Its arguments by name; apart, for they may be of types that have to be imported first."""
+    """Its arguments by name; apart, for their types may have to be imported first."""
 
 
 class Answer(NamedTuple):
@@ -80,6 +81,17 @@ def sealed(value: Any) -> bytes:
     return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
 
+def stays_out(error: Exception) -> SerializationError:
+    """What a handler is given cannot be sealed, for that reason."""
+    return SerializationError("$", f"it cannot go into a worker process: {error}")
+
+
+def stays_in(value: Any, agent: str, error: Exception) -> SerializationError:
+    """What a handler has returned cannot be sealed, for that reason."""
+    problem = f"a {type(value).__name__} cannot come out of a worker process: {error}"
+    return SerializationError("$", problem, agent)
+
+
 def opened(parcel: bytes, agent: str) -> Any:
     """What an answer from a worker process comes to: its value, or else the exception, raised.
 
@@ -88,7 +100,7 @@ def opened(parcel: bytes, agent: str) -> Any:
     try:
         value, raised = _FromWorker(io.BytesIO(parcel)).load()
     except Exception as error:
-        problem = f"cannot come out of its worker process: {error}"
+        problem = f"what came out of a worker process cannot be made here: {error}"
         raise SerializationError("$", problem, agent) from error
     if raised is not None:
         raise again(raised)

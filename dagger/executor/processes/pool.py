@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from dagger.executor.processes.parcels import Request, opened, sealed
+from dagger.executor.processes.parcels import Request, opened, sealed, stays_out
 from dagger.executor.processes.process import WorkerProcess, program
-from dagger.words.errors import SerializationError, WorkerCrashed
+from dagger.words.errors import WorkerCrashed
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
@@ -26,10 +26,10 @@ class Pool:
         """As `Processes.call`, within `room`."""
         assert agent.process is not None
         try:
-            request = sealed(Request(program(), agent.process, sealed(dict(given))))
+            arguments = sealed(dict(given))
         except Exception as error:  # whatever a class of the user's own raises
-            problem = f"cannot go into a worker process: {error}"
-            raise SerializationError("$", problem, f"what {agent.name} is given") from error
+            raise stays_out(error) from error
+        request = sealed(Request(agent.name, program(), agent.process, arguments))
         worker = await self._idle_one(agent.process.module) or await WorkerProcess.start()
         try:
             answer = await worker.ask(request)
