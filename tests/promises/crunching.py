@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from dagger import Message, agent
 from dagger.rules.retry import Immediate
 
 
-@dataclass
-class Slice:
+class Slice(pydantic.BaseModel):
     """Some numbers."""
 
     first: int
