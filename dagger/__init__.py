@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dagger.store.memory import MemoryStore
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
+    from dagger.views.resources import ResourceUsage
     from dagger.views.schedules import ScheduleInfo
     from dagger.words.clock import LoopClock
     from dagger.words.config import Config
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
         RequestDropped,
         RequestFailed,
         RequestTimeout,
+        ResourceTimeout,
+        ResourceUnavailable,
         ResponderFailed,
         RunCancelled,
         RunClosed,
@@ -88,6 +91,14 @@ if TYPE_CHECKING:
         WorkerCrashed,
     )
     from dagger.words.message import Message, StreamItem
+    from dagger.words.policies import (
+        ConcurrencyKey,
+        Debounce,
+        RateLimit,
+        ResourcePool,
+        Resources,
+        Throttle,
+    )
 
 __all__ = [
     "Agent",
@@ -107,6 +118,7 @@ __all__ = [
     "ChannelInUse",
     "ChannelNotFound",
     "ChannelUndeclared",
+    "ConcurrencyKey",
     "Config",
     "ConfigError",
     "ConservationError",
@@ -114,6 +126,7 @@ __all__ = [
     "ContextClosed",
     "DaggerError",
     "DatabaseError",
+    "Debounce",
     "DefinitionError",
     "DuplicateAgent",
     "DuplicateDeadlock",
@@ -146,12 +159,18 @@ __all__ = [
     "Outcome",
     "OutcomeUnknown",
     "QuestionNotFound",
+    "RateLimit",
     "Receipt",
     "Registry",
     "Report",
     "RequestDropped",
     "RequestFailed",
     "RequestTimeout",
+    "ResourcePool",
+    "ResourceTimeout",
+    "ResourceUnavailable",
+    "ResourceUsage",
+    "Resources",
     "ResponderFailed",
     "Retraction",
     "RunCancelled",
@@ -173,6 +192,7 @@ __all__ = [
     "StreamDiffers",
     "StreamItem",
     "TaskNotFound",
+    "Throttle",
     "TimeoutExceeded",
     "TransitionError",
     "ValidationError",
@@ -203,10 +223,14 @@ _HOMES = {
     "store.memory": ("MemoryStore",),
     "views.questions": ("OpenQuestion",),
     "views.report": ("Report",),
+    "views.resources": ("ResourceUsage",),
     "views.schedules": ("ScheduleInfo",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
     "words.message": ("Message", "StreamItem"),
+    "words.policies": (
+        *("ConcurrencyKey", "Debounce", "RateLimit", "ResourcePool", "Resources", "Throttle"),
+    ),
 }
 
 

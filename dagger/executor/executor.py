@@ -17,7 +17,7 @@ from dagger.authoring.cache import CacheView
 from dagger.authoring.options import SchemaLike
 from dagger.authoring.registry import Registry, registry
 from dagger.authoring.requests import asking, patience
-from dagger.executor.arguments import settings, store_of
+from dagger.executor.arguments import pool_of, settings, store_of
 from dagger.executor.around import Around
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
@@ -26,6 +26,7 @@ from dagger.executor.forking import Fork
 from dagger.executor.letters import UNCHANGED, DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
+from dagger.executor.policies.usage import resource_usage
 from dagger.executor.processes.begins import not_while_importing
 from dagger.executor.processes.processes import Processes, WorkerProcesses
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
@@ -52,9 +53,11 @@ if TYPE_CHECKING:
     from dagger.store.contract import Store
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
+    from dagger.views.resources import ResourceUsage
     from dagger.views.schedules import ScheduleInfo
     from dagger.views.topology import Topology
     from dagger.words.config import Config
+    from dagger.words.policies import ResourcePool
 
 
 class Executor:
@@ -70,7 +73,8 @@ class Executor:
     Open runs in a store go on at once, with `resume=False` when somebody says so. Many
     executors may live in one process. `clock`, `threads` and `processes` are the machine's own,
     unless a test brings others. `around_attempt` is a hook, which each attempt of a handler goes on
-    within (see AroundAttempt); raises ConfigError for what is none.
+    within (see AroundAttempt); raises ConfigError for what is none. `resources` is what all
+    invocations have to share (see ResourcePool); without it, what the machine has.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Executor:
         processes: Callable[[Config], Processes] = WorkerProcesses,
         registry: Registry = registry,
         around_attempt: AroundAttempt | None = None,
+        resources: ResourcePool | None = None,
     ) -> None:
         self.config = settings(config)
         self._store = store_of(store)
@@ -93,7 +98,8 @@ class Executor:
         self._threads = threads
         self._processes = processes
         self._around = None if around_attempt is None else Around(around_attempt)
-        self._catalog = Catalog(registry)
+        self._pool = pool_of(resources)
+        self._catalog = Catalog(registry, self._pool)
         if isinstance(agents, (Agent, str)):
             agents = (agents,)
         self._catalog.register(agents, replace=False)
@@ -130,6 +136,7 @@ class Executor:
                 state,
                 self._processes(self.config),
                 self._around,
+                self._pool.empty(),
             )
             await stack.enter_async_context(supervisor.running())
             self._engine, self._stopped = engine, None
@@ -534,6 +541,10 @@ class Executor:
     def list_channels(self) -> list[ChannelInfo]:
         """The channels as they are now, by name."""
         return list_channels(self._running("list_channels"))
+
+    def resources(self) -> ResourceUsage:
+        """What there is of resources, who has how much, and who waits for its turn, now."""
+        return resource_usage(self._running("resources"))
 
     def topology(self) -> Topology:
         """Agents and channels as declared; draws itself with `to_dot()`."""

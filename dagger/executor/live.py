@@ -13,6 +13,7 @@ from dagger.authoring.publishing import Sending, addressed, sent
 from dagger.authoring.tasks import TaskView
 from dagger.executor.cancelling import cancel_invocation
 from dagger.executor.listing import Progress, progress
+from dagger.executor.policies.usage import allocations, lines
 from dagger.executor.recovery import resume
 from dagger.executor.settle import may_publish
 from dagger.views.questions import open_questions, question_id
@@ -238,7 +239,10 @@ class LiveRun:
         """The report as it would be now; `ended` is None while the run is open."""
         from dagger.views.report import make_report
 
-        return make_report(self.state, self._engine.now())
+        engine, run = self._engine, self.state
+        if run.ended_at is not None:
+            return make_report(run, engine.now())
+        return make_report(run, engine.now(), lines(engine, run), tuple(allocations(engine, run)))
 
     def progress(self) -> Progress:
         """Counts by agent as they are now; cheap enough to ask for many times a second."""

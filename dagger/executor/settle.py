@@ -216,6 +216,12 @@ class Settling:
         if invocation.delivery in self._revoked:
             raise RunCancelled(invocation.run.id, f"{invocation.node_id} was cancelled")
 
+    def goes_on(self, invocation: Invocation) -> bool:
+        """Whether its delivery has not ended, and is to go on."""
+        delivery = invocation.delivery
+        known = invocation.run.deliveries.get(delivery.number) is delivery
+        return known and not self._unwanted(invocation) and not self._engine.keeping
+
     def _unwanted(self, invocation: Invocation) -> bool:
         """Whether nobody wants any more what an attempt in hand would come to."""
         return self._engine.runs.closing(invocation.run) or invocation.delivery in self._revoked

@@ -52,6 +52,7 @@ from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.schedules import Schedule
 from dagger.state.streams import Stream
 from dagger.state.tasks import Task
+from dagger.state.tokens import Bucket
 from dagger.state.tree import renamed
 from dagger.words.effects import as_publication
 from dagger.words.joins import Join
@@ -167,6 +168,7 @@ def _run(loading: _Loading, row: RunRow) -> None:
     for name in _AS_IT_IS:
         setattr(run, name, getattr(row, name))
     run.blamed = int(row.blamed)  # a bool once
+    run.waits_told, run.waited = row.waits or None, row.waited
     run.status, run.target = RunStatus(row.status), RunStatus(row.target)
     run.codes = state.codes if row.codes == state.codes else row.codes  # most share one
     run.failure = row.failure and Failure(*row.failure)
@@ -292,6 +294,10 @@ def _schedule(loading: _Loading, row: Schedule) -> None:
     loading.state.schedules[row.id] = row._replace(first=first)
 
 
+def _bucket(loading: _Loading, row: Bucket) -> None:
+    loading.state.tokens.buckets[row[:2]] = row
+
+
 def _envelope(fields: Envelope) -> Envelope:
     """What was packed as one, with the right type within."""
     return Envelope(as_publication(fields[0]), *fields[1:])
@@ -324,4 +330,5 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     ClaimRow: _claim,
     First: _first,
     StreamRow: _stream,
+    Bucket: _bucket,
 }

@@ -323,9 +323,12 @@ def _end(
     if run.joins is not None:
         run.joins.ended(delivery)
     if delivery.stage == PENDING:
-        delivery.queue.depth -= 1
+        queue = delivery.queue
+        queue.depth -= 1
         delivery.stage = SETTLED
-        delivery.queue.trim()
+        queue.trim()
+        if queue.aside is not None:
+            queue.aside(delivery)
     else:
         delivery.stage = SETTLED
     delivery.tally[1 + disposition] += 1

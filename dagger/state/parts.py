@@ -18,6 +18,7 @@ from dagger.state.queues import Envelope, Scope
 from dagger.state.repeats import First
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.state.schedules import Schedule
+from dagger.state.tokens import Bucket
 from dagger.words.effects import Publication
 from dagger.words.joins import Join
 from dagger.words.packing import rows as unpacked
@@ -123,6 +124,10 @@ class RunRow(NamedTuple):
     won: tuple[tuple[str, Any], ...] = ()
     """Joins of which one part was enough, and has come: agent, and scope or key."""
     reply: Blob = b""
+    waits: dict[int, tuple[str, float]] = {}  # noqa: RUF012  never changed
+    """By delivery, what it waits for, and since when (epoch seconds)."""
+    waited: dict[str, tuple[int, float]] = {}  # noqa: RUF012  never changed
+    """How many have waited for what, and for how many seconds together."""
 
 
 class LaneRow(NamedTuple):
@@ -256,6 +261,7 @@ Row = (
     | ClaimRow
     | First
     | StreamRow
+    | Bucket
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -287,6 +293,7 @@ ROWS: tuple[type[Any], ...] = (
     ClaimRow,
     First,
     StreamRow,
+    Bucket,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

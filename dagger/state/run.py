@@ -121,6 +121,8 @@ class Run:
         "task_fold",
         "tokens",
         "tree_fold",
+        "waited",
+        "waits_told",
     )
 
     def __init__(
@@ -174,6 +176,8 @@ class Run:
         self.cache_fold: Cache | None = None
         self.task_fold: Tasks | None = None
         self.tree_fold: Tree | None = None
+        self.waits_told: dict[int, tuple[str, float]] | None = None  # what for, and since when
+        self.waited: dict[str, tuple[int, float]] = _NOTHING  # how many, for how long together
 
     @property
     def cache(self) -> Cache:
@@ -223,6 +227,12 @@ class Run:
             for name, group in groups.items()
             if group.won
         )
+
+    @property
+    def waits(self) -> dict[int, tuple[str, float]]:
+        """By delivery, what it waits for, and since when, of those of which that was told."""
+        told = self.waits_told or {}
+        return {number: what for number, what in told.items() if number in self.deliveries}
 
     @property
     def active(self) -> int:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from dagger.state.schedules import Schedule
     from dagger.state.state import State
     from dagger.state.tasks import TasksCopy
+    from dagger.state.tokens import Bucket
     from dagger.state.tree import Names, Tree
     from dagger.words.records import Flow
 
@@ -82,6 +83,7 @@ class WorldCopy(NamedTuple):
     shared: Cache
     schedules: list[Schedule]
     firsts: list[First]
+    buckets: list[Bucket]
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes of part 0, in pieces of at most about 1 ms of work."""
@@ -95,6 +97,7 @@ class WorldCopy(NamedTuple):
         yield from self.channels
         yield from self.schedules
         yield from self.firsts
+        yield from self.buckets
         yield from _cache_rows(self.shared, shared=True)
 
 
@@ -169,6 +172,7 @@ def copy_world(state: State) -> WorldCopy:
         state.shared.copy(),
         list(state.schedules.values()),
         list(state.repeats.done.values()),
+        list(state.tokens.buckets.values()),
     )
 
 

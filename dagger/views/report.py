@@ -21,7 +21,9 @@ from dagger.views import conservation, summary
 from dagger.views.letters import DeadLetter, dead_letter, failure_to_dict
 from dagger.views.nodes import OpenNode, OutputEdge
 from dagger.views.questions import OpenQuestion, open_question
+from dagger.views.resources import Allocation, allocation_to_dict
 from dagger.views.tree import ExecutionTree
+from dagger.views.waiting import Reason, Waiting, waiting
 from dagger.words.errors import RequestFailed
 from dagger.words.outcomes import DISPOSITIONS, RunStatus, TaskStatus
 from dagger.words.payload import decode
@@ -97,6 +99,9 @@ class Report:
     """Node ids of invocations that ignored their cancellation and were given up."""
     changed: tuple[str, ...]
     """Agents that the run went on with under other code than it was begun with."""
+    waited: Mapping[str, tuple[int, float]]
+    """By what there was not enough of: how many invocations have waited for their turn for over
+    a second, and for how many seconds together."""
     conserved: bool
     """Whether all counts add up: a run whose counts do not is an error, not a report."""
     _copy: _Copy
@@ -190,6 +195,19 @@ class Report:
             open_question(self.run_id, agents[each.delivery], each) for each in self._copy.questions
         )
 
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Invocations that wait, oldest first, and for what."""
+        return self._copy.waiting
+
+    @property
+    def allocations(self) -> tuple[Allocation, ...]:
+        """What invocations of the run have of resources and limits now, longest first.
+
+        Known to the executor that runs them, and to nobody else.
+        """
+        return self._copy.allocations
+
     @cached_property
     def tree(self) -> ExecutionTree:
         """Who caused what: one node an invocation, one edge a message."""
@@ -230,6 +248,9 @@ class Report:
             "changed": list(self.changed),
             "open_tasks": [each._asdict() for each in self.open_tasks],
             "questions": [each.to_dict() for each in self.questions],
+            "waiting": [each._asdict() for each in self.waiting],
+            "waited": {what: list(each) for what, each in self.waited.items()},
+            "allocations": [allocation_to_dict(each) for each in self.allocations],
             "tree": {"nodes": self._copy.kept + self.open, "forgotten": self._copy.forgotten},
         }
 
@@ -271,6 +292,8 @@ class _Copy(NamedTuple):
     outputs: tuple[state.Output, ...]
     letters: tuple[state.DeadLetter, ...]
     questions: tuple[state.Question, ...]
+    waiting: tuple[Waiting, ...]
+    allocations: tuple[Allocation, ...]
     tasks: list[Task]
     nodes: Iterator[Node]
     kept: int
@@ -278,8 +301,16 @@ class _Copy(NamedTuple):
     forgotten: int
 
 
-def make_report(run: Run, now: float) -> Report:
+def make_report(
+    run: Run,
+    now: float,
+    lines: Mapping[int, Reason] | None = None,
+    allocations: tuple[Allocation, ...] = (),
+) -> Report:
     """The report of a run at this instant, `now` in epoch seconds.
+
+    `lines` and `allocations` are what only the executor knows: who stands in a line for what, by
+    number of delivery, and what invocations have.
 
     Raises ConservationError where the counts of the run do not add up.
     """
@@ -300,12 +331,13 @@ def make_report(run: Run, now: float) -> Report:
         error=run.failure,
         abandoned=tuple(run.abandoned),
         changed=run.changed,
+        waited=run.waited,
         conserved=True,
-        _copy=_copied(run),
+        _copy=_copied(run, waiting(run, now, lines or {}), allocations),
     )
 
 
-def _copied(run: Run) -> _Copy:
+def _copied(run: Run, waiting: tuple[Waiting, ...], allocations: tuple[Allocation, ...]) -> _Copy:
     tree = run.tree
     return _Copy(
         tallies=[(*pair, tuple(tally)) for pair, tally in run.tallies.items() if tally[0]],
@@ -318,6 +350,8 @@ def _copied(run: Run) -> _Copy:
         outputs=run.kept_outputs(),
         letters=tuple(run.dead_letters or ()),
         questions=tuple(run.asked()),
+        waiting=waiting,
+        allocations=allocations,
         tasks=_open_tasks(run),
         nodes=tree.nodes(),
         kept=len(tree),

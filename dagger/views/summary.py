@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dagger.views.letters import DeadLetter
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import OpenTask, Report
+    from dagger.views.waiting import Waiting
 
 WIDTH = 100
 """Columns of the widest line."""
@@ -56,6 +57,8 @@ def text(report: Report) -> str:
         _abandoned(report),
         _open_tasks(report),
         _questions(report),
+        _waiting(report),
+        _waited(report),
     )
     bodies = ["\n".join(line.rstrip() for line in section) for section in sections]
     return "\n\n".join(body for body in bodies if body)
@@ -182,6 +185,30 @@ def _question(question: OpenQuestion) -> Iterator[str]:
     to = f" of {one_line(question.to, 40)}" if question.to else ""
     yield f"{one_line(question.id, 80)} · asked{to} by {question.node_id}"
     yield _json(question.question)
+
+
+def _waiting(report: Report) -> Iterator[str]:
+    title = f"waiting ({len(report.waiting):,})"
+    return _listed(title, report.waiting, lambda each: [_wait(each, report)])
+
+
+def _wait(each: Waiting, report: Report) -> str:
+    made = report.started + report.seconds
+    since = "" if each.since is None else f" since {duration(max(0.0, made - each.since))}"
+    until = "" if each.until is None else f", {duration(max(0.0, each.until - made))} to go"
+    return f"{each.node_id} · for {each.what}{since}{until}"
+
+
+def _waited(report: Report) -> Iterator[str]:
+    """Turns that were waited for."""
+    waits = sorted(report.waited.items(), key=lambda each: each[1][1], reverse=True)
+    many = sum(count for _, (count, _) in waits)
+    return _listed(f"have waited ({many:,})", waits, _have_waited, count=len(waits))
+
+
+def _have_waited(each: tuple[str, tuple[int, float]]) -> Iterator[str]:
+    what, (count, seconds) = each
+    yield f"{one_line(what, 60)}{times(count)} · {duration(seconds)} in all"
 
 
 def _listed(

@@ -81,6 +81,11 @@ class Config(pydantic.BaseModel):
     max_messages: CountOrNone = Field(
         default=None, description="Messages that one run may publish before it is over_budget."
     )
+    max_concurrent: CountOrNone = Field(
+        default=None,
+        description="Handlers that run at once, of all agents and runs together; those that wait "
+        "do not count.",
+    )
     max_tokens: CountOrNone = Field(
         default=None, description="Tokens that one run may spend before it is over_budget."
     )

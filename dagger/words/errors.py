@@ -4,6 +4,7 @@ DaggerError
 ├── DefinitionError           an agent, channel or registry is declared wrongly
 │   ├── SchemaError           a JSON Schema is not one
 │   ├── DuplicateAgent        two agents of one name
+│   ├── ResourceUnavailable   an agent needs more than there can ever be
 │   └── ScheduleError         a time, an interval, a cron expression or a timezone is not one
 ├── ConfigError               a setting is unknown or out of range
 ├── AgentNotFound             no agent of that name
@@ -54,6 +55,7 @@ DaggerError
 │   └── ScriptOver            a scripted agent was called once more than its script says
 ├── RunCancelled              the run was cancelled while being waited for
 ├── TimeoutExceeded           an attempt or a run took longer than allowed
+│   └── ResourceTimeout       resources were not free in time
 └── DatabaseError             the store cannot do what was asked
     ├── LockError             the store is owned by another process
     ├── NotAStore             the folder is not a store, or one of a newer version
@@ -108,6 +110,25 @@ class DuplicateAgent(DefinitionError):
             f"an agent named {name!r} exists already, from {existing}; "
             "rename one, or register it with replace=True",
             where,
+        )
+
+
+class ResourceUnavailable(DefinitionError):
+    """An agent needs more of a resource than the pool has, or than its quota allows."""
+
+    def __init__(
+        self, agent: str, resource: str, needed: float, total: float, quota: bool = False
+    ) -> None:
+        self.agent = agent
+        self.resource = resource
+        self.needed = needed
+        self.total = total
+        whose = "its quota in the pool is" if quota else "the executor's pool has"
+        super().__init__(
+            f"it needs {resource}={needed:g} of which {whose} {total:g}, so that it could never "
+            "begin; ask for less, or give the executor more: "
+            "Executor(resources=ResourcePool(...))",
+            f"agent {agent!r}",
         )
 
 
@@ -690,6 +711,16 @@ class TimeoutExceeded(DaggerError):
         self.what = what
         self.seconds = seconds
         super().__init__(f"{what} took longer than {seconds:g} s")
+
+
+class ResourceTimeout(TimeoutExceeded):
+    """An invocation has waited for `resource` longer than its `Resources(timeout=)`."""
+
+    def __init__(self, node_id: str, resource: str, seconds: float) -> None:
+        self.node_id = node_id
+        self.resource = resource
+        super().__init__(f"the wait of {node_id} for {resource}", seconds)
+        self.args = (f"{self}; executor.resources() tells who has it",)
 
 
 class DatabaseError(DaggerError):

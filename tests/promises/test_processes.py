@@ -13,7 +13,6 @@ import anyio
 import pytest
 
 from dagger import Config, DefinitionError, Executor, Immediate, agent
-from dagger.executor.processes.cpus import cpus, quotas
 from dagger.testing import simulate, simulated
 from tests.cli.processes import running, said
 from tests.promises import crunching
@@ -302,17 +301,6 @@ def test_nothing_is_loaded_for_agents_without() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ran.stdout == "False\n", ran.stderr
-
-
-def test_the_quota_of_a_container_counts(tmp_path: Path) -> None:
-    """Where a cgroup allows fewer CPUs than there are, there are no more processes."""
-    assert 1 <= cpus() <= (os.cpu_count() or 1)
-    (tmp_path / "own").write_text("1:memory:/other\n0::/house/room\n")
-    (tmp_path / "house" / "room").mkdir(parents=True)
-    (tmp_path / "house" / "cpu.max").write_text("150000 100000\n")
-    (tmp_path / "house" / "room" / "cpu.max").write_text("max 100000\n")
-    assert list(quotas(tmp_path, tmp_path / "own")) == [1.5]
-    assert list(quotas(tmp_path, tmp_path / "none")) == []
 
 
 def test_the_option_is_the_usual_case_of_a_plain_def() -> None:

@@ -20,6 +20,7 @@ from dagger.state.repeats import Repeats
 from dagger.state.run import Keep, Run
 from dagger.state.state import State
 from dagger.state.tasks import Tasks
+from dagger.state.tokens import Tokens
 from dagger.state.tree import Tree
 from dagger.store.contract import Source
 from dagger.store.memory import MemoryStore
@@ -111,7 +112,7 @@ LEASES: dict[type[Any], tuple[str, ...]] = {
     Run: (
         "bell",
         *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
-        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed"),
+        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed", "waits_told"),
     ),
     Repeats: ("lines",),
     Delivery: ("stage", "queue", "tally", "bells", "kept", "bond"),
@@ -129,8 +130,10 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
         "tasks": meaning(run.tasks),
         "tree": meaning(run.tree),
         "joins": _joins(run),
+        "waits": run.waits,
         "claims": run.keyed.claims if run.keyed is not None else {},
     },
+    Tokens: lambda tokens: list(tokens.buckets.values()),
     Delivery: lambda delivery: (
         delivery.queue.subscriber.name,
         delivery.kept or {},

@@ -66,6 +66,9 @@ from dagger.words.records import (
     Spent,
     Streamed,
     Swept,
+    TokenTaken,
+    WaitOver,
+    Waits,
     Wrote,
     run_of,
 )
@@ -481,6 +484,22 @@ class Folding(RuleBasedStateMachine):
     def retracted(self, which: int, length: int) -> None:
         run, delivery = self.delivery(which)
         self.apply(Retracted(run, delivery.number, length, 9.0))
+
+    @rule(key=st.sampled_from("xyz"), at=st.integers(1, 9), seconds=st.integers(-3, 9))
+    def token_taken(self, key: str, at: int, seconds: int) -> None:
+        self.apply(TokenTaken("limit", key, float(at + seconds), float(at)))
+
+    @precondition(is_pending)
+    @rule(which=WHICH, what=st.sampled_from(["gpu", "cpu"]), since=st.integers(1, 9))
+    def waits(self, which: int, what: str, since: int) -> None:
+        run, delivery = self.delivery(which)
+        self.apply(Waits(run, (delivery.number,), what, float(since), 10.0))
+
+    @precondition(is_pending)
+    @rule(which=WHICH)
+    def wait_over(self, which: int) -> None:
+        run, delivery = self.delivery(which)
+        self.apply(WaitOver(run, delivery.number, 12.0))
 
     @precondition(is_pending)
     @rule(which=WHICH, tokens=st.integers(0, 9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -55,8 +56,8 @@ class WorkerProcesses:
     def _opened(self) -> Pool:
         if self._pool is None:
             # Late, for `pickle` and `subprocess`, which hardly any program needs.
-            from dagger.executor.processes.cpus import cpus
+            from dagger.executor.policies.machine import cpus
             from dagger.executor.processes.pool import Pool
 
-            self._pool = Pool(cpus() if self._most == "cpus" else self._most)
+            self._pool = Pool(math.ceil(cpus()) if self._most == "cpus" else self._most)
         return self._pool
