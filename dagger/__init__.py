@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         TimeoutExceeded,
         TransitionError,
         ValidationError,
+        WorkerCrashed,
     )
     from dagger.words.message import Message, StreamItem
     from dagger.words.policies import (
@@ -201,6 +202,7 @@ __all__ = [
     "TimeoutExceeded",
     "TransitionError",
     "ValidationError",
+    "WorkerCrashed",
     "agent",
     "all_of",
     "batch",

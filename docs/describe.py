@@ -26,6 +26,7 @@ MADE_BY_USERS = {
     "Executor",
     "Exponential",
     "Immediate",
+    "InlineProcesses",
     "InlineThreads",
     "LaggingStore",
     "Linear",

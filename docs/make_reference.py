@@ -132,6 +132,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.testing.Disk",
             "dagger.testing.SimulatedClock",
             "dagger.testing.InlineThreads",
+            "dagger.testing.InlineProcesses",
         ),
     ),
     "How things stand and end": (

@@ -32,6 +32,7 @@ def described(agent: Agent) -> dict[str, Any]:
         "publish_any": agent.publish_any,
         "publish_each": agent.publish_each,
         "stream": agent.stream,
+        "run_in": "process" if agent.process else None,
         "input_schema": agent.input.source if agent.input else None,
         "output_schemas": {
             name: declared.source for name, declared in agent.publish.items() if declared
@@ -59,6 +60,8 @@ def policies(agent: Agent) -> Iterator[str]:
     """What an agent wants otherwise than most, in a few words each."""
     if agent.concurrency > 1:
         yield f"{agent.concurrency} at once"
+    if agent.process is not None:
+        yield "in a process"
     if agent.key is not None:
         yield f"in order of {_key(agent)}"
     if agent.retry is not None:

@@ -5,8 +5,8 @@ The only room that waits. Its files, by what they are about:
 - what a user holds: `executor` (and the `arguments` it takes), `live` (one run), `letters`,
   `listing`, `schedules`, `specs`
 - one delivery, from taken to settled: `worker`, and in its order `accepting` (with `keys` and
-  `repeating`), `around` (the hook), `calling` (with `drive` and `threads`), `collecting`,
-  `settle` (with `failures`)
+  `repeating`), `around` (the hook), `calling` (with `drive`, `threads` and `processes`),
+  `collecting`, `settle` (with `failures`)
 - who works when: `crew`, `seat`, `unloading`, `suspects`, `supervisor` (the one owner of tasks)
 - when it is time: `timers`, `timekeeper` (deliveries), `scheduler`
 - whether there is room: `admission`, `deadlock`

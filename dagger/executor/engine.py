@@ -42,6 +42,7 @@ from dagger.words.outcomes import Overflow
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.around import Around
+    from dagger.executor.processes.processes import Processes
     from dagger.executor.supervisor import Supervisor
     from dagger.executor.threads import Threads
     from dagger.rules.schema import Schema
@@ -74,6 +75,7 @@ class Engine:
         threads: Threads,
         supervisor: Supervisor,
         state: State,
+        processes: Processes,
         around: Around | None = None,
         pool: Pool | None = None,
     ) -> None:
@@ -96,6 +98,7 @@ class Engine:
         self.watchers = Watchers(self.state, store, self.gate, config.watcher_buffer)
         self.timers = Timers(clock.now)
         self.threads = threads
+        self.processes = processes
         self.admissions = Admissions(self.crews)
         self.people = People(self)
         self.hosting = Hosting(self)
@@ -237,6 +240,7 @@ class Engine:
             self.admissions.room()  # there is none any more: who waits outside is told
         finally:
             await self._dismiss_all()
+            await self.processes.close()
             await self.put_away()
 
     async def put_away(self) -> None:

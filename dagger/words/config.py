@@ -107,6 +107,11 @@ class Config(pydantic.BaseModel):
         default=5.0,
         description="Seconds that a cancelled handler may take before it is abandoned.",
     )
+    max_processes: Count | Literal["cpus"] = Field(
+        default="cpus",
+        description='Worker processes for the agents of run_in="process", together; cpus means one '
+        "for each CPU that this process may use.",
+    )
     blocked_loop_warning: Seconds = Field(
         default=0.1,
         description="Seconds that a handler may block the event loop before a warning names it.",

@@ -40,6 +40,7 @@ DaggerError
 │   │   └── ScatterFailed     some of several requests have none
 │   ├── DuplicateDeadlock     a duplicate and its first one wait for each other
 │   ├── StepFailed            the function of a step raised
+│   ├── WorkerCrashed         the worker process of a handler died
 │   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
 │   │   └── StreamDiffers     or streams something else
@@ -73,6 +74,7 @@ match on the fields and a person can act on the text.
 
 from __future__ import annotations
 
+from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -508,6 +510,33 @@ class StepFailed(ExecutionError):
         self.step = step
         self.failure = failure
         super().__init__(f"step {step!r} of {node_id} failed: {failure.type}: {failure.message}")
+
+
+class WorkerCrashed(ExecutionError):
+    """The worker process that a handler ran in died of it: `run_in="process"`.
+
+    `exit_code` is as `subprocess` tells it: that of `os._exit`, or less than 0 for a signal;
+    None if it is not known.
+    """
+
+    def __init__(self, node_id: str, exit_code: int | None) -> None:
+        self.node_id = node_id
+        self.exit_code = exit_code
+        super().__init__(f"the worker process of {node_id} died: {_death(exit_code)}")
+
+
+def _death(exit_code: int | None) -> str:
+    """What a worker process died of."""
+    if exit_code is None:
+        return "it hung up and went on"
+    if exit_code >= 0:
+        return f"it ended with exit code {exit_code}"
+    try:
+        name = Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    out_of_memory = "; did the system run out of memory?" if name == "SIGKILL" else ""
+    return f"killed by {name}{out_of_memory}"
 
 
 class HookFailed(ExecutionError):
