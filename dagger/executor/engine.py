@@ -16,7 +16,7 @@ import anyio.lowlevel
 
 from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.commands import Commands
-from dagger.executor.crew import Crew
+from dagger.executor.crew import UNBOUNDED, Crew
 from dagger.executor.entrance import Entrance
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
@@ -264,7 +264,9 @@ class Engine:
         """Give an agent its crew; the crew that it replaces finishes what it has in hand."""
         self.dismiss(agent.name)
         terms = self.policing.terms(agent)
-        crew = Crew(agent, self.state.subscribers[agent.name], terms, self._enlist)
+        limit = UNBOUNDED if terms.policed else agent.concurrency
+        crew = Crew(agent, self.state.subscribers[agent.name], limit, self._enlist)
+        crew.terms = terms
         if not terms.policed:
             terms.places = self.policing.places(crew)
         self.crews[agent.name] = crew
