@@ -56,7 +56,7 @@ class WorkerProcesses:
     def _opened(self) -> Pool:
         if self._pool is None:
             # Late, for `pickle` and `subprocess`, which hardly any program needs.
-            from dagger.executor.policies.machine import cpus
+            from dagger.executor.machine import cpus
             from dagger.executor.processes.pool import Pool
 
             self._pool = Pool(math.ceil(cpus()) if self._most == "cpus" else self._most)
