@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
     from dagger.views.schedules import ScheduleInfo
+    from dagger.words.budget import Budget
     from dagger.words.clock import LoopClock
     from dagger.words.config import Config
     from dagger.words.errors import (
@@ -95,6 +96,7 @@ __all__ = [
     "Answered",
     "AroundAttempt",
     "Attempt",
+    "Budget",
     "BudgetExceeded",
     "CacheConflict",
     "CacheKeyNotFound",
@@ -202,6 +204,7 @@ _HOMES = {
     "views.questions": ("OpenQuestion",),
     "views.report": ("Report",),
     "views.schedules": ("ScheduleInfo",),
+    "words.budget": ("Budget",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
     "words.message": ("Message", "StreamItem"),

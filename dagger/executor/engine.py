@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from dagger.executor.admission import Admissions, Limit, Plan, admit
+from dagger.executor.budgets import Budgets
 from dagger.executor.commands import Commands
 from dagger.executor.crew import Crew
 from dagger.executor.entrance import Entrance
@@ -97,6 +98,7 @@ class Engine:
         self.hosting = Hosting(self)
         self.settling = Settling(self)
         self.repeating = Repeating(self)
+        self.budgets = Budgets(self)
         self.entrance = Entrance(self)
         self.runs: Runs = Runs(self)
         self.timekeeper = Timekeeper(self)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.authoring.questions import Asked
     from dagger.authoring.requests import Request
+    from dagger.authoring.reserving import Reservation
     from dagger.authoring.steps import Step
     from dagger.executor.recorded import Attempt
     from dagger.rules.schema import Schema
@@ -195,8 +196,13 @@ class RecordedHost:
         self.items.append(ready)
         return message_id(invocation.run.id, invocation.delivery.number, place)
 
-    async def spend(self, invocation: Invocation, tokens: int) -> None:
+    async def spend(self, invocation: Invocation, tokens: int, cost: int) -> None:
         """They are spent already."""
+
+    def reserve(self, invocation: Invocation, wanted: Reservation) -> None:
+        """There is enough, as there was."""
+        wanted.home = [] if wanted.outer is None else wanted.outer.inner
+        wanted.home.append(wanted)
 
     async def _answer(self, kind: str, key: str, what: str) -> Answer:
         """What is kept; without an answer, the handler does not get any further."""

@@ -37,6 +37,7 @@ class Limits(TypedDict, total=False):
     """Wall time, epoch seconds."""
     max_messages: int | None
     max_tokens: int | None
+    max_cost: float | None
 
 
 class Opening(Limits, Sending, total=False):
@@ -52,6 +53,7 @@ class Asking(Sending, total=False):
     """Wall time, epoch seconds."""
     max_messages: int | None
     max_tokens: int | None
+    max_cost: float | None
 
 
 def default_limits(config: Config) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def default_limits(config: Config) -> dict[str, Any]:
         "timeout": config.timeout,
         "max_messages": config.max_messages,
         "max_tokens": config.max_tokens,
+        "max_cost": config.max_cost,
     }
     return {name: value for name, value in limits.items() if value is not None}
 

@@ -18,6 +18,7 @@ from dagger.state.queues import Envelope, Scope
 from dagger.state.repeats import First
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.state.schedules import Schedule
+from dagger.words.budget import Amounts
 from dagger.words.effects import Publication
 from dagger.words.joins import Join
 from dagger.words.packing import rows as unpacked
@@ -123,6 +124,31 @@ class RunRow(NamedTuple):
     won: tuple[tuple[str, Any], ...] = ()
     """Joins of which one part was enough, and has come: agent, and scope or key."""
     reply: Blob = b""
+    cost: int = 0
+    """In billionths."""
+
+
+class AccountsRow(NamedTuple):
+    """Messages of the run have brought budgets: how many ever; the accounts follow."""
+
+    opened: int
+
+
+class AccountRow(NamedTuple):
+    """The budget of a message, and what was spent of it."""
+
+    parent: int
+    place: int
+    id: str
+    channel: str
+    agent: str
+    above: tuple[int, int] | None
+    limits: Amounts
+    opened_at: float
+    until: float
+    tokens: int
+    cost: int
+    messages: int
 
 
 class LaneRow(NamedTuple):
@@ -203,10 +229,12 @@ class FailureRow(NamedTuple):
 
 
 class TokensRow(NamedTuple):
-    """What a delivery of the tree has cost."""
+    """What a delivery of the tree has spent."""
 
     delivery: int
     tokens: int
+    cost: int = 0
+    """In billionths."""
 
 
 class NoteRow(NamedTuple):
@@ -256,6 +284,8 @@ Row = (
     | ClaimRow
     | First
     | StreamRow
+    | AccountsRow
+    | AccountRow
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -287,6 +317,8 @@ ROWS: tuple[type[Any], ...] = (
     ClaimRow,
     First,
     StreamRow,
+    AccountsRow,
+    AccountRow,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

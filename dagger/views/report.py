@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,11 +17,13 @@ from dagger.state.queues import STAGES, Delivery
 from dagger.state.run import Run
 from dagger.state.tasks import Task, created
 from dagger.state.tree import Node
-from dagger.views import conservation, summary
+from dagger.views import budgets, conservation, summary
+from dagger.views.budgets import RunBudget
 from dagger.views.letters import DeadLetter, dead_letter, failure_to_dict
 from dagger.views.nodes import OpenNode, OutputEdge
 from dagger.views.questions import OpenQuestion, open_question
 from dagger.views.tree import ExecutionTree
+from dagger.words.budget import Budget, told
 from dagger.words.errors import RequestFailed
 from dagger.words.outcomes import DISPOSITIONS, RunStatus, TaskStatus
 from dagger.words.payload import decode
@@ -90,6 +92,10 @@ class Report:
     retries: int
     """Failed attempts that were given another one."""
     tokens: int
+    spent: Budget
+    """What the run has spent: its tokens, their cost, its messages, and seconds as above."""
+    budget: RunBudget
+    """What it may spend, and what of that is left; so of its messages that have a budget."""
     dead_letters_total: int
     error: Failure | None
     """The first failure of the run, with its causes; also of an attempt that was retried."""
@@ -216,6 +222,8 @@ class Report:
             "dropped": self.dropped,
             "retries": self.retries,
             "tokens": self.tokens,
+            "spent": asdict(self.spent),
+            "budget": budgets.to_dict(self.budget),
             "conserved": self.conserved,
             "dispositions": dict(self.dispositions),
             "agents": {name: each._asdict() for name, each in self.agents.items()},
@@ -296,6 +304,8 @@ def make_report(run: Run, now: float) -> Report:
         dropped=run.dropped,
         retries=run.retries,
         tokens=run.tokens,
+        spent=told(budgets.spent(run, now)),
+        budget=budgets.run_budget(run, now),
         dead_letters_total=run.letters,
         error=run.failure,
         abandoned=tuple(run.abandoned),

@@ -44,7 +44,7 @@ DaggerError
 │   │   └── StreamDiffers     or streams something else
 │   ├── RunConflict           a run id used again with another payload
 │   ├── RunClosed             the run has ended
-│   ├── BudgetExceeded        max_messages or max_tokens is spent
+│   ├── BudgetExceeded        what a run, a message or a block may spend is spent
 │   ├── ConservationError     the counts of a run do not add up: a bug in Dagger
 │   ├── ExecutorBusy          as many runs are open as may be
 │   └── ExecutorStopped       the executor is not running
@@ -567,16 +567,50 @@ class RunClosed(ExecutionError):
 
 
 class BudgetExceeded(ExecutionError):
-    """A run's `budget` ("max_messages" or "max_tokens") is spent."""
+    """A `budget` is spent: of the run "max_messages", "max_tokens" or "max_cost".
 
-    def __init__(self, run_id: str, budget: str, limit: int, wanted: int) -> None:
+    `message` is the id of the message whose budget it is, if it is not that of the run.
+    `node` is the invocation that is refused something, while nothing is overspent: what it
+    has set `aside` itself does not suffice, or others have set theirs aside.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        budget: str,
+        limit: float,
+        wanted: float,
+        *,
+        message: str = "",
+        node: str = "",
+        aside: bool = False,
+    ) -> None:
         self.run_id = run_id
         self.budget = budget
         self.limit = limit
         self.wanted = wanted
-        super().__init__(
-            f"run {run_id!r} would reach {wanted} of {budget}={limit}; raise the limit to go on"
-        )
+        self.message = message
+        self.node = node
+        self.aside = aside
+        reached = f"would reach {wanted:.15g} of {budget}={limit:.15g}"
+        super().__init__(self._said(reached))
+
+    def _said(self, reached: str) -> str:
+        of = f" of message {self.message!r}" if self.message else ""
+        if self.aside:
+            return f"{self.node} {reached} that it has set aside; set more aside in ctx.budget"
+        if self.node:
+            hint = "that counts what others have set aside, which may be free later"
+            return f"{self.node} {reached}{of}; {hint}"
+        if self.message:
+            hint = "give the message more; the rest of the run goes on"
+            return f"what descends from message {self.message!r} {reached}; {hint}"
+        return f"run {self.run_id!r} {reached}; raise the limit to go on"
+
+    @property
+    def of_run(self) -> bool:
+        """Whether the run itself is over its budget."""
+        return not (self.message or self.node)
 
 
 class ConservationError(ExecutionError):

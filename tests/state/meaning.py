@@ -106,12 +106,12 @@ def _audit_repeats(state: State) -> None:
 
 
 LEASES: dict[type[Any], tuple[str, ...]] = {
-    State: ("wiring", "timekeeper"),
+    State: ("wiring", "timekeeper", "allotted"),
     Subscriber: ("ready", "bell"),
     Run: (
         "bell",
         *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
-        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed"),
+        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed", "accounts"),
     ),
     Repeats: ("lines",),
     Delivery: ("stage", "queue", "tally", "bells", "kept", "bond"),
@@ -129,6 +129,8 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
         "tasks": meaning(run.tasks),
         "tree": meaning(run.tree),
         "joins": _joins(run),
+        "accounts": run.accounts
+        and (run.accounts.opened, [meaning(each) for each in run.accounts.kept(run)]),
         "claims": run.keyed.claims if run.keyed is not None else {},
     },
     Delivery: lambda delivery: (
@@ -181,6 +183,7 @@ def meaning(value: Any) -> Any:
             value.forgotten,
             list(value.nodes()),
             *(dict(each) for each in (value.tokens, value.failures, value.notes, value.leads)),
+            dict(value.costs),
         )
     if isinstance(value, Mapping):
         return {key: meaning(each) for key, each in value.items()}
