@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 from dagger.authoring.publishing import Sending
+from dagger.words.budget import BILLION, MOST
 from dagger.words.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def limits_of(defaults: dict[str, Any], given: Opening) -> dict[str, Any]:
             raise ConfigError(name, f"no such limit of a run; known: {known}")
         if value is None:
             continue
-        if type(value) not in (int, float) or not 0 < value < sys.maxsize:
+        most = MOST // BILLION if name == "max_cost" else MOST
+        if type(value) not in (int, float) or not 0 < value < most:
             raise ConfigError(name, f"a limit is a number above 0, not {value!r}")
         limits[name] = value
     return limits
