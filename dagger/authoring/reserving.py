@@ -162,9 +162,9 @@ class Reservation:
         return max(0, amount - self._spent(name))
 
     def outstanding(self, name: str) -> int:
-        """The same with what will be published: what nobody else may spend."""
-        if self.invocation.closed:
-            return 0
+        """The same with what will be published: what nobody else may spend, as long as the
+        invocation goes on.
+        """
         return self.free(name) + (self.promised if name == "messages" else 0)
 
     def _spent(self, name: str) -> int:
@@ -176,7 +176,7 @@ class Reservation:
         if name == "cost":
             limit, reached = price(limit), price(int(reached))
         held = self.invocation
-        return BudgetExceeded(held.run.id, name, limit, reached, node=held.node_id, aside=True)
+        return BudgetExceeded(held.run.id, name, limit, reached, node=held.node_id)
 
 
 def _amount(reservation: Reservation, name: str) -> int | None:

@@ -211,6 +211,7 @@ class Budgets:
     def _end(
         self, run: Run, purse: Run | Account, error: BudgetExceeded, spender: Delivery
     ) -> None:
+        """More was spent of a purse than there was."""
         if isinstance(purse, Account):
             self._sweep(run, spender)
         else:

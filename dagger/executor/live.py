@@ -125,8 +125,8 @@ class LiveRun:
     ) -> str:
         """Publish one more message into the run; its id, once it is kept.
 
-        `delay`, `at`, `ttl` and `idempotency_key` are those of `Context.publish`. Waits for
-        room where a queue is full under "block".
+        `delay`, `at`, `ttl`, `idempotency_key` and `budget` are those of `Context.publish`.
+        Waits for room where a queue is full under "block".
 
         Raises RunClosed, ChannelFull, ChannelClosed, ChannelNotFound, SerializationError,
         ValidationError, ExecutionError or BudgetExceeded.

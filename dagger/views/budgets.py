@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dagger.state.joins import scopes_of
 from dagger.words.budget import Amounts, Budget, told, units
+from dagger.words.effects import make
 from dagger.words.ids import message_id
 
 if TYPE_CHECKING:
@@ -52,55 +53,80 @@ class RunBudget(NamedTuple):
     """How many budgets of messages there were."""
 
 
-def run_budget(run: Run, now: float) -> RunBudget:
-    """The budgets of a run at an instant (epoch seconds)."""
-    limits, used = _limits(run), spent(run, now)
-    left = _left(limits, used)
-    if run.accounts is None:
-        return RunBudget(told(limits), told(used), told(left), (), 0)
-    open = {scope for each in run.deliveries.values() for scope in scopes_of(each)}
-    found: dict[tuple[int, int] | None, tuple[Amounts, MessageBudget]] = {}
-    for account in run.accounts.kept(run):
-        till = now if account.scope in open else account.until
-        around = found.get(account.above)
-        known = _message_budget(run, account, till, left if around is None else around[0])
-        found[account.parent, account.place] = known
-    messages = tuple(each for _, each in found.values())
-    return RunBudget(told(limits), told(used), told(left), messages, run.accounts.opened)
+class Standing(NamedTuple):
+    """The account of one message as it stood at one instant."""
+
+    message: tuple[int, int]
+    """Its parent and place."""
+    id: str
+    channel: str
+    agent: str
+    above: tuple[int, int] | None
+    limits: Amounts
+    used: Amounts
 
 
-def spent(run: Run, now: float) -> Amounts:
-    """What a run has spent until an instant, or its end."""
+class Copy(NamedTuple):
+    """What a run had spent at one instant, and its messages, in values that nothing changes."""
+
+    limits: dict[str, Any]
+    used: Amounts
+    accounts: list[Standing]
+    total: int
+
+
+def copied(run: Run, now: float) -> Copy:
+    """What a run has spent until an instant (epoch seconds), or its end."""
     seconds = max(0.0, (now if run.ended_at is None else run.ended_at) - run.opened_at)
-    return Amounts(run.tokens, run.cost, run.messages, seconds)
+    used = make(Amounts, (run.tokens, run.cost, run.messages, seconds))
+    if run.accounts is None:
+        return make(Copy, (run.limits, used, [], 0))
+    open = {scope for each in run.deliveries.values() for scope in scopes_of(each)}
+    found = [
+        _standing(each, now if each.scope in open else each.until)
+        for each in run.accounts.kept(run)
+    ]
+    return Copy(run.limits, used, found, run.accounts.opened)
 
 
-def _message_budget(
-    run: Run, account: Account, till: float, around: Amounts
-) -> tuple[Amounts, MessageBudget]:
+def _standing(account: Account, till: float) -> Standing:
     seconds = max(0.0, till - account.opened_at)
     used = Amounts(account.tokens, account.cost, account.messages, seconds)
-    left = Amounts(*map(_least, _left(account.limits, used), around))
-    return left, MessageBudget(
-        account.id or message_id(run.id, account.parent, account.place),
+    message = account.parent, account.place
+    fields = account.id, account.channel, account.agent, account.above, account.limits, used
+    return Standing(message, *fields)
+
+
+def run_budget(run_id: str, opened_at: float, copy: Copy) -> RunBudget:
+    """The budgets of a run as they stood."""
+    limits = _limits(copy.limits, opened_at)
+    left = _left(limits, copy.used)
+    lefts: dict[tuple[int, int] | None, Amounts] = {}
+    messages: list[MessageBudget] = []
+    for each in copy.accounts:  # what is around a message is before it
+        own = _left(each.limits, each.used)
+        lefts[each.message] = Amounts(*map(_least, own, lefts.get(each.above, left)))
+        messages.append(_message_budget(run_id, each, lefts[each.message]))
+    own = told(limits), told(copy.used), told(left)
+    return RunBudget(*own, tuple(messages), copy.total)
+
+
+def _message_budget(run_id: str, account: Standing, left: Amounts) -> MessageBudget:
+    return MessageBudget(
+        account.id or message_id(run_id, *account.message),
         account.channel,
         account.agent,
-        "" if account.above is None else message_id(run.id, *account.above),
-        *(told(each) for each in (account.limits, used, left)),
+        "" if account.above is None else message_id(run_id, *account.above),
+        *(told(each) for each in (account.limits, account.used, left)),
     )
 
 
-def _limits(run: Run) -> Amounts:
-    given = run.limits
+def _limits(given: dict[str, Any], opened_at: float) -> Amounts:
     cost, seconds = given.get("max_cost"), given.get("timeout")
     if "deadline" in given:
-        seconds = _least(seconds, max(0.0, given["deadline"] - run.opened_at))
-    return Amounts(
-        given.get("max_tokens"),
-        None if cost is None else units(cost),
-        given.get("max_messages"),
-        seconds,
-    )
+        seconds = _least(seconds, max(0.0, given["deadline"] - opened_at))
+    tokens, messages = given.get("max_tokens"), given.get("max_messages")
+    return Amounts(tokens, None if cost is None else units(cost), messages, seconds)
 
 
 def _left(limits: Amounts, used: Amounts) -> Amounts:

@@ -92,10 +92,6 @@ class Report:
     retries: int
     """Failed attempts that were given another one."""
     tokens: int
-    spent: Budget
-    """What the run has spent: its tokens, their cost, its messages, and seconds as above."""
-    budget: RunBudget
-    """What it may spend, and what of that is left; so of its messages that have a budget."""
     dead_letters_total: int
     error: Failure | None
     """The first failure of the run, with its causes; also of an attempt that was retried."""
@@ -117,6 +113,16 @@ class Report:
     def ok(self) -> bool:
         """Whether the run has completed."""
         return self.status is RunStatus.COMPLETED
+
+    @cached_property
+    def spent(self) -> Budget:
+        """What the run has spent: its tokens, their cost, its messages, and its seconds."""
+        return told(self._copy.budgets.used)
+
+    @cached_property
+    def budget(self) -> RunBudget:
+        """What it may spend, and what of that is left; so of its messages that have a budget."""
+        return budgets.run_budget(self.run_id, self.started, self._copy.budgets)
 
     @cached_property
     def agents(self) -> Mapping[str, AgentCounts]:
@@ -273,6 +279,7 @@ class _Copy(NamedTuple):
     lanes: list[tuple[str, int, int]]
     """Channel, messages, outputs."""
     reply: bytes
+    budgets: budgets.Copy
     open: list[OpenNode]
     retried: dict[str, int]
     """Attempts beyond the first of open deliveries, by agent."""
@@ -304,18 +311,16 @@ def make_report(run: Run, now: float) -> Report:
         dropped=run.dropped,
         retries=run.retries,
         tokens=run.tokens,
-        spent=told(budgets.spent(run, now)),
-        budget=budgets.run_budget(run, now),
         dead_letters_total=run.letters,
         error=run.failure,
         abandoned=tuple(run.abandoned),
         changed=run.changed,
         conserved=True,
-        _copy=_copied(run),
+        _copy=_copied(run, now),
     )
 
 
-def _copied(run: Run) -> _Copy:
+def _copied(run: Run, now: float) -> _Copy:
     tree = run.tree
     return _Copy(
         tallies=[(*pair, tuple(tally)) for pair, tally in run.tallies.items() if tally[0]],
@@ -323,6 +328,7 @@ def _copied(run: Run) -> _Copy:
             (name, lane.messages, lane.outputs) for name, lane in run.lanes.items() if lane.messages
         ],
         reply=run.reply,
+        budgets=budgets.copied(run, now),
         open=[_open_node(each) for each in run.deliveries.values()],
         retried=_retried(run),
         outputs=run.kept_outputs(),

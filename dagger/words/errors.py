@@ -570,8 +570,8 @@ class BudgetExceeded(ExecutionError):
     """A `budget` is spent: of the run "max_messages", "max_tokens" or "max_cost".
 
     `message` is the id of the message whose budget it is, if it is not that of the run.
-    `node` is the invocation that is refused something, while nothing is overspent: what it
-    has set `aside` itself does not suffice, or others have set theirs aside.
+    `node` is the invocation that is refused something while nothing is overspent: what it has
+    set aside itself does not suffice, or others have set theirs aside.
     """
 
     def __init__(
@@ -583,7 +583,6 @@ class BudgetExceeded(ExecutionError):
         *,
         message: str = "",
         node: str = "",
-        aside: bool = False,
     ) -> None:
         self.run_id = run_id
         self.budget = budget
@@ -591,26 +590,16 @@ class BudgetExceeded(ExecutionError):
         self.wanted = wanted
         self.message = message
         self.node = node
-        self.aside = aside
+        whose = f"message {message!r} of run {run_id!r}" if message else f"run {run_id!r}"
         reached = f"would reach {wanted:.15g} of {budget}={limit:.15g}"
-        super().__init__(self._said(reached))
-
-    def _said(self, reached: str) -> str:
-        of = f" of message {self.message!r}" if self.message else ""
-        if self.aside:
-            return f"{self.node} {reached} that it has set aside; set more aside in ctx.budget"
-        if self.node:
-            hint = "that counts what others have set aside, which may be free later"
-            return f"{self.node} {reached}{of}; {hint}"
-        if self.message:
-            hint = "give the message more; the rest of the run goes on"
-            return f"what descends from message {self.message!r} {reached}; {hint}"
-        return f"run {self.run_id!r} {reached}; raise the limit to go on"
-
-    @property
-    def of_run(self) -> bool:
-        """Whether the run itself is over its budget."""
-        return not (self.message or self.node)
+        if node:
+            hint = "that counts what was set aside: set more aside, or try again later"
+            super().__init__(f"{node} {reached} in {whose}; {hint}")
+        elif message:
+            hint = "give it more to go on; the rest of the run does"
+            super().__init__(f"what descends from {whose} {reached}; {hint}")
+        else:
+            super().__init__(f"{whose} {reached}; raise the limit to go on")
 
 
 class ConservationError(ExecutionError):

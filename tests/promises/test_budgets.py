@@ -455,7 +455,7 @@ async def test_more_than_is_set_aside_may_be_caught(make_executor: MakeExecutor)
             try:
                 await ctx.spend(1)
             except BudgetExceeded as error:
-                return f"{error.budget} {error.limit} {error.wanted} {error.aside}"
+                return f"{error.budget} {error.limit} {error.wanted} {error.node == ctx.node_id}"
         return ""
 
     async with make_executor([work]) as executor:
