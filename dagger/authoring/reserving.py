@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from dagger.words.budget import Amounts, Budget, price, told
-from dagger.words.errors import BudgetExceeded
+from dagger.words.errors import BudgetExceeded, ExecutionError
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -49,7 +49,7 @@ class Reservation:
         self.amounts = amounts
         self.outer: Reservation | None = None  # the block around it
         self.inner: list[Reservation] = []  # open ones that draw on it
-        self.home: list[Reservation] = []  # where it stands among others
+        self.home: list[Reservation] | None = None  # where it stands among others, once entered
         self.open = False
         self.since = 0.0  # on the loop's clock
         self.tokens = 0  # spent within it
@@ -87,6 +87,8 @@ class Reservation:
 
     async def __aenter__(self) -> Self:
         held = self.invocation
+        if self.home is not None:
+            raise ExecutionError(f"{held.node_id} enters one block twice; call ctx.budget anew")
         self.outer = inside(held)
         self.since = anyio.current_time()
         held.host.reserve(held, self)
@@ -105,7 +107,8 @@ class Reservation:
     ) -> bool:
         _INSIDE.set(self.outer)
         self.open = False
-        if self.outer is not None or not self.promised:
+        stays = self.outer is None and self.promised
+        if self.home is not None and self in self.home and not stays:
             self.home.remove(self)
         scope, self._scope = self._scope, None
         swallowed = scope is not None and bool(scope.__exit__(kind, error, trace))

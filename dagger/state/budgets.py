@@ -105,21 +105,28 @@ class Accounts:
         """That of a message, by its parent and place."""
         return None if place is None else self._all.get((*place, _SCOPE))
 
-    def kept(self, run: Run) -> list[Account]:
-        """Those that are of use, oldest first."""
+    def kept(self, run: Run, besides: Iterable[Scope] = ()) -> list[Account]:
+        """Those that are of use, oldest first: the last ones, what may be drawn on, and those
+        among `besides`.
+        """
         if len(self._all) <= self.keep:
             return list(self._all.values())
         envelopes = [each.envelope for each in run.deliveries.values()]
         envelopes += [each.envelope for each in run.dead_letters or ()]
-        drawn = {scope for each in envelopes for scope in each.scopes}
+        drawn = {*besides, *(scope for each in envelopes for scope in each.scopes)}
         found = list(self._all.values())
         last = len(found) - self.keep
         return [each for at, each in enumerate(found) if at >= last or each.scope in drawn]
 
-    def trim(self, run: Run) -> None:
+    def begin_anew(self, run: Run, now: float) -> None:
+        """Their time is counted from now on."""
+        for each in self.kept(run):
+            each.opened_at = each.until = now
+
+    def trim(self, run: Run, besides: Iterable[Scope]) -> None:
         """Let go of what is not of use, once that may be half of all."""
         if len(self._all) > self._cut_at:
-            self._all = {each.scope: each for each in self.kept(run)}
+            self._all = {each.scope: each for each in self.kept(run, besides)}
             self._cut_at = 2 * max(self.keep, len(self._all))
 
 
@@ -145,7 +152,7 @@ def opened(state: State, run: Run, envelope: Envelope, limits: Amounts) -> Envel
         envelope.at,
     )
     accounts.opened += 1
-    accounts.trim(run)
+    accounts.trim(run, envelope.scopes)  # whose publisher has ended already
     accounts.put(account)
     if state.allotted is not None:
         state.allotted(run, account)

@@ -107,8 +107,8 @@ def run_budget(run_id: str, opened_at: float, copy: Copy) -> RunBudget:
         own = _left(each.limits, each.used)
         lefts[each.message] = Amounts(*map(_least, own, lefts.get(each.above, left)))
         messages.append(_message_budget(run_id, each, lefts[each.message]))
-    own = told(limits), told(copy.used), told(left)
-    return RunBudget(*own, tuple(messages), copy.total)
+    may, spent, rest = told(limits), told(copy.used), told(left)
+    return RunBudget(may, spent, rest, tuple(messages), copy.total)
 
 
 def _message_budget(run_id: str, account: Standing, left: Amounts) -> MessageBudget:

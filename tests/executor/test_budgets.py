@@ -198,3 +198,31 @@ def test_nothing_that_was_set_aside_outlives_the_process() -> None:
         assert crash.simulate(day) == ("completed", {"out": ["done"]}, 0)
 
     assert explore_crashes(check) > 3
+
+
+def test_a_fork_has_what_was_spent_and_all_of_the_time() -> None:
+    """A fork goes on with the budgets of its messages as they were, their seconds begun anew."""
+
+    @agent(subscribe="start", publish="work")
+    async def start(payload: Any, ctx: Context) -> None:
+        await ctx.sleep(60)
+        ctx.publish("work", None)
+
+    @agent(subscribe="work", publish="out")
+    async def work(payload: Any, ctx: Context) -> None:
+        await ctx.spend(10)
+        await ctx.sleep(60)
+
+    async def main() -> list[Any]:
+        async with simulated(start, work, store=MemoryStore()) as executor:
+            budget = Budget(tokens=15, seconds=150)
+            first = await executor.run("start", None, run_id="first", budget=budget)
+            await anyio.sleep(100)
+            fork = await executor.fork("first", "first.1.0", run_id="fork")
+            second = await fork.result()
+            return [each.budget.messages[0] for each in (first, second)]
+
+    before, after = simulate(main)
+    assert (before.used.tokens, before.used.seconds) == (10, 120)
+    assert (after.used.tokens, after.used.seconds) == (10, 60)
+    assert after.left.tokens == 5
