@@ -9,7 +9,7 @@ The only room that waits. Its files, by what they are about:
   `settle` (with `failures`)
 - who works when: `crew`, `seat`, `unloading`, `suspects`, `supervisor` (the one owner of tasks)
 - when it is time: `timers`, `timekeeper` (deliveries), `scheduler`
-- whether there is room: `admission`, `deadlock`
+- whether there is room: `admission`, `deadlock`; and anything left to spend: `budgets`
 - how runs begin, live and end: `entrance`, `runs`, `recovery`, `retention`; `forking`,
   `redriving`, `exporting`, and `cancelling` of one invocation
 - what a handler is served: `hosting`; and who answers its questions: `people`

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from dagger.authoring.reserving import inside
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _RUNNING = RunStatus.RUNNING
 
 COUNTED = ("tokens", "cost", "messages")
+"""What is set aside by counting; time is not."""
 
 
 class Budgets:
@@ -156,7 +158,7 @@ class Budgets:
                 cover.check(name, amount)
                 continue
             for purse in _purses(run, invocation):
-                reached = getattr(purse, name) + amount if _limit(purse, name) is not None else 0
+                reached = getattr(purse, name) + amount
                 self._leave_to_others(run, purse, name, reached, invocation)
         seconds, left = wanted.amounts.seconds, self._seconds_left(invocation, outer)
         if seconds is not None and seconds > left:
@@ -189,7 +191,7 @@ class Budgets:
             found.append(run.limits["deadline"] - now)
         if live.clock is not None:
             found.append(live.clock.left)
-        return min((each for each in found if each is not None), default=float("inf"))
+        return min((each for each in found if each is not None), default=inf)
 
     # -- budgets that are over -------------------------------------------------------
 
@@ -298,4 +300,4 @@ def _exceeded(
 
 
 def _node(invocation: Invocation | None) -> str:
-    return "" if invocation is None else invocation.node_id
+    return "the outside" if invocation is None else invocation.node_id

@@ -125,8 +125,13 @@ def _limits(given: dict[str, Any], opened_at: float) -> Amounts:
     cost, seconds = given.get("max_cost"), given.get("timeout")
     if "deadline" in given:
         seconds = _least(seconds, max(0.0, given["deadline"] - opened_at))
-    tokens, messages = given.get("max_tokens"), given.get("max_messages")
+    tokens, messages = _whole(given.get("max_tokens")), _whole(given.get("max_messages"))
     return Amounts(tokens, None if cost is None else units(cost), messages, seconds)
+
+
+def _whole(limit: float | None) -> int | None:
+    """What fits into a limit that somebody gave with a fraction."""
+    return None if limit is None else int(limit)
 
 
 def _left(limits: Amounts, used: Amounts) -> Amounts:

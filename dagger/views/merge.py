@@ -63,7 +63,7 @@ class Group:
         self.attempts += node.attempts
         self.seconds += node.seconds or 0.0
         self.tokens += node.tokens
-        self.cost += units(node.cost)
+        self.cost += units(node.cost) if node.cost else 0
         for each in node.notes:
             self.notes[each] = self.notes.get(each, 0) + 1
         if node.failure is not None:

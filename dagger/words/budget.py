@@ -61,13 +61,13 @@ class Budget:
 def _check(name: str, amount: Any) -> None:
     whole = name in ("tokens", "messages")
     kinds = (int,) if whole else (int, float, Decimal) if name == "cost" else (int, float)
-    most = MOST if name != "cost" else MOST // BILLION
+    most = MOST if name != "cost" else price(MOST)
     if amount is not None and (type(amount) not in kinds or not _between(amount, most)):
         what = "a whole number" if whole else "a number"
         raise ExecutionError(f"{name}= is {what}, 0 or more, not {amount!r}")
 
 
-def _between(amount: Any, most: int) -> bool:
+def _between(amount: Any, most: float) -> bool:
     return isfinite(amount) and 0 <= amount <= most
 
 

@@ -225,6 +225,19 @@ async def test_requests_are_messages(make_executor: MakeExecutor) -> None:
 # -- tokens --------------------------------------------------------------------------
 
 
+async def test_a_limit_may_be_given_as_a_float(make_executor: MakeExecutor) -> None:
+    """`max_tokens=1e1` is 10 tokens, and is told as such."""
+
+    @agent(subscribe="start")
+    async def spend(payload: int, ctx: Context) -> None:
+        await ctx.spend(10)
+
+    async with make_executor([spend]) as executor:
+        report = await executor.run("start", 0, max_tokens=1e1)  # type: ignore[arg-type]
+    assert report.ok
+    assert (report.budget.limits.tokens, report.budget.left.tokens) == (10, 0)
+
+
 async def test_a_run_over_its_tokens_is_over_budget(make_executor: MakeExecutor) -> None:
     """`ctx.spend` counts tokens; beyond `max_tokens` the run ends `over_budget`."""
 
@@ -576,7 +589,7 @@ async def test_who_sets_nothing_aside_leaves_what_others_have(
             await run.publish("other", tokens)
             while run.report().handled < handled:
                 await turns()
-        with pytest.raises(BudgetExceeded):
+        with pytest.raises(BudgetExceeded, match="the outside would reach 6 of max_messages=5"):
             await run.publish("other", 1)
         gate.set()
         report = await run.result()
