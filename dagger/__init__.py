@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dagger.views.report import Report
     from dagger.views.resources import ResourceUsage
     from dagger.views.schedules import ScheduleInfo
+    from dagger.words.budget import Budget
     from dagger.words.clock import LoopClock
     from dagger.words.config import Config
     from dagger.words.errors import (
@@ -110,6 +111,7 @@ __all__ = [
     "Answered",
     "AroundAttempt",
     "Attempt",
+    "Budget",
     "BudgetExceeded",
     "CacheConflict",
     "CacheKeyNotFound",
@@ -231,6 +233,7 @@ _HOMES = {
     "views.report": ("Report",),
     "views.resources": ("ResourceUsage",),
     "views.schedules": ("ScheduleInfo",),
+    "words.budget": ("Budget",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
     "words.message": ("Message", "StreamItem"),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--priority", type=int, metavar="N", help="How urgent it is where turns are waited for."
 )
+@click.option("--max-cost", type=float, metavar="C", help="Cost that it may spend.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and only that.")
 @picture_option("--dot", "Write the execution tree as DOT source.")
 @picture_option("--svg", "Draw the execution tree, with Graphviz.")

@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from dagger.executor.admission import Admissions, Limit, Plan, admit
+from dagger.executor.budgets import Budgets
 from dagger.executor.commands import Commands
 from dagger.executor.crew import UNBOUNDED, Crew
 from dagger.executor.entrance import Entrance
@@ -105,6 +106,7 @@ class Engine:
         self.settling = Settling(self)
         self.repeating = Repeating(self)
         self.succession = Succession(self)
+        self.budgets = Budgets(self)
         self.entrance = Entrance(self)
         self.runs: Runs = Runs(self)
         self.policing = Policing(self, pool or Pool(None))

@@ -221,8 +221,9 @@ class Executor:
         """Publish a first message, and wait until all that it causes has ended.
 
         `limits` are `timeout` (seconds of active time), `deadline` (epoch seconds),
-        `max_messages` and `max_tokens`; those of the config apply where none are given.
-        `delay`, `at`, `ttl` and `idempotency_key` are of the message, as in `Context.publish`.
+        `max_messages`, `max_tokens` and `max_cost`; those of the config apply where none are
+        given. `delay`, `at`, `ttl`, `idempotency_key` and `budget` are of the message, as in
+        `Context.publish`.
         An open run of `run_id` is joined and awaited, an ended one returns its report.
         A run that waits for people, or is paused, is returned open: its report has
         `ended=None`.

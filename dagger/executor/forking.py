@@ -80,6 +80,8 @@ def part_of(source: Source, number: int, keep: Keep, names: Names, fork: Fork, n
     state.apply(Restarted(number, (), now))
     run.id, run.opened_at, run.forked = fork.id, now, (fork.parent, fork.at)
     run.status, run.reason, run.on_hold, run.changed = RunStatus.RUNNING, "", False, ()
+    if run.accounts is not None:
+        run.accounts.begin_anew(run, now)
     return copy_run(run).alone(names)
 
 

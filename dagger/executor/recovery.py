@@ -182,6 +182,7 @@ def _go_on_with(engine: Engine, live: LiveRun) -> None:
     run.obstacle = _missing(engine, run)
     if not run.obstacle:
         _note_changes(engine, run)
+        engine.budgets.go_on(run)
         engine.runs.go_on(live)
 
 
@@ -193,9 +194,10 @@ def open_again(engine: Engine, run: Run, obstacle: str = "") -> None:
     obstacle = obstacle or _missing(engine, run)
     if run.on_hold or obstacle:
         engine.runs.halt(live, obstacle)
+    _wait_again(engine, run)
     if not obstacle:
         _note_changes(engine, run)
-    _wait_again(engine, run)
+        engine.budgets.go_on(run)
     for delivery in list(run.deliveries.values()):
         if delivery.deaths >= DEATHS and delivery.number in run.deliveries:
             engine.settling.crashed(run, delivery)

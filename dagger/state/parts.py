@@ -19,6 +19,7 @@ from dagger.state.repeats import First
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.state.schedules import Schedule
 from dagger.state.tokens import Bucket
+from dagger.words.budget import Amounts
 from dagger.words.effects import Publication
 from dagger.words.joins import Join
 from dagger.words.packing import rows as unpacked
@@ -129,6 +130,31 @@ class RunRow(NamedTuple):
     """By delivery, what it waits for, and since when (epoch seconds)."""
     waited: dict[str, tuple[int, float]] = {}  # noqa: RUF012  never changed
     """How many have waited for what, and for how many seconds together."""
+    cost: int = 0
+    """In billionths."""
+
+
+class AccountsRow(NamedTuple):
+    """Messages of the run have brought budgets: how many ever; the accounts follow."""
+
+    opened: int
+
+
+class AccountRow(NamedTuple):
+    """The budget of a message, and what was spent of it."""
+
+    parent: int
+    place: int
+    id: str
+    channel: str
+    agent: str
+    above: tuple[int, int] | None
+    limits: Amounts
+    opened_at: float
+    until: float
+    tokens: int
+    cost: int
+    messages: int
 
 
 class LaneRow(NamedTuple):
@@ -209,10 +235,12 @@ class FailureRow(NamedTuple):
 
 
 class TokensRow(NamedTuple):
-    """What a delivery of the tree has cost."""
+    """What a delivery of the tree has spent."""
 
     delivery: int
     tokens: int
+    cost: int = 0
+    """In billionths."""
 
 
 class NoteRow(NamedTuple):
@@ -263,6 +291,8 @@ Row = (
     | First
     | StreamRow
     | Bucket
+    | AccountsRow
+    | AccountRow
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -295,6 +325,8 @@ ROWS: tuple[type[Any], ...] = (
     First,
     StreamRow,
     Bucket,
+    AccountsRow,
+    AccountRow,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}

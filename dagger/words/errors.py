@@ -46,7 +46,7 @@ DaggerError
 │   │   └── StreamDiffers     or streams something else
 │   ├── RunConflict           a run id used again with another payload
 │   ├── RunClosed             the run has ended
-│   ├── BudgetExceeded        max_messages or max_tokens is spent
+│   ├── BudgetExceeded        what a run, a message or a block may spend is spent
 │   ├── ConservationError     the counts of a run do not add up: a bug in Dagger
 │   ├── ExecutorBusy          as many runs are open as may be
 │   └── ExecutorStopped       the executor is not running
@@ -620,16 +620,39 @@ class RunClosed(ExecutionError):
 
 
 class BudgetExceeded(ExecutionError):
-    """A run's `budget` ("max_messages" or "max_tokens") is spent."""
+    """A `budget` is spent: of the run "max_messages", "max_tokens" or "max_cost".
 
-    def __init__(self, run_id: str, budget: str, limit: int, wanted: int) -> None:
+    `message` is the id of the message whose budget it is, if it is not that of the run.
+    `node` is the invocation that is refused something while nothing is overspent: what it has
+    set aside itself does not suffice, or others have set theirs aside.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        budget: str,
+        limit: float,
+        wanted: float,
+        *,
+        message: str = "",
+        node: str = "",
+    ) -> None:
         self.run_id = run_id
         self.budget = budget
         self.limit = limit
         self.wanted = wanted
-        super().__init__(
-            f"run {run_id!r} would reach {wanted} of {budget}={limit}; raise the limit to go on"
-        )
+        self.message = message
+        self.node = node
+        whose = f"message {message!r} of run {run_id!r}" if message else f"run {run_id!r}"
+        reached = f"would reach {wanted:.15g} of {budget}={limit:.15g}"
+        if node:
+            hint = "that counts what was set aside: set more aside, or try again later"
+            super().__init__(f"{node} {reached} in {whose}; {hint}")
+        elif message:
+            hint = "give it more to go on; the rest of the run does"
+            super().__init__(f"what descends from {whose} {reached}; {hint}")
+        else:
+            super().__init__(f"{whose} {reached}; raise the limit to go on")
 
 
 class ConservationError(ExecutionError):
