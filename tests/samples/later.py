@@ -13,7 +13,21 @@ from typing import Any
 
 import anyio
 
-from dagger import Agent, Config, Context, Executor, Immediate, LmdbStore, agent, batch, gather
+from dagger import (
+    Agent,
+    Budget,
+    Config,
+    Context,
+    Executor,
+    Immediate,
+    LmdbStore,
+    RateLimit,
+    ResourcePool,
+    Resources,
+    agent,
+    batch,
+    gather,
+)
 from dagger.store.inbox import Command
 
 CONFIG = Config(
@@ -79,15 +93,37 @@ async def decide(payload: str, ctx: Context) -> None:
         await ctx.ask("which?", name="which")
 
 
-AGENTS: list[Agent] = [spread, together, by_twos, tell, charge, fragile, decide]
+@agent(subscribe="slow", concurrency=2, resources=Resources(io=1))
+async def slow(payload: float) -> None:
+    """Has the one unit of io for so many seconds."""
+    await anyio.sleep(payload)
+
+
+@agent(subscribe="rare", rate_limit=RateLimit(1, per="day", key="what"))
+async def rare(payload: dict[str, str]) -> None:
+    """Once a day for each thing."""
+
+
+@agent(subscribe="grants", publish="people")
+async def grant(payload: str, ctx: Context) -> None:
+    """Gives others something to spend."""
+    await ctx.spend(3, cost=0.25)
+    ctx.publish("people", payload, budget=Budget(tokens=10, cost=1.5))
+
+
+AGENTS: list[Agent] = [
+    *(spread, together, by_twos, tell, charge, fragile, decide),
+    *(slow, rare, grant),
+]
+POOL = ResourcePool(io=1)
 
 
 async def made(path: Path, copy: Path) -> None:
     """Two executors after each other leave a store behind, and a copy of it as the second goes."""
-    async with Executor(AGENTS, store=path, config=CONFIG) as executor:
+    async with Executor(AGENTS, store=path, config=CONFIG, resources=POOL) as executor:
         await _begin(executor)
     store = LmdbStore(path)
-    async with Executor(AGENTS, store=store, config=CONFIG) as executor:
+    async with Executor(AGENTS, store=store, config=CONFIG, resources=POOL) as executor:
         await _go_on(executor, store)
         await executor.backup(copy)
 
@@ -114,6 +150,10 @@ async def _begin(executor: Executor) -> None:
         while live.report().open:
             await _turn()
         live.tasks.claim_task("mend")
+    await executor.run("rare", {"what": "a"}, run_id="rare a")
+    async with await executor.start("slow", 2.5, run_id="slow") as live:
+        await live.publish("slow", 0.0)
+    await live.result()
     await executor.schedule("start", [7], timedelta(seconds=1), id="often")
     await executor.schedule("start", [8], timedelta(days=400), id="seldom")
     while not executor.schedules.show("often").fired:
@@ -128,6 +168,7 @@ async def _leave_open(executor: Executor) -> None:
         "tales": "wait",
         "orders": {"id": "c", "doubt": True},
         "people": "soon",
+        "grants": "soon",
     }.items():
         live = await executor.start(channel, payload, run_id=f"open {channel}")
         while not live.questions:
@@ -140,6 +181,7 @@ async def _leave_open(executor: Executor) -> None:
 async def _go_on(executor: Executor, store: LmdbStore) -> None:
     assert store.inbox is not None
     await executor.schedules.remove("seldom")
+    await executor.run("rare", {"what": "b"}, run_id="rare b")
     await executor.schedules.pause("often")
     live = await executor.start("people", "soon", run_id="left")
     await live.pause("for now")

@@ -85,7 +85,9 @@ async def test_the_work_of_a_sample_goes_on(sample: Path) -> None:
 async def test_the_work_of_a_later_sample_goes_on(sample: Path) -> None:
     """A stream says no word twice, an order in doubt is charged once, a schedule fires on."""
     (sample / "facts.json").unlink()
-    async with Executor(later.AGENTS, store=sample, config=later.CONFIG) as executor:
+    async with Executor(
+        later.AGENTS, store=sample, config=later.CONFIG, resources=later.POOL
+    ) as executor:
         with anyio.fail_after(20):
             ends = {}
             for name in ("open tales", "open orders"):
