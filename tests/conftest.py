@@ -16,6 +16,11 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.patience import PATIENCE
+
+os.environ["DAGGER_BLOCKED_LOOP_WARNING"] = "60"
+"""A busy machine lets handlers wait; what is said of that is nothing that they have done."""
+
 pytest.register_assert_rewrite("dagger.testing.store_suite", "dagger.testing.channel_suite")
 
 PROVE = os.environ.get("DAGGER_PROVE", "") not in ("", "0")
@@ -44,9 +49,6 @@ MEMORY = Path("/dev/shm")
 
 ROOM = 2**30
 """Bytes that must be free there, for the tests to use it."""
-
-PATIENCE = 30
-"""Seconds after which an async test that has not ended fails: nothing may hang."""
 
 
 def pytest_collection_finish() -> None:

@@ -48,7 +48,7 @@ async def test_order_holds_while_others_wait(make_executor: MakeExecutor) -> Non
     async def work(payload: int, ctx: Context) -> None:
         started.append(payload)
         if payload % 2 == 0:
-            await ctx.sleep(0.001)
+            await ctx.sleep(0.001 if payload else 0.05)
         ends.append(payload)
 
     async with make_executor([spread, work]) as executor:

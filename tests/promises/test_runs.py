@@ -19,6 +19,7 @@ from dagger import (
     agent,
 )
 from dagger.words.errors import ChannelNotFound, ExecutorBusy, RunClosed, RunNotFound
+from tests.patience import SLOWER
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import in_hand, turns, until
 
@@ -342,7 +343,11 @@ async def test_a_held_run_can_be_cancelled(make_executor: MakeExecutor) -> None:
         async with await executor.start("start", 0) as run:
             await until(lambda: run.report().handled == 1)
             assert (await run.cancel()).status == "cancelled"
-        async with await executor.start("start", 0, timeout=0.02) as run:
+        for slower in SLOWER:  # else it may be over before it is held
+            run = await executor.start("start", 0, timeout=0.02 * slower)
+            if run.report().ended is None:
+                break
+        async with run:
             assert (await run.result()).status == "timed_out"
 
 
