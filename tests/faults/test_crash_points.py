@@ -16,7 +16,7 @@ from tests.faults.days import Days
 from tests.faults.workload import day, last_day, recorded_day
 from tests.state.meaning import differences
 
-POINTS = 20
+POINTS = 12
 """How many of them are tried, unless all are."""
 
 

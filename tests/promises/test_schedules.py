@@ -281,7 +281,9 @@ def test_a_year_of_slots(zone: str, prove: bool, monkeypatch: pytest.MonkeyPatch
     """
     monkeypatch.setattr(timers, "GLANCE", DAY)  # a year has half a million minutes
     dice = random.Random(zone)
-    expressions = {"daily": "30 2 * * *", "weekly": "0 9 * * MON", "often": "0 */7 * * *"}
+    expressions = {"daily": "30 2 * * *", "weekly": "0 9 * * MON"}
+    if prove:
+        expressions["often"] = "0 */7 * * *"
     lives = 60 if prove else 12
 
     async def main() -> None:
