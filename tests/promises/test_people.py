@@ -102,7 +102,7 @@ async def test_a_wrong_answer_is_refused(make_executor: MakeExecutor, kind: str)
 
 async def test_a_question_says_what_it_takes(make_executor: MakeExecutor) -> None:
     """Whom it is for, its choices, its default and its deadline can be read."""
-    how = {"choices": ["a", "b"], "default": "b", "to": "boss", "timeout": 60}
+    how: dict[str, Any] = {"choices": ["a", "b"], "default": "b", "to": "boss", "timeout": 60}
     async with make_executor([asking(**how)]) as executor:
         run = await executor.start("start", None)
         await until(lambda: bool(run.questions))

@@ -262,7 +262,7 @@ async def test_it_is_soon_enough_whenever_it_comes(make_executor: MakeExecutor) 
 
 
 @asynccontextmanager
-async def dead_in_time(executor: Executor, **times: float) -> AsyncIterator[tuple[LiveRun, float]]:
+async def dead_in_time(executor: Executor, **times: Any) -> AsyncIterator[tuple[LiveRun, float]]:
     """A run that is held open, whose message was a dead letter before it could expire; and the
     seconds after which it would have.
     """
