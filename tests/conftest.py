@@ -30,7 +30,7 @@ EXPLORE = os.environ.get("DAGGER_PROVE") == "explore"
 # The same code gets the same answer: what is new is looked for with `make explore`.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("default", _patient, max_examples=30, derandomize=True)
-settings.register_profile("prove", _patient, max_examples=200, derandomize=True)
+settings.register_profile("prove", _patient, max_examples=100, derandomize=True)
 settings.register_profile("explore", _patient, max_examples=500, print_blob=True)
 settings.load_profile("explore" if EXPLORE else "prove" if PROVE else "default")
 
