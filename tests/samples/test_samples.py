@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from dagger import Executor
@@ -71,11 +70,10 @@ async def test_the_work_of_a_sample_goes_on(sample: Path) -> None:
         waiting = executor.live("waiting")
         [question] = waiting.questions
         await waiting.answer(question.id, "well")
-        with anyio.fail_after(20):
-            report = await waiting.result()
-            assert report.outputs["out"][-1] == "well"
-            report = await executor.live("paused").result()
-            assert (report.status, report.dispositions["ok"]) == (RunStatus.STALLED, 4)
+        report = await waiting.result()
+        assert report.outputs["out"][-1] == "well"
+        report = await executor.live("paused").result()
+        assert (report.status, report.dispositions["ok"]) == (RunStatus.STALLED, 4)
         assert executor.live("retrying").report().ended is None
     with StoreReader(sample) as reader:
         assert list(verify(reader)) == []
@@ -88,21 +86,20 @@ async def test_the_work_of_a_later_sample_goes_on(sample: Path) -> None:
     async with Executor(
         later.AGENTS, store=sample, config=later.CONFIG, resources=later.POOL
     ) as executor:
-        with anyio.fail_after(20):
-            ends = {}
-            for name in ("open tales", "open orders"):
-                live = executor.live(name)
-                await live.answer(live.questions[0].name, "yes")
-                ends[name] = (await live.result()).outputs
-            assert ends == {
-                "open tales": {"words": ["once"]},
-                "open orders": {"bills": ["bill of c"]},
-            }
-            duplicate = await executor.run("orders", {"id": "c"})
-            assert duplicate.dispositions == {"duplicate": 1}
-            fired = executor.schedules.show("often").fired
-            await executor.schedules.resume("often")
-            await until(lambda: executor.schedules.show("often").fired > fired)
-            await executor.schedules.pause("often")
+        ends = {}
+        for name in ("open tales", "open orders"):
+            live = executor.live(name)
+            await live.answer(live.questions[0].name, "yes")
+            ends[name] = (await live.result()).outputs
+        assert ends == {
+            "open tales": {"words": ["once"]},
+            "open orders": {"bills": ["bill of c"]},
+        }
+        duplicate = await executor.run("orders", {"id": "c"})
+        assert duplicate.dispositions == {"duplicate": 1}
+        fired = executor.schedules.show("often").fired
+        await executor.schedules.resume("often")
+        await until(lambda: executor.schedules.show("often").fired > fired)
+        await executor.schedules.pause("often")
     with StoreReader(sample) as reader:
         assert list(verify(reader)) == []

@@ -12,6 +12,7 @@ from dagger.store import writer as writing
 from dagger.store.block import Block, block
 from dagger.store.saving import Saving
 from dagger.store.writer import MOST_BLOCKS, MOST_RECORDS, Writer
+from tests.patience import PATIENCE
 
 MOST = MOST_BLOCKS * MOST_RECORDS
 
@@ -40,7 +41,7 @@ def test_what_belongs_together_is_written_together(before: int) -> None:
     writer.add([1, b"\x90"] * MOST)
     writer.start()
     writer.stop()
-    assert over.wait(20)
+    assert over.wait(PATIENCE)
     assert disk.ends[-1] == before + 3 + MOST
     assert not {before + 1, before + 2} & set(disk.ends)
     sizes = [after - start for start, after in zip([0, *disk.ends], disk.ends, strict=False)]
