@@ -295,6 +295,25 @@ def test_over_any_time_no_more_begin_than_may() -> None:
     assert calls[-1] - calls[0] == pytest.approx((45 - 3) * 6, rel=0.05)
 
 
+def test_who_comes_back_from_a_wait_takes_no_token() -> None:
+    """A limit counts what begins: a handler that has slept, or asked, only goes on."""
+    clock = LoopClock(START)
+    back: list[float] = []
+
+    @agent(subscribe="work", rate_limit=RateLimit(1, per=100))
+    async def sleeps(payload: int, ctx: Context) -> None:
+        for _ in range(3):
+            await ctx.sleep(1)
+        back.append(clock.now() - START)
+
+    async def main() -> None:
+        async with Executor([spread, sleeps], clock=clock) as executor:
+            await executor.run("start", [1, 2])
+
+    on_virtual_time(main)
+    assert back == pytest.approx([3, 103], abs=0.1)
+
+
 def test_each_key_has_its_own_bucket() -> None:
     """One customer's tokens are no other's; and those that have some do not wait."""
     clock = LoopClock(START)

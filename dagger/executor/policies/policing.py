@@ -20,7 +20,7 @@ import anyio
 from dagger.executor.policies.places import CrewPlaces
 from dagger.executor.policies.telling import Telling
 from dagger.executor.policies.terms import Lasting, Terms
-from dagger.rules.turns import Bound, Needs, Stage, Turn, Turns
+from dagger.rules.turns import Bound, Flow, Needs, Stage, Turn, Turns
 from dagger.words.errors import ResourceTimeout
 from dagger.words.records import WaitOver
 
@@ -185,6 +185,7 @@ class Policing:
     def _called(self, turn: Turn) -> None:
         """It is its turn: the handler goes on, or its crew gets the delivery."""
         entry = turn.of
+        self._follows(turn.flow)
         if entry.bell is not None:
             entry.bell.set()
             return
@@ -218,6 +219,7 @@ class Policing:
         if turn is not None:
             self._settle_down(turn.of)
             self.turns.end(turn, self._engine.now(), look=False)
+            self._follows(turn.flow)
             self._look_soon()
 
     def _settle_down(self, entry: Entry) -> None:
@@ -253,6 +255,11 @@ class Policing:
         """There may be room in these."""
         self.turns.look(bounds, self._engine.now())
 
+    def opens(self, bound: Bound) -> None:
+        """There is room in it, at last: for whoever has all else, or could be made room for."""
+        self.look(bound)
+        self._try_again()
+
     def _look_soon(self) -> None:
         if not self._looking:
             self._looking = True
@@ -261,18 +268,26 @@ class Policing:
     def _look_at_last(self) -> None:
         self._looking = False
         self.look()
+        self._try_again()
 
     # -- preemption ------------------------------------------------------------------
 
     def _preempt(self, turn: Turn) -> None:
         """Make those give way to it who may be made to, if that is enough."""
-        for victim in self.turns.victims(turn, _gives_way):
+        for victim in self.turns.victims(turn, _gives_way, self._engine.now()):
             victim.giving = True
             victim.of.worker.preempt()
         self._impatient[turn] = None
 
+    def _follows(self, flow: Flow) -> None:
+        """Another one may be the first of a flow now: others could be made to give way to it."""
+        heir = flow.first()
+        if heir is not None and heir.priority > 0:
+            self._impatient[heir] = None
+            self._look_soon()
+
     def _try_again(self) -> None:
-        """Somebody has ended: it may have been too few before, and be enough now."""
+        """Something has changed: it may have been too few before, and be enough now."""
         for turn in list(self._impatient)[:TRIES]:
             del self._impatient[turn]
             if turn.stage is Stage.WAITING and turn.flow.first() is turn:

@@ -64,4 +64,4 @@ class Rate(Bound):
 
     def _look(self) -> None:
         self._timer = None
-        self._engine.policing.look(self)
+        self._engine.policing.opens(self)
