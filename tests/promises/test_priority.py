@@ -218,6 +218,7 @@ def test_nobody_gives_way_to_who_waits_for_a_time() -> None:
     """While a rate limit has no token, nobody is interrupted; once it has one, they are."""
     clock = LoopClock(1_700_000_000.0)
     begun: list[tuple[str, float]] = []
+    came = 0.0
 
     @agent(subscribe="low", preemptible=True, resources=GPU)
     async def low(payload: int) -> None:
@@ -239,7 +240,6 @@ def test_nobody_gives_way_to_who_waits_for_a_time() -> None:
                 await run.publish("high", 2)
             await run.result()
 
-    came = 0.0
     virtual = trio.testing.MockClock(autojump_threshold=0)
     anyio.run(main, backend="trio", backend_options={"clock": virtual})
     assert [name for name, _ in begun] == ["high", "low", "high", "low"]
