@@ -291,7 +291,7 @@ class Turns:
 
         None if that would not do, or if enough have been told to.
         """
-        if any(each.timed and each.lacks(turn, much, 0, now) for each, much in turn.flow.needs):
+        if any(each.timed and each.lacks(turn, much, 0, now) for each, much in _asked_for(turn)):
             return []
         missing = {
             bound: bound.used + amount - bound.total - _coming(bound)
