@@ -40,6 +40,21 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "One executor, many runs.",
         ("dagger.run", "dagger.Executor", "dagger.LiveRun", "dagger.EventDriven", "dagger.Receipt"),
     ),
+    "Policies": (
+        "Who may begin, and when; how they are used is told in [policies](policies.md).",
+        (
+            "dagger.Resources",
+            "dagger.ResourcePool",
+            "dagger.ConcurrencyKey",
+            "dagger.RateLimit",
+            "dagger.Debounce",
+            "dagger.Throttle",
+            "dagger.ResourceUsage",
+            "dagger.views.resources.Usage",
+            "dagger.views.resources.Allocation",
+            "dagger.views.waiting.Waiting",
+        ),
+    ),
     "Hooks": (
         "What goes around each attempt; how it is used is told in [hooks and tracing](tracing.md).",
         (

@@ -10,6 +10,7 @@ from dagger.authoring.finding import check_found
 from dagger.authoring.fingerprint import fingerprint
 from dagger.authoring.options import SchemaLike
 from dagger.authoring.registry import Registry
+from dagger.executor.policies.terms import check_names
 from dagger.executor.recovery import catch_up
 from dagger.rules.schema import Schema, schema
 from dagger.state.queues import PENDING, RUNNING
@@ -73,7 +74,8 @@ class Catalog:
     def register(self, agents: Iterable[Agent | str], *, replace: bool) -> None:
         """Take agents in, all or none.
 
-        Raises DuplicateAgent, AgentNotFound, ResourceUnavailable.
+        Raises DuplicateAgent, AgentNotFound, ResourceUnavailable, and DefinitionError where they
+        say different limits under one name.
         """
         found: dict[str, Agent] = {}
         for each in agents:
@@ -88,6 +90,7 @@ class Catalog:
                 raise DuplicateAgent(agent.name, agent.where, known.where)
             self._pool.check(agent)
             found[agent.name] = agent
+        check_names((self.agents | found).values())
         self.agents.update(found)
         if self._engine is not None:
             for agent in found.values():

@@ -159,6 +159,7 @@ class Crew:
         if self._called and self._take is not _nothing:
             delivery = self._next_called()
             if delivery is not None:
+                self._pass_on()
                 return delivery
         if self.active >= self.limit or self._returning or self.leaving:
             return None
@@ -170,6 +171,13 @@ class Crew:
             elif self.subscriber.ready:
                 self.ring()
         return delivery
+
+    def _pass_on(self) -> None:
+        """Who was called for one may have been rung for another as well."""
+        if self.subscriber.ready:
+            self.ring()
+        else:
+            self.tune()
 
     def more(self) -> Delivery | None:
         """The next delivery for somebody who has a slot; None if it is to be given back."""

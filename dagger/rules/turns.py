@@ -57,7 +57,7 @@ class Bound:
 
     timed = False
     """Whether there is room again after a while, whoever has it: nothing is kept free for
-    those who wait for that.
+    those who wait for that, nobody has to give way to them, and who comes back needs none.
     """
 
     def __init__(self, label: str, total: int) -> None:
@@ -117,6 +117,11 @@ class Turn:
         self.order = 0.0  # the smallest goes first
         self.number = 0  # of two that are as urgent, the earlier
         self.giving = False  # it has been told to give back what it has
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether it has begun already, and goes on."""
+        return self.order == -inf
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -289,12 +294,14 @@ class Turns(Generic[T]):
                 if turn.stage is Stage.WAITING and flow.at is not None:
                     yield turn, flow.at
 
-    def victims(self, turn: T, willing: Callable[[T], bool]) -> list[T]:
+    def victims(self, turn: T, willing: Callable[[T], bool], now: float) -> list[T]:
         """Who would have to give back what they have, so that this one can begin: of those
         who are `willing`, and less urgent, the fewest, the least urgent first.
 
         None if that would not do, or if enough have been told to.
         """
+        if any(each.timed and each.lacks(turn, much, 0, now) for each, much in _asked_for(turn)):
+            return []
         missing = {
             bound: bound.used + amount - bound.total - _coming(bound)
             for bound, amount in turn.flow.needs
@@ -405,7 +412,7 @@ class Turns(Generic[T]):
         """
         flow, favoured = turn.flow, self._favour()
         mine = favoured is flow
-        for bound, amount in flow.needs:
+        for bound, amount in _asked_for(turn):
             kept = favoured.need(bound) if favoured is not None and not mine else 0
             if bound.lacks(turn, amount, kept, now):
                 return bound
@@ -416,10 +423,10 @@ class Turns(Generic[T]):
 
     def _begin(self, turn: Turn, now: float) -> None:
         turn.stage = Stage.BEGUN
+        for bound, amount in _asked_for(turn):
+            bound.take(turn, amount, now)
         turn.order = turn.due
         self._round = max(self._round, int(turn.due) + turn.priority * self._ageing)
-        for bound, amount in turn.flow.needs:
-            bound.take(turn, amount, now)
 
     def _give(self, turn: Turn) -> None:
         turn.giving = False
@@ -438,6 +445,12 @@ class Turns(Generic[T]):
                 self._freed += self._favoured.bounds
             self._favoured = favoured
         return favoured
+
+
+def _asked_for(turn: Turn) -> Iterable[tuple[Bound, int]]:
+    """What it needs now: a limit in a time counts what begins, and not what goes on."""
+    needs = turn.flow.needs
+    return [each for each in needs if not each[0].timed] if turn.comes_back else needs
 
 
 def _may_be_favoured(turn: Turn) -> bool:

@@ -89,7 +89,8 @@ class ResourcePool:
 class ConcurrencyKey:
     """At most `limit` invocations at once of what has the same key, over all runs.
 
-    Agents whose keys have the same `name` count together; without one, each counts alone.
+    Agents whose keys have the same `name` count together, and say the same limit; without one,
+    each counts alone.
     """
 
     key: Key
@@ -108,7 +109,7 @@ class RateLimit:
 
     A bucket of tokens: it holds `burst` of them (`count` where that is not said), and fills
     evenly. `per` is in seconds, or "second", "minute", "hour", "day". With a `key` there is a
-    bucket for each. Agents whose limits have the same `name` share theirs.
+    bucket for each. Agents whose limits have the same `name` share theirs, and say the same.
     """
 
     count: float

@@ -1,9 +1,9 @@
-"""The pictures of the documentation: of runs of the programs it shows, the store, and waiting.
+"""The pictures of the documentation: of runs of the programs it shows, store, waiting, policies.
 
     python -m docs.pictures.make
 
 writes them all anew next to this file: the DOT source of each, and the SVG that Graphviz
-makes of it. A test makes the sources again and holds them against these.
+makes of it; of timelines only the SVG. A test makes the sources again and holds them against these.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from dagger import Executor, Report, run
 from dagger.views.render import render
 from docs.pictures import storage, waiting
+from docs.pictures.policies import TIMELINES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -72,6 +73,8 @@ def main() -> None:
         source = draw()
         render(source, HERE / f"{name}.dot")
         render(source, HERE / f"{name}.svg")
+    for name, draw in TIMELINES.items():
+        (HERE / f"{name}.svg").write_text(draw(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import dagger
 from dagger.words.config import Config
 from docs import make_feeds, make_reference
 from docs.pictures.make import PICTURES
+from docs.pictures.policies import TIMELINES
 from tests.docs.pages import DOCS, ROOT
 
 MAKERS = {
@@ -67,6 +68,14 @@ def test_pictures_are_drawn_from_their_source(name: str) -> None:
     drawn = subprocess.run(["dot", "-Tsvg", source], capture_output=True, check=True).stdout
     assert words(picture.read_bytes()) == words(drawn)
     assert picture.stat().st_size < 40_000
+
+
+@pytest.mark.parametrize("name", TIMELINES)
+def test_timelines_are_up_to_date(name: str) -> None:
+    """A timeline shows what happens now, byte for byte; if not, see above."""
+    drawn = TIMELINES[name]()
+    assert (DOCS / "pictures" / f"{name}.svg").read_text("utf-8") == drawn
+    assert len(drawn) < 20_000
 
 
 def code() -> str:

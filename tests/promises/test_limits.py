@@ -94,6 +94,42 @@ async def test_keys_of_one_name_count_together(make_executor: MakeExecutor) -> N
         assert (await run.result()).status == "completed"
 
 
+def test_one_name_is_one_limit() -> None:
+    """Agents that count together say the same; another limit under that name is refused."""
+
+    def limited(name: str, **limits: Any) -> Agent:
+        return Gate(name, **limits).agent
+
+    one = limited("one", concurrency_key=ConcurrencyKey("key", 1, name="service"))
+    other = limited("other", concurrency_key=ConcurrencyKey("id", 5, name="service"))
+    problem = r"agent 'other': .*name='service'\) is limit=5 here and limit=1 of agent 'one'"
+    with pytest.raises(DefinitionError, match=problem):
+        Executor([one, other])
+    slow = limited("slow", rate_limit=RateLimit(1, per="minute", name="service"))
+    fast = limited("fast", rate_limit=RateLimit(9, per="second", name="service"))
+    executor = Executor([one, slow])  # names of keys and of rates are each for themselves
+    with pytest.raises(DefinitionError, match=r"9 per 1 s, burst=9 here and 1 per 60 s, burst=1"):
+        executor.register(fast)
+    executor.register(limited("slow", rate_limit=fast.rate_limit), replace=True)
+    executor.register(fast)
+
+
+async def test_who_takes_over_says_how_many(make_executor: MakeExecutor) -> None:
+    """The limit of an agent that is replaced is no more, also where it has something in hand."""
+    old = Gate("work", concurrency=9, concurrency_key=ConcurrencyKey("key", 1))
+    new = Gate("work", concurrency=9, concurrency_key=ConcurrencyKey("key", 3))
+    async with make_executor([spread, old.agent]) as executor:
+        run = await executor.start("start", items(5, keys=1))
+        await until(lambda: len(executor.resources().waiting) == 4)
+        executor.register(new.agent, replace=True)
+        await until(lambda: len(new.handled) == 2)
+        await until(lambda: len(executor.resources().waiting) == 2)
+        old.open.set()
+        await until(lambda: len(new.handled) == 3)
+        new.open.set()
+        assert (await run.result()).status == "completed"
+
+
 async def test_a_run_may_be_held_to_so_many(make_executor: MakeExecutor) -> None:
     """`max_concurrent=` of a run bounds all of its agents together, and no other run."""
     one, other = Counted("one", concurrency=9), Counted("other", concurrency=9)
@@ -205,8 +241,7 @@ async def test_what_waits_says_for_what(make_executor: MakeExecutor) -> None:
             gate.open.set()
             await until(lambda: len(gate.handled) == 3)
             await run.publish("work", {"key": "b"})
-            await until(lambda: len(run.report().waiting) == 1)
-            assert run.report().waiting[0].what == "rate limit api"
+            await until(lambda: [each.what for each in run.report().waiting] == ["rate limit api"])
             assert run.report().to_dict()["waiting"][0]["agent"] == "work"
             await run.cancel("a day is too long")
         assert (await run.result()).status == "cancelled"
@@ -293,6 +328,25 @@ def test_over_any_time_no_more_begin_than_may() -> None:
     assert within(calls, 60) <= 10 + 3
     assert within(calls, 0.99) <= 2 + 1
     assert calls[-1] - calls[0] == pytest.approx((45 - 3) * 6, rel=0.05)
+
+
+def test_who_comes_back_from_a_wait_takes_no_token() -> None:
+    """A limit counts what begins: a handler that has slept, or asked, only goes on."""
+    clock = LoopClock(START)
+    back: list[float] = []
+
+    @agent(subscribe="work", rate_limit=RateLimit(1, per=100))
+    async def sleeps(payload: int, ctx: Context) -> None:
+        for _ in range(3):
+            await ctx.sleep(1)
+        back.append(clock.now() - START)
+
+    async def main() -> None:
+        async with Executor([spread, sleeps], clock=clock) as executor:
+            await executor.run("start", [1, 2])
+
+    on_virtual_time(main)
+    assert back == pytest.approx([3, 103], abs=0.1)
 
 
 def test_each_key_has_its_own_bucket() -> None:

@@ -7,12 +7,16 @@ from typing import Any
 
 import anyio
 import pytest
+import trio.testing
 
 from dagger import (
     Config,
     ConfigError,
     Context,
     DefinitionError,
+    Executor,
+    LoopClock,
+    RateLimit,
     ResourcePool,
     Resources,
     agent,
@@ -189,6 +193,57 @@ async def test_the_urgent_take_what_preemptible_ones_have(make_executor: MakeExe
     assert report.outputs == {"out": ["done"]}
     assert report.retries == 0
     assert_conserved(report)
+
+
+async def test_each_of_the_urgent_takes_what_it_needs(make_executor: MakeExecutor) -> None:
+    """Also those that come right behind another one of their agent."""
+    low = Gate("low", "low", preemptible=True, concurrency=3, resources=GPU)
+    high = Gate("high", "high", priority=1, concurrency=3, resources=GPU)
+    async with make_executor([low.agent, high.agent], resources=ResourcePool(gpu=3)) as executor:
+        async with await executor.start("low", 1) as run:
+            await run.publish("low", 2)
+            await run.publish("low", 3)
+            await until(lambda: len(low.handled) == 3)
+            for number in (1, 2, 3):
+                await run.publish("high", number)
+            await until(lambda: len(high.handled) == 3)
+            assert [each.agent for each in executor.resources().waiting] == ["low"] * 3
+            low.open.set()
+            high.open.set()
+        assert (await run.result()).status == "completed"
+        await idle(executor)
+
+
+def test_nobody_gives_way_to_who_waits_for_a_time() -> None:
+    """While a rate limit has no token, nobody is interrupted; once it has one, they are."""
+    clock = LoopClock(1_700_000_000.0)
+    begun: list[tuple[str, float]] = []
+    came = 0.0
+
+    @agent(subscribe="low", preemptible=True, resources=GPU)
+    async def low(payload: int) -> None:
+        begun.append(("low", anyio.current_time() - came))
+        await anyio.sleep(100)
+
+    @agent(subscribe="high", priority=1, resources=GPU, rate_limit=RateLimit(1, per=10))
+    async def high(payload: int) -> None:
+        begun.append(("high", anyio.current_time() - came))
+
+    async def main() -> None:
+        nonlocal came
+        came = anyio.current_time()
+        async with Executor([low, high], resources=ONE, clock=clock) as executor:
+            async with await executor.start("high", 1) as run:
+                await anyio.sleep(1)
+                await run.publish("low", 1)
+                await anyio.sleep(1)
+                await run.publish("high", 2)
+            await run.result()
+
+    virtual = trio.testing.MockClock(autojump_threshold=0)
+    anyio.run(main, backend="trio", backend_options={"clock": virtual})
+    assert [name for name, _ in begun] == ["high", "low", "high", "low"]
+    assert [at for _, at in begun] == pytest.approx([0, 1, 10, 10], abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,30 @@ async def test_who_waits_for_resources_holds_no_worker(make_executor: MakeExecut
     assert report.waiting == ()
 
 
+async def test_what_comes_as_another_is_called_is_taken_too(make_executor: MakeExecutor) -> None:
+    """Whoever takes what was called sees to it that somebody takes what has come meanwhile."""
+    hog = Gate("hog", "hog", resources=Resources(gpu=2))
+    work = Gate("work", "work", concurrency=2, resources=Resources(gpu=1))
+
+    @agent(subscribe="later", publish="work")
+    async def later(payload: int) -> int:
+        await hog.open.wait()
+        return payload
+
+    agents = [hog.agent, later, work.agent]
+    async with make_executor(agents, resources=ResourcePool(gpu=2)) as executor:
+        async with await executor.start("hog", 0) as run:
+            await until(lambda: hog.handled == [0])
+            await run.publish("later", 2)
+            await until(lambda: in_hand(executor, "later") == 1)
+            await run.publish("work", 1)
+            await until(lambda: len(executor.resources().waiting) == 1)
+            hog.open.set()
+            await until(lambda: len(work.handled) == 2)
+            work.open.set()
+        assert (await run.result()).status == "completed"
+
+
 async def test_what_can_never_be_is_refused_at_once(make_executor: MakeExecutor) -> None:
     """A need that no pool can meet, or no quota allows, is an error where the agent is brought."""
     huge = Gate("huge", resources=Resources(gpu=2)).agent

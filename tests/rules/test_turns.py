@@ -233,12 +233,12 @@ def test_victims_are_the_fewest_and_least_urgent() -> None:
     low = [house.ask("low", priority, cpu=1) for priority in (0, 1, 2, 9)]
     urgent = house.ask("urgent", 5, cpu=2)
     everybody: Callable[[Told], bool] = lambda turn: True  # noqa: E731
-    assert house.turns.victims(urgent, everybody) == [low[0], low[1]]
+    assert house.turns.victims(urgent, everybody, 0.0) == [low[0], low[1]]
     for each in low[:2]:
         each.giving = True
-    assert house.turns.victims(urgent, everybody) == []  # enough are about to
+    assert house.turns.victims(urgent, everybody, 0.0) == []  # enough are about to
     huge = house.ask("huge", 6, cpu=4)
-    assert house.turns.victims(huge, everybody) == []  # 9 would have to go as well
+    assert house.turns.victims(huge, everybody, 0.0) == []  # 9 would have to go as well
 
 
 def test_ten_thousand_that_wait_cost_little_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,6 +259,32 @@ def test_ten_thousand_that_wait_cost_little_each(monkeypatch: pytest.MonkeyPatch
         house.end(house.order[-1])
     assert len(house.order) == 10_000
     assert looked < 60_000
+
+
+class Closed(Bound):
+    """Something of which there is none until a time has come."""
+
+    timed = True
+    opens = 10.0
+
+    def lacks(self, turn: Turn, amount: int, kept_free: int, now: float) -> bool:
+        return now < self.opens
+
+
+def test_who_comes_back_needs_nothing_that_is_there_in_a_time() -> None:
+    """And nobody gives way to who would have to wait for that."""
+    house = House({"one": 1})
+    rate = house.bounds["rate"] = Closed("rate", 1)
+    rate.opens = 0.0
+    first = house.ask("a", rate=1, one=1)
+    del house.begun[first]
+    house.turns.pause(first, 0.0)
+    rate.opens = 10.0
+    house.enter(first, house.turns.come_back)
+    assert first in house.begun
+    urgent = house.ask("b", 1, rate=1, one=1)
+    assert house.turns.victims(urgent, lambda turn: True, 9.0) == []
+    assert house.turns.victims(urgent, lambda turn: True, 10.0) == [first]
 
 
 def test_what_nobody_needs_any_more_is_idle() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -21,7 +21,7 @@ from dagger.executor.policies.places import CrewPlaces
 from dagger.executor.policies.telling import Telling
 from dagger.executor.policies.terms import Lasting, Terms
 from dagger.executor.policies.ticket import Ticket
-from dagger.rules.turns import Bound, Needs, Stage, Turns
+from dagger.rules.turns import Bound, Flow, Needs, Stage, Turns
 from dagger.words.errors import ResourceTimeout
 from dagger.words.records import WaitOver
 
@@ -164,6 +164,7 @@ class Policing:
 
     def _called(self, ticket: Ticket) -> None:
         """It is its turn: the handler goes on, or its crew gets the delivery."""
+        self._follows(ticket.flow)
         if ticket.bell is not None:
             ticket.bell.set()
             return
@@ -195,6 +196,7 @@ class Policing:
         if ticket is not None:
             _stop(ticket)
             self.turns.end(ticket, self._engine.now(), look=False)
+            self._follows(ticket.flow)
             self._look_soon()
 
     def forget(self, delivery: Delivery) -> None:
@@ -229,6 +231,11 @@ class Policing:
         """There may be room in these."""
         self.turns.look(bounds, self._engine.now())
 
+    def opens(self, bound: Bound) -> None:
+        """There is room in it, at last: for whoever has all else, or could be made room for."""
+        self.look(bound)
+        self._try_again()
+
     def _look_soon(self) -> None:
         if not self._looking:
             self._looking = True
@@ -237,19 +244,27 @@ class Policing:
     def _look_at_last(self) -> None:
         self._looking = False
         self.look()
+        self._try_again()
 
     # -- preemption ------------------------------------------------------------------
 
     def _preempt(self, ticket: Ticket) -> None:
         """Make those give way to it who may be made to, if that is enough."""
-        for victim in self.turns.victims(ticket, _gives_way):
+        for victim in self.turns.victims(ticket, _gives_way, self._engine.now()):
             victim.giving = True
             assert victim.worker is not None
             victim.worker.preempt()
         self._impatient[ticket] = None
 
+    def _follows(self, flow: Flow) -> None:
+        """Another one may be the first of a flow now: others could be made to give way to it."""
+        heir = flow.first()
+        if heir is not None and heir.priority > 0:
+            self._impatient[cast("Ticket", heir)] = None
+            self._look_soon()
+
     def _try_again(self) -> None:
-        """Somebody has ended: it may have been too few before, and be enough now."""
+        """Something has changed: it may have been too few before, and be enough now."""
         for ticket in list(self._impatient)[:TRIES]:
             del self._impatient[ticket]
             if ticket.stage is Stage.WAITING and ticket.flow.first() is ticket:

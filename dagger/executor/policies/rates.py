@@ -24,14 +24,19 @@ class Rate(Bound):
 
     timed = True
 
-    def __init__(self, engine: Engine, label: str, limit: RateLimit, name: str, key: str) -> None:
-        super().__init__(label, limit.holds)
+    def __init__(self, engine: Engine, label: str, name: str, key: str) -> None:
+        super().__init__(label, 1)
         self._engine = engine
         self._limit = name
         self._key = key
+        self._interval = self._slack = 0.0
+        self._timer: Timer | None = None
+
+    def hold_to(self, limit: RateLimit) -> None:
+        """So many in a time, from now on."""
+        self.total = limit.holds
         self._interval = limit.interval
         self._slack = (limit.holds - 1) * limit.interval
-        self._timer: Timer | None = None
 
     def lacks(self, turn: Turn, amount: int, kept_free: int, now: float) -> bool:
         return now < self._opens
@@ -64,4 +69,4 @@ class Rate(Bound):
 
     def _look(self) -> None:
         self._timer = None
-        self._engine.policing.look(self)
+        self._engine.policing.opens(self)

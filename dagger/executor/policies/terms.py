@@ -5,13 +5,14 @@ Bounds of keys and of runs are made when somebody needs them, and let go of when
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.executor.keys import value_of
 from dagger.executor.policies.rates import Rate
 from dagger.rules.turns import Bound, Flow, Needs, Turns
+from dagger.words.errors import DefinitionError
 from dagger.words.policies import ConcurrencyKey, RateLimit
 
 if TYPE_CHECKING:
@@ -69,12 +70,9 @@ class Terms:
         self._turns = turns
         self._lasting = lasting
         self.agent = agent
-        limits: tuple[ConcurrencyKey | RateLimit, ...] = (
-            *agent.concurrency_key,
-            *agent.rate_limit,
-        )
         self._keyed = [
-            Keyed(each, each.name or _name(agent.name, place)) for place, each in enumerate(limits)
+            Keyed(each, each.name or _name(agent.name, place))
+            for place, each in enumerate(_limits(agent))
         ]
         self.policed = engine.config.max_concurrent is not None or agent.has_policies
         self.places: Bound = Bound(f"places of agent {agent.name!r}", agent.concurrency)
@@ -89,10 +87,13 @@ class Terms:
         run = invocation.run
         source = self.agent.name, run.number
         if not self._keyed and not run.limits:  # its bounds are there for good
-            return self._turns.flow(source) or Flow(source, source, self._usual)
+            key = self, run.number
+            return self._turns.flow(key) or Flow(key, source, self._usual)
         keys = tuple([self._key(each, invocation) for each in self._keyed])
-        known = self._turns.flow((source, keys))
-        return known or Flow((source, keys), source, self._needs(run, keys), lasts=False)
+        known = self._turns.flow((self, run.number, keys))
+        if known is not None:
+            return known
+        return Flow((self, run.number, keys), source, self._needs(run, keys), lasts=False)
 
     def priority(self, invocation: Invocation) -> int:
         """How urgent it is: the agent's word, and the run's. Raises what a function raises."""
@@ -122,7 +123,41 @@ class Terms:
         what = what if limit.name else f"of {what}"
         make: Callable[[], Bound]
         if isinstance(limit, RateLimit):
-            make = partial(Rate, self._engine, f"rate limit {what}", limit, name, key)
+            make = partial(Rate, self._engine, f"rate limit {what}", name, key)
         else:
             make = partial(Bound, f"concurrency key {what}", limit.limit)
-        return self._lasting.get((type(limit).__name__, name, key), make)
+        bound = self._lasting.get((type(limit).__name__, name, key), make)
+        # One that is there may be from an agent that this one has replaced.
+        if isinstance(bound, Rate) and isinstance(limit, RateLimit):
+            bound.hold_to(limit)
+        elif isinstance(limit, ConcurrencyKey):
+            bound.total = limit.limit
+        return bound
+
+
+def check_names(agents: Iterable[Agent]) -> None:
+    """Raise DefinitionError where agents say different limits under one name."""
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    for agent in agents:
+        for limit in _limits(agent):
+            kind, said = type(limit).__name__, _said(limit)
+            if limit.name is None:
+                continue
+            other, before = known.setdefault((kind, limit.name), (agent.name, said))
+            if said != before:
+                raise DefinitionError(
+                    f"{kind}(name={limit.name!r}) is {said} here and {before} of agent {other!r}; "
+                    "what counts together has one limit",
+                    f"agent {agent.name!r}",
+                )
+
+
+def _limits(agent: Agent) -> tuple[ConcurrencyKey | RateLimit, ...]:
+    return (*agent.concurrency_key, *agent.rate_limit)
+
+
+def _said(limit: ConcurrencyKey | RateLimit) -> str:
+    """How many."""
+    if isinstance(limit, ConcurrencyKey):
+        return f"limit={limit.limit}"
+    return f"{limit.count:g} per {limit.per:g} s, burst={limit.holds}"
