@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 
+from dagger.executor.accepting import Acceptance
 from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.commands import Commands
 from dagger.executor.crew import Crew
 from dagger.executor.entrance import Entrance
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
+from dagger.executor.latch import latches
 from dagger.executor.people import People
 from dagger.executor.repeating import Repeating
 from dagger.executor.runs import Runs
@@ -33,7 +35,7 @@ from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
 from dagger.rules.retry import strategy
 from dagger.store.hands import NO_HANDS
-from dagger.words.errors import ChannelClosed, ChannelNotFound
+from dagger.words.errors import ChannelClosed, ChannelNotFound, OutcomeUnknown
 from dagger.words.outcomes import Overflow
 
 if TYPE_CHECKING:
@@ -88,10 +90,12 @@ class Engine:
         self.channel_limits: dict[str, tuple[int | None, Overflow | None]] = {}
         self.crews: dict[str, Crew] = {}
         self.hands = store.hands if store.lasting else NO_HANDS
+        self.free = self.hands.free
         self.gate = Gate(store)
         self.watchers = Watchers(self.state, store, self.gate, config.watcher_buffer)
         self.timers = Timers(clock.now)
         self.threads = threads
+        self.latch = latches()
         self.admissions = Admissions(self.crews)
         self.people = People(self)
         self.hosting = Hosting(self)
@@ -112,7 +116,7 @@ class Engine:
         self.careful = 0  # so many attempts begin only once their delivery is on disk
         self.suspects = Suspects()
         self._workers: dict[Worker, None] = {}  # in the order in which they came
-        self._less = anyio.Event()  # in hand than before
+        self._less: anyio.Event | None = None  # in hand than before: somebody waits for it
         self.floor = config.capacity
         self._limits: dict[tuple[str, str], Limit] = {}
         self._default_declared = "overflow" in config.model_fields_set
@@ -182,9 +186,12 @@ class Engine:
         """Return once all that has been recorded so far is durable, however long it takes."""
         if self.gate.clear:
             return
-        event = anyio.Event()
-        self.gate.after(event.set)
-        await event.wait()
+        try:
+            await self.store.flush()  # which has one event for all that is written together
+        except OutcomeUnknown:
+            event = anyio.Event()
+            self.gate.after(event.set)
+            await event.wait()
 
     def writable(self) -> None:
         """Raise StoreUnavailable while the store cannot write: nothing is accepted then."""
@@ -214,10 +221,12 @@ class Engine:
 
     def ease(self) -> None:
         """There is less in hand, or soon will be: who waits for that looks again."""
-        self._less.set()
+        if self._less is not None:
+            self._less.set()
+            self._less = None
 
     async def _less_in_hand(self) -> None:
-        if self._less.is_set():
+        if self._less is None:
             self._less = anyio.Event()
         await self._less.wait()
 
@@ -253,7 +262,8 @@ class Engine:
     def hire(self, agent: Agent) -> None:
         """Give an agent its crew; the crew that it replaces finishes what it has in hand."""
         self.dismiss(agent.name)
-        crew = Crew(agent, self.state.subscribers[agent.name], self._enlist)
+        accept = Acceptance(agent, self.settling, self.repeating.turn)
+        crew = Crew(agent, self.state.subscribers[agent.name], accept, self._enlist)
         self.crews[agent.name] = crew
         crew.hold(self.held)
         self.relimit()
@@ -284,7 +294,7 @@ class Engine:
     def _enlist(self, crew: Crew) -> Worker:
         worker = Worker(self, crew)
         self._workers[worker] = None
-        self.supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
+        self.supervisor.start(worker.serve, crew.title, tells=True)
         return worker
 
     def cancel(self, what: Run | Delivery) -> None:

@@ -28,6 +28,7 @@ from dagger.words.errors import (
     RunCancelled,
     TimeoutExceeded,
 )
+from dagger.words.garbage import MANY, no_garbage
 from dagger.words.ids import node_id
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
 from dagger.words.payload import decode
@@ -132,6 +133,10 @@ class Settling:
         if stream is not None and invocation.emitted < stream.length:
             with self._engine.store.together():
                 self._retract(invocation)
+                self._settled(invocation, disposition, None, effects, dropped, blame)
+            return
+        if len(effects) > MANY:
+            with no_garbage():
                 self._settled(invocation, disposition, None, effects, dropped, blame)
             return
         self._settled(invocation, disposition, None, effects, dropped, blame)
