@@ -185,7 +185,7 @@ class Worker:
             handler = self._direct(invocation)
             finished, value = begin(handler, self)
             if not finished:
-                return self._drive_on(invocation, handler, value)
+                return self.drive(invocation, handler, value)
             invocation.closed = True
             self.settling.collect(invocation, value)
             if self.settling.enter(invocation, self):
@@ -208,9 +208,7 @@ class Worker:
         return None
 
     @coroutine
-    def _drive_on(
-        self, invocation: Invocation, handler: Steps, trap: Any
-    ) -> Generator[Any, Any, None]:
+    def drive(self, invocation: Invocation, handler: Steps, trap: Any) -> Generator[Any, Any, None]:
         """The rest of it where the handler has begun: as `_go_on` with `drive`, in one frame
         instead of two, for very many may wait in it.
         """

@@ -32,8 +32,8 @@ async def test_who_waits_goes_on_once_it_is_set() -> None:
     assert order == ["set", "gone on"]
 
 
-async def test_what_is_set_is_not_waited_for_but_others_get_a_turn() -> None:
-    """To wait for a latch that is set is a checkpoint: it may be cancelled there, and others run."""
+async def test_to_wait_for_what_is_set_is_a_checkpoint() -> None:
+    """To wait for a latch that is set is a checkpoint: where one may be cancelled."""
     latch = latches()()
     latch.set()
     await latch.wait()
