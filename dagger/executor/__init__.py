@@ -7,7 +7,8 @@ The only room that waits. Its files, by what they are about:
 - one delivery, from taken to settled: `worker`, and in its order `accepting` (with `keys` and
   `repeating`), `around` (the hook), `calling` (with `drive` and `threads`), `collecting`,
   `settle` (with `failures`)
-- who works when: `crew`, `seat`, `unloading`, `suspects`, `supervisor` (the one owner of tasks)
+- who works when: `crew`, `seat`, `latch` (what a parked handler waits for), `unloading`, `suspects`,
+  `supervisor` (the one owner of tasks)
 - when it is time: `timers`, `timekeeper` (deliveries), `scheduler`
 - whether there is room: `admission`, `deadlock`
 - how runs begin, live and end: `entrance`, `runs`, `recovery`, `retention`; `forking`,

@@ -35,7 +35,7 @@ from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
 from dagger.rules.retry import strategy
 from dagger.store.hands import NO_HANDS
-from dagger.words.errors import ChannelClosed, ChannelNotFound, OutcomeUnknown
+from dagger.words.errors import ChannelClosed, ChannelNotFound, DatabaseError
 from dagger.words.outcomes import Overflow
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Engine:
             return
         try:
             await self.store.flush()  # which has one event for all that is written together
-        except OutcomeUnknown:
+        except DatabaseError:  # it is tried again
             event = anyio.Event()
             self.gate.after(event.set)
             await event.wait()

@@ -89,8 +89,8 @@ async def test_room_that_it_leaves_is_given(make_executor: MakeExecutor) -> None
         assert (await run.result()).dispositions == {"ok": 2, "cancelled": 1}
 
 
-def parked(kind: str) -> list[Agent]:
-    """An agent that waits in some way, and what it waits for."""
+def parked(kind: str, gone: anyio.Event) -> list[Agent]:
+    """An agent that waits in some way, and what it waits for, until it is `gone`."""
 
     @agent(subscribe="start", publish=["ask", "out"], max_attempts=2, retry=Linear(3600))
     async def waits(ctx: Context) -> None:
@@ -106,8 +106,8 @@ def parked(kind: str) -> list[Agent]:
                 raise ValueError
 
     @agent(subscribe="ask")
-    async def reply(ctx: Context) -> int:
-        await ctx.sleep(0.01)
+    async def reply() -> int:
+        await gone.wait()
         return 1
 
     return [waits, reply]
@@ -116,11 +116,16 @@ def parked(kind: str) -> list[Agent]:
 @pytest.mark.parametrize("kind", ["sleep", "question", "request", "retry"])
 async def test_what_waits_is_cancelled(make_executor: MakeExecutor, kind: str) -> None:
     """In a sleep, for a person, for a reply, and between two attempts."""
-    async with make_executor(parked(kind)) as executor:
+    gone = anyio.Event()
+    async with make_executor(parked(kind, gone)) as executor:
         run = await executor.start("start", None)
         await until(lambda: not pending(executor) and (kind != "retry" or not in_hand(executor)))
         await turns()
-        report = await ended_alone(run, f"waits:{run.id}.1")
+        node = f"waits:{run.id}.1"
+        await run.cancel_invocation(node)
+        gone.set()
+        report = await run.result()
+        assert [each.id for each in report.tree.nodes() if each.status == "cancelled"] == [node]
         assert (report.status, report.outputs, report.questions) == ("completed", {}, ())
         await idle(executor)
 
