@@ -447,7 +447,7 @@ class Context:
 
     def _nth(self, what: str) -> str:
         """The key of what has none: "#0", "#1", ... for each `what`."""
-        number = self._next(sys.intern(what))
+        number = self._next(what)
         return _KEYS[number] if number < len(_KEYS) else f"#{number}"
 
     def _next(self, what: str) -> int:

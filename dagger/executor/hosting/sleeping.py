@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sys import intern
 from typing import TYPE_CHECKING
 
 import anyio.lowlevel
@@ -13,6 +12,9 @@ from dagger.words.payload import decode, encode
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.executor.engine import Engine
+
+_USUAL = "sleep:sleep"
+"""What a sleep is kept as that is given no name: very many may hold on to it."""
 
 
 class Sleeping:
@@ -27,7 +29,8 @@ class Sleeping:
 
         All in one function: each that waits costs memory for every one who sleeps.
         """
-        until = self._moment(invocation, intern(f"sleep:{name}"), key, until)
+        kept_as = _USUAL if name == "sleep" else f"sleep:{name}"
+        until = self._moment(invocation, kept_as, key, until)
         if until <= self._engine.now():
             await anyio.lowlevel.checkpoint()
             return
