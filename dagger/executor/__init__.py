@@ -7,7 +7,7 @@ The only room that waits. Its files, by what they are about:
 - one delivery, from taken to settled: `worker`, and in its order `accepting` (with `keys` and
   `repeating`), `around` (the hook), `calling` (with `drive` and `threads`), `collecting`,
   `settle` (with `failures`)
-- who works when: `crew`, `seat`, `latch` (what a parked handler waits for), `unloading`, `suspects`,
+- who works when: `crew`, `seat` and `latch` (of a parked handler), `unloading`, `suspects`,
   `supervisor` (the one owner of tasks)
 - when it is time: `timers`, `timekeeper` (deliveries), `scheduler`
 - whether there is room: `admission`, `deadlock`
