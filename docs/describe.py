@@ -126,8 +126,12 @@ def _code(name: str, thing: Callable[..., Any]) -> Iterator[str]:
     """The signature: on one line, or as a block with a line for each parameter."""
     signature = inspect.signature(thing)
     parameters = list(_parameters(signature))
-    returns = "" if isinstance(thing, type) else f" -> {_annotation(signature.return_annotation)}"
-    word = "async " if inspect.iscoroutinefunction(thing) else ""
+    given = _annotation(signature.return_annotation)
+    awaited = re.fullmatch(r"Coroutine\[Any, Any, (.*)\]", given)  # as good as an async function
+    if awaited:
+        given = awaited[1]
+    returns = "" if isinstance(thing, type) else f" -> {given}"
+    word = "async " if awaited or inspect.iscoroutinefunction(inspect.unwrap(thing)) else ""
     line = f"{word}{name}({', '.join(parameters)}){returns}"
     if len(line) <= WIDTH:
         yield from (f"`{line}`", "")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from functools import wraps
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from dagger.authoring.cache import CacheView
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_NONE: set[tuple[str, str | None]] = set()  # stays empty: most handlers await no two things
+_KEYS = tuple(f"#{number}" for number in range(100))  # made once: very many hold on to theirs
 _LEVELS = logging.getLevelNamesMapping()
 _HIGHEST_LEVEL = 1_000
 
@@ -80,7 +82,7 @@ class Context:
         self._shared: CacheView | None = None
         self._tasks: TaskView | None = None
         self._counts: dict[str, int] = {}
-        self._flights: set[tuple[str, str | None]] = set()  # what is awaited: its name and key
+        self._flights = _NONE  # what is awaited: its name and key
         self._blocks = False  # it may have something set aside
         self._known = 0  # the journal position that it last learned something from; 0 before a step
 
@@ -237,21 +239,24 @@ class Context:
         """
         held = self._invocation
         mine = key is None
-        key = f"#{self._next(f'step {name}')}" if key is None else str(key)
+        key = self._nth(f"step {name}") if key is None else str(key)
         bound_call = bound(call, args, f"{held.node_id}/{name}/{key}")
         again = None if retry is None else strategy(retry)
         step = Step(name, key, digest(args), bound_call, again, self._known or self._learn())
-        with self._flying(f"steps {name!r}", None if mine else key):
+        flight = self._fly(f"steps {name!r}", None if mine else key)
+        try:
             return await held.host.step(held, step)
+        finally:
+            self._flights.discard(flight)
 
     @_awaited
-    async def sleep(
+    def sleep(
         self,
         seconds: float | None = None,
         *,
         until: datetime | float | None = None,
         name: str = "sleep",
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Wait `seconds`, or until a moment, without holding a worker.
 
         `until` is a datetime with a timezone, or epoch seconds. When it is over is kept: a
@@ -260,8 +265,8 @@ class Context:
         """
         held = self._invocation
         moment = _moment(held.host.now(), seconds, until)
-        key = f"#{self._next(f'sleep {name}')}"
-        await held.host.sleep(held, name, key, moment)
+        key = self._nth(f"sleep {name}")
+        return held.host.sleep(held, name, key, moment)
 
     @_awaited
     async def ask(
@@ -334,14 +339,17 @@ class Context:
         """
         held = self._invocation
         mine = key is None
-        key = f"#{self._next('request')}" if key is None else str(key)
+        key = self._nth("request") if key is None else str(key)
         request = made(held, channel, payload, key, timeout)
         options: Sending = {"idempotency_key": idempotency_key, "budget": budget}
         request = request._replace(publication=sent(request.publication, options, 0.0))
-        with self._flying("requests", None if mine else key):
+        flight = self._fly("requests", None if mine else key)
+        try:
             reply = await held.host.request(held, request)
             self._learn()
             return reply
+        finally:
+            self._flights.discard(flight)
 
     @_awaited
     async def scatter(
@@ -371,7 +379,7 @@ class Context:
         """
         held = self._invocation
         mine = key is None
-        key = f"#{self._next('scatter')}" if key is None else str(key)
+        key = self._nth("scatter") if key is None else str(key)
         requests = [
             made(held, channel, each, f"scatter {key}[{place}]", timeout)
             for place, each in enumerate(payloads)
@@ -381,10 +389,13 @@ class Context:
                 each._replace(publication=budgeted(each.publication, budget)) for each in requests
             ]
         limit = at_once(limit, len(requests))
-        with self._flying("scatters", None if mine else key):
+        flight = self._fly("scatters", None if mine else key)
+        try:
             replies = await held.host.scatter(held, requests, limit, first_failure)
             self._learn()
             return replies
+        finally:
+            self._flights.discard(flight)
 
     @_awaited
     async def emit(
@@ -408,8 +419,11 @@ class Context:
         """
         held = self._invocation
         ready = published_by(held, channel, payload, key=key, headers=headers)
-        with self._flying("items of its stream", None, "emit one after the other"):
+        flight = self._fly("items of its stream", None, "emit one after the other")
+        try:
             return await held.host.emit(held, ready)
+        finally:
+            self._flights.discard(flight)
 
     @_awaited
     async def spend(self, tokens: int = 0, *, cost: float | Decimal = 0) -> None:
@@ -467,22 +481,28 @@ class Context:
         self._known = self._invocation.host.position()
         return self._known
 
-    @contextmanager
-    def _flying(
+    def _fly(
         self, name: str, key: str | None, hint: str = "give each a key= of its own"
-    ) -> Iterator[None]:
-        """Meanwhile there is nothing else of that name and key, or of that name without one."""
-        if (name, key) in self._flights:
+    ) -> tuple[str, str | None]:
+        """From now on there is nothing else of that name and key, or of that name without one,
+        until this is taken out of the flights.
+        """
+        flight = name, key
+        if flight in self._flights:
             of = f" with key {key!r}" if key is not None else ""
             raise ExecutionError(
                 f"{self.node_id} has two {name}{of} in flight at once, which could be "
                 f"taken for each other after a restart; {hint}"
             )
-        self._flights.add((name, key))
-        try:
-            yield
-        finally:
-            self._flights.discard((name, key))
+        if self._flights is _NONE:
+            self._flights = set()
+        self._flights.add(flight)
+        return flight
+
+    def _nth(self, what: str) -> str:
+        """The key of what has none: "#0", "#1", ... for each `what`."""
+        number = self._next(what)
+        return _KEYS[number] if number < len(_KEYS) else f"#{number}"
 
     def _next(self, what: str) -> int:
         """0, 1, 2, ... for each `what`: the same on a re-execution."""
@@ -511,8 +531,10 @@ def _moment(now: float, seconds: float | None, until: datetime | float | None) -
     """Epoch seconds. Raises ExecutionError for what is none, or both."""
     if (seconds is None) is (until is None):
         raise ExecutionError("ctx.sleep takes seconds, or until=, and not both")
-    if seconds is not None:
+    if isinstance(seconds, (int, float)) and type(seconds) is not bool and isfinite(seconds):
         return now + seconds
+    if seconds is not None:
+        raise ExecutionError(f"ctx.sleep takes a number of seconds, not {seconds!r}")
     return epoch(until, "until")
 
 

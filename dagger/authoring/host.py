@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
-
-import anyio
 
 from dagger.rules.schema import Schema
 from dagger.state.cache import Cache
@@ -29,8 +27,8 @@ class Parking(Protocol):
     @property
     def host(self) -> Host: ...
 
-    async def wait(self, event: anyio.Event) -> None:
-        """Return once the event is set."""
+    def parked(self) -> AbstractAsyncContextManager[None]:
+        """Meanwhile the handler waits, and holds no slot."""
 
     def unload(self, moment: float | None = None, answer: tuple[str, str] | None = None) -> None:
         """End the handler, which is about to wait for a moment (epoch seconds) or for an answer

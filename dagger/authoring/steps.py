@@ -46,14 +46,15 @@ def digest(args: Sequence[Any]) -> str:
 
     What is not JSON counts by its type alone: a client, say, or an open file.
     """
-    found = hashlib.sha256()
-    for each in args:
-        try:
-            found.update(canonical(encode(each)).encode())
-        except SerializationError:
-            found.update(f"{type(each).__module__}.{type(each).__qualname__}".encode())
-        found.update(b"\0")
-    return found.hexdigest()[:_DIGITS]
+    said = "".join([f"{_said(each)}\0" for each in args])
+    return hashlib.sha256(said.encode()).hexdigest()[:_DIGITS]
+
+
+def _said(value: Any) -> str:
+    try:
+        return canonical(encode(value))
+    except SerializationError:
+        return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _takes_key(call: Callable[..., Any]) -> bool:

@@ -7,8 +7,8 @@ The only room that waits. Its files, by what they are about:
 - one delivery, from taken to settled: `worker`, and in its order `accepting` (with `keys` and
   `repeating`), `around` (the hook), `calling` (with `drive`), `collecting`, `settle`
   (with `failures`)
-- who works when: `crew`, `seat`, `unloading`, `suspects`, `supervisor` (the one owner of tasks);
-  and whose turn it is, where not all can: `policies`
+- who works when: `crew`, `seat` and `latch` (of a parked handler), `unloading`, `suspects`,
+  `supervisor` (the one owner of tasks); and whose turn it is, where not all can: `policies`
 - where plain functions run: `threads`, `processes`; and what there is: `machine`
 - when it is time: `timers`, `timekeeper` (deliveries), `scheduler`
 - whether there is room: `admission`, `deadlock`; and anything left to spend: `budgets`

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.publishing import addressed, publication
 from dagger.words.effects import Publication, Reply, is_request
 from dagger.words.errors import ExecutionError
+from dagger.words.garbage import MANY, no_garbage
 from dagger.words.message import Message
 from dagger.words.replies import replied
 
@@ -34,11 +35,17 @@ class Collecting:
             invocation.effects.append(Reply(replied(value, invocation.node_id)))
         elif value is None:
             return
-        elif invocation.agent.publish_each:
-            for item in _items(invocation, value):
-                self.publish(invocation, item)
-        else:
+        elif not invocation.agent.publish_each:
             self.publish(invocation, value)
+        elif type(value) is list and len(value) > MANY:
+            with no_garbage():
+                self._publish_each(invocation, value)
+        else:
+            self._publish_each(invocation, _items(invocation, value))
+
+    def _publish_each(self, invocation: Invocation, items: Iterable[Any]) -> None:
+        for item in items:
+            self.publish(invocation, item)
 
     def publish(self, invocation: Invocation, value: Any) -> None:
         """Hold back one returned or yielded value, for the agent's only channel."""

@@ -19,6 +19,7 @@ import anyio
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
+    from dagger.executor.accepting import Acceptance
     from dagger.executor.policies.terms import Terms
     from dagger.executor.worker import Worker
     from dagger.state.queues import Delivery, Subscriber
@@ -53,17 +54,19 @@ class Crew:
         self,
         agent: Agent,
         subscriber: Subscriber,
+        acceptance: Acceptance,
         limit: int,
         hire: Callable[[Crew], Worker],
     ) -> None:
         self.agent = agent
+        self.title = f"dagger agent {agent.name}"  # of its workers' tasks
         self.subscriber = subscriber
+        self.agreed, self.accepts = acceptance.agreed, acceptance.accepts
         self.limit = limit
         self.active = 0  # slots held
         self._coming = 0  # workers called that have not come yet
         self.parked = 0  # workers whose handler waits without a slot
         self.leaving = False  # the agent was unregistered: nothing is taken any more
-        self.workers: set[Worker] = set()
         self._hire = hire
         self._take: Callable[[], Delivery | None] = subscriber.take
         self._called: deque[Delivery] = deque()  # those whose turn it is; their slots are held
@@ -88,9 +91,7 @@ class Crew:
 
     def enlist(self) -> Worker:
         """One more worker."""
-        worker = self._hire(self)
-        self.workers.add(worker)
-        return worker
+        return self._hire(self)
 
     def tune(self) -> None:
         """Set the bell only while somebody could answer it: ringing is on the hot path."""
@@ -241,9 +242,8 @@ class Crew:
             event.set()
         self._idle.clear()
 
-    def replace(self, worker: Worker, slot: Slot) -> None:
-        """The worker is stuck in a handler that was given up: others have its slot."""
-        self.workers.discard(worker)
+    def replace(self, slot: Slot) -> None:
+        """A worker is stuck in a handler that was given up: others have its slot."""
         match slot:
             case Slot.HELD:
                 self.give_back()

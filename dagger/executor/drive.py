@@ -66,25 +66,34 @@ def begin(handler: Steps, watch: Watch) -> tuple[bool, Any]:
 @coroutine
 def drive(handler: Steps, trap: Any, watch: Watch) -> Generator[Any, Any, Any]:
     """What a handler that has begun returns; raises what it raises, or Abandoned."""
-    time = watch.monotonic
-    while True:
+    finished = False
+    while not finished:
         error: BaseException | None = None
         value = None
         try:
             value = yield trap
         except BaseException as thrown:  # handed to the handler, whatever it is
             error = thrown
-        if not watch.resumed():
-            leave(handler)
-            raise Abandoned
-        began = time()
-        try:
-            trap = handler.send(value) if error is None else handler.throw(error)
-        except StopIteration as end:
-            return end.value
-        finally:
-            if time() - began > LONG_STEP:
-                watch.long_step(time() - began, _line(handler))
+        finished, trap = resume(handler, value, error, watch)
+    return trap
+
+
+def resume(
+    handler: Steps, value: Any, error: BaseException | None, watch: Watch
+) -> tuple[bool, Any]:
+    """Another step, with what the loop has given: as `begin`. Raises Abandoned."""
+    if not watch.resumed():
+        leave(handler)
+        raise Abandoned
+    time = watch.monotonic
+    began = time()
+    try:
+        return False, handler.send(value) if error is None else handler.throw(error)
+    except StopIteration as end:
+        return True, end.value
+    finally:
+        if time() - began > LONG_STEP:
+            watch.long_step(time() - began, _line(handler))
 
 
 def _line(handler: Any) -> int:

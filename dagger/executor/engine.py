@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 
+from dagger.executor.accepting import Acceptance
 from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.budgets import Budgets
 from dagger.executor.commands import Commands
@@ -21,6 +22,7 @@ from dagger.executor.crew import UNBOUNDED, Crew
 from dagger.executor.entrance import Entrance
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
+from dagger.executor.latch import latches
 from dagger.executor.people import People
 from dagger.executor.policies.policing import Policing
 from dagger.executor.policies.pool import Pool
@@ -37,7 +39,7 @@ from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
 from dagger.rules.retry import strategy
 from dagger.store.hands import NO_HANDS
-from dagger.words.errors import ChannelClosed, ChannelNotFound
+from dagger.words.errors import ChannelClosed, ChannelNotFound, DatabaseError
 from dagger.words.outcomes import Overflow
 
 if TYPE_CHECKING:
@@ -95,11 +97,13 @@ class Engine:
         self.channel_limits: dict[str, tuple[int | None, Overflow | None]] = {}
         self.crews: dict[str, Crew] = {}
         self.hands = store.hands if store.lasting else NO_HANDS
+        self.free = self.hands.free
         self.gate = Gate(store)
         self.watchers = Watchers(self.state, store, self.gate, config.watcher_buffer)
         self.timers = Timers(clock.now)
         self.threads = threads
         self.processes = processes
+        self.latch = latches()
         self.admissions = Admissions(self.crews)
         self.people = People(self)
         self.hosting = Hosting(self)
@@ -123,7 +127,7 @@ class Engine:
         self.careful = 0  # so many attempts begin only once their delivery is on disk
         self.suspects = Suspects()
         self.workers: dict[Worker, None] = {}  # in the order in which they came
-        self._less = anyio.Event()  # in hand than before
+        self._less: anyio.Event | None = None  # in hand than before: somebody waits for it
         self.floor = config.capacity
         self._limits: dict[tuple[str, str], Limit] = {}
         self._default_declared = "overflow" in config.model_fields_set
@@ -193,9 +197,12 @@ class Engine:
         """Return once all that has been recorded so far is durable, however long it takes."""
         if self.gate.clear:
             return
-        event = anyio.Event()
-        self.gate.after(event.set)
-        await event.wait()
+        try:
+            await self.store.flush()  # which has one event for all that is written together
+        except DatabaseError:  # it is tried again
+            event = anyio.Event()
+            self.gate.after(event.set)
+            await event.wait()
 
     def writable(self) -> None:
         """Raise StoreUnavailable while the store cannot write: nothing is accepted then."""
@@ -225,10 +232,12 @@ class Engine:
 
     def ease(self) -> None:
         """There is less in hand, or soon will be: who waits for that looks again."""
-        self._less.set()
+        if self._less is not None:
+            self._less.set()
+            self._less = None
 
     async def _less_in_hand(self) -> None:
-        if self._less.is_set():
+        if self._less is None:
             self._less = anyio.Event()
         await self._less.wait()
 
@@ -265,9 +274,10 @@ class Engine:
     def hire(self, agent: Agent) -> None:
         """Give an agent its crew; the crew that it replaces finishes what it has in hand."""
         self.dismiss(agent.name)
+        accept = Acceptance(agent, self.settling, self.repeating.turn, self.succession.turn)
         terms = self.policing.terms(agent)
         limit = UNBOUNDED if terms.policed else agent.concurrency
-        crew = Crew(agent, self.state.subscribers[agent.name], limit, self._enlist)
+        crew = Crew(agent, self.state.subscribers[agent.name], accept, limit, self._enlist)
         crew.terms = terms
         if not terms.policed:
             terms.places = self.policing.places(crew)
@@ -302,7 +312,7 @@ class Engine:
     def _enlist(self, crew: Crew) -> Worker:
         worker = Worker(self, crew)
         self.workers[worker] = None
-        self.supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
+        self.supervisor.start(worker.serve, crew.title, tells=True)
         return worker
 
     def cancel(self, what: Run | Delivery) -> None:

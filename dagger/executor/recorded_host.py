@@ -6,7 +6,7 @@ What is asked for and not in the record is not done: the handler is stopped ther
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -67,8 +67,8 @@ class RecordedHost:
     def host(self) -> Host:
         return self
 
-    async def wait(self, event: anyio.Event) -> None:
-        await event.wait()
+    def parked(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     def unload(self, moment: float | None = None, answer: tuple[str, str] | None = None) -> None:
         """It stays."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dagger.state.queues import WAITING
 from dagger.state.run import Keep
 from dagger.state.state import State
 from dagger.words.errors import DatabaseError, StoreNewer
+from dagger.words.garbage import no_garbage
 from dagger.words.outcomes import RunStatus
 from dagger.words.records import WIRING, Restarted
 from dagger.words.versions import WrittenByNewer
@@ -48,24 +48,10 @@ def keep_of(config: Config) -> Keep:
 
 def restored(source: Source, keep: Keep | None = None) -> State:
     """The state that a store amounts to: its latest snapshot, and what came after."""
-    with _no_garbage(), _understood(source):
+    with no_garbage(), _understood(source):
         state = saved(source, keep)
         state.replay(source.read(state.position))
     return state
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Within, cycles are not looked for: there are none to be found in what is loaded, and
-    looking through all of it again and again would take a quarter of the time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def saved(source: Source, keep: Keep | None = None) -> State:

@@ -15,6 +15,7 @@ from dagger.rules.misfire import Policy, due
 from dagger.rules.occurrence import run_id
 from dagger.rules.recurrence import Interval, When, from_data, to_data
 from dagger.rules.slots import next_slot
+from dagger.views.schedules import wording
 from dagger.words.errors import ScheduleError, ScheduleNotFound
 from dagger.words.records import Scheduled, ScheduleHeld, SlotsDone, Unscheduled
 
@@ -68,7 +69,7 @@ class Scheduler:
         when = from_data(known.when) if known is not None and same else plan.when
         last = known.last if known is not None and same else now
         if not same and next_slot(when, now) is None:
-            raise ScheduleError(repr(plan.when), "it is over: nothing of it is to come")
+            raise ScheduleError(wording(plan.when), "it is over: nothing of it is to come")
         policy = {
             "misfire": str(plan.policy.misfire),
             "grace": plan.policy.grace,

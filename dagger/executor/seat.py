@@ -27,17 +27,23 @@ class Seat:
         self._waits = 0  # waits within the handler that go on now
         self._left = math.inf  # of the attempt's timeout, while it stands still
 
-    async def wait(self, event: anyio.Event) -> None:
-        """Return once the event is set, with a slot again if nothing else waits."""
+    async def __aenter__(self) -> None:
+        """The handler waits from now on. A block, and no function that waits: there may be very
+        many at once, and each would keep a frame of its own.
+        """
+        self._worker.clear()
         self._waits += 1
         if self.slot is Slot.HELD:
             self._leave()
+
+    async def __aexit__(self, *_: object) -> None:
+        """It goes on, with a slot again if nothing else of it waits."""
         try:
-            await event.wait()
-        finally:
             self._waits -= 1
             if self._waits == 0 and self.slot is Slot.PARKED and not self._worker.lost:
                 await self._return()
+        finally:
+            self._worker.blame()
 
     def _leave(self) -> None:
         scope = self._worker.scope

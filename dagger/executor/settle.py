@@ -28,6 +28,7 @@ from dagger.words.errors import (
     RunCancelled,
     TimeoutExceeded,
 )
+from dagger.words.garbage import MANY, no_garbage
 from dagger.words.ids import node_id
 from dagger.words.outcomes import Disposition, OnFailure, RunStatus
 from dagger.words.payload import decode
@@ -112,6 +113,8 @@ class Settling:
         def enter(plan: Plan) -> None:
             self._commit(invocation, plan.dropped, plan.blame)
 
+        if worker.ticket is not None:
+            self._engine.policing.hand_in(worker)
         with worker.blameless():
             await self._engine.admissions.wait(look, enter, invocation)
 
@@ -132,6 +135,10 @@ class Settling:
         if stream is not None and invocation.emitted < stream.length:
             with self._engine.store.together():
                 self._retract(invocation)
+                self._settled(invocation, disposition, None, effects, dropped, blame)
+            return
+        if len(effects) > MANY:
+            with no_garbage():
                 self._settled(invocation, disposition, None, effects, dropped, blame)
             return
         self._settled(invocation, disposition, None, effects, dropped, blame)

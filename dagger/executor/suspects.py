@@ -36,7 +36,8 @@ class Suspects:
             event = anyio.Event()
             self._line.append(event)
             try:
-                await worker.wait(event)
+                async with worker.parked():
+                    await event.wait()
             except BaseException:
                 if event in self._line:
                     self._line.remove(event)

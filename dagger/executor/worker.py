@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Coroutine, Generator
+from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,10 +18,9 @@ import anyio.lowlevel
 
 from dagger.authoring.invocation import Invocation
 from dagger.authoring.signature import Kind
-from dagger.executor.accepting import Acceptance
 from dagger.executor.calling import call
 from dagger.executor.crew import Slot
-from dagger.executor.drive import Abandoned, begin, drive
+from dagger.executor.drive import Abandoned, begin, resume
 from dagger.executor.seat import Seat
 from dagger.executor.settle import overdue
 from dagger.executor.unloading import Absence, Unloaded
@@ -29,6 +28,7 @@ from dagger.words.errors import ExecutionError
 
 if TYPE_CHECKING:
     from dagger.executor.crew import Crew
+    from dagger.executor.drive import Steps
     from dagger.executor.engine import Engine
     from dagger.executor.policies.ticket import Ticket
     from dagger.executor.timers import Timer
@@ -93,13 +93,9 @@ class Worker:
         self._grace: Timer | None = None  # gives the handler up when it goes off
         # Who dies with a delivery in hand leaves a note of it, if there is a store.
         self._place = engine.hands.seat()
-        self._hold, self._free = engine.hands.hold, engine.hands.free
+        self._hold, self._free = engine.hands.hold, engine.free
         agent = crew.agent
-        acceptance = Acceptance(
-            agent, engine.settling, engine.repeating.turn, engine.succession.turn
-        )
-        self._agreed = acceptance.agreed
-        self._accepts = acceptance.accepts
+        self._agreed, self._accepts = crew.agreed, crew.accepts
         around = engine.around
         self._call = call if around is None else around.call
         # What a handler needs that has no timeout, thread, stream or hook, and is not unloaded:
@@ -120,33 +116,30 @@ class Worker:
                 # Only we cancel it: what comes from outside reaches the executor, which
                 # then stops, and sees what is in hand to its end.
                 with anyio.CancelScope(shield=True) as self.scope:
-                    await self._work_on()
+                    try:
+                        await self._work()
+                    except anyio.get_cancelled_exc_class():
+                        if self.scope.cancel_called:
+                            raise
+                        self.cancelled = True  # by a handler of its own task, which is gone
                     if not self.cancelled:
                         return
                 self._interrupted()
-        except RuntimeError:
+        except BaseException as error:
             # A handler that was given up leaves scopes of its own open in our task, which
             # ends here. Its cancel scope and the loop complain, and clean up.
-            if not self.lost:
+            if not (self.lost and isinstance(error, RuntimeError)):
+                self.engine.supervisor.failed(error)
                 raise
         finally:
             self.engine.hands.leave(self._place)
-            self.crew.workers.discard(self)
             self.engine.left(self)
-
-    async def _work_on(self) -> None:
-        try:
-            await self._work()
-        except anyio.get_cancelled_exc_class():
-            if self.scope.cancel_called:
-                raise
-            self.cancelled = True  # by a handler that cancelled its own task, and was gone by then
 
     # -- take ------------------------------------------------------------------------
 
     async def _work(self) -> None:
         crew = self.crew
-        while not (crew.leaving or self.lost or self.cancelled):
+        while self._stays:
             delivery = crew.take()
             if delivery is None:
                 self._free(self._place)
@@ -155,7 +148,17 @@ class Worker:
                     return
                 continue
             try:
-                await self._shift(delivery)
+                turn = 0
+                while delivery is not None:  # one after the other, with one slot held
+                    rest = self._handle(delivery)
+                    if rest is not None:
+                        await rest
+                    turn += 1
+                    if turn >= TURN or self.pressed:
+                        turn, self.pressed = 0, False
+                        self._free(self._place)
+                        await anyio.lowlevel.checkpoint()
+                    delivery = None if self.lost or self.cancelled else crew.more()
             finally:
                 if not self.lost:
                     crew.give_back()
@@ -163,21 +166,9 @@ class Worker:
                 # What is left may all stand behind keys of those who wait for room.
                 self.engine.admissions.break_circle()
 
-    async def _shift(self, delivery: Delivery | None) -> None:
-        """One delivery after the other, with one slot held, until there is nothing more."""
-        more, turn = self.crew.more, 0
-        while delivery is not None:
-            rest = self._handle(delivery)
-            if rest is not None:
-                await rest
-            turn += 1
-            if turn >= TURN or self.pressed:
-                turn, self.pressed = 0, False
-                self._free(self._place)
-                await anyio.lowlevel.checkpoint()
-            if self.lost or self.cancelled:
-                return
-            delivery = more()
+    @property
+    def _stays(self) -> bool:
+        return not (self.crew.leaving or self.lost or self.cancelled)
 
     def _handle(self, delivery: Delivery) -> Coroutine[Any, Any, None] | None:
         """One delivery from taken to settled, put off to a retry, or put in line.
@@ -209,7 +200,7 @@ class Worker:
             handler = self._direct(invocation)
             finished, value = begin(handler, self)
             if not finished:
-                return self._go_on(invocation, drive(handler, value, self))
+                return self.drive(invocation, handler, value)
             invocation.closed = True
             self.settling.collect(invocation, value)
             if self.settling.enter(invocation, self):
@@ -232,23 +223,45 @@ class Worker:
             self._failed(invocation, error)
         return None
 
+    @coroutine
+    def drive(self, invocation: Invocation, handler: Steps, trap: Any) -> Generator[Any, Any, None]:
+        """The rest of it where the handler has begun: as `_go_on` with `drive`, in one frame
+        instead of two, for very many may wait in it.
+        """
+        try:
+            finished = False
+            while not finished:
+                value: Any = None
+                error: BaseException | None = None
+                try:
+                    value = yield trap
+                except BaseException as thrown:
+                    error = thrown
+                finished, trap = resume(handler, value, error, self)
+            if self._returned(invocation, trap):
+                yield from self.settling.wait(invocation, self)
+        except BaseException as error:
+            self._failed(invocation, error)
+        else:
+            self._let_go()
+
     async def _go_on(self, invocation: Invocation, attempt: Awaitable[Any] | None) -> None:
         """The rest of it: the attempt, if it is not over, and the wait for room, if any."""
         try:
-            if attempt is not None:
-                value = await attempt
-                invocation.closed = True
-                if self.cancelled:
-                    self.settling.check(invocation)
-                self.settling.collect(invocation, value)
-            if attempt is None or self.settling.enter(invocation, self):
-                if self.ticket is not None:
-                    self.engine.policing.hand_in(self)
+            if attempt is None or self._returned(invocation, await attempt):
                 await self.settling.wait(invocation, self)
         except BaseException as error:
             self._failed(invocation, error)
         else:
             self._let_go()
+
+    def _returned(self, invocation: Invocation, value: Any) -> bool:
+        """Settle what the handler has come to; True if it has to wait for room."""
+        invocation.closed = True
+        if self.cancelled:
+            self.settling.check(invocation)
+        self.settling.collect(invocation, value)
+        return self.settling.enter(invocation, self)
 
     def _failed(self, invocation: Invocation, error: BaseException) -> None:
         """The end of an attempt that raised; cancellations and interrupts are raised again."""
@@ -405,7 +418,7 @@ class Worker:
             return
         self.lost = True
         self.engine.suspects.over(self)
-        self.crew.replace(self, self._seat.slot)
+        self.crew.replace(self._seat.slot)
         self.engine.left(self)
         if not self._gave_way(invocation):
             self.settling.abandon(invocation)
@@ -436,14 +449,9 @@ class Worker:
             and not self.engine.admissions.holds(invocation.delivery)
         )
 
-    async def wait(self, event: anyio.Event) -> None:
-        """Wait inside a handler: without a slot, and without its timeout running."""
-        # Not with `blameless`: many wait here, and each of them would hold on to its frame.
-        self._clear()
-        try:
-            await self._seat.wait(event)
-        finally:
-            self._blame()
+    def parked(self) -> Seat:
+        """Meanwhile the handler waits: without a slot, and without its timeout running."""
+        return self._seat
 
     def unload(self, moment: float | None = None, answer: tuple[str, str] | None = None) -> None:
         """End a handler that is about to wait, where its agent wants that, by raising Unloaded.
@@ -460,20 +468,32 @@ class Worker:
             self._absence = Absence(invocation.delivery, moment, answer)
             raise Unloaded(self._absence)
 
-    @contextmanager
-    def blameless(self) -> Iterator[None]:
+    def blameless(self) -> Blameless:
         """Meanwhile the handler only waits: should the process die, it was not its doing."""
-        self._clear()
-        try:
-            yield
-        finally:
-            self._blame()
+        return Blameless(self)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """The handler only waits from now on."""
         self._free(self._place)
         self.engine.suspects.over(self)
         self.engine.ease()
 
-    def _blame(self) -> None:
+    def blame(self) -> None:
+        """The handler goes on: it has its delivery in hand again."""
         if self.invocation is not None:
             self._hold(self._place, self.invocation.run.number, self.invocation.delivery.number)
+
+
+class Blameless:
+    """The time in which a handler only waits, as a block; made often, so it costs little."""
+
+    __slots__ = ("_worker",)
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def __enter__(self) -> None:
+        self._worker.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.blame()

@@ -186,8 +186,9 @@ def start(state: State, joins: Joins, parts: list[Delivery]) -> None:
     """Parts that are whole are handled, by their lead."""
     *others, lead = parts
     joins.held -= lead.stage == HELD
+    bond = Bond(lead.number)
     for part in others:
-        part.bond = Bond(lead.number)
+        part.bond = bond
     lead.bond = Bond(lead.number, tuple(others), _common(parts))
     joins.begun(lead)
     lead.stage = PENDING

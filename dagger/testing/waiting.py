@@ -10,11 +10,15 @@ from types import CodeType
 from typing import Any
 
 from dagger.executor.drive import drive
+from dagger.executor.worker import Worker
 
 _NOT_YOURS = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
     str(Path(__file__).parents[1]),  # Dagger itself, wherever it is installed
 )
+
+_BY_HAND = (drive.__code__, Worker.drive.__code__)
+"""What awaits a handler by hand, and cannot be asked for it."""
 
 _KINDS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 """What coroutines and generators call their frame, and what they wait for."""
@@ -39,6 +43,6 @@ def _places(waiting: Any) -> Iterator[tuple[CodeType, int]]:
             if frame is not None:
                 yield frame.f_code, frame.f_lineno
                 awaited = getattr(waiting, await_of)
-                if frame.f_code is drive.__code__:  # which awaits by hand, and cannot be asked
+                if frame.f_code in _BY_HAND:
                     awaited = frame.f_locals["handler"]
         waiting = awaited

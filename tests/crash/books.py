@@ -149,6 +149,8 @@ def _content(run: Run, report: Report) -> dict[str, Any]:
     said = report.to_dict()
     for name in ("started", "ended", "seconds", "error"):
         del said[name]
+    for amounts in (said["spent"], said["budget"]["used"]):
+        del amounts["seconds"]
     return said | {
         "outputs": {name: sorted(each) for name, each in report.outputs.items()},
         "dead_letters": sorted((each.agent, each.payload) for each in report.dead_letters),

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from dagger import DatabaseError, Executor, MemoryStore, agent
+from dagger import Context, DatabaseError, Executor, MemoryStore, agent
+from dagger.words.records import Record, Settled
+from tests.waiting import turns
 
 
 class BrokenStore(MemoryStore):
@@ -69,3 +71,48 @@ async def test_an_executor_ends_although_its_store_fails() -> None:
     store.broken = False
     async with Executor([echo], store=store) as executor:
         assert [report.status for report in executor.runs()] == ["completed"]
+
+
+async def test_a_step_waits_until_its_store_can_write() -> None:
+    """However long that takes: meanwhile it is neither begun nor failed."""
+    store, called = BrokenStore(), list[int]()
+
+    async def look(number: int) -> int:
+        called.append(number)
+        return number
+
+    @agent(subscribe="look", publish="out", max_attempts=1)
+    async def looking(payload: int, ctx: Context) -> int:
+        store.broken = True
+        result: int = await ctx.step("look", look, payload)
+        return result
+
+    async with Executor([looking], store=store) as executor:
+        live = await executor.start("look", 1)
+        await turns()
+        assert store.broken
+        assert called == []
+        store.broken = False
+        assert store.heard is not None
+        store.heard()
+        assert (await live.result()).outputs == {"out": [1]}
+    assert called == [1]
+
+
+async def test_a_worker_that_fails_ends_its_executor() -> None:
+    """A failure that is no handler's is raised where the executor was opened, on every loop."""
+
+    class RefusingStore(MemoryStore):
+        """Does not take ends, good or bad."""
+
+        def append(self, record: Record) -> None:
+            if isinstance(record, Settled):
+                raise LookupError
+            super().append(record)
+
+    async def use() -> None:
+        async with Executor([echo], store=RefusingStore()) as executor:
+            await executor.run("start", 1)
+
+    with pytest.raises(LookupError):
+        await use()

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from dagger import Agent, agent
+from dagger.executor.accepting import Acceptance
 from dagger.executor.crew import Crew, Slot
 from dagger.state.queues import Subscriber
 from tests.waiting import turns
@@ -27,7 +28,8 @@ def made(concurrency: int) -> tuple[Crew, list[Any]]:
 
     assert isinstance(handler, Agent)
     subscriber = Subscriber("handler", ("start",), hears_itself=False)
-    return Crew(handler, subscriber, concurrency, hire), hired
+    nobody: Any = None  # is told of refusals: there are none here
+    return Crew(handler, subscriber, Acceptance(handler, nobody), concurrency, hire), hired
 
 
 def test_a_crew_hires_when_there_is_work() -> None:
@@ -126,10 +128,9 @@ def test_the_slot_of_a_lost_worker_is_free(slot: Slot, active: int, parked: int)
     """A worker that is given up leaves just the slot that it had, if it had one."""
     crew, hired = made(1)
     crew.active, crew.parked = 1, 1
-    worker = crew.enlist()
-    crew.replace(worker, slot)
+    crew.enlist()
+    crew.replace(slot)
     assert (crew.active, crew.parked) == (active, parked)
-    assert worker not in crew.workers
     assert len(hired) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, TypedDict
 
 import anyio
@@ -67,6 +68,36 @@ async def test_parts_are_matched_in_order(make_executor: MakeExecutor) -> None:
     async with make_executor([split, both()]) as executor:
         report = await executor.run("start", {"a": [1, 2, 3], "b": [4, 5, 6]})
     assert report.outputs == {"out": [{"a": x, "b": x + 3} for x in (1, 2, 3)]}
+
+
+async def test_many_parts_are_not_looked_through_again_and_again(
+    make_executor: MakeExecutor,
+) -> None:
+    """A collection of garbage does not come with every few of thousands of parts: their cost
+    does not grow with their number.
+    """
+    parts, passes = 20_000, list[int]()
+
+    @agent(subscribe="start", publish="part", publish_each=True)
+    async def source(payload: int) -> list[int]:
+        return list(range(payload))
+
+    @agent(subscribe=gather("part"), publish="out")
+    async def count(payload: list[int]) -> int:
+        return len(payload)
+
+    def noted(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            passes.append(info["generation"])
+
+    async with make_executor([source, count]) as executor:
+        gc.callbacks.append(noted)
+        try:
+            report = await executor.run("start", parts)
+        finally:
+            gc.callbacks.remove(noted)
+    assert report.outputs == {"out": [parts]}
+    assert len(passes) < parts / 400
 
 
 async def test_a_join_that_lacks_a_part(make_executor: MakeExecutor) -> None:

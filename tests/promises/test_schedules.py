@@ -394,6 +394,15 @@ async def test_schedules_that_cannot_be(
         assert executor.schedules.list() == []
 
 
+async def test_a_moment_that_is_over(make_executor: MakeExecutor) -> None:
+    """It is told as it could have been written."""
+    async with make_executor([note([])]) as executor:
+        with pytest.raises(ScheduleError) as refused:
+            await executor.schedule("tick", 1, datetime(2001, 1, 1, tzinfo=UTC))
+    said = "schedule at 2001-01-01T00:00:00Z: it is over: nothing of it is to come"
+    assert str(refused.value) == said
+
+
 async def test_a_payload_that_nobody_takes(make_executor: MakeExecutor) -> None:
     """Where agents hear the channel one of them has to take the payload; it is known at once."""
 

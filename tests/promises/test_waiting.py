@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Agent, Context, DaggerError, Immediate, agent
+from dagger import Agent, Context, DaggerError, ExecutionError, Immediate, agent
 from dagger.words.errors import QuestionNotFound, RunClosed
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import idle, in_hand, turns, until
@@ -134,6 +135,22 @@ async def test_thousands_may_wait_at_once(make_executor: MakeExecutor) -> None:
         await idle(executor)
     assert report.status == "completed"
     assert sorted(report.outputs["out"]) == list(range(1_000))
+
+
+@pytest.mark.parametrize("seconds", [math.inf, math.nan, "3", True, [1]])
+async def test_a_sleep_is_a_number_of_seconds(make_executor: MakeExecutor, seconds: Any) -> None:
+    """What is none is refused, saying what a sleep takes; one that is over already is over."""
+
+    @agent(subscribe="start", publish="out")
+    async def sleeper(payload: Any, ctx: Context) -> str:
+        await ctx.sleep(-1)
+        with pytest.raises(ExecutionError) as refused:
+            await ctx.sleep(seconds)
+        return str(refused.value)
+
+    async with make_executor([sleeper]) as executor:
+        report = await executor.run("start", None)
+    assert report.outputs["out"] == [f"ctx.sleep takes a number of seconds, not {seconds!r}"]
 
 
 # -- people --------------------------------------------------------------------------

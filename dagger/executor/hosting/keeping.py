@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import anyio
-import anyio.lowlevel
-
 from dagger.words.errors import ContextClosed
 from dagger.words.records import Kept
 
@@ -58,10 +55,11 @@ class Keeping:
         if not stays and self.get(invocation, name, key) is None:
             invocation.worker.unload(answer=(name, key))
         while (kept := self.get(invocation, name, key)) is None:
-            event = anyio.Event()
-            stop = self.listen(invocation, name, key, event.set)
+            latch = self._engine.latch()
+            stop = self.listen(invocation, name, key, latch.set)
             try:
-                await invocation.worker.wait(event)
+                async with invocation.worker.parked():
+                    await latch.wait()
             finally:
                 stop()
         return kept
@@ -87,23 +85,11 @@ class Keeping:
 
     async def pause(self, invocation: Invocation, seconds: float) -> None:
         """Wait, without a worker, for so long."""
-        over = anyio.Event()
+        over = self._engine.latch()
         timer = self._engine.timers.after(seconds, over.set)
         try:
-            await invocation.worker.wait(over)
-        finally:
-            timer.cancel()
-
-    async def until(self, invocation: Invocation, moment: float) -> None:
-        """Wait, without a worker, until it is that late (epoch seconds)."""
-        if moment <= self._engine.now():
-            await anyio.lowlevel.checkpoint()
-            return
-        invocation.worker.unload(moment)
-        over = anyio.Event()
-        timer = self._engine.timers.at(moment, over.set)
-        try:
-            await invocation.worker.wait(over)
+            async with invocation.worker.parked():
+                await over.wait()
         finally:
             timer.cancel()
 

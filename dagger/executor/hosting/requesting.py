@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dagger.authoring.requests import Request
     from dagger.executor.admission import Plan
     from dagger.executor.engine import Engine
+    from dagger.executor.latch import Latch
     from dagger.executor.timers import Timer
     from dagger.state.queues import Answer
 
@@ -71,7 +72,7 @@ class Requesting:
         waiting = deque(
             each for each in requests if self._keeping.get(invocation, "request", each.key) is None
         )
-        flights = Flights(invocation, self._keeping)
+        flights = Flights(invocation, self._keeping, self._engine.latch)
         try:
             while waiting or flights.out:
                 while waiting and len(flights.out) < limit and not flights.landed:
@@ -168,12 +169,15 @@ class Flight:
 class Flights:
     """Requests of one invocation that are out, and those whose replies have come."""
 
-    def __init__(self, invocation: Invocation, keeping: Keeping) -> None:
+    def __init__(
+        self, invocation: Invocation, keeping: Keeping, latch: Callable[[], Latch | anyio.Event]
+    ) -> None:
         self.out: dict[str, Flight] = {}  # by key
         self.landed: deque[str] = deque()
         self._invocation = invocation
         self._keeping = keeping
-        self._event = anyio.Event()
+        self._new_latch = latch
+        self._latch = latch()
 
     def begin(self, key: str) -> None:
         """It goes out now."""
@@ -183,8 +187,9 @@ class Flights:
     async def next(self) -> Answer:
         """The reply that has come first, of those that have not been asked for."""
         while not self.landed:
-            self._event = anyio.Event()
-            await self._invocation.worker.wait(self._event)
+            self._latch = self._new_latch()
+            async with self._invocation.worker.parked():
+                await self._latch.wait()
         key = self.landed.popleft()
         self.out.pop(key).end()
         kept = self._keeping.get(self._invocation, "request", key)
@@ -198,7 +203,7 @@ class Flights:
 
     def _land(self, key: str) -> None:
         self.landed.append(key)
-        self._event.set()
+        self._latch.set()
 
 
 def first_failed(

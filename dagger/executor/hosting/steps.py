@@ -18,7 +18,7 @@ from __future__ import annotations
 import inspect
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from dagger.executor.failures import describe
@@ -61,15 +61,17 @@ class Steps:
         await self._keep(invocation, step, blob)
         return decode(blob)
 
-    async def _keep(
+    def _keep(
         self, invocation: Invocation, step: Step, value: bytes, failed: bool = False
-    ) -> None:
-        """Keep it, and see it on disk before the handler sees it."""
+    ) -> Awaitable[None]:
+        """Keep it; to be awaited, so that it is on disk before the handler sees it."""
         self._keeping.put(invocation, step.kept_as, step.key, value, step.digest, failed)
-        await self._keeping.durable(invocation)
+        return self._keeping.durable(invocation)
 
     async def _tried(self, invocation: Invocation, step: Step) -> Any:
         """What the function returns, called as often as the step's strategy allows."""
+        if step.retry is None:
+            return await self._called(step.call)
         allowed = attempts_allowed(None, step.retry, self._engine.config.max_attempts)
         tries = 1
         while True:
@@ -77,7 +79,7 @@ class Steps:
                 return await self._called(step.call)
             except Exception as error:
                 fence(invocation)
-                if step.retry is None or tries >= allowed or not step.retry.retries(error):
+                if tries >= allowed or not step.retry.retries(error):
                     raise
                 delay = float(step.retry.delay(tries, random.random()))
                 told = f"step {step.name!r} failed, try {tries} of {allowed}: {error!r}"
@@ -87,12 +89,19 @@ class Steps:
 
     async def _called(self, call: Callable[[], Any]) -> Any:
         """What a function returns: in a thread unless it is async."""
-        if inspect.iscoroutinefunction(inspect.unwrap(getattr(call, "func", call))):
+        if _is_async(getattr(call, "func", call)):
             return await call()
         job = self._engine.threads.start(call)
         await job.done.wait()
         result = job.outcome()
         return await result if inspect.isawaitable(result) else result
+
+
+def _is_async(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & inspect.CO_COROUTINE:  # no need to look closer
+        return True
+    return inspect.iscoroutinefunction(inspect.unwrap(function))
 
 
 def known(invocation: Invocation, step: Step, kept: Answer) -> Any:
