@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dagger.views.report import Report
     from dagger.views.resources import ResourceUsage
     from dagger.views.schedules import ScheduleInfo
+    from dagger.words.budget import Budget
     from dagger.words.clock import LoopClock
     from dagger.words.config import Config
     from dagger.words.errors import (
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         DaggerError,
         DatabaseError,
         DefinitionError,
+        DiskFull,
         DuplicateAgent,
         DuplicateDeadlock,
         ExecutionError,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
         InvocationNotFound,
         LetterNotFound,
         LockError,
+        MapFull,
         MessageNotFound,
         NoAgentsRegistered,
         NonDeterminism,
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
         StepFailed,
         StoreCorrupt,
         StoreForked,
+        StoreNewer,
         StoreReadOnly,
         StoreUnavailable,
         StreamDiffers,
@@ -88,6 +92,7 @@ if TYPE_CHECKING:
         TimeoutExceeded,
         TransitionError,
         ValidationError,
+        WorkerCrashed,
     )
     from dagger.words.message import Message, StreamItem
     from dagger.words.policies import (
@@ -106,6 +111,7 @@ __all__ = [
     "Answered",
     "AroundAttempt",
     "Attempt",
+    "Budget",
     "BudgetExceeded",
     "CacheConflict",
     "CacheKeyNotFound",
@@ -127,6 +133,7 @@ __all__ = [
     "DatabaseError",
     "Debounce",
     "DefinitionError",
+    "DiskFull",
     "DuplicateAgent",
     "DuplicateDeadlock",
     "Emission",
@@ -146,6 +153,7 @@ __all__ = [
     "LockError",
     "LogLine",
     "LoopClock",
+    "MapFull",
     "MemoryStore",
     "Message",
     "MessageNotFound",
@@ -186,6 +194,7 @@ __all__ = [
     "Store",
     "StoreCorrupt",
     "StoreForked",
+    "StoreNewer",
     "StoreReadOnly",
     "StoreUnavailable",
     "StreamDiffers",
@@ -195,6 +204,7 @@ __all__ = [
     "TimeoutExceeded",
     "TransitionError",
     "ValidationError",
+    "WorkerCrashed",
     "agent",
     "all_of",
     "batch",
@@ -223,6 +233,7 @@ _HOMES = {
     "views.report": ("Report",),
     "views.resources": ("ResourceUsage",),
     "views.schedules": ("ScheduleInfo",),
+    "words.budget": ("Budget",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
     "words.message": ("Message", "StreamItem"),

@@ -16,6 +16,12 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.patience import PATIENCE
+from tests.verified import wrong
+
+os.environ["DAGGER_BLOCKED_LOOP_WARNING"] = "60"
+"""A busy machine lets handlers wait; what is said of that is nothing that they have done."""
+
 pytest.register_assert_rewrite("dagger.testing.store_suite", "dagger.testing.channel_suite")
 
 PROVE = os.environ.get("DAGGER_PROVE", "") not in ("", "0")
@@ -24,8 +30,8 @@ EXPLORE = os.environ.get("DAGGER_PROVE") == "explore"
 # No deadline and no complaint about slowness: how fast a machine is proves nothing.
 # The same code gets the same answer: what is new is looked for with `make explore`.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("default", _patient, max_examples=50, derandomize=True)
-settings.register_profile("prove", _patient, max_examples=200, derandomize=True)
+settings.register_profile("default", _patient, max_examples=30, derandomize=True)
+settings.register_profile("prove", _patient, max_examples=100, derandomize=True)
 settings.register_profile("explore", _patient, max_examples=500, print_blob=True)
 settings.load_profile("explore" if EXPLORE else "prove" if PROVE else "default")
 
@@ -33,8 +39,17 @@ settings.load_profile("explore" if EXPLORE else "prove" if PROVE else "default")
 LONGEST = {"faults", "crash", "testing", "test_model.py", "test_salvaging.py"}
 """Folders and files with the tests that take longest."""
 
-SCALED = {"crash", "executor", "faults", "promises", "state", "store", "testing"}
-"""Folders with tests that do more, or other things, where proof is wanted."""
+TRIED = {("asyncio", "lagging"), ("asyncio", "lmdb"), ("trio", "memory"), ("trio", "no-store")}
+"""Loops and stores over which `make test` tries the promises: each is among them."""
+
+PROVED = ("trio", "lmdb")
+"""The loop and the store over which `make prove` does, where there are other things to see:
+snapshots at every turn.
+"""
+
+VERIFIED = {"cli", "examples", "executor", "samples", "store"}
+"""Folders with tests after which the stores that they leave behind are verified. Those in `crash`,
+`faults` and `promises` do so themselves."""
 
 FIGURE = "figure"
 """The name of the property of a report that has one."""
@@ -44,9 +59,6 @@ MEMORY = Path("/dev/shm")
 
 ROOM = 2**30
 """Bytes that must be free there, for the tests to use it."""
-
-PATIENCE = 30
-"""Seconds after which an async test that has not ended fails: nothing may hang."""
 
 
 def pytest_collection_finish() -> None:
@@ -70,18 +82,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _left_to_prove(item: pytest.Item) -> bool:
     """Whether it is a promise over a store and a loop that are each tried with others."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    loop, store = params.get("anyio_backend"), params.get("new_store")
-    return (loop, store) in {("trio", "lagging"), ("trio", "lmdb"), ("asyncio", "memory")}
+    loop, store = _ground(item)
+    return bool(store) and (loop, store) not in TRIED
 
 
 def _proved_already(item: pytest.Item) -> bool:
     """Whether large counts change nothing about it."""
+    counts = {"prove", "figures"} & set(getattr(item, "fixturenames", ()))
+    large = hasattr(getattr(item, "module", None), "PROVE") or item.get_closest_marker("hypothesis")
+    return not (counts or large or _ground(item) == PROVED)
+
+
+def _ground(item: pytest.Item) -> tuple[str, str]:
+    """The loop and the store that a promise is tried over; "" where that says nothing."""
     params = getattr(getattr(item, "callspec", None), "params", {})
-    if params.get("new_store", "lmdb") != "lmdb":  # without a disk, `make test` is proof enough
-        return True
-    counts = "prove" in getattr(item, "fixturenames", ()) or item.get_closest_marker("hypothesis")
-    return not counts and SCALED.isdisjoint(item.path.parts)
+    return params.get("anyio_backend", ""), params.get("new_store", "")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -116,6 +131,16 @@ def memory_path() -> Iterator[Path]:
     folder = tempfile.mkdtemp(prefix="dagger-test-", dir=MEMORY if roomy else None)
     yield Path(folder)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(autouse=True)
+def _verified(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test every store that it leaves behind is whole, but for those that it spoils."""
+    used = "tmp_path" in request.fixturenames and not VERIFIED.isdisjoint(request.path.parts)
+    folder: Path | None = request.getfixturevalue("tmp_path") if used else None
+    yield
+    if folder is not None and request.node.get_closest_marker("spoilt") is None:
+        assert wrong(folder) == []
 
 
 @pytest.fixture(scope="session")

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from itertools import count
 
 import anyio
 import anyio.lowlevel
 
 from dagger import Executor
 from dagger.state.queues import PENDING, RUNNING, Delivery
+from tests.patience import PATIENCE
 from tests.state.meaning import live_state
+
+TURNS = 10_000
+"""Of the loop, after which others than it are waited for."""
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let others run until something holds; fails after many turns of the loop.
+    """Let others run until something holds; fails after many turns of the loop and a long time.
 
     What goes on in threads, to a disk for one, is given time of its own in the end.
     """
-    for turn in range(20_000):
+    begun = time.monotonic()
+    for turn in count():
         if condition():
             return
-        await anyio.sleep(0.001 if turn > 10_000 else 0)
-    raise AssertionError("it never came to hold")
+        if turn > TURNS and time.monotonic() > begun + PATIENCE / 2:
+            raise AssertionError("it never came to hold")
+        await anyio.sleep(0.001 if turn > TURNS else 0)
 
 
 async def turns(count: int = 20) -> None:

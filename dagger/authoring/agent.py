@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dagger.authoring.placing import Importable
 from dagger.authoring.publishing import refusal
 from dagger.authoring.signature import CallPlan
 from dagger.authoring.upcasting import Steps
@@ -66,6 +67,8 @@ class Agent:
     rate_limit: tuple[RateLimit, ...]
     debounce: Debounce | None
     throttle: Throttle | None
+    process: Importable | None
+    """Where a worker process finds its handler; None where it runs in this one."""
     join: Join | None
     """What it handles together; None for one message at a time."""
     parts: Mapping[str, Schema | None]

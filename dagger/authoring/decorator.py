@@ -55,6 +55,10 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
     - `rate_limit`: how many begin in a time, by key perhaps (see RateLimit).
     - `debounce`, `throttle`: of messages that come in close succession, which are handled, and
       when (see Debounce, Throttle).
+    - `run_in`: "thread", where a plain `def` runs anyway, or "process": a worker process, for
+      what keeps a CPU busy. That takes a function at the top of a module that asks for
+      `payload`, `message`, `channel` and `node_id` alone; what it is given and returns goes
+      through `pickle`. One that dies is a failed attempt (WorkerCrashed).
     - `publish_each`: a returned list is published item by item.
     - `stream`: what a generator yields is published at once, as by `ctx.emit`, and not held
       back until it ends.

@@ -63,6 +63,8 @@ def _told(agent: Agent) -> dict[str, Any]:
         value = getattr(agent, name)
         if value not in _UNSAID:
             known[name] = _policy(value)
+    if agent.process is not None:
+        known["run_in"] = "process"
     if rule is not None:
         known["idempotency_key"] = _code(rule) if callable(rule) else rule
     return (

@@ -50,6 +50,7 @@ class AgentOptions(TypedDict, total=False):
     rate_limit: RateLimit | Sequence[RateLimit]
     debounce: Debounce | None
     throttle: Throttle | None
+    run_in: str | None
 
 
 def check_names(options: AgentOptions, where: str) -> None:

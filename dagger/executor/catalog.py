@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.authoring.agent import Agent
+from dagger.authoring.finding import check_found
 from dagger.authoring.fingerprint import fingerprint
 from dagger.authoring.options import SchemaLike
 from dagger.authoring.registry import Registry
@@ -83,6 +84,7 @@ class Catalog:
                 raise DefinitionError(
                     f"{agent!r} is not an agent; decorate it with @agent(subscribe=...)"
                 )
+            check_found(agent)
             known = found.get(agent.name) or (None if replace else self.agents.get(agent.name))
             if known is not None:
                 raise DuplicateAgent(agent.name, agent.where, known.where)

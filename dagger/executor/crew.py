@@ -46,17 +46,19 @@ class Slot(Enum):
 class Crew:
     """Who works for one agent, how many may, and who is idle or waiting to go on."""
 
+    terms: Terms
+    """What turns of the agent need: said by whoever makes the crew."""
+
     def __init__(
         self,
         agent: Agent,
         subscriber: Subscriber,
-        terms: Terms,
+        limit: int,
         hire: Callable[[Crew], Worker],
     ) -> None:
         self.agent = agent
         self.subscriber = subscriber
-        self.terms = terms
-        self.limit = UNBOUNDED if terms.policed else agent.concurrency
+        self.limit = limit
         self.active = 0  # slots held
         self._coming = 0  # workers called that have not come yet
         self.parked = 0  # workers whose handler waits without a slot

@@ -15,8 +15,9 @@ import anyio
 import anyio.lowlevel
 
 from dagger.executor.admission import Admissions, Limit, Plan, admit
+from dagger.executor.budgets import Budgets
 from dagger.executor.commands import Commands
-from dagger.executor.crew import Crew
+from dagger.executor.crew import UNBOUNDED, Crew
 from dagger.executor.entrance import Entrance
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
@@ -42,6 +43,7 @@ from dagger.words.outcomes import Overflow
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.around import Around
+    from dagger.executor.processes.processes import Processes
     from dagger.executor.supervisor import Supervisor
     from dagger.executor.threads import Threads
     from dagger.rules.schema import Schema
@@ -74,6 +76,7 @@ class Engine:
         threads: Threads,
         supervisor: Supervisor,
         state: State,
+        processes: Processes,
         around: Around | None = None,
         pool: Pool | None = None,
     ) -> None:
@@ -96,12 +99,14 @@ class Engine:
         self.watchers = Watchers(self.state, store, self.gate, config.watcher_buffer)
         self.timers = Timers(clock.now)
         self.threads = threads
+        self.processes = processes
         self.admissions = Admissions(self.crews)
         self.people = People(self)
         self.hosting = Hosting(self)
         self.settling = Settling(self)
         self.repeating = Repeating(self)
         self.succession = Succession(self)
+        self.budgets = Budgets(self)
         self.entrance = Entrance(self)
         self.runs: Runs = Runs(self)
         self.policing = Policing(self, pool or Pool(None))
@@ -237,6 +242,7 @@ class Engine:
             self.admissions.room()  # there is none any more: who waits outside is told
         finally:
             await self._dismiss_all()
+            await self.processes.close()
             await self.put_away()
 
     async def put_away(self) -> None:
@@ -260,7 +266,9 @@ class Engine:
         """Give an agent its crew; the crew that it replaces finishes what it has in hand."""
         self.dismiss(agent.name)
         terms = self.policing.terms(agent)
-        crew = Crew(agent, self.state.subscribers[agent.name], terms, self._enlist)
+        limit = UNBOUNDED if terms.policed else agent.concurrency
+        crew = Crew(agent, self.state.subscribers[agent.name], limit, self._enlist)
+        crew.terms = terms
         if not terms.policed:
             terms.places = self.policing.places(crew)
         self.crews[agent.name] = crew

@@ -27,6 +27,8 @@ from dagger.executor.letters import UNCHANGED, DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
 from dagger.executor.policies.usage import resource_usage
+from dagger.executor.processes.begins import not_while_importing
+from dagger.executor.processes.processes import Processes, WorkerProcesses
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
 from dagger.executor.schedules import Schedules, Terms, add
 from dagger.executor.specs import Asking, EventDriven, Opening, Receipt
@@ -69,8 +71,8 @@ class Executor:
     `agents` are agents, or names in `registry`. `store` is the folder that runs are kept
     in, made where there is none, or a Store; without one nothing outlives the executor.
     Open runs in a store go on at once, with `resume=False` when somebody says so. Many
-    executors may live in one process. `clock` and `threads` are the machine's own, unless a
-    test brings others. `around_attempt` is a hook, which each attempt of a handler goes on
+    executors may live in one process. `clock`, `threads` and `processes` are the machine's own,
+    unless a test brings others. `around_attempt` is a hook, which each attempt of a handler goes on
     within (see AroundAttempt); raises ConfigError for what is none. `resources` is what all
     invocations have to share (see ResourcePool); without it, what the machine has.
     """
@@ -84,6 +86,7 @@ class Executor:
         resume: bool = True,
         clock: Clock | None = None,
         threads: Callable[[], Threads] = DaemonThreads,
+        processes: Callable[[Config], Processes] = WorkerProcesses,
         registry: Registry = registry,
         around_attempt: AroundAttempt | None = None,
         resources: ResourcePool | None = None,
@@ -93,6 +96,7 @@ class Executor:
         self._resume = resume
         self._clock = clock or SystemClock()
         self._threads = threads
+        self._processes = processes
         self._around = None if around_attempt is None else Around(around_attempt)
         self._pool = pool_of(resources)
         self._catalog = Catalog(registry, self._pool)
@@ -106,6 +110,7 @@ class Executor:
     # -- life ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        not_while_importing()
         if self._stack is not None:
             raise ExecutionError("this executor is running; it can be entered again once it is not")
         await self._store.open()
@@ -129,6 +134,7 @@ class Executor:
                 self._threads(),
                 supervisor,
                 state,
+                self._processes(self.config),
                 self._around,
                 self._pool.empty(),
             )
@@ -215,8 +221,9 @@ class Executor:
         """Publish a first message, and wait until all that it causes has ended.
 
         `limits` are `timeout` (seconds of active time), `deadline` (epoch seconds),
-        `max_messages` and `max_tokens`; those of the config apply where none are given.
-        `delay`, `at`, `ttl` and `idempotency_key` are of the message, as in `Context.publish`.
+        `max_messages`, `max_tokens` and `max_cost`; those of the config apply where none are
+        given. `delay`, `at`, `ttl`, `idempotency_key` and `budget` are of the message, as in
+        `Context.publish`.
         An open run of `run_id` is joined and awaited, an ended one returns its report.
         A run that waits for people, or is paused, is returned open: its report has
         `ended=None`.
@@ -341,7 +348,9 @@ class Executor:
         return live
 
     async def import_run(self, rows: Iterable[Mapping[str, Any]]) -> LiveRun:
-        """Take in a run that was exported, with its id and its past; an open one goes on.
+        """Take in a run that was exported, with its id, report, tree, cache and tasks.
+
+        What is pending in it goes on; its past messages are not here.
 
         `rows` are the lines of `dagger export`, as data. Raises DatabaseError for what is no
         export, RunConflict if a run of that id is here already.

@@ -45,7 +45,7 @@ class Seat:
             self._left = scope.deadline - anyio.current_time()
             scope.deadline = math.inf
         self.slot = Slot.PARKED
-        if self._worker.turn is not None:
+        if self._worker.ticket is not None:
             self._worker.engine.policing.pause(self._worker)
         self._worker.crew.park()
 
@@ -53,7 +53,7 @@ class Seat:
         self.slot = Slot.RETURNING
         try:
             await self._worker.crew.unpark()
-            if self._worker.turn is not None:
+            if self._worker.ticket is not None:
                 await self._worker.engine.policing.come_back(self._worker)
         finally:
             self.slot = Slot.HELD

@@ -30,8 +30,8 @@ from dagger.words.errors import ExecutionError
 if TYPE_CHECKING:
     from dagger.executor.crew import Crew
     from dagger.executor.engine import Engine
+    from dagger.executor.policies.ticket import Ticket
     from dagger.executor.timers import Timer
-    from dagger.rules.turns import Turn
     from dagger.state.queues import Delivery
 
 TURN = 200
@@ -48,6 +48,7 @@ class Worker:
         "_accepts",
         "_agreed",
         "_call",
+        "_counted",
         "_direct",
         "_free",
         "_grace",
@@ -69,7 +70,7 @@ class Worker:
         "scope",
         "settling",
         "slow",
-        "turn",
+        "ticket",
     )
 
     def __init__(self, engine: Engine, crew: Crew) -> None:
@@ -85,7 +86,7 @@ class Worker:
         self.pressed = False  # a queue it fills is half full: let the others have a turn
         self.cancelled = False  # its scope was cancelled: it needs a new one
         self.lost = False  # its handler was given up: it ends as soon as it can
-        self.turn: Turn | None = None  # of what is in hand, where it has to have one
+        self.ticket: Ticket | None = None  # of what is in hand, where it has to have one
         self._preempted = False  # what is in hand has to give way
         self._absence: Absence | None = None  # begins when the handler that it is of is gone
         self._task = 0  # the id of its own task, where handlers are unloaded in no other
@@ -105,7 +106,8 @@ class Worker:
         # the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None and not agent.unload
         self._policed = crew.terms.policed
-        self._direct = agent.plan.call if plain and around is None and not self._policed else None
+        self._counted = bool(agent.rate_limit) and engine.store.lasting  # its tokens last, too
+        self._direct = agent.plan.call if plain and around is None else None
         self._seat = Seat(self)
 
     async def serve(self) -> None:
@@ -191,15 +193,17 @@ class Worker:
             self.engine.admissions.room()
         if not mine:
             self._free(self._place)
+            self.engine.policing.forget(delivery)
             return self._repeat(invocation) if invocation.effects else None
         may_wait = self._policed or (run.limits and "max_concurrent" in run.limits)
         if may_wait and not self.engine.policing.begins(invocation, self):
             self._free(self._place)
             return None
         self.invocation = invocation
-        if self.engine.careful or (delivery.deaths and self.engine.suspects.include(delivery)):
+        careful = self.engine.careful or (may_wait and self._counted)
+        if careful or (delivery.deaths and self.engine.suspects.include(delivery)):
             return self._go_on(invocation, self._carefully(invocation))
-        if self._direct is None or self.turn is not None:
+        if self._direct is None:
             return self._go_on(invocation, self._attempt(invocation))
         try:
             handler = self._direct(invocation)
@@ -211,7 +215,8 @@ class Worker:
             if self.settling.enter(invocation, self):
                 return self._go_on(invocation, None)
             self.invocation = None
-            return None
+            if may_wait:
+                self.engine.policing.end(self)
         except BaseException as error:
             self._failed(invocation, error)
         return None
@@ -237,7 +242,7 @@ class Worker:
                     self.settling.check(invocation)
                 self.settling.collect(invocation, value)
             if attempt is None or self.settling.enter(invocation, self):
-                if self.turn is not None:
+                if self.ticket is not None:
                     self.engine.policing.hand_in(self)
                 await self.settling.wait(invocation, self)
         except BaseException as error:
@@ -276,14 +281,14 @@ class Worker:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-        if self.turn is not None:
+        if self.ticket is not None:
             self.engine.policing.end(self)
 
     # -- attempt ---------------------------------------------------------------------
 
     async def _carefully(self, invocation: Invocation) -> Any:
-        """The same, once the delivery is on disk: should the process die of it, that will be
-        known. Suspects are begun one at a time.
+        """The same, once the delivery and the tokens it took are on disk: should the process die
+        of it, that will be known. Suspects are begun one at a time.
         """
         engine = self.engine
         engine.careful = max(0, engine.careful - 1)
@@ -366,7 +371,7 @@ class Worker:
         if invocation is not None and not self.lost and not self._gave_way(invocation):
             self.settling.interrupt(invocation)
         self._preempted = False
-        if self.turn is not None:
+        if self.ticket is not None:
             self.engine.policing.end(self)
 
     def preempt(self) -> None:
@@ -404,7 +409,7 @@ class Worker:
         self.engine.left(self)
         if not self._gave_way(invocation):
             self.settling.abandon(invocation)
-        if self.turn is not None:
+        if self.ticket is not None:
             self.engine.policing.end(self)
 
     def _own(self, error: BaseException) -> BaseException | None:

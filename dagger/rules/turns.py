@@ -28,7 +28,7 @@ from enum import Enum
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 AGEING = 16
 """Rounds of waiting that a priority of 1 is worth."""
@@ -105,13 +105,12 @@ Needs = tuple[tuple[Bound, int], ...]
 
 
 class Turn:
-    """One who wants to begin; `of` is whatever it is the turn of."""
+    """One who wants to begin."""
 
-    __slots__ = ("due", "flow", "giving", "number", "of", "order", "priority", "stage")
+    __slots__ = ("due", "flow", "giving", "number", "order", "priority", "stage")
 
-    def __init__(self, flow: Flow, of: Any, priority: int = 0) -> None:
+    def __init__(self, flow: Flow, priority: int = 0) -> None:
         self.flow = flow
-        self.of = of
         self.priority = priority
         self.stage = Stage.NEW
         self.due = 0.0  # the round that it is due in, less what its priority is worth
@@ -141,9 +140,10 @@ Place = tuple[float, int, Turn]
 class Flow:
     """Turns of one source that need the same."""
 
-    __slots__ = ("at", "key", "needs", "source", "waiting")
+    __slots__ = ("at", "key", "lasts", "needs", "source", "waiting")
 
-    def __init__(self, key: Hashable, source: Hashable, needs: Needs) -> None:
+    def __init__(self, key: Hashable, source: Hashable, needs: Needs, lasts: bool = True) -> None:
+        self.lasts = lasts  # whether its bounds are there whoever needs them
         self.key = key
         self.source = source  # what rounds are shared out between
         self.needs = needs
@@ -167,10 +167,13 @@ class Flow:
         return tuple(bound for bound, _ in self.needs)
 
 
-class Turns:
+T = TypeVar("T", bound=Turn)
+
+
+class Turns(Generic[T]):
     """All turns of one executor. `call` is told whose turn it is, once it has begun."""
 
-    def __init__(self, call: Callable[[Turn], None], ageing: int = AGEING) -> None:
+    def __init__(self, call: Callable[[T], None], ageing: int = AGEING) -> None:
         self._call = call
         self._ageing = ageing
         self._number = count(1)
@@ -182,9 +185,14 @@ class Turns:
         self._freed: list[Bound] = []  # where somebody may be blocked no more
         self._asking: Turn | None = None  # who is told as an answer
 
-    def flow(self, key: Hashable, source: Hashable, needs: Callable[[], Needs]) -> Flow:
-        """The flow of that key in which somebody waits, or else a new one."""
-        return self._flows.get(key) or Flow(key, source, needs())
+    @property
+    def crowded(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._flows)
+
+    def flow(self, key: Hashable) -> Flow | None:
+        """The flow of that key in which somebody waits; None if nobody does."""
+        return self._flows.get(key)
 
     # -- coming and going ------------------------------------------------------------
 
@@ -274,18 +282,19 @@ class Turns:
                 self._passed(turn.flow, now)
                 self._favour()
                 if turn is not self._asking:
-                    self._call(turn)
+                    self._call(cast("T", turn))
 
     # -- in line ---------------------------------------------------------------------
 
-    def waiting(self) -> Iterator[tuple[Turn, Bound]]:
+    def waiting(self) -> Iterator[tuple[T, Bound]]:
         """All who stand in line, with what the first of their flow lacks."""
         for flow in self._flows.values():
+            turn: Any
             for _, _, turn in sorted(flow.waiting):
                 if turn.stage is Stage.WAITING and flow.at is not None:
                     yield turn, flow.at
 
-    def victims(self, turn: Turn, willing: Callable[[Turn], bool], now: float) -> list[Turn]:
+    def victims(self, turn: T, willing: Callable[[T], bool], now: float) -> list[T]:
         """Who would have to give back what they have, so that this one can begin: of those
         who are `willing`, and less urgent, the fewest, the least urgent first.
 
@@ -299,12 +308,12 @@ class Turns:
             if bound.used + amount > bound.total
         }
         able = {
-            each
+            cast("T", each)
             for bound in missing
             for each in bound.holders
             if each.priority < turn.priority and each.rank > turn.rank and not each.giving
         }
-        found = []
+        found: list[T] = []
         for each in sorted(filter(willing, able), key=lambda each: each.rank, reverse=True):
             held = [bound for bound, lack in missing.items() if lack > 0 and each in bound.holders]
             found += [each] if held else []

@@ -29,7 +29,9 @@ who is held until other parts have come is waiting, and so is who is unloaded wh
 """
 
 Scope = tuple[int, int, str]
-"""A message by its parent, its place and its channel: all that descends from it."""
+"""A message by its parent, its place and its channel: all that descends from it. That of its
+budget has no channel (see `state.budgets`).
+"""
 
 
 class Envelope(NamedTuple):

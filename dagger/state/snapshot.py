@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.state import parts
 from dagger.state.parts import (
+    AccountRow,
+    AccountsRow,
     AgentRow,
     AnswerRow,
     CacheRow,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 _world_fields = attrgetter(*WorldRow._fields)
 _agent_fields = attrgetter(*AgentRow._fields)
 _channel_fields = attrgetter(*ChannelRow._fields)
+_account_fields = attrgetter(*AccountRow._fields)
 _run_fields = attrgetter(*RunRow._fields)
 _task_fields = attrgetter(*TaskRow._fields)
 
@@ -105,6 +108,8 @@ class RunCopy(NamedTuple):
     """One run as it was."""
 
     run: RunRow
+    accounts: tuple[int, list[AccountRow]] | None
+    """How many there were, and those that are kept."""
     lanes: list[LaneRow]
     deliveries: list[Delivery]
     """Only their number, envelope and agent, which never change, are read later."""
@@ -130,6 +135,10 @@ class RunCopy(NamedTuple):
 
     def _rows(self) -> Iterator[Row]:
         yield self.run
+        if self.accounts is not None:
+            opened, kept = self.accounts
+            yield AccountsRow(opened)
+            yield from kept
         yield from self.lanes
         yield from self._delivery_rows()
         yield from self.outputs
@@ -184,6 +193,7 @@ def copy_run(run: Run) -> RunCopy:
     deliveries = list(run.deliveries.values())
     return RunCopy(
         make(RunRow, _run_fields(run)),
+        _accounts(run),
         _lanes(run),
         deliveries,
         {
@@ -207,6 +217,13 @@ def _mark(each: Delivery) -> Mark:
     lead, scopes = (0, ()) if each.bond is None else (each.bond.lead or -1, each.bond.scopes)
     stream = None if each.stream is None else each.stream.flow()
     return make(Mark, (each.attempts, each.due, each.deaths, kept, lead, scopes, stream))
+
+
+def _accounts(run: Run) -> tuple[int, list[AccountRow]] | None:
+    if run.accounts is None:
+        return None
+    kept = [make(AccountRow, _account_fields(each)) for each in run.accounts.kept(run)]
+    return run.accounts.opened, kept
 
 
 def _lanes(run: Run) -> list[LaneRow]:
@@ -239,7 +256,7 @@ def _tree_rows(tree: Tree) -> Iterator[Row]:
     for delivery, failure in tree.failures.items():
         yield FailureRow(delivery, failure)
     for delivery, tokens in tree.tokens.items():
-        yield TokensRow(delivery, tokens)
+        yield TokensRow(delivery, tokens, tree.costs.get(delivery, 0))
     for delivery, notes in tree.notes.items():
         yield from (NoteRow(delivery, text) for text in notes)
     for pair in tree.leads.items():

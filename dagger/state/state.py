@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dagger.state import letters, lives, messages, repeats, schedules, streaming, tokens, waits
+from dagger.state.budgets import Account
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
@@ -86,6 +87,8 @@ class State:
         self.lined_up = True  # whether what arrives is put into its queue at once
         # The executor's: told of each delivery that waits for a time, or may expire.
         self.timekeeper: Callable[[Delivery], None] | None = None
+        # And this one of each message that brings a budget.
+        self.allotted: Callable[[Run, Account], None] | None = None
         self.wiring = 0  # grows whenever routes have to be made anew
         self.scoping: frozenset[str] = frozenset()  # channels whose messages open scopes
         self._wires: dict[str, _Wire] = {}

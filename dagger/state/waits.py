@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dagger.state import budgets
 from dagger.state.queues import (
     PENDING,
     WAITING,
@@ -115,10 +116,12 @@ def _answered(run: Run, request: Publication, place: int, reply: Answer) -> None
 
 
 def spent(state: State, record: Spent) -> None:
-    """Tokens, of the run and of the node."""
-    run = state.runs[record.run]
-    run.tokens += record.tokens
-    run.tree.spend(record.delivery, record.tokens)
+    """Tokens and cost: of the run, of the node, and of the budgets that it draws on."""
+    run, number, tokens, cost = state.runs[record.run], *record[1:]
+    run.tokens += tokens
+    run.cost += cost
+    run.tree.spend(number, tokens, cost)
+    budgets.spent(run, run.deliveries.get(number), tokens, cost)
 
 
 def seen(state: State, record: Emitted | Logged) -> None:

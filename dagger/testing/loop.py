@@ -112,8 +112,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        """The same as `call_soon`. Any other thread is refused: it does not go by this clock."""
+        """The same as `call_soon`. Any other thread is refused: it does not go by this clock.
+
+        Once the simulation has failed nobody is refused any more, and nobody heard.
+        """
         if threading.get_ident() != self._home:
+            if self._first is not None:
+                unheard = asyncio.Handle(callback, args, self, context)
+                unheard.cancel()
+                return unheard
             self._stranger = threading.current_thread().name
             raise RuntimeError("a simulation has one thread, and another one called")
         return self.call_soon(callback, *args, context=context)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,13 +17,15 @@ from dagger.state.queues import STAGES, Delivery
 from dagger.state.run import Run
 from dagger.state.tasks import Task, created
 from dagger.state.tree import Node
-from dagger.views import conservation, summary
+from dagger.views import budgets, conservation, summary
+from dagger.views.budgets import RunBudget
 from dagger.views.letters import DeadLetter, dead_letter, failure_to_dict
 from dagger.views.nodes import OpenNode, OutputEdge
 from dagger.views.questions import OpenQuestion, open_question
 from dagger.views.resources import Allocation, allocation_to_dict
 from dagger.views.tree import ExecutionTree
 from dagger.views.waiting import Reason, Waiting, waiting
+from dagger.words.budget import Budget, told
 from dagger.words.errors import RequestFailed
 from dagger.words.outcomes import DISPOSITIONS, RunStatus, TaskStatus
 from dagger.words.payload import decode
@@ -116,6 +118,16 @@ class Report:
     def ok(self) -> bool:
         """Whether the run has completed."""
         return self.status is RunStatus.COMPLETED
+
+    @cached_property
+    def spent(self) -> Budget:
+        """What the run has spent: its tokens, their cost, its messages, and its seconds."""
+        return told(self._copy.budgets.used)
+
+    @cached_property
+    def budget(self) -> RunBudget:
+        """What it may spend, and what of that is left; so of its messages that have a budget."""
+        return budgets.run_budget(self.run_id, self.started, self._copy.budgets)
 
     @cached_property
     def agents(self) -> Mapping[str, AgentCounts]:
@@ -234,6 +246,8 @@ class Report:
             "dropped": self.dropped,
             "retries": self.retries,
             "tokens": self.tokens,
+            "spent": asdict(self.spent),
+            "budget": budgets.to_dict(self.budget),
             "conserved": self.conserved,
             "dispositions": dict(self.dispositions),
             "agents": {name: each._asdict() for name, each in self.agents.items()},
@@ -286,6 +300,7 @@ class _Copy(NamedTuple):
     lanes: list[tuple[str, int, int]]
     """Channel, messages, outputs."""
     reply: bytes
+    budgets: budgets.Copy
     open: list[OpenNode]
     retried: dict[str, int]
     """Attempts beyond the first of open deliveries, by agent."""
@@ -333,11 +348,13 @@ def make_report(
         changed=run.changed,
         waited=run.waited,
         conserved=True,
-        _copy=_copied(run, waiting(run, now, lines or {}), allocations),
+        _copy=_copied(run, now, waiting(run, now, lines or {}), allocations),
     )
 
 
-def _copied(run: Run, waiting: tuple[Waiting, ...], allocations: tuple[Allocation, ...]) -> _Copy:
+def _copied(
+    run: Run, now: float, waiting: tuple[Waiting, ...], allocations: tuple[Allocation, ...]
+) -> _Copy:
     tree = run.tree
     return _Copy(
         tallies=[(*pair, tuple(tally)) for pair, tally in run.tallies.items() if tally[0]],
@@ -345,6 +362,7 @@ def _copied(run: Run, waiting: tuple[Waiting, ...], allocations: tuple[Allocatio
             (name, lane.messages, lane.outputs) for name, lane in run.lanes.items() if lane.messages
         ],
         reply=run.reply,
+        budgets=budgets.copied(run, now),
         open=[_open_node(each) for each in run.deliveries.values()],
         retried=_retried(run),
         outputs=run.kept_outputs(),

@@ -78,8 +78,8 @@ class RunOpened(NamedTuple):
     run: int
     id: str
     limits: dict[str, Any]
-    """Those that are set: max_messages, max_tokens, timeout (s), deadline (epoch s), and
-    reply_within (s), for a run that begins with a request.
+    """Those that are set: max_messages, max_tokens, max_cost, timeout (s), deadline (epoch s),
+    and reply_within (s), for a run that begins with a request.
     """
     first: Publication
     at: float
@@ -264,6 +264,8 @@ class Spent(NamedTuple):
     run: int
     delivery: int
     tokens: int
+    cost: int = 0
+    """In billionths."""
 
 
 class Emitted(NamedTuple):

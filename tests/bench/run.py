@@ -14,9 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import heartbeats, reopening, scenarios, stored, waiting
+from tests.bench import crunching, heartbeats, policies, reopening, scenarios, stored, waiting
 
-MODULES = (scenarios, stored, reopening, heartbeats, waiting)
+MODULES = (scenarios, stored, reopening, heartbeats, waiting, policies, crunching)
 
 BUDGETS: dict[str, tuple[str, float | None]] = {
     "chain_shared": ("hops", 10.0),
@@ -50,6 +50,10 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "gathered": ("ratio", 1.3),
     "streamed": ("hops", None),
     "stored_streamed": ("hops", None),
+    "policed": ("reference_more_us", 5.0),
+    "one_slot": ("ratio", 1.3),
+    "one_key_each": ("ratio", 1.3),
+    "both_cores": ("times", 1.7),
 }
 """The figure that matters of each scenario, and what it may be."""
 

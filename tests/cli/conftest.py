@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dagger import Executor, agent
-from dagger.cli import main
+from dagger.cli import main, sending
+from tests.patience import PATIENCE
 
 Write = Callable[..., str]
 Invoke = Callable[..., Result]
@@ -25,6 +26,12 @@ AGENTS = """
         return payload * payload
 """
 """A file that needs to be told nothing but its input."""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Owners of stores may take as long to answer as a busy machine needs."""
+    monkeypatch.setattr(sending, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,6 @@ from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 
-PATIENCE = 30
-"""Seconds after which a process that has not ended has failed."""
-
 
 @contextmanager
 def running(*words: str) -> Iterator[subprocess.Popen[str]]:

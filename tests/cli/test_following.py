@@ -14,7 +14,8 @@ from dagger.executor.recovery import restored
 from dagger.store.reader import StoreReader
 from dagger.words.records import Record, RunEnded, RunOpened
 from tests.cli.conftest import Write
-from tests.cli.processes import PATIENCE, owning, running, said, tell
+from tests.cli.processes import owning, running, said, tell
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 

@@ -14,6 +14,7 @@ import pytest
 from dagger.cli.interrupts import SIGNALS, Interrupts
 from dagger.store.hands import open_hands
 from tests.cli.processes import running, said
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 
@@ -58,7 +59,7 @@ def test_an_interrupt_stops_cleanly(tmp_path: Path, name: str) -> None:
     with run(tmp_path, SLEEPER) as process:
         assert said(process) == "asleep\n"
         process.send_signal(getattr(signal, name))
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert out.startswith("cleaned up\nrun ")
     assert f"  interrupted by {name}\n" in out
@@ -73,7 +74,7 @@ def test_a_second_interrupt_kills(tmp_path: Path) -> None:
         assert said(process) == "busy\n"
         while process.poll() is None:
             process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=PATIENCE) == 130
 
 
 def test_no_handler_is_blamed_for_a_second_interrupt(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_an_interrupt_of_the_import_ends_it(tmp_path: Path) -> None:
     with run(tmp_path, IMPORTING) as process:
         assert said(process) == "importing\n"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 130
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from dagger.cli import sending
 from tests.cli.conftest import Invoke, Write
-from tests.cli.processes import PATIENCE, owning, said, tell
+from tests.cli.processes import owning, said, tell
+from tests.patience import PATIENCE
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 
@@ -109,7 +110,7 @@ def test_an_owner_that_does_nothing_is_told(
         owner.send_signal(signal.SIGCONT)
         assert ended.exit_code == 3
         assert "it stays in the inbox" in ended.stderr
-        monkeypatch.undo()
+        monkeypatch.setattr(sending, "PATIENCE", PATIENCE)
         assert "run mine is paused" in invoke("pause", "mine", "--store", str(store)).stdout
 
 

@@ -32,13 +32,14 @@ def listed(invoke: Invoke, store: Path) -> dict[str, dict[str, Any]]:
 def test_a_schedule_is_made_and_changed(invoke: Invoke, interrupted: Path) -> None:
     """Without an owner the store is opened for it; one of the same id is changed."""
     command = ("schedule", "numbers", "30 9 * * *", "--store", str(interrupted), "--id", "daily")
+    before = time.time()
     made = invoke(*command, "--input", "3", "--timezone", "Europe/Berlin", "--overlap", "queue")
     assert (made.exit_code, made.stderr) == (0, "")
     assert made.stdout.startswith("daily · 30 9 * * * (Europe/Berlin) · next 2")
     row = listed(invoke, interrupted)["daily"]
     assert (row["channel"], row["payload"], row["overlap"]) == ("numbers", 3, "queue")
     assert (row["last"], row["fired"], row["held"]) == (None, 0, False)
-    assert row["next"] > time.time()
+    assert row["next"] > before
     options = ("--jitter", "5", "--grace", "30", "--misfire", "all")
     assert invoke(*command, *options).exit_code == 0
     rows = listed(invoke, interrupted)
@@ -89,7 +90,8 @@ def test_what_has_run_is_told(invoke: Invoke, store: Path) -> None:
 
     anyio.run(main)
     row = listed(invoke, store)["often"]
-    assert row["fired"] == 1
+    runs = json.loads(invoke("runs", "--store", str(store), "--json").stdout)
+    assert row["fired"] == len(runs) > 0
     assert row["run"].startswith("often@")
     line = invoke("schedules", "--store", str(store)).stdout.splitlines()[1]
     assert row["run"] in line

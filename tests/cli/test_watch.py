@@ -13,7 +13,8 @@ from subprocess import Popen
 import pytest
 
 from tests.cli.conftest import Invoke, Write
-from tests.cli.processes import PATIENCE, owning, running, said, tell
+from tests.cli.processes import owning, running, said, tell
+from tests.patience import PATIENCE
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Invoke, Write
-from tests.cli.processes import PATIENCE, running, said
+from tests.cli.processes import running, said
+from tests.patience import PATIENCE
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals and locks")
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dagger import LmdbStore
 from dagger.store.block import Block
 from dagger.store.saving import Saving
+from tests.patience import PATIENCE
 
 DEAD = 9
 """The exit code of a process that ends at a write."""
@@ -24,6 +25,8 @@ class BadDisk(LmdbStore):
         """Writes that were tried: one that is stalled counts."""
         self.snapshots = 0
         """How many of them were to make a snapshot."""
+        self.given_up = False
+        """Whether nobody has ended a stall: who should do so was waiting for the disk."""
         self._free = threading.Event()
         self._free.set()
         self._error: Exception | None = None
@@ -60,7 +63,7 @@ class BadDisk(LmdbStore):
     def write(self, blocks: Sequence[Block], job: Saving | None) -> bool:
         self.writes += 1
         self.snapshots += job is not None
-        self._free.wait()
+        self.given_up |= not self._free.wait(PATIENCE / 4)
         error = self._error or (self._snapshot_error if job is not None else None)
         if error is not None and not self._written:
             raise error

@@ -143,7 +143,7 @@ async def in_a_step(payload: str, ctx: Context) -> None:
 
 
 def _kill(payload: str) -> str:
-    time.sleep(0.05)  # so that the disk knows of it
+    time.sleep(0.25)  # so that the disk knows of it, also where its thread is slow to begin
     WAYS["exit"]()
     return payload
 

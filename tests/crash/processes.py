@@ -16,6 +16,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Concatenate, ParamSpec
 
+from tests.patience import PATIENCE
+
 P = ParamSpec("P")
 
 Say = Callable[..., None]
@@ -23,9 +25,6 @@ Say = Callable[..., None]
 
 Program = Callable[Concatenate[Say, P], None]
 """A function of a module: what a process does."""
-
-PATIENCE = 30.0
-"""Seconds after which a process that says nothing more fails the test."""
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
@@ -40,6 +39,7 @@ _forks.set_forkserver_preload(
         "dagger.words.config",
         "tests.crash.owners",
         "tests.crash.poison",
+        "tests.crash.policed",
         "tests.crash.workload",
     ]
 )

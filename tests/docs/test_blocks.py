@@ -18,6 +18,7 @@ import pytest
 
 from dagger.cli.commands import main
 from tests.docs.pages import PAGES, ROOT, Block, Page
+from tests.patience import PATIENCE
 
 with_python = [
     name for name, page in PAGES.items() if any(each.language == "python" for each in page.blocks)
@@ -144,7 +145,7 @@ def said(line: str, folder: Path) -> str:
         env=os.environ | search,
         stdout=subprocess.PIPE,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
     )
     killed = ended.returncode in (-SIGKILL, 128 + SIGKILL)
     return ended.stdout + "Killed\n" * killed  # which a shell says where somebody types

@@ -41,6 +41,7 @@ from dagger.state.state import State
 from dagger.views.report import Report
 from tests.conftest import PROVE, Figures
 from tests.executor.model import ATTEMPTS, CAPACITY, Message, Model, Run, Step
+from tests.patience import PATIENCE
 from tests.state import meaning
 
 OVERFLOW = {"block": "block", "reject": "reject"}
@@ -295,7 +296,7 @@ class ExecutorMachine(RuleBasedStateMachine):
     def go_on(self, killed: bool) -> None:
         """Another executor takes over the store; runs that have not ended are held open again."""
         for _, future in self.publishing.values():
-            assert isinstance(future.exception(timeout=5), DaggerError)
+            assert isinstance(future.exception(PATIENCE), DaggerError)
         self.publishing.clear()
         self.ids += 1
         self.model.restart(killed, self.ids)
@@ -361,7 +362,7 @@ class ExecutorMachine(RuleBasedStateMachine):
             if number in waiting:
                 assert not future.done()
                 continue
-            error = future.exception(timeout=5)
+            error = future.exception(PATIENCE)
             assert isinstance(error, DaggerError) if run.cancelled else error is None
             del self.publishing[number]
 

@@ -10,6 +10,7 @@ import pytest
 
 from dagger import Context, Executor, Immediate, agent
 from dagger.words.config import Config
+from tests.patience import PATIENCE
 from tests.waiting import in_hand, turns, until
 
 QUICK = Config(retry_strategy=Immediate())
@@ -46,7 +47,7 @@ def test_a_task_that_is_cancelled_natively_stops_its_executor(cancels: int) -> N
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     assert cleaned == [1]
     assert runs[0].report().status == "cancelled"
 
@@ -54,7 +55,7 @@ def test_a_task_that_is_cancelled_natively_stops_its_executor(cancels: int) -> N
 def test_native_timeouts_work_around_and_inside() -> None:
     """`asyncio.timeout`, `gather`, `wait_for` and tasks are at home in and around handlers."""
 
-    @agent(subscribe="start", publish="out", timeout=5)
+    @agent(subscribe="start", publish="out", timeout=PATIENCE)
     async def native(payload: Any, ctx: Context) -> Any:
         results = await asyncio.gather(*(asyncio.sleep(0, number) for number in range(3)))
         with pytest.raises(TimeoutError):
@@ -72,13 +73,15 @@ def test_native_timeouts_work_around_and_inside() -> None:
 
     async def main() -> None:
         async with Executor([native, endless]) as executor:
-            report = await asyncio.wait_for(executor.run("start", None), 5)
+            report = await asyncio.wait_for(executor.run("start", None), PATIENCE)
             assert report.outputs == {"out": [[0, 1, 2]]}
+            running = asyncio.create_task(executor.run("endless", None, run_id="endless"))
+            await until(lambda: in_hand(executor) == 1)
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(executor.run("endless", None, run_id="endless"), 0.01)
+                await asyncio.wait_for(running, 0.01)
             assert executor.live("endless").status == "running"
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 async def cancel_and_wait() -> None:
@@ -121,7 +124,7 @@ def test_a_handler_that_cancels_itself_has_failed(cancel: Any) -> None:
                 await until(lambda: in_hand(executor) == 1)
                 assert (await run.cancel()).status == "cancelled"
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_a_handler_that_cancels_its_task_and_leaves_stops_nobody() -> None:
@@ -141,4 +144,4 @@ def test_a_handler_that_cancels_its_task_and_leaves_stops_nobody() -> None:
                 await executor.run("start", "cancels")
                 assert (await executor.run("start", "fine")).outputs == {"out": ["fine"]}
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from dagger.executor.threads import DaemonThreads
+from tests.patience import PATIENCE
 from tests.waiting import turns
 
 
@@ -40,7 +41,7 @@ async def test_an_idle_thread_is_used_again() -> None:
         await job.done.wait()
     assert len(set(idents)) == 1
     barrier = threading.Barrier(4)
-    jobs = [threads.start(lambda: barrier.wait(10)) for _ in range(4)]
+    jobs = [threads.start(lambda: barrier.wait(PATIENCE)) for _ in range(4)]
     for job in jobs:
         await job.done.wait()
         job.outcome()
@@ -86,7 +87,7 @@ async def test_closed_threads_end() -> None:
 
     def wait() -> None:
         note()
-        gate.wait(10)
+        gate.wait(PATIENCE)
 
     busy = threads.start(wait)
     idle = threads.start(note)
@@ -96,7 +97,7 @@ async def test_closed_threads_end() -> None:
     await busy.done.wait()
     await turns()
     for thread in found:
-        await anyio.to_thread.run_sync(thread.join, 10)
+        await anyio.to_thread.run_sync(thread.join, PATIENCE)
         assert not thread.is_alive()
 
 
@@ -107,7 +108,7 @@ def test_a_thread_outlives_its_loop() -> None:
 
     def wait() -> None:
         found.append(threading.current_thread())
-        gate.wait(10)
+        gate.wait(PATIENCE)
 
     async def main() -> None:
         DaemonThreads().start(wait)
@@ -117,7 +118,7 @@ def test_a_thread_outlives_its_loop() -> None:
     for backend in ("asyncio", "trio"):
         anyio.run(main, backend=backend)
         gate.set()
-        found[-1].join(10)
+        found[-1].join(PATIENCE)
         assert not found[-1].is_alive()
         found.clear()
         gate.clear()

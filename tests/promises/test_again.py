@@ -261,21 +261,21 @@ async def test_steps_sleeps_and_replies_are_kept() -> None:
 async def test_attempts_are_counted_across_a_restart() -> None:
     """Failed attempts count, and a retry that was due stays due, whichever executor made them."""
     attempts: list[int] = []
-    attempted: list[anyio.Event] = []
+    lives = 0
 
     @agent(subscribe="start", retry=Linear(0.02), max_attempts=4)
     async def failing(payload: Any, ctx: Context) -> None:
+        if len(attempts) == lives:
+            await anyio.sleep_forever()  # it is for the next executor
         attempts.append(ctx.attempt)
-        attempted[-1].set()
         raise ValueError(f"attempt {ctx.attempt}")
 
     store = MemoryStore()
-    for _ in range(3):
-        attempted.append(anyio.Event())
+    for lives in (1, 2, 3):
         async with Executor([failing], store=store) as executor:
-            await executor.start("start", None, run_id="case")
-            await attempted[-1].wait()
-            await turns()
+            run = await executor.start("start", None, run_id="case")
+            await until(lambda run=run, so_many=lives: run.report().retries == so_many)  # type: ignore[misc]
+    lives = 4
     async with Executor([failing], store=store) as executor:
         report = await executor.run("start", None, run_id="case")
     assert attempts == [1, 2, 3, 4]

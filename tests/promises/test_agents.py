@@ -13,6 +13,7 @@ import pytest
 from dagger import Agent, Context, ExecutionError, LoopClock, Message, agent
 from dagger.authoring.signature import PARAMETERS
 from dagger.views.report import Report
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
 
 
@@ -202,7 +203,7 @@ async def test_a_plain_function_runs_in_a_thread(make_executor: MakeExecutor) ->
         ctx.log("from a thread")
         ctx.publish("out", payload)
         blocked.set()
-        assert release.wait(10)
+        assert release.wait(PATIENCE)
 
     @agent(subscribe="other")
     async def free() -> None:

@@ -199,8 +199,7 @@ async def test_a_waiting_publisher_is_told_of_the_end(
             await live.cancel()
         else:
             await executor.stop()
-        with anyio.fail_after(5):
-            await until(lambda: bool(errors))
+        await until(lambda: bool(errors))
     assert type(errors[0]).__name__ in ("RunClosed", "ExecutorStopped")
     assert "never" not in gate.handled
 

@@ -119,10 +119,16 @@ async def test_a_set_is_last_settled_wins(make_executor: MakeExecutor) -> None:
 
 async def test_a_version_that_has_passed_fails_the_attempt(make_executor: MakeExecutor) -> None:
     """`set(if_version=)` makes compare-and-set: who lost tries again, and nothing is lost."""
+    read: list[int] = []
+    both = anyio.Event()
 
     @agent(subscribe="work", concurrency=4, max_attempts=50)
     async def add(payload: int, ctx: Context) -> None:
         version, value = ctx.cache.version("total"), ctx.cache.get("total", 0)
+        read.append(version)
+        if len(read) == 2:
+            both.set()
+        await both.wait()  # so that one of the first two is too late
         await anyio.lowlevel.checkpoint()
         ctx.cache.set("total", value + payload, if_version=version)
 

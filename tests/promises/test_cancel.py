@@ -12,6 +12,7 @@ import pytest
 
 from dagger import Agent, Context, Executor, Linear, agent
 from dagger.words.errors import ContextClosed, RunClosed
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import endless
 from tests.waiting import idle, in_hand, turns, until
@@ -297,7 +298,7 @@ async def test_a_thread_is_awaited(make_executor: MakeExecutor) -> None:
 
     @agent(subscribe="start", publish="out")
     def thread(payload: Any, ctx: Context) -> str:
-        may_end.wait(10)
+        may_end.wait(PATIENCE)
         for call in (lambda: ctx.publish("out", 1), lambda: ctx.log("late")):
             try:
                 call()

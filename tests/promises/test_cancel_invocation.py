@@ -52,7 +52,7 @@ async def test_a_running_handler_is_cancelled(make_executor: MakeExecutor) -> No
 
     async with make_executor([spread, work]) as executor:
         run = await executor.start("start", [0, 1, 2])
-        await until(lambda: in_hand(executor) == 1 and not pending(executor))
+        await until(lambda: run.report().handled == 3 and in_hand(executor) == 1)
         report = await ended_alone(run, f"work:{run.id}.3")
         assert log == ["cleaned up"]
         assert report.status == "completed"
@@ -89,8 +89,8 @@ async def test_room_that_it_leaves_is_given(make_executor: MakeExecutor) -> None
         assert (await run.result()).dispositions == {"ok": 2, "cancelled": 1}
 
 
-def parked(kind: str) -> list[Agent]:
-    """An agent that waits in some way, and what it waits for."""
+def parked(kind: str, gate: anyio.Event) -> list[Agent]:
+    """An agent that waits in some way, and what it waits for, which comes from the gate."""
 
     @agent(subscribe="start", publish=["ask", "out"], max_attempts=2, retry=Linear(3600))
     async def waits(ctx: Context) -> None:
@@ -106,8 +106,8 @@ def parked(kind: str) -> list[Agent]:
                 raise ValueError
 
     @agent(subscribe="ask")
-    async def reply(ctx: Context) -> int:
-        await ctx.sleep(0.01)
+    async def reply() -> int:
+        await gate.wait()
         return 1
 
     return [waits, reply]
@@ -116,11 +116,16 @@ def parked(kind: str) -> list[Agent]:
 @pytest.mark.parametrize("kind", ["sleep", "question", "request", "retry"])
 async def test_what_waits_is_cancelled(make_executor: MakeExecutor, kind: str) -> None:
     """In a sleep, for a person, for a reply, and between two attempts."""
-    async with make_executor(parked(kind)) as executor:
+    gate = anyio.Event()
+    async with make_executor(parked(kind, gate)) as executor:
         run = await executor.start("start", None)
         await until(lambda: not pending(executor) and (kind != "retry" or not in_hand(executor)))
         await turns()
-        report = await ended_alone(run, f"waits:{run.id}.1")
+        node = f"waits:{run.id}.1"
+        await run.cancel_invocation(node)
+        gate.set()
+        report = await run.result()
+        assert [each.id for each in report.tree.nodes() if each.status == "cancelled"] == [node]
         assert (report.status, report.outputs, report.questions) == ("completed", {}, ())
         await idle(executor)
 

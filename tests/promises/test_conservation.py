@@ -23,6 +23,7 @@ from dagger import (
 from dagger.testing import assert_conserved
 from dagger.views.report import Report
 from dagger.words.errors import BudgetExceeded, RunClosed
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
 from tests.state import meaning
 from tests.waiting import until
@@ -151,7 +152,7 @@ def test_any_network_comes_to_an_end_that_assert_conserved(
     store = MemoryStore()
 
     async def main() -> Report:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async with Executor(agents, config=config, store=store) as executor:
                 live = await executor.start(channel, 3)
                 with suppress(BudgetExceeded, RunCancelled, RunClosed):

@@ -317,12 +317,14 @@ async def test_who_waits_may_be_cancelled_or_expire(make_executor: MakeExecutor)
 
 async def test_a_paused_first_keeps_its_key(make_executor: MakeExecutor) -> None:
     """What waits for it waits on, and goes on with it; nothing can move until then."""
-    till = opened(max_attempts=2, retry=Linear(0.02))
+    till = Till(max_attempts=2, retry=Linear(0.02))
     till.failures = 1
     async with make_executor([till.agent]) as executor:
         first = await executor.start("start", 1, idempotency_key=KEY)
-        await until(lambda: till.calls == [1] and not in_hand(executor))
+        await until(lambda: till.calls == [1])
         await first.pause()
+        till.open.set()
+        await until(lambda: not in_hand(executor))
         second = await executor.start("start", 2, idempotency_key=KEY)
         assert {run.id for run in await executor.drain()} == {first.id, second.id}
         assert till.calls == [1]
@@ -543,22 +545,29 @@ async def test_the_first_stays_the_first_in_the_next_process(
     if store is None:
         pytest.skip("nothing is kept without a store")
     calls: list[Any] = []
+    gate = anyio.Event()
+
+    @agent(subscribe="later", publish="start")
+    async def later(payload: Any) -> Any:
+        await gate.wait()
+        return payload
 
     @agent(subscribe="start", publish="out", idempotency_key="id", concurrency=2)
     async def ask(payload: Any, ctx: Context) -> Any:
         calls.append(payload["number"])
         return await ctx.ask("go on?")
 
-    async with make_executor([ask], store=store) as executor:
-        await executor.start("start", {"id": 1, "number": 0}, run_id="0", delay=0.01)
+    async with make_executor([later, ask], store=store) as executor:
+        await executor.start("later", {"id": 1, "number": 0}, run_id="0")
         first = await executor.start("start", {"id": 1, "number": 1}, run_id="1")
         await until(lambda: bool(first.questions))
+        gate.set()
         await until(lambda: lined(executor) == 1)
-    async with make_executor([ask], store=store) as executor:
+    async with make_executor([later, ask], store=store) as executor:
         await until(lambda: calls == [1, 1] and lined(executor) == 1)
         assert [run.id for run in await executor.drain()] == ["0", "1"]
         await executor.live("1").answer("question-0", "yes")
-        assert (await executor.live("0").result()).dispositions == {"duplicate": 1}
+        assert (await executor.live("0").result()).dispositions == {"ok": 1, "duplicate": 1}
         assert (await executor.live("0").result()).outputs == {"out": ["yes"]}
     assert calls == [1, 1]
 

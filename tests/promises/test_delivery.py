@@ -11,7 +11,7 @@ import pytest
 from dagger import Agent, Context, Executor, agent
 from dagger.testing.channel_suite import ChannelSuite
 from tests.promises.conftest import MakeExecutor
-from tests.waiting import pending, until
+from tests.waiting import pending, turns, until
 
 
 class TestChannels(ChannelSuite):
@@ -183,7 +183,9 @@ async def test_a_worker_is_hired_for_each_slot(make_executor: MakeExecutor) -> N
 
     async with make_executor([spread, work]) as executor:
         live = await executor.start("start", 10)
-        await until(lambda: pending(executor, "work") == 7)
+        await until(lambda: inside == 3)
+        await turns()
+        assert pending(executor, "work") == 7
         release.set()
         await live.result()
     assert most == 3

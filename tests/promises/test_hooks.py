@@ -28,6 +28,7 @@ from dagger import (
     agent,
     all_of,
 )
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import deliveries, idle, in_hand, turns, until
 
@@ -451,7 +452,7 @@ async def test_a_thread_that_is_given_up_is_told_to_the_hook(make_executor: Make
 
     @agent(subscribe="start", timeout=0.01)
     def stuck() -> None:
-        go.wait(30)
+        go.wait(PATIENCE)
 
     hook = Noting()
     config = {"max_attempts": 1, "cancel_grace": 0.01}

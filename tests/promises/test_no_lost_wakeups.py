@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dagger import Config, Context, Executor, Immediate, agent
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import turns, until
 
@@ -37,8 +38,7 @@ async def test_a_message_after_a_return_is_taken(make_executor: MakeExecutor) ->
             gate.set()
             await turns()
             await run.publish("start", "late")
-        with anyio.fail_after(20):
-            report = await run.result()
+        report = await run.result()
     assert sorted(report.outputs["out"]) == ["asks", "busy", "late"]
 
 
@@ -89,7 +89,7 @@ def test_every_run_ends_whatever_its_handlers_do(
 
     async def main() -> None:
         async with Executor([worker, answer], config=Config()) as executor:
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 run = None
                 for kind, key in [*steps, ("plain", 0)]:
                     message = {"kind": kind, "key": key}

@@ -26,8 +26,9 @@ from dagger import (
     Store,
     agent,
 )
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
-from tests.waiting import until
+from tests.waiting import turns, until
 
 
 class Refund(BaseModel):
@@ -41,11 +42,13 @@ def at_most_100(value: Any) -> None:
         raise ValueError("that is over the limit")
 
 
-def asking(**how: Any) -> Agent:
-    """An agent that asks one question and publishes what it gets."""
+def asking(called: list[str] | None = None, **how: Any) -> Agent:
+    """An agent that asks one question and publishes what it gets; it notes its calls."""
 
     @agent(subscribe="start", publish="out", max_attempts=1)
     async def asker(ctx: Context) -> Any:
+        if called is not None:
+            called.append(ctx.node_id)
         answer = await ctx.ask("well?", name="it", **how)
         return [type(answer).__name__, answer.model_dump() if how.get("type") is Refund else answer]
 
@@ -99,7 +102,7 @@ async def test_a_wrong_answer_is_refused(make_executor: MakeExecutor, kind: str)
 
 async def test_a_question_says_what_it_takes(make_executor: MakeExecutor) -> None:
     """Whom it is for, its choices, its default and its deadline can be read."""
-    how = {"choices": ["a", "b"], "default": "b", "to": "boss", "timeout": 60}
+    how: dict[str, Any] = {"choices": ["a", "b"], "default": "b", "to": "boss", "timeout": 60}
     async with make_executor([asking(**how)]) as executor:
         run = await executor.start("start", None)
         await until(lambda: bool(run.questions))
@@ -137,15 +140,16 @@ async def test_a_question_that_cannot_be(make_executor: MakeExecutor, how: dict[
 
 async def test_a_question_keeps_its_id(make_executor: MakeExecutor, store: Store | None) -> None:
     """After a restart a question has the id it had, and takes and refuses the same answers."""
-    store = store or MemoryStore()
-    agents = [asking(schema={"type": "integer"}, validator=at_most_100)]
+    store, called = store or MemoryStore(), list[str]()
+    agents = [asking(called, schema={"type": "integer"}, validator=at_most_100)]
     async with make_executor(agents, store=store) as executor:
         run = await executor.start("start", None, run_id="case")
         await until(lambda: bool(run.questions))
         [before] = executor.questions()
     async with make_executor(agents, store=store) as executor:
         assert executor.questions() == [before]
-        await anyio.wait_all_tasks_blocked()
+        await until(lambda: len(called) == 2)
+        await turns()
         for wrong in ("text", 101):
             with pytest.raises(AnswerRefused):
                 await executor.answer(before.id, wrong)
@@ -312,8 +316,8 @@ async def test_time_goes_on_while_nobody_is_there(
     async with make_executor(agents, store=store, clock=LoopClock(1_000.0)) as executor:
         run = await executor.start("start", None, run_id="case")
         await until(lambda: bool(run.questions))
-        assert run.questions[0].due == pytest.approx(1_060, abs=1)
-    async with make_executor(agents, store=store, clock=LoopClock(1_061.0)) as executor:
+        assert run.questions[0].due == pytest.approx(1_060, abs=PATIENCE)
+    async with make_executor(agents, store=store, clock=LoopClock(1_061.0 + PATIENCE)) as executor:
         run = executor.live("case")
         await until(lambda: run.report().ended is not None)
         assert run.report().outputs == {"out": [["str", "back"]]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -15,6 +17,7 @@ from dagger import (
     ExecutionError,
     Executor,
     LetterNotFound,
+    LiveRun,
     MemoryStore,
     RequestFailed,
     RunClosed,
@@ -29,6 +32,7 @@ from dagger.executor.rechecking import recheck
 from dagger.state.loading import load_run
 from dagger.state.run import Keep
 from dagger.state.state import State
+from tests.patience import SLOWER
 from tests.promises.conftest import MakeExecutor
 from tests.state.meaning import meaning, replayed
 from tests.waiting import in_hand, turns, until
@@ -248,9 +252,8 @@ async def test_it_is_soon_enough_whenever_it_comes(make_executor: MakeExecutor) 
     """A delay is not waited for again, and what would have expired is taken all the same."""
     work = Works(max_attempts=1)
     async with make_executor([work.agent]) as executor:
-        async with await executor.start("start", 1, delay=0.01, ttl=0.05) as run:
-            await until(lambda: run.report().dead_letters_total == 1)
-            await anyio.sleep(0.06)
+        async with dead_in_time(executor, delay=0.01) as (run, ttl):
+            await anyio.sleep(ttl)
             work.works = True
             await executor.dead_letters.redrive(letters(executor)[0])
             await until(lambda: not run.report().open)
@@ -258,16 +261,32 @@ async def test_it_is_soon_enough_whenever_it_comes(make_executor: MakeExecutor) 
     assert report.dispositions == {"ok": 1}
 
 
+@asynccontextmanager
+async def dead_in_time(executor: Executor, **times: Any) -> AsyncIterator[tuple[LiveRun, float]]:
+    """A run that is held open, whose message was a dead letter before it could expire; and the
+    seconds after which it would have.
+    """
+    for slower in SLOWER:
+        ttl = 0.05 * slower
+        run = await executor.start("start", 1, ttl=ttl, **times)
+        if run.report().ended is None:
+            async with run:
+                await until(lambda run=run: not run.report().open)  # type: ignore[misc]
+                if run.report().dispositions == {"dead": 1}:
+                    yield run, ttl
+                    return
+    raise AssertionError("it has expired each time")
+
+
 async def test_the_time_to_live_of_before_ends_nothing(make_executor: MakeExecutor) -> None:
     """What expires is the message that was, and not the one that is handled again."""
     work = Works(max_attempts=1)
     async with make_executor([work.agent]) as executor:
-        async with await executor.start("start", 1, ttl=0.05) as run:
-            await until(lambda: run.report().dead_letters_total == 1)
+        async with dead_in_time(executor) as (run, ttl):
             await run.pause()
             work.works = True
             await executor.dead_letters.redrive(letters(executor)[0])
-            await anyio.sleep(0.06)
+            await anyio.sleep(ttl)
             await turns()
             assert run.report().open == 1
             await run.resume()

@@ -19,6 +19,7 @@ from dagger import (
     agent,
 )
 from dagger.words.errors import ChannelNotFound, ExecutorBusy, RunClosed, RunNotFound
+from tests.patience import SLOWER
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import in_hand, turns, until
 
@@ -105,9 +106,9 @@ async def test_a_hundred_agents(make_executor: MakeExecutor) -> None:
     assert report.handled == 200
 
 
-async def test_ten_thousand_runs_in_one_executor(prove: bool) -> None:
-    """An executor handles ten thousand open runs at once, each for itself."""
-    count = 10_000
+async def test_thousands_of_runs_in_one_executor(prove: bool) -> None:
+    """An executor handles thousands of open runs at once, each for itself."""
+    count = 10_000 if prove else 1_000
     gate = anyio.Event()
 
     @agent(subscribe="start", publish="out", concurrency=10)
@@ -118,18 +119,16 @@ async def test_ten_thousand_runs_in_one_executor(prove: bool) -> None:
     config = Config(keep_runs=count, max_open_runs=count)
     async with Executor([gated], config=config) as executor:
         runs = [await executor.start("start", number) for number in range(count)]
-        assert len(executor.runs()) == count if prove else True
+        assert len(executor.runs()) == count
         gate.set()
         await executor.drain()
-        reports = [await run.result() for run in runs[:: 1 if prove else 100]]
+        reports = [await run.result() for run in runs]
     assert all(report.status == "completed" for report in reports)
-    assert [report.outputs["out"] for report in reports] == [
-        [number] for number in range(0, count, 1 if prove else 100)
-    ]
+    assert [report.outputs["out"] for report in reports] == [[number] for number in range(count)]
 
 
 async def test_stopping_with_many_waiting_runs_is_quick() -> None:
-    """Thousands of parked handlers are cancelled and awaited in one go."""
+    """Hundreds of parked handlers are cancelled and awaited in one go."""
     begun = []
 
     @agent(subscribe="start")
@@ -138,9 +137,9 @@ async def test_stopping_with_many_waiting_runs_is_quick() -> None:
         await ctx.sleep(1_000)
 
     async with Executor([sleeper]) as executor:
-        runs = [await executor.start("start", number) for number in range(2_000)]
-        await until(lambda: len(begun) == 2_000)
-        await until(lambda: executor.list_agents()[0].waiting == 2_000)
+        runs = [await executor.start("start", number) for number in range(500)]
+        await until(lambda: len(begun) == 500)
+        await until(lambda: executor.list_agents()[0].waiting == 500)
     assert {run.status for run in runs} == {"cancelled"}
 
 
@@ -342,7 +341,11 @@ async def test_a_held_run_can_be_cancelled(make_executor: MakeExecutor) -> None:
         async with await executor.start("start", 0) as run:
             await until(lambda: run.report().handled == 1)
             assert (await run.cancel()).status == "cancelled"
-        async with await executor.start("start", 0, timeout=0.02) as run:
+        for slower in SLOWER:  # else it may be over before it is held
+            run = await executor.start("start", 0, timeout=0.02 * slower)
+            if run.report().ended is None:
+                break
+        async with run:
             assert (await run.result()).status == "timed_out"
 
 

@@ -22,6 +22,7 @@ from dagger import (
     agent,
 )
 from dagger.testing import LaggingStore
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import until
 
@@ -228,7 +229,7 @@ async def test_steps_side_by_side(make_executor: MakeExecutor) -> None:
     meeting = threading.Barrier(3)
 
     def meet(number: int) -> int:
-        meeting.wait(10)
+        meeting.wait(PATIENCE)
         return number
 
     @agent(subscribe="start", publish="out")
@@ -254,9 +255,12 @@ async def test_the_step_that_takes_too_long_fails_its_attempt(make_executor: Mak
     """The time of a step is running time: the agent's timeout cancels it like any await."""
     over = threading.Event()
 
+    def wait() -> None:
+        over.wait(PATIENCE)
+
     @agent(subscribe="start", timeout=0.02, max_attempts=1)
     async def stepping(payload: str, ctx: Context) -> None:
-        await ctx.step("slow", anyio.sleep_forever if payload == "task" else lambda: over.wait(10))
+        await ctx.step("slow", anyio.sleep_forever if payload == "task" else wait)
 
     async with make_executor([stepping], config={"cancel_grace": 0.02}) as executor:
         task = await executor.run("start", "task")

@@ -12,6 +12,7 @@ import pytest
 
 from dagger import Config, Context, Executor, Linear, MemoryStore, agent
 from dagger.words.errors import ExecutionError, ExecutorStopped
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import endless
 from tests.waiting import in_hand, turns, until
@@ -391,7 +392,7 @@ def test_a_keyboard_interrupt_ends_the_program(backend: str) -> None:
     """KeyboardInterrupt is no failure of a handler's: it goes through to the program."""
     ended = subprocess.run(
         [sys.executable, "-c", KEYBOARD, backend],
-        timeout=20,
+        timeout=PATIENCE,
         capture_output=True,
         text=True,
         check=True,

@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from dagger import Config, Context, Executor, LogLine, agent
+from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
 from tests.waiting import in_hand, until
 
@@ -45,7 +46,7 @@ async def test_threads_of_one_agent_run_side_by_side(make_executor: MakeExecutor
 
     @agent(subscribe="start", concurrency=4)
     def meet(payload: int) -> None:
-        together.wait(10)
+        together.wait(PATIENCE)
 
     async with make_executor([meet]) as executor:
         async with await executor.start("start", 0) as run:
@@ -141,7 +142,7 @@ async def test_stopping_does_not_wait_for_a_thread_for_ever() -> None:
 
     @agent(subscribe="start")
     def endless(payload: Any) -> None:
-        over.wait(20)
+        over.wait(PATIENCE)
 
     try:
         async with Executor([endless], config=Config(cancel_grace=0.02)) as executor:
@@ -159,15 +160,19 @@ import sys, threading
 import anyio
 from dagger import Config, Executor, agent
 
+begun = threading.Event()
+
 @agent(subscribe="start", timeout=0.05 if "timeout" in sys.argv else None, max_attempts=1)
 def endless(payload):
+    begun.set()
     threading.Event().wait()
 
 async def main():
     async with Executor([endless], config=Config(cancel_grace=0.05)) as executor:
         run = await executor.start("start", None)
         if "cancel" in sys.argv:
-            await anyio.sleep(0.02)
+            while not begun.is_set():
+                await anyio.sleep(0.001)
             await run.cancel()
         if "timeout" in sys.argv:
             await run.result()
@@ -187,7 +192,7 @@ def test_a_process_exits_although_a_thread_never_ends(
     """A handler stuck in its thread does not keep the process alive."""
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, backend, way],
-        timeout=20,
+        timeout=PATIENCE,
         capture_output=True,
         text=True,
         check=True,

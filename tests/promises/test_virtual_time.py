@@ -14,6 +14,7 @@ import trio.testing
 
 from dagger import Context, Executor, Exponential, Linear, LoopClock, MemoryStore, agent
 from dagger.testing import simulate
+from tests.patience import PATIENCE
 
 HOUR = 3600.0
 
@@ -39,7 +40,7 @@ def on_virtual_time(request: pytest.FixtureRequest) -> OnVirtualTime:
     def run(main: Callable[[], Awaitable[Any]]) -> Any:
         began = time.perf_counter()
         result = request.param(main)
-        assert time.perf_counter() - began < 10
+        assert time.perf_counter() - began < PATIENCE
         return result
 
     return run

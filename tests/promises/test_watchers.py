@@ -13,7 +13,7 @@ import pytest
 from dagger import Context, Emission, LogLine, Missed, Outcome, agent
 from tests.promises.conftest import MakeExecutor
 from tests.state.meaning import live_state
-from tests.waiting import turns, until
+from tests.waiting import in_hand, turns, until
 
 
 @agent(subscribe="start", publish="out")
@@ -96,13 +96,13 @@ async def test_every_way_to_end_is_an_outcome(make_executor: MakeExecutor) -> No
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(collect, run.outcomes(), seen.append)
-        await turns()
+        await until(lambda: in_hand(executor) == 1)
         for payload in list[Any]((1, "fails", {})):  # a queue of two: the first is pushed out
             await run.publish("work", payload)
         gate.set()
         await until(lambda: len(seen) == 4)
         await run.publish("work", "endless")
-        await turns()
+        await until(lambda: in_hand(executor) == 1)
         await run.publish("work", 2)
         await run.cancel()
     told = sorted((each.status, each.attempts, each.error and each.error.type) for each in seen)

@@ -12,33 +12,41 @@ from hypothesis import strategies as st
 from dagger.rules.turns import AGEING, OVERDUE, Bound, Flow, Needs, Stage, Turn, Turns
 
 
+class Told(Turn):
+    """A turn of somebody."""
+
+    def __init__(self, flow: Flow, of: str, priority: int) -> None:
+        super().__init__(flow, priority)
+        self.of = of
+
+
 class House:
     """Turns with what they share, and a model of it: who has begun, and nothing else."""
 
     def __init__(self, totals: dict[str, int]) -> None:
         self.bounds = {name: Bound(name, total) for name, total in totals.items()}
-        self.turns = Turns(self._called)
-        self.begun: dict[Turn, None] = {}
-        self.waiting: dict[Turn, None] = {}
-        self.paused: dict[Turn, None] = {}
-        self.order: list[Turn] = []
+        self.turns: Turns[Told] = Turns(self._called)
+        self.begun: dict[Told, None] = {}
+        self.waiting: dict[Told, None] = {}
+        self.paused: dict[Told, None] = {}
+        self.order: list[Told] = []
 
-    def _called(self, turn: Turn) -> None:
+    def _called(self, turn: Told) -> None:
         assert turn.stage is Stage.BEGUN
         del self.waiting[turn]
         self._has_begun(turn)
 
-    def _has_begun(self, turn: Turn) -> None:
+    def _has_begun(self, turn: Told) -> None:
         self.begun[turn] = None
         self.order.append(turn)
 
-    def turn(self, source: str, priority: int = 0, **needs: int) -> Turn:
+    def turn(self, source: str, priority: int = 0, **needs: int) -> Told:
         """A turn that has not asked yet."""
         found: Needs = tuple((self.bounds[name], amount) for name, amount in needs.items())
-        flow = self.turns.flow((source, *needs.items()), source, lambda: found)
-        return Turn(flow, source, priority)
+        key = source, *needs.items()
+        return Told(self.turns.flow(key) or Flow(key, source, found), source, priority)
 
-    def enter(self, turn: Turn, ask: Callable[..., bool] | None = None) -> Turn:
+    def enter(self, turn: Told, ask: Callable[..., bool] | None = None) -> Told:
         """It asks; whether it may begin is what the model then believes."""
         self.waiting[turn] = None
         if (ask or self.turns.enter)(turn, 0.0):
@@ -46,11 +54,11 @@ class House:
             self._has_begun(turn)
         return turn
 
-    def ask(self, source: str, priority: int = 0, **needs: int) -> Turn:
+    def ask(self, source: str, priority: int = 0, **needs: int) -> Told:
         """One that comes."""
         return self.enter(self.turn(source, priority, **needs))
 
-    def end(self, turn: Turn) -> None:
+    def end(self, turn: Told) -> None:
         """One that goes."""
         for known in (self.begun, self.waiting, self.paused):
             known.pop(turn, None)
@@ -224,7 +232,7 @@ def test_victims_are_the_fewest_and_least_urgent() -> None:
     house = House({"cpu": 4})
     low = [house.ask("low", priority, cpu=1) for priority in (0, 1, 2, 9)]
     urgent = house.ask("urgent", 5, cpu=2)
-    everybody: Callable[[Turn], bool] = lambda turn: True  # noqa: E731
+    everybody: Callable[[Told], bool] = lambda turn: True  # noqa: E731
     assert house.turns.victims(urgent, everybody, 0.0) == [low[0], low[1]]
     for each in low[:2]:
         each.giving = True
@@ -238,7 +246,7 @@ def test_ten_thousand_that_wait_cost_little_each(monkeypatch: pytest.MonkeyPatch
     looked = 0
     blocker = Turns._blocker
 
-    def counted(self: Turns, turn: Turn, now: float) -> Bound | None:
+    def counted(self: Turns[Told], turn: Turn, now: float) -> Bound | None:
         nonlocal looked
         looked += 1
         return blocker(self, turn, now)

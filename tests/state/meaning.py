@@ -107,12 +107,13 @@ def _audit_repeats(state: State) -> None:
 
 
 LEASES: dict[type[Any], tuple[str, ...]] = {
-    State: ("wiring", "timekeeper"),
+    State: ("wiring", "timekeeper", "allotted"),
     Subscriber: ("ready", "bell"),
     Run: (
         "bell",
         *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
-        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed", "waits_told"),
+        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed", "accounts"),
+        "waits_told",
     ),
     Repeats: ("lines",),
     Delivery: ("stage", "queue", "tally", "bells", "kept", "bond"),
@@ -131,6 +132,8 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
         "tree": meaning(run.tree),
         "joins": _joins(run),
         "waits": run.waits,
+        "accounts": run.accounts
+        and (run.accounts.opened, [meaning(each) for each in run.accounts.kept(run)]),
         "claims": run.keyed.claims if run.keyed is not None else {},
     },
     Tokens: lambda tokens: list(tokens.buckets.values()),
@@ -184,6 +187,7 @@ def meaning(value: Any) -> Any:
             value.forgotten,
             list(value.nodes()),
             *(dict(each) for each in (value.tokens, value.failures, value.notes, value.leads)),
+            dict(value.costs),
         )
     if isinstance(value, Mapping):
         return {key: meaning(each) for key, each in value.items()}

@@ -32,6 +32,7 @@ from dagger.words.records import (
     Spent,
     Wrote,
 )
+from tests.patience import PATIENCE
 from tests.state.meaning import agree, audit, differences, live_state, meaning, replayed
 from tests.waiting import turns
 
@@ -252,7 +253,7 @@ def test_every_prefix_of_a_journal_is_a_state(recorded: list[Record], cut: int) 
 
     async def main() -> None:
         config = Config(retry_strategy=Immediate())
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async with Executor(everything(), store=store, config=config) as executor:
                 await executor.drain()
                 for report in executor.runs():

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from time import monotonic
 from typing import Any, Literal, NamedTuple
 
 import anyio
@@ -72,14 +73,28 @@ def flips(random: Random, size: int, count: int) -> list[Damage]:
 
 
 def verdicts(path: Path, file: str, damages: list[Damage], seconds: float) -> Iterator[Verdict]:
-    """What owner and reader make of each; fails if they die of it, or take too long."""
+    """What owner and reader make of each; fails if they die of it, or take too long.
+
+    What took too long is tried once more: others want the machine as well.
+    """
+    for took, verdict in _verdicts(path, file, damages):
+        if took > seconds:
+            again = _verdicts(path, file, [verdict.damage])
+            took = max(passed for passed, each in again if each.who == verdict.who)
+        assert took <= seconds, verdict
+        yield verdict
+
+
+def _verdicts(path: Path, file: str, damages: list[Damage]) -> Iterator[tuple[float, Verdict]]:
+    """Each with the seconds that it took."""
     with running(look, path, file, damages) as child:
         child.until("ready")
         for damage in damages:
             for _ in ("reader", "owner"):
-                said = child.hear(seconds)
+                began = monotonic()
+                said = child.hear()
                 assert said is not None, f"no word after {damage}, and exit code {child.ended()}"
-                yield Verdict(*said)
+                yield monotonic() - began, Verdict(*said)
         assert child.ended() == 0
 
 

@@ -31,7 +31,7 @@ from dagger.store.inbox import (
     unpack,
 )
 from dagger.words.errors import DatabaseError
-from tests.conftest import PATIENCE
+from tests.patience import PATIENCE
 from tests.store.inbox_contract import ODD, InboxContract, command, drained
 
 ROOT = Path(__file__).parent.parent.parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ class EverySecond:
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """An empty folder to work in; calling it writes its pyproject.toml."""
+    """An empty folder to work in; calling it writes its pyproject.toml. No variable is set."""
     monkeypatch.chdir(tmp_path)
+    for name in [each for each in os.environ if each.startswith("DAGGER_")]:
+        monkeypatch.delenv(name)
 
     def write(text: str) -> Path:
         path = tmp_path / "pyproject.toml"

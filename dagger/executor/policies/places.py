@@ -7,13 +7,14 @@ that nobody keeps one of the run's places and waits for a slot.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dagger.rules.turns import Bound, Turn
 
 if TYPE_CHECKING:
     from dagger.executor.crew import Crew
     from dagger.executor.policies.policing import Policing
+    from dagger.executor.policies.ticket import Ticket
 
 
 class CrewPlaces(Bound):
@@ -29,12 +30,14 @@ class CrewPlaces(Bound):
         self._granted = False  # one, that nobody has taken yet
 
     def lacks(self, turn: Turn, amount: int, kept_free: int, now: float) -> bool:
-        return not (turn.of.seated or self._granted or self._crew.has_room)
+        seated = cast("Ticket", turn).seated
+        return not (seated or self._granted or self._crew.has_room)
 
     def take(self, turn: Turn, amount: int, now: float) -> None:
-        if turn.of.seated:
+        ticket = cast("Ticket", turn)
+        if ticket.seated:
             return
-        turn.of.seated = True
+        ticket.seated = True
         if self._granted:
             self._granted = False
         else:

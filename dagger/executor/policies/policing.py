@@ -11,7 +11,7 @@ done with an invocation, by whatever end, the turn that it was of is over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,8 @@ import anyio
 from dagger.executor.policies.places import CrewPlaces
 from dagger.executor.policies.telling import Telling
 from dagger.executor.policies.terms import Lasting, Terms
-from dagger.rules.turns import Bound, Flow, Needs, Stage, Turn, Turns
+from dagger.executor.policies.ticket import Ticket
+from dagger.rules.turns import Bound, Flow, Needs, Stage, Turns
 from dagger.words.errors import ResourceTimeout
 from dagger.words.records import WaitOver
 
@@ -30,30 +31,12 @@ if TYPE_CHECKING:
     from dagger.executor.crew import Crew
     from dagger.executor.engine import Engine
     from dagger.executor.policies.pool import Pool
-    from dagger.executor.timers import Timer
     from dagger.executor.worker import Worker
     from dagger.state.queues import Delivery
     from dagger.state.run import Run
 
 TRIES = 8
 """Turns that are looked at again, whether others could make room, when one has ended."""
-
-
-class Entry:
-    """What a turn is of: a delivery, and who has it in hand."""
-
-    __slots__ = ("bell", "crew", "delivery", "late", "seated", "since", "timer", "told", "worker")
-
-    def __init__(self, delivery: Delivery, crew: Crew, worker: Worker, since: float) -> None:
-        self.delivery = delivery
-        self.crew = crew
-        self.worker: Worker | None = worker  # None while it is set aside
-        self.since = since  # when it began, or to wait, epoch seconds
-        self.seated = True  # its worker has a slot of the crew
-        self.late = False  # it has waited longer than it may
-        self.told = ""  # what was written down that it waits for
-        self.timer: Timer | None = None
-        self.bell: anyio.Event | None = None  # of a handler that wants to go on
 
 
 class Policing:
@@ -65,10 +48,10 @@ class Policing:
         label = "max_concurrent of the executor"
         self.everybody: Needs = () if most is None else ((Bound(label, most), 1),)
         self.pool = pool
-        self.turns = Turns(self._called)
+        self.turns: Turns[Ticket] = Turns(self._called)
         self._lasting = Lasting()
-        self._aside: dict[Delivery, Turn] = {}  # pending, and in no queue
-        self._impatient: dict[Turn, None] = {}  # others could be made to give way to these
+        self._aside: dict[Delivery, Ticket] = {}  # pending, and in no queue
+        self._impatient: dict[Ticket, None] = {}  # others could be made to give way to these
         self._telling = Telling(engine, self.turns)
         self._looking = False  # somebody will look, soon
 
@@ -84,19 +67,18 @@ class Policing:
 
     def begins(self, invocation: Invocation, worker: Worker) -> bool:
         """Whether it is its turn; if not, it stands in line, or has failed."""
-        turn = self._aside.pop(invocation.delivery, None)
-        if turn is None:
+        ticket = self._aside.pop(invocation.delivery, None) if self._aside else None
+        if ticket is None:
             return self._asks(invocation, worker)
-        entry = turn.of
-        if entry.late:
+        if ticket.late:
             resources = invocation.agent.resources
             assert resources is not None
             assert resources.timeout is not None
-            late = ResourceTimeout(invocation.node_id, entry.told, resources.timeout)
+            late = ResourceTimeout(invocation.node_id, ticket.told, resources.timeout)
             self._engine.settling.fail(invocation, late)
             return False
-        self._begun(entry, worker)
-        worker.turn = turn
+        self._begun(ticket, worker)
+        worker.ticket = ticket
         return True
 
     def _asks(self, invocation: Invocation, worker: Worker) -> bool:
@@ -107,21 +89,21 @@ class Policing:
         except Exception as error:
             self._engine.settling.fail(invocation, error)
             return False
-        entry = Entry(delivery, crew, worker, now)
-        turn = Turn(flow, entry, priority)
+        ticket = Ticket(flow, priority, delivery, crew, worker, now)
         again = bool(delivery.attempts or delivery.deaths or delivery.kept)
-        if self.turns.enter(turn, now, again=again):
-            worker.turn = turn
+        if self.turns.enter(ticket, now, again=again):
+            worker.ticket = ticket
             return True
-        self._set_aside(turn, now)
+        self._set_aside(ticket, now)
         return False
 
     def end(self, worker: Worker) -> None:
         """The worker is done with what it had in hand."""
-        turn, worker.turn = worker.turn, None
-        if turn is not None:
-            self.turns.end(turn, self._engine.now())
-            self._lasting.let_go(turn.flow.needs)
+        ticket, worker.ticket = worker.ticket, None
+        if ticket is not None:
+            self.turns.end(ticket, self._engine.now() if self.turns.crowded else 0.0)
+            if not ticket.flow.lasts:
+                self._lasting.let_go(ticket.flow.needs)
             if self._impatient:
                 self._try_again()
 
@@ -129,125 +111,119 @@ class Policing:
         """The handler has returned, and its invocation waits for room: it needs nothing any more
         but its agent's own place.
         """
-        turn = worker.turn
-        if turn is not None:
+        ticket = worker.ticket
+        if ticket is not None:
             own = worker.crew.terms.places
-            shared = [bound for bound in turn.flow.bounds if bound is not own]
-            self.turns.release(turn, shared, self._engine.now())
+            shared = [bound for bound in ticket.flow.bounds if bound is not own]
+            self.turns.release(ticket, shared, self._engine.now())
 
     def pause(self, worker: Worker) -> None:
         """The handler waits, and has nothing meanwhile."""
-        if worker.turn is not None:
-            self.turns.pause(worker.turn, self._engine.now())
+        if worker.ticket is not None:
+            self.turns.pause(worker.ticket, self._engine.now())
 
     async def come_back(self, worker: Worker) -> None:
         """Return once the handler may go on. If cancelled, it cleans up without a turn."""
-        turn = worker.turn
-        if turn is None or self.turns.come_back(turn, self._engine.now()):
+        ticket = worker.ticket
+        if ticket is None or self.turns.come_back(ticket, self._engine.now()):
             return
-        entry = turn.of
-        entry.since = self._engine.now()
-        entry.bell = anyio.Event()
+        ticket.since = self._engine.now()
+        ticket.bell = anyio.Event()
         self._telling.start()
         try:
-            await entry.bell.wait()
+            await ticket.bell.wait()
         except BaseException:
-            if turn.stage is Stage.WAITING:
+            if ticket.stage is Stage.WAITING:
                 self.end(worker)
             raise
         finally:
-            entry.bell = None
-        self._begun(entry, worker)
+            ticket.bell = None
+        self._begun(ticket, worker)
 
     def put_back(self, worker: Worker) -> None:
         """What the worker had in hand had to give way: it stands in line again, as it did."""
-        turn, worker.turn = worker.turn, None
-        assert turn is not None
+        ticket, worker.ticket = worker.ticket, None
+        assert ticket is not None
         now = self._engine.now()
-        self._set_aside(turn, now)
-        self.turns.put_back(turn, now)
+        self._set_aside(ticket, now)
+        self.turns.put_back(ticket, now)
 
     # -- in line ---------------------------------------------------------------------
 
-    def _set_aside(self, turn: Turn, now: float) -> None:
-        entry = turn.of
-        delivery, agent = entry.delivery, entry.crew.agent
-        entry.worker, entry.since, entry.seated = None, now, False
+    def _set_aside(self, ticket: Ticket, now: float) -> None:
+        delivery, resources = ticket.delivery, ticket.crew.agent.resources
+        ticket.worker, ticket.since, ticket.seated = None, now, False
         delivery.queue.set_aside(delivery, self._ended_aside)
-        self._aside[delivery] = turn
-        if agent.resources is not None and agent.resources.timeout is not None:
-            late = partial(self._late, turn)
-            entry.timer = self._engine.timers.after(agent.resources.timeout, late)
+        self._aside[delivery] = ticket
+        if resources is not None and resources.timeout is not None:
+            late = partial(self._late, ticket)
+            ticket.timer = self._engine.timers.after(resources.timeout, late)
         self._telling.start()
-        if turn.priority > 0 and turn.flow.first() is turn:
-            self._preempt(turn)
+        if ticket.priority > 0 and ticket.flow.first() is ticket:
+            self._preempt(ticket)
 
-    def _called(self, turn: Turn) -> None:
+    def _called(self, ticket: Ticket) -> None:
         """It is its turn: the handler goes on, or its crew gets the delivery."""
-        entry = turn.of
-        self._follows(turn.flow)
-        if entry.bell is not None:
-            entry.bell.set()
+        self._follows(ticket.flow)
+        if ticket.bell is not None:
+            ticket.bell.set()
             return
-        if entry.crew.terms.policed:
-            entry.crew.active += 1
-        entry.crew.hand(entry.delivery)
+        if ticket.crew.terms.policed:
+            ticket.crew.active += 1
+        ticket.crew.hand(ticket.delivery)
 
-    def _begun(self, entry: Entry, worker: Worker) -> None:
-        entry.worker, entry.since = worker, self._engine.now()
-        self._settle_down(entry)
-        run, number = entry.delivery.queue.run, entry.delivery.number
+    def _begun(self, ticket: Ticket, worker: Worker) -> None:
+        ticket.worker, ticket.since = worker, self._engine.now()
+        _stop(ticket)
+        run, number = ticket.delivery.queue.run, ticket.delivery.number
         if run.waits_told and number in run.waits_told:
-            self._engine.commit(WaitOver(run.number, number, entry.since))
-        entry.told = ""
+            self._engine.commit(WaitOver(run.number, number, ticket.since))
+        ticket.told = ""
 
-    def _late(self, turn: Turn) -> None:
+    def _late(self, ticket: Ticket) -> None:
         """It has waited for resources as long as it may: whoever takes it lets it fail."""
-        entry = turn.of
-        entry.timer = None
-        if turn.stage is not Stage.WAITING:
+        ticket.timer = None
+        if ticket.stage is not Stage.WAITING:
             return
-        assert turn.flow.at is not None
-        entry.told = turn.flow.at.label
-        entry.late = True
-        self.turns.end(turn, self._engine.now())
-        self._called(turn)
+        assert ticket.flow.at is not None
+        ticket.told, ticket.late = ticket.flow.at.label, True
+        self.turns.end(ticket, self._engine.now())
+        self._called(ticket)
 
     def _ended_aside(self, delivery: Delivery) -> None:
         """What was set aside has ended. A record is being applied: nobody is called now."""
-        turn = self._aside.pop(delivery, None)
-        if turn is not None:
-            self._settle_down(turn.of)
-            self.turns.end(turn, self._engine.now(), look=False)
-            self._follows(turn.flow)
+        ticket = self._aside.pop(delivery, None)
+        if ticket is not None:
+            _stop(ticket)
+            self.turns.end(ticket, self._engine.now(), look=False)
+            self._follows(ticket.flow)
             self._look_soon()
 
-    def _settle_down(self, entry: Entry) -> None:
-        if entry.timer is not None:
-            entry.timer.cancel()
-            entry.timer = None
+    def forget(self, delivery: Delivery) -> None:
+        """It was handed over, and is not to be handled after all."""
+        ticket = self._aside.pop(delivery, None) if self._aside else None
+        if ticket is not None:
+            self.turns.end(ticket, self._engine.now())
 
     def line_up(self, chosen: Iterable[Delivery]) -> None:
         """What was set aside of these is pending in its queue again, in order."""
         for delivery in sorted(chosen, key=lambda each: each.number, reverse=True):
-            turn = self._aside.pop(delivery, None)
-            if turn is None:
-                continue
-            entry = turn.of
-            self._settle_down(entry)
-            if turn.stage is Stage.BEGUN or entry.late:
-                entry.crew.call_off(delivery)
-            self.turns.end(turn, self._engine.now(), look=False)
+            ticket = self._aside.pop(delivery)
+            _stop(ticket)
+            if ticket.stage is Stage.BEGUN or ticket.late:
+                ticket.crew.call_off(delivery)
+            self.turns.end(ticket, self._engine.now(), look=False)
             delivery.queue.line_up(delivery)
         self._look_soon()
 
     def halt(self, run: Run) -> None:
         """Nothing of a run is taken until it goes on."""
-        self.line_up([each for each in self._aside if each.queue.run is run])
+        if self._aside:
+            self.line_up([each for each in self._aside if each.queue.run is run])
 
     def dismiss(self, crew: Crew) -> None:
         """The crew takes nothing more: another one may."""
-        self.line_up([each for each, turn in self._aside.items() if turn.of.crew is crew])
+        self.line_up([each for each, ticket in self._aside.items() if ticket.crew is crew])
 
     # -- room ------------------------------------------------------------------------
 
@@ -272,44 +248,45 @@ class Policing:
 
     # -- preemption ------------------------------------------------------------------
 
-    def _preempt(self, turn: Turn) -> None:
+    def _preempt(self, ticket: Ticket) -> None:
         """Make those give way to it who may be made to, if that is enough."""
-        for victim in self.turns.victims(turn, _gives_way, self._engine.now()):
+        for victim in self.turns.victims(ticket, _gives_way, self._engine.now()):
             victim.giving = True
-            victim.of.worker.preempt()
-        self._impatient[turn] = None
+            assert victim.worker is not None
+            victim.worker.preempt()
+        self._impatient[ticket] = None
 
     def _follows(self, flow: Flow) -> None:
         """Another one may be the first of a flow now: others could be made to give way to it."""
         heir = flow.first()
-        if heir is not None and heir.priority > 0:
+        if isinstance(heir, Ticket) and heir.priority > 0:
             self._impatient[heir] = None
             self._look_soon()
 
     def _try_again(self) -> None:
         """Something has changed: it may have been too few before, and be enough now."""
-        for turn in list(self._impatient)[:TRIES]:
-            del self._impatient[turn]
-            if turn.stage is Stage.WAITING and turn.flow.first() is turn:
-                self._preempt(turn)
+        for ticket in list(self._impatient)[:TRIES]:
+            del self._impatient[ticket]
+            if ticket.stage is Stage.WAITING and ticket.flow.first() is ticket:
+                self._preempt(ticket)
 
     # -- what is told ----------------------------------------------------------------
 
-    def begun(self) -> Iterator[Turn]:
-        """The turns that have begun and hold something."""
-        seen = set[Turn]()
-        for worker in self._engine.workers:
-            if worker.turn is not None and worker.turn.stage is Stage.BEGUN:
-                seen.add(worker.turn)
-        yield from sorted(seen, key=lambda turn: (turn.of.since, turn.number))
-
-    def waiting(self) -> Iterator[tuple[Turn, Bound]]:
-        """The turns that wait, with what there is not enough of."""
-        return self.turns.waiting()
+    def begun(self) -> list[Ticket]:
+        """The turns that have begun, longest ago first: of who has what in hand."""
+        tickets = [worker.ticket for worker in self._engine.workers if worker.ticket is not None]
+        found = [each for each in tickets if each.stage is Stage.BEGUN]
+        return sorted(found, key=lambda each: (each.since, each.number))
 
 
-def _gives_way(turn: Turn) -> bool:
+def _stop(ticket: Ticket) -> None:
+    """It does not matter any more how long it waits."""
+    if ticket.timer is not None:
+        ticket.timer.cancel()
+        ticket.timer = None
+
+
+def _gives_way(ticket: Ticket) -> bool:
     """Whether its handler may be interrupted now."""
-    entry: Entry = turn.of
-    worker = entry.worker
-    return worker is not None and entry.crew.agent.preemptible and worker.interruptible
+    worker = ticket.worker
+    return worker is not None and ticket.crew.agent.preemptible and worker.interruptible

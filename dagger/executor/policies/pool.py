@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dagger.executor.policies.machine import DETECTED
+from dagger.executor.machine import DETECTED
 from dagger.rules.turns import Bound
 from dagger.words.errors import ResourceUnavailable
 from dagger.words.policies import ResourcePool

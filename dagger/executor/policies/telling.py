@@ -12,6 +12,7 @@ from dagger.words.records import Waits
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
+    from dagger.executor.policies.ticket import Ticket
     from dagger.rules.turns import Turns
 
 LONG = 1.0
@@ -24,7 +25,7 @@ AT_ONCE = 1_000
 class Telling:
     """What waits for long, of one executor."""
 
-    def __init__(self, engine: Engine, turns: Turns) -> None:
+    def __init__(self, engine: Engine, turns: Turns[Ticket]) -> None:
         self._engine = engine
         self._turns = turns
         self._due = False
@@ -39,14 +40,14 @@ class Telling:
         self._due = False
         now, found, count = self._engine.now(), dict[tuple[int, str], list[int]](), 0
         oldest: dict[tuple[int, str], float] = {}
-        for turn, bound in self._turns.waiting():
-            entry, count = turn.of, count + 1
-            if entry.told == bound.label or now - entry.since < LONG:
+        for ticket, bound in self._turns.waiting():
+            count += 1
+            if ticket.told == bound.label or now - ticket.since < LONG:
                 continue
-            entry.told = bound.label
-            place = entry.delivery.queue.run.number, bound.label
-            found.setdefault(place, []).append(entry.delivery.number)
-            oldest[place] = min(oldest.get(place, entry.since), entry.since)
+            ticket.told = bound.label
+            place = ticket.delivery.queue.run.number, bound.label
+            found.setdefault(place, []).append(ticket.delivery.number)
+            oldest[place] = min(oldest.get(place, ticket.since), ticket.since)
         for (run, what), numbers in found.items():
             for at in range(0, len(numbers), AT_ONCE):
                 some = tuple(numbers[at : at + AT_ONCE])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.invocation import Invocation
     from dagger.executor.engine import Engine
+    from dagger.executor.policies.ticket import Ticket
     from dagger.state.run import Run
 
 Name = tuple[Hashable, ...]
@@ -54,32 +55,43 @@ class Keyed(NamedTuple):
     name: str
 
 
+def _name(agent: str, place: int) -> str:
+    """Under which an agent's limit counts that has no name of its own."""
+    return f"agent {agent!r}" if not place else f"agent {agent!r}, number {place + 1}"
+
+
 class Terms:
     """What one agent's turns need in one executor."""
 
-    def __init__(self, engine: Engine, agent: Agent, turns: Turns, lasting: Lasting) -> None:
+    def __init__(
+        self, engine: Engine, agent: Agent, turns: Turns[Ticket], lasting: Lasting
+    ) -> None:
         self._engine = engine
         self._turns = turns
         self._lasting = lasting
         self.agent = agent
         self._keyed = [
-            Keyed(each, each.name or f"{type(each).__name__} {place} of agent {agent.name!r}")
+            Keyed(each, each.name or _name(agent.name, place))
             for place, each in enumerate(_limits(agent))
         ]
         self.policed = engine.config.max_concurrent is not None or agent.has_policies
-        self.places = Bound(f"places of agent {agent.name!r}", agent.concurrency)
+        self.places: Bound = Bound(f"places of agent {agent.name!r}", agent.concurrency)
         self._shared: Needs = (
             *engine.policing.everybody,
             *engine.policing.pool.needs(agent.name, agent.resources),
         )
+        self._usual: Needs = ((self.places, 1), *self._shared)
 
     def flow(self, invocation: Invocation) -> Flow:
         """The flow that a turn of it belongs to. Raises what the function of a key raises."""
         run = invocation.run
         source = self.agent.name, run.number
-        keys = tuple(self._key(each, invocation) for each in self._keyed)
-        make = partial(self._needs, run, keys)
-        return self._turns.flow((self, run.number, keys), source, make)
+        if not self._keyed and not run.limits:  # its bounds are there for good
+            usual = self, run.number
+            return self._turns.flow(usual) or Flow(usual, source, self._usual)
+        keys = tuple([self._key(each, invocation) for each in self._keyed])
+        known = self._turns.flow((self, run.number, keys))
+        return known or Flow((self, run.number, keys), source, self._needs(run, keys), lasts=False)
 
     def priority(self, invocation: Invocation) -> int:
         """How urgent it is: the agent's word, and the run's. Raises what a function raises."""
@@ -106,6 +118,7 @@ class Terms:
     def _bound(self, keyed: Keyed, key: str) -> Bound:
         limit, name = keyed
         what = f"{name} = {key!r}" if limit.key is not None else name
+        what = what if limit.name else f"of {what}"
         make: Callable[[], Bound]
         if isinstance(limit, RateLimit):
             make = partial(Rate, self._engine, f"rate limit {what}", name, key)

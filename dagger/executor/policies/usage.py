@@ -13,7 +13,8 @@ from dagger.words.ids import node_id
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
-    from dagger.rules.turns import Bound, Turn
+    from dagger.executor.policies.ticket import Ticket
+    from dagger.rules.turns import Bound
     from dagger.state.queues import Delivery
     from dagger.state.run import Run
     from dagger.views.waiting import Reason
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def resource_usage(engine: Engine) -> ResourceUsage:
     """How things stand."""
-    waits = [_told(turn, bound) for turn, bound in engine.policing.turns.waiting()]
+    waits = [_told(ticket, bound) for ticket, bound in engine.policing.turns.waiting()]
     missing = Counter(bound for _, bound in engine.policing.turns.waiting())
     pool = {
         name: Usage(bound.total / UNIT, bound.used / UNIT, missing[bound])
@@ -33,33 +34,31 @@ def resource_usage(engine: Engine) -> ResourceUsage:
 def allocations(engine: Engine, run: Run | None = None) -> Iterator[Allocation]:
     """What invocations have, of one run or of all, longest running first."""
     resources = {bound: name for name, bound in engine.policing.pool.bounds.items()}
-    for turn in engine.policing.begun():
-        delivery = turn.of.delivery
+    for ticket in engine.policing.begun():
+        delivery = ticket.delivery
         if run is None or delivery.queue.run is run:
             amounts = {
                 resources.get(bound, bound.label): amount / UNIT if bound in resources else amount
-                for bound, amount in turn.flow.needs
-                if turn in bound.holders and bound not in engine.policing.pool.quotas.values()
+                for bound, amount in ticket.flow.needs
+                if ticket in bound.holders and bound not in engine.policing.pool.quotas.values()
             }
-            yield Allocation(
-                _node(delivery), delivery.queue.subscriber.name, amounts, turn.of.since
-            )
+            yield Allocation(_node(delivery), delivery.queue.subscriber.name, amounts, ticket.since)
 
 
 def lines(engine: Engine, run: Run) -> dict[int, Reason]:
     """Who of a run stands in a line, by number of delivery, and for what."""
     found = {
-        turn.of.delivery.number: (bound.label, turn.of.since, None)
-        for turn, bound in engine.policing.turns.waiting()
-        if turn.of.delivery.queue.run is run
+        ticket.delivery.number: (bound.label, ticket.since, None)
+        for ticket, bound in engine.policing.turns.waiting()
+        if ticket.delivery.queue.run is run
     }
     return found | engine.succession.lines(run)
 
 
-def _told(turn: Turn, bound: Bound) -> Waiting:
-    delivery = turn.of.delivery
+def _told(ticket: Ticket, bound: Bound) -> Waiting:
+    delivery = ticket.delivery
     agent = delivery.queue.subscriber.name
-    return Waiting(_node(delivery), agent, bound.label, turn.of.since)
+    return Waiting(_node(delivery), agent, bound.label, ticket.since)
 
 
 def _node(delivery: Delivery) -> str:
