@@ -7,17 +7,18 @@ from pathlib import Path
 
 import click
 
-from dagger.cli.pictures import picture_option
+from dagger.cli.pictures import STDOUT, picture_or_stdout_option
 from dagger.cli.stores import opened, run_argument, store_option
 
 
 @click.command("dot", epilog="Exit codes: 0 done, 2 usage, 3 store trouble.")
 @run_argument()
 @store_option
-@picture_option("--svg", "Draw it to a file instead, with Graphviz.")
+@picture_or_stdout_option("--svg", "Have Graphviz draw it instead, to a file if one is named.")
 def command(run_id: str, store: Path, svg: Path | None) -> None:
     """Print the execution tree of a run in Graphviz's language."""
     from dagger.cli.stored import stored_run
+    from dagger.views.render import drawn
     from dagger.views.report import make_report
 
     with opened(store) as reader, reader.still():
@@ -25,6 +26,8 @@ def command(run_id: str, store: Path, svg: Path | None) -> None:
     tree = make_report(run, time.time()).tree
     if svg is None:
         click.echo(tree.to_dot())
+    elif svg == STDOUT:
+        click.echo(drawn(tree.to_dot(), "svg"), nl=False)
     else:
         tree.render(svg, "svg")
         click.echo(f"wrote {svg}", err=True)

@@ -17,10 +17,21 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+STDOUT = Path("-")
+"""Where a picture goes that is for no file."""
+
+
 def picture_option(flag: str, text: str) -> Callable[[F], F]:
     """An option that names a file to draw to; whether it can be made is said at once."""
     kind = click.Path(dir_okay=False, writable=True, path_type=Path)
     return click.option(flag, type=kind, callback=_in_a_folder, metavar="F", help=text)
+
+
+def picture_or_stdout_option(flag: str, text: str) -> Callable[[F], F]:
+    """The same, where no file need be named: STDOUT stands for none."""
+    kind = click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
+    alone: dict[str, Any] = {"is_flag": False, "flag_value": str(STDOUT), "metavar": "[F]"}
+    return click.option(flag, type=kind, callback=_in_a_folder, help=text, **alone)
 
 
 def _in_a_folder(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:

@@ -31,7 +31,7 @@ from dagger.words.records import (
 if TYPE_CHECKING:
     from dagger.state.state import State
 
-_STATUS = {each.value: each for each in RunStatus}
+STATUS = {each.value: each for each in RunStatus}
 
 
 def agent_added(state: State, record: AgentAdded) -> None:
@@ -112,7 +112,7 @@ def run_cancelling(state: State, record: RunCancelling) -> None:
     """The run only winds down, towards its terminal status."""
     run = state.runs[record.run]
     run.status = RunStatus.CANCELLING
-    run.target = _STATUS[record.status]
+    run.target = STATUS[record.status]
     run.reason = record.reason
 
 
@@ -133,7 +133,7 @@ def run_resumed(state: State, record: RunResumed) -> None:
 def run_ended(state: State, record: RunEnded) -> None:
     """Its end: what only an open run needs is let go."""
     run = state.runs[record.run]
-    run.status = _STATUS[record.status]
+    run.status = STATUS[record.status]
     run.reason = record.reason
     run.ended_at = record.at
     for lane in run.lanes.values():

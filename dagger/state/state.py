@@ -13,6 +13,7 @@ from typing import Any
 from dagger.state import letters, lives, messages, repeats, schedules, streaming, tokens, waits
 from dagger.state.budgets import Account
 from dagger.state.cache import Cache
+from dagger.state.plain import Reading
 from dagger.state.queues import (
     ARRIVED,
     PENDING,
@@ -116,15 +117,22 @@ class State:
     def replay(self, records: Iterable[Record]) -> None:
         """Apply many, one after the other, of which nobody takes anything meanwhile.
 
-        What arrives and is settled again stands in no queue; what is left is put there.
+        What arrives and is settled again stands in no queue; what is left is put there. Runs
+        are plain as long as they can be (see `plain`), which is a shorter way to the same state.
         """
         folds, position = _FOLDS, self.position
+        reading = Reading(self)
+        taken, settled = reading.taken, reading.settled
         self.lined_up = False
         try:
             for record in records:
-                folds[type(record)](self, record)
+                if type(record) is Settled:  # as most are
+                    settled(record)
+                elif not taken(record):
+                    folds[type(record)](self, record)
                 position += 1
         finally:
+            reading.finish()
             self.position = position
             self._line_up()
 
@@ -147,7 +155,7 @@ class State:
 
     def _wire(self, run: Run, lane: Lane, name: str) -> None:
         """Routes for the agents of now; who comes back goes on with its counts."""
-        hearers, lane.closed, lane.joins = self._heard(name)
+        hearers, lane.closed, lane.joins = self.heard(name)
         lane.wiring = self.wiring
         if not hearers and not lane.routes:
             return  # a channel that nobody hears: most runs have one, for their outputs
@@ -181,7 +189,7 @@ class State:
             new = heard - known
         return False
 
-    def _heard(self, name: str) -> _Wire:
+    def heard(self, name: str) -> _Wire:
         """Who subscribes to a channel, as things are now."""
         if self._wired != self.wiring:
             self._wires, self._wired = {}, self.wiring

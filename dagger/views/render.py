@@ -21,11 +21,12 @@ def render(source: str, path: str | Path, format: str | None = None) -> Path:
     wanted = (format or path.suffix.removeprefix(".")).lower()
     if not wanted:
         raise ExecutionError(f"{path} has no suffix to tell the format; pass format='svg'")
-    path.write_bytes(source.encode() if wanted in SOURCE else _drawn(source, wanted))
+    path.write_bytes(source.encode() if wanted in SOURCE else drawn(source, wanted))
     return path
 
 
-def _drawn(source: str, wanted: str) -> bytes:
+def drawn(source: str, wanted: str) -> bytes:
+    """The picture of `source` in a format that Graphviz knows. Raises what `render` does."""
     import graphviz
 
     try:

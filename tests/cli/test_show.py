@@ -90,6 +90,15 @@ def test_svg_is_drawn(invoke: Invoke, interrupted: Path, tmp_path: Path) -> None
     assert "<svg" in svg.read_text("utf-8")
 
 
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_svg_without_a_file_goes_to_stdout(invoke: Invoke, interrupted: Path) -> None:
+    """`dagger dot RUN --svg` prints the picture, for whoever redirects or pipes it."""
+    ended = invoke("dot", "other", "--store", str(interrupted), "--svg")
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "<svg" in ended.stdout
+    assert ended.stdout.endswith("</svg>\n")
+
+
 def test_without_graphviz_there_is_no_svg(
     invoke: Invoke, interrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -259,8 +259,8 @@ class Policing:
     def _follows(self, flow: Flow) -> None:
         """Another one may be the first of a flow now: others could be made to give way to it."""
         heir = flow.first()
-        if isinstance(heir, Ticket) and heir.priority > 0:
-            self._impatient[heir] = None
+        if heir is not None and heir.priority > 0:
+            self._impatient[cast("Ticket", heir)] = None
             self._look_soon()
 
     def _try_again(self) -> None:

@@ -87,11 +87,13 @@ class Terms:
         run = invocation.run
         source = self.agent.name, run.number
         if not self._keyed and not run.limits:  # its bounds are there for good
-            usual = self, run.number
-            return self._turns.flow(usual) or Flow(usual, source, self._usual)
+            key = self, run.number
+            return self._turns.flow(key) or Flow(key, source, self._usual)
         keys = tuple([self._key(each, invocation) for each in self._keyed])
         known = self._turns.flow((self, run.number, keys))
-        return known or Flow((self, run.number, keys), source, self._needs(run, keys), lasts=False)
+        if known is not None:
+            return known
+        return Flow((self, run.number, keys), source, self._needs(run, keys), lasts=False)
 
     def priority(self, invocation: Invocation) -> int:
         """How urgent it is: the agent's word, and the run's. Raises what a function raises."""
