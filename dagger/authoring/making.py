@@ -52,7 +52,7 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
     if options.get("stream") is True:
         _check_stream(plan, single, each)
     if options.get("preemptible") is True and plan.kind.threaded:
-        problem = "a plain def runs in a thread, which nobody can interrupt"
+        problem = "a plain def runs in a thread or a process, and is not put back"
         raise DefinitionError(f"preemptible=True needs an async def handler: {problem}", plan.where)
     if options.get("output_schema") is not None and not outputs:
         raise DefinitionError(
