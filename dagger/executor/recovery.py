@@ -133,6 +133,7 @@ def take_over(engine: Engine) -> None:
         numbers = tuple(each for each in died.get(run.number, ()) if each in run.deliveries)
         if run.ended_at is None and (numbers or run.task_fold is not None):
             engine.commit(Restarted(run.number, numbers, engine.now()))
+        engine.suspects.look(run.deliveries.values())
 
 
 def go_on(engine: Engine, resume: bool) -> None:
