@@ -4,7 +4,8 @@ DaggerError
 ├── DefinitionError           an agent, channel or registry is declared wrongly
 │   ├── SchemaError           a JSON Schema is not one
 │   ├── DuplicateAgent        two agents of one name
-│   └── ScheduleError         a time, an interval, a cron expression or a timezone is not one
+│   ├── ScheduleError         a time, an interval, a cron expression or a timezone is not one
+│   └── FlowError             a flow is written wrongly: all that is wrong with it
 ├── ConfigError               a setting is unknown or out of range
 ├── AgentNotFound             no agent of that name
 ├── ChannelNotFound           no channel of that name
@@ -39,6 +40,7 @@ DaggerError
 │   │   └── ScatterFailed     some of several requests have none
 │   ├── DuplicateDeadlock     a duplicate and its first one wait for each other
 │   ├── StepFailed            the function of a step raised
+│   ├── FlowEventRefused      a flow was told something that cannot have happened
 │   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
 │   │   └── StreamDiffers     or streams something else
@@ -68,10 +70,10 @@ match on the fields and a person can act on the text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dagger.words.records import Failure
 
@@ -117,6 +119,35 @@ class ScheduleError(DefinitionError):
     def __init__(self, given: str, problem: str) -> None:
         self.given = given if len(given) <= VALUE_SHOWN else given[:VALUE_SHOWN] + "..."
         super().__init__(problem, f"schedule {self.given}")
+
+
+class FlowProblem(NamedTuple):
+    """One thing wrong with a flow, and where: `path` is its file."""
+
+    path: str
+    line: int
+    """From 1, as is the column. Both are 0 in a flow that was made in Python,"""
+    column: int
+    problem: str
+    part: str = ""
+    """of which this is the part, such as "steps[0].needs"."""
+
+    def __str__(self) -> str:
+        if self.line:
+            return f"{self.path}:{self.line}:{self.column}: {self.problem}"
+        return f"{self.path}{self.part and f', {self.part}'}: {self.problem}"
+
+
+class FlowError(DefinitionError):
+    """A flow is written wrongly; `problems` are all that is wrong with it, by path and place.
+
+    Its message has a line for each, such as "flow.yml:12:5: unknown step 'fetsh' in needs; did
+    you mean 'fetch'?".
+    """
+
+    def __init__(self, problems: Sequence[FlowProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 class ConfigError(DaggerError):
@@ -538,6 +569,18 @@ class StreamDiffers(NonDeterminism):
             f"{index} than before (its digest is {given}, and was {kept}); what may not come out "
             "the same, as the words of a model, should come from a step",
         )
+
+
+class FlowEventRefused(ExecutionError):
+    """The machine of a flow was told an `event` that cannot follow; it has not changed.
+
+    A bug of whoever carries the flow out.
+    """
+
+    def __init__(self, event: str, problem: str) -> None:
+        self.event = event
+        self.problem = problem
+        super().__init__(f"a flow cannot take {event}: {problem}")
 
 
 class RunConflict(ExecutionError):

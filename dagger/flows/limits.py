@@ -1,0 +1,66 @@
+"""What a document may not exceed, looked at before it is parsed.
+
+A parser is kept from doing more work than a flow can be worth: text that nests deeper, or is
+longer, is refused by a look at its characters alone. How deep and how much it really is, is
+counted while it is parsed, and parsing then ends there.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+
+from dagger.flows.tree import Place, Problem
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Bytes of a document."""
+
+MAX_DEPTH = 64
+"""Lists and mappings within each other: as many as a payload may have."""
+
+MAX_NODES = 250_000
+"""Values, lists and mappings in a document, its keys included."""
+
+MAX_BRACKETS = 500
+"""Brackets open at once, those in texts and comments included; libyaml fails at 1,000."""
+
+_NOT_TEXT = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029\ufeff]"
+)
+"""What YAML does not let stand in a text, and what some of its parsers take for a line's end."""
+
+_BRACKETS = re.compile(r"[\[\]{}]")
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def text_of(content: bytes) -> str | Problem:
+    """The text of a document, or why it may not be parsed."""
+    if len(content) > MAX_BYTES:
+        problem = f"the document has {len(content):,} bytes; at most {MAX_BYTES:,} are allowed"
+        return Problem(Place(1, 1), problem)
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8")
+        return Problem(place_at(before, len(before)), "the document is not UTF-8 here")
+    return unfit(text) or text
+
+
+def unfit(text: str) -> Problem | None:
+    """Why a text may not be parsed; None if it may."""
+    if found := _NOT_TEXT.search(text):
+        what = f"the character U+{ord(found[0]):04X} may not stand here; write it as an escape"
+        return Problem(place_at(text, found.start()), f'{what}, "\\u{ord(found[0]):04x}"')
+    brackets = [*_BRACKETS.finditer(text)]
+    open_now = accumulate(_STEP[each[0]] for each in brackets)
+    deepest = next((at for at, depth in enumerate(open_now) if depth > MAX_BRACKETS), None)
+    if deepest is None:
+        return None
+    place = place_at(text, brackets[deepest].start())
+    return Problem(place, f"more than {MAX_BRACKETS} brackets are open here")
+
+
+def place_at(text: str, offset: int) -> Place:
+    """The line and column of a character."""
+    start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    return Place(text.count("\n", 0, offset) + 1, offset - start + 1)
