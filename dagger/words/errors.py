@@ -29,6 +29,7 @@ DaggerError
 ├── CacheConflict             set(if_version=) met another version
 ├── CacheTypeError            append to what is no list, increment of what is no number
 ├── CacheKeyNotFound          no cache value at that path; a LookupError too
+├── ExpressionError           an expression is none, or cannot be worked out
 ├── ExecutionError            a call that is not possible now
 │   ├── AnswerRefused         an answer that its question does not take
 │   ├── ContextClosed         a context used after its handler returned
@@ -390,6 +391,27 @@ class CacheKeyNotFound(_NotFound, LookupError):
     """No value of a cache is at that path."""
 
     noun = "cache value at"
+
+
+class ExpressionError(DaggerError):
+    """What stands in `${{ }}` is no expression, or cannot be worked out with the values there are.
+
+    `text` is the whole text it stands in, `offset` where in it, in characters from 0, and
+    `problem` what is the matter; `at` are the keys and places that lead to the text, where it
+    was in a list or a mapping. None of them repeats a value.
+    """
+
+    def __init__(self, text: str, offset: int, problem: str, at: tuple[str | int, ...] = ()) -> None:
+        self.text = text
+        self.offset = offset
+        self.problem = problem
+        self.at = at
+        start = max(offset - VALUE_SHOWN // 2, 0)
+        shown = text[start : start + VALUE_SHOWN]
+        shown = f"{'...' * (start > 0)}{shown}{'...' * (start + VALUE_SHOWN < len(text))}"
+        place = "".join(f"[{each!r}]" for each in at)
+        where = f"expression at {place}" if at else "expression"
+        super().__init__(f"{where}, character {offset + 1} of {shown!r}: {problem}")
 
 
 class ExecutionError(DaggerError):

@@ -1,0 +1,147 @@
+"""The values that expressions know: what JSON can say, and nothing of Python besides.
+
+A mapping has keys and no attributes, so that a key may be called `items`, `keys` or
+`__class__`. Any other object is refused where it is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from json import JSONEncoder
+from math import isfinite
+from types import NoneType
+from typing import Any
+
+from dagger.rules.expressions.limits import INTEGERS, Work, fits
+from dagger.rules.expressions.refusal import Missing, Refused, nearest
+
+_KINDS: dict[type, str] = {
+    NoneType: "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "text",
+    list: "list",
+    tuple: "list",
+    dict: "mapping",
+}
+
+_SUBCLASSES = ((str, "text"), (int, "number"), (float, "number"), (list | tuple, "list"))
+
+
+def kind(value: Any) -> str:
+    """Which of JSON's kinds a value is of: null, boolean, number, text, list or mapping.
+
+    Raises Refused for what is of none.
+    """
+    known = _KINDS.get(type(value))
+    if known is not None:
+        return known
+    if isinstance(value, Mapping):
+        return "mapping"
+    for base, name in _SUBCLASSES:
+        if isinstance(value, base):
+            return name
+    raise Refused(f"a {type(value).__name__} is no value of JSON; put it into words before")
+
+
+def a(value: Any) -> str:
+    """A value's kind, as it is said in a sentence."""
+    name = kind(value)
+    return name if name == "null" else f"a {name}"
+
+
+def number(made: Any) -> int | float:
+    """A number that was made, or Refused if no message could carry it."""
+    if isinstance(made, int) and INTEGERS[0] <= made <= INTEGERS[1]:
+        return made
+    if isinstance(made, float) and isfinite(made):
+        return made
+    raise Refused("this makes a number that is too large, or none; a message cannot carry it")
+
+
+def into(value: Any, key: Any, said: str) -> Any:
+    """What `value` has at `key`: of a mapping a key, of a list or a text a place, or a slice.
+
+    `said` is how the key may be told: it may be a secret where it was worked out. Raises
+    Missing where there is nothing, and Refused where there could be nothing; their sentences
+    go on after the name of `value`.
+    """
+    if type(value) is dict and type(key) is str and key in value:  # nearly always
+        return value[key]
+    of = kind(value)
+    if of == "mapping":
+        return _entry(value, key, said)
+    if of in ("list", "text"):
+        return _place(value, key, said)
+    if of == "null":
+        raise Missing("is null and has nothing in it; default(..., value) stands in for it")
+    raise Refused(f"is a {of} and has nothing in it")
+
+
+def _entry(value: Mapping[Any, Any], key: Any, said: str) -> Any:
+    if not isinstance(key, str):
+        raise Refused(f"is a mapping, whose keys are texts; {said} is none")
+    if key in value:
+        return value[key]
+    raise Missing(f"has no {said}; {nearest(key, value)}")
+
+
+def _place(value: Any, key: Any, said: str) -> Any:
+    what = f"is {a(value)}"
+    if type(key) is not int and not isinstance(key, slice):
+        raise Refused(f"{what}, whose places are whole numbers, such as [0]; {said} is none")
+    try:
+        return value[key]
+    except IndexError:
+        raise Missing(f"{what} of {len(value)} and has nothing at {said}") from None
+    except (TypeError, ValueError):
+        raise Refused(f"{what}; a slice of it goes from one whole number to another") from None
+
+
+def same(left: Any, right: Any, work: Work) -> bool:
+    """Whether two values are equal in JSON: true is no 1, but 1 is 1.0."""
+    work.spend(1)
+    of = kind(left)
+    if of != kind(right):
+        return False
+    if of == "list":
+        return len(left) == len(right) and all(
+            same(*each, work) for each in zip(left, right, strict=True)
+        )
+    if of == "mapping":
+        return left.keys() == right.keys() and all(
+            same(each, right[key], work) for key, each in left.items()
+        )
+    if of == "text":
+        work.spend(len(left) // 100)
+    return bool(left == right)
+
+
+def as_text(value: Any) -> str:
+    """A text as it is, and anything else as JSON. Raises Refused."""
+    if isinstance(value, str):
+        return value
+    return as_json(value)
+
+
+def as_json(value: Any) -> str:
+    """The JSON of a value, on one line. Raises Refused for what is none, and for too much."""
+    kind(value)
+    parts, length = [], 0
+    try:
+        for part in _JSON.iterencode(value):
+            parts.append(part)
+            length += len(part)
+            fits(length)
+    except (TypeError, ValueError):
+        raise Refused("this holds something that is no value of JSON") from None
+    return "".join(parts)
+
+
+def _plain(value: Any) -> Any:
+    kind(value)
+    return dict(value)
+
+
+_JSON = JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)

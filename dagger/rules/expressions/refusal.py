@@ -1,0 +1,36 @@
+"""How one part of this room tells another that it will not: a sentence, and no place yet.
+
+Whoever knows the place makes an ExpressionError of it. The sentence names kinds, keys and
+limits, and never a value: values may be secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+SHOWN = 8
+"""Names that a sentence lists."""
+
+
+class Refused(Exception):
+    """Something is not done; `problem` says what, and what to do instead."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+
+class Missing(Refused):
+    """A path leads to nothing, which is what default() is there for."""
+
+
+def nearest(name: str, known: Iterable[object]) -> str:
+    """A sentence about names there are: the one nearest to `name`, or else some of them."""
+    names = [each for each in known if isinstance(each, str)]
+    if close := get_close_matches(name[:100], names[:1000], n=1):
+        return f"did you mean {close[0]!r}?"
+    if not names:
+        return "there are none"
+    more = ", ..." if len(names) > SHOWN else ""
+    return f"there are {', '.join(map(repr, names[:SHOWN]))}{more}"
