@@ -6,8 +6,10 @@ at once, and each finding knows its path in the document, so that the loader can
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -33,7 +35,7 @@ def errors_of(
     work, known = [*work_of(flow)], Known.of(flow)
     yield from _ids(work)
     yield from _needs(flow)
-    yield from _circles(flow)
+    yield from _circles(flow, work)
     for each in work:
         yield from _expressions(each, known)
         yield from _uses(flow, each, names, unread)
@@ -49,7 +51,7 @@ def warnings_of(flow: Flow, names: Names | None = None) -> Iterator[Found]:
     """What is worth knowing of a flow that can be run."""
     work = [*work_of(flow)]
     yield from _unused_inputs(flow, work)
-    yield from _never(flow)
+    yield from _never(flow, work)
     for each in work:
         yield from _without_effect(each)
         if names is None:
@@ -93,14 +95,19 @@ def _needs(flow: Flow) -> Iterator[Found]:
                 yield Found(path, f"{name!r} is in needs twice")
 
 
-def _circles(flow: Flow) -> Iterator[Found]:
+def _circles(flow: Flow, work: list[Work]) -> Iterator[Found]:
     steps = {each.id: number for number, each in reversed([*enumerate(flow.steps)])}
-    needs = dict(zip((each.id for each in flow.steps), needs_of(flow), strict=True))
+    needs = _needs_by_id(flow, work)
     for circle in circles(needs):
         ends = [*circle[1:], circle[0]]
         pairs = zip(circle, ends, strict=True)
         said = ", ".join(f"{name!r} needs {need!r}" for name, need in pairs)
         yield Found(("steps", steps[circle[0]]), f"steps wait for each other: {said}")
+
+
+def _needs_by_id(flow: Flow, work: list[Work]) -> dict[str, tuple[str, ...]]:
+    ids = [each.id for each in flow.steps]
+    return dict(zip(ids, needs_of(flow, frozenset(ids), work), strict=True))
 
 
 def _expressions(work: Work, known: Known) -> Iterator[Found]:
@@ -156,18 +163,24 @@ def _arguments(
 
 def _policies(part: Any, path: Path) -> Iterator[Found]:
     """Strategies for retries, wherever they stand."""
-    if part.retry is not None:
-        from dagger.rules.retry import strategy
-
-        try:
-            strategy(part.retry)
-        except ConfigError as error:
-            option = error.key.removeprefix("retry").removeprefix(".")
-            inner = (*path, "retry", option) if option else (*path, "retry")
-            what = f"{option!r} of retry" if option else "retry"
-            yield Found(inner, f"{what}: {error.problem}")
+    if part.retry is not None and (wrong := _wrong_strategy(json.dumps(part.retry))):
+        option, problem = wrong
+        inner = (*path, "retry", option) if option else (*path, "retry")
+        yield Found(inner, f"{f'{option!r} of retry' if option else 'retry'}: {problem}")
     if getattr(part, "compensate", None) is not None:
         yield from _policies(part.compensate, (*path, "compensate"))
+
+
+@lru_cache(maxsize=64)
+def _wrong_strategy(retry: str) -> tuple[str, str] | None:
+    """The option of a strategy, given as JSON, that is wrong, and why; None if none is."""
+    from dagger.rules.retry import strategy
+
+    try:
+        strategy(json.loads(retry))
+    except ConfigError as error:
+        return error.key.removeprefix("retry").removeprefix("."), error.problem
+    return None
 
 
 def _combinations(flow: Flow) -> Iterator[Found]:
@@ -264,10 +277,10 @@ def _unused_inputs(flow: Flow, work: Iterable[Work]) -> Iterator[Found]:
             yield Found(("inputs", name), f"nothing uses the input {name!r}", key=True)
 
 
-def _never(flow: Flow) -> Iterator[Found]:
+def _never(flow: Flow, work: list[Work]) -> Iterator[Found]:
     """Steps that cannot run: their own condition is false, or they need one that cannot."""
     never: set[str] = set()
-    needs = dict(zip((each.id for each in flow.steps), needs_of(flow), strict=True))
+    needs = _needs_by_id(flow, work)
     for number, step in enumerate(flow.steps):
         if step.when is False:
             never.add(step.id)

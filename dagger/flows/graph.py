@@ -1,102 +1,122 @@
-"""A flow as numbers: what the machine needs to know of it, worked out once."""
+"""A flow as numbers: what the machine needs to know of it, worked out once.
+
+A flow may have a hundred thousand steps, most of which have nothing unusual about them. So what
+all have is in columns, and what few have is in traits that steps share.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dagger.flows.model import MAX_PARALLEL, Flow, OnError, Rescue, Step
 from dagger.flows.references import needs_of
 
 
-class Unit(NamedTuple):
-    """A step or rescue step, as the machine knows it; others are their numbers."""
+class Traits(NamedTuple):
+    """What is said of a step, as far as it matters for what runs when."""
 
-    id: str
-    needs: int
-    """How many steps it needs."""
-    wanted_by: tuple[int, ...]
-    """The steps that need it."""
-    on_error: OnError
-    decides: bool
+    on_error: OnError = OnError.FAIL
+    decides: bool = False
     """Whether it has a `when`, so that it may run though what it needs was skipped."""
-    expands: bool
+    expands: bool = False
     """Whether it runs once for each of some items."""
-    max_parallel: int
-    priority: int
-    rescue: tuple[int, ...]
-    """Its rescue steps, in order."""
-    owner: int
-    """The step that it rescues; -1 if it is a step itself."""
+    max_parallel: int = MAX_PARALLEL
+    priority: int = 0
+    rescue: tuple[int, ...] = ()
+    """The numbers of its rescue steps, in order."""
+    owner: int = -1
+    """Of a rescue step, the step that it rescues; -1 of a step."""
 
 
 class Graph(NamedTuple):
-    """The units of a flow in order, rescue steps behind all steps."""
+    """The steps of a flow by their numbers: those of the document, then all rescue steps."""
 
-    units: tuple[Unit, ...]
+    ids: tuple[str, ...]
     numbers: dict[str, int]
-    """By id."""
+    """By id; not to be changed."""
+    needs: array[int]
+    """How many steps each of them needs."""
+    wants: array[int]
+    """The numbers of steps that need others, of all of them in one column;"""
+    first: array[int]
+    """for each step, where in that the steps begin that need it. They end where the next begin."""
+    traits: tuple[Traits, ...]
     steps: int
-    """How many of the units are steps; the others are rescue steps."""
+    """How many of them are steps; the others are rescue steps."""
     fail_fast: bool
     by_priority: bool
-    """Whether any step has a priority, so that their order is not just that of the document."""
+    """Whether any has a priority, so that their order is not just that of the document."""
+
+    def wanted_by(self, number: int) -> Iterable[int]:
+        """The steps that need a step, in their order."""
+        return self.wants[self.first[number] : self.first[number + 1]]
 
 
 def graph(flow: Flow) -> Graph:
     """The graph of a flow that has no errors."""
-    steps = flow.steps
-    rescues = [(owner, each) for owner, step in enumerate(steps) for each in step.rescue]
-    numbers = {step.id: number for number, step in enumerate(steps)}
-    for number, (_, rescue) in enumerate(rescues, len(steps)):
-        numbers[rescue.id] = number
-    needs = needs_of(flow)
-    wanted_by: list[list[int]] = [[] for _ in steps]
-    for number, names in enumerate(needs):
+    rescues = [(owner, each) for owner, step in enumerate(flow.steps) for each in step.rescue]
+    ids = (*(step.id for step in flow.steps), *(each.id for _, each in rescues))
+    numbers = {id: number for number, id in enumerate(ids)}
+    needs, wants, first = _edges(flow, numbers)
+    traits = _all_traits(flow, rescues)
+    return Graph(
+        ids=ids,
+        numbers=numbers,
+        needs=needs,
+        wants=wants,
+        first=first,
+        traits=traits,
+        steps=len(flow.steps),
+        fail_fast=flow.fail_fast,
+        by_priority=any(each.priority for each in set(traits)),
+    )
+
+
+def _edges(flow: Flow, numbers: dict[str, int]) -> tuple[array[int], array[int], array[int]]:
+    """Who needs whom, in the columns of a Graph: counted first, so that each has its place."""
+    counts, needed = array("q", bytes(8 * len(numbers))), array("q")
+    first = array("q", bytes(8 * (len(numbers) + 1)))
+    for number, names in enumerate(needs_of(flow, numbers)):
+        counts[number] = len(names)
         for name in names:
-            wanted_by[numbers[name]].append(number)
-    units = (*_steps(flow, needs, wanted_by, numbers), *_rescues(flow, rescues))
-    by_priority = any(unit.priority for unit in units)
-    return Graph(units, numbers, len(steps), flow.fail_fast, by_priority)
+            need = numbers[name]
+            needed.append(need)
+            first[need + 1] += 1
+    for number in range(len(numbers)):
+        first[number + 1] += first[number]
+    wants, free, place = array("q", bytes(8 * len(needed))), first[:], 0
+    for number, count in enumerate(counts):
+        for need in needed[place : place + count]:
+            wants[free[need]] = number
+            free[need] += 1
+        place += count
+    return counts, wants, first
 
 
-def _steps(
-    flow: Flow,
-    needs: tuple[tuple[str, ...], ...],
-    wanted_by: list[list[int]],
-    numbers: dict[str, int],
-) -> Iterator[Unit]:
-    for number, step in enumerate(flow.steps):
-        yield Unit(
-            id=step.id,
-            needs=len(needs[number]),
-            wanted_by=tuple(wanted_by[number]),
-            on_error=flow.said(step, "on_error") or OnError.FAIL,
-            decides=step.when is not None,
-            expands=step.foreach is not None,
-            max_parallel=flow.said(step, "max_parallel") or MAX_PARALLEL,
-            priority=_priority(flow, step),
-            rescue=tuple(numbers[each.id] for each in step.rescue),
-            owner=-1,
-        )
-
-
-def _rescues(flow: Flow, rescues: list[tuple[int, Rescue]]) -> Iterator[Unit]:
+def _all_traits(flow: Flow, rescues: list[tuple[int, Rescue]]) -> tuple[Traits, ...]:
+    """The traits of each; what is the same is there once."""
+    shared: dict[Traits, Traits] = {}
+    found = []
+    ahead = len(flow.steps)
+    for step in flow.steps:
+        rescue = tuple(range(ahead, ahead := ahead + len(step.rescue)))
+        made = _traits(flow, step, rescue)
+        found.append(shared.setdefault(made, made))
     for owner, each in rescues:
-        yield Unit(
-            id=each.id,
-            needs=0,
-            wanted_by=(),
-            on_error=OnError.FAIL,
-            decides=each.when is not None,
-            expands=False,
-            max_parallel=1,
-            priority=_priority(flow, each),
-            rescue=(),
-            owner=owner,
-        )
+        priority = flow.said(each, "priority") or 0
+        found.append(Traits(decides=each.when is not None, priority=priority, owner=owner))
+    return tuple(found)
 
 
-def _priority(flow: Flow, step: Step | Rescue) -> int:
-    priority: int | None = flow.said(step, "priority")
-    return priority or 0
+def _traits(flow: Flow, step: Step, rescue: tuple[int, ...]) -> Traits:
+    defaults = flow.defaults
+    return Traits(
+        step.on_error or defaults.on_error or OnError.FAIL,
+        step.when is not None,
+        step.foreach is not None,
+        step.max_parallel or defaults.max_parallel or MAX_PARALLEL,
+        (defaults.priority or 0) if step.priority is None else step.priority,
+        rescue,
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dagger.flows.limits import MAX_DEPTH, MAX_NODES, unfit
+from dagger.flows.limits import MAX_DEPTH, MAX_NODES
 from dagger.flows.scalars import NoValue, value_of
 from dagger.flows.tree import Mapping, Node, Place, Problem, Scalar, Sequence
 
@@ -22,9 +22,10 @@ _NOTHING = Scalar(None, Place(1, 1), (0, 0))
 
 
 def parse_tree(text: str) -> tuple[Node | None, list[Problem]]:
-    """The tree of a document, if it can be made, and all that is wrong with its YAML."""
-    if problem := unfit(text):
-        return None, [problem]
+    """The tree of a document, if it can be made, and all that is wrong with its YAML.
+
+    The text is one that `limits` lets pass.
+    """
     import yaml
 
     builder = _Builder(text, yaml)

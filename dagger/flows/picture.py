@@ -34,7 +34,8 @@ def _statements(flow: Flow) -> Iterator[str]:
     yield from dot.preamble(ranksep=0.5)
     for each in flow.all_steps():
         yield _node(flow, each)
-    for step, needs in zip(flow.steps, needs_of(flow), strict=True):
+    known = {each.id for each in flow.steps}
+    for step, needs in zip(flow.steps, needs_of(flow, known), strict=True):
         for need in needs:
             yield dot.edge(need, step.id)
         for before, rescue in pairwise([step.id, *(each.id for each in step.rescue)]):

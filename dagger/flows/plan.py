@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dagger.flows.graph import Unit, graph
+from dagger.flows.graph import graph
 from dagger.flows.happenings import (
     ENDS,
     Begun,
@@ -96,27 +96,26 @@ _OVER = frozenset({FlowStatus.SUCCEEDED, FlowStatus.FAILED, FlowStatus.CANCELLED
 class _Turn:
     """One event, worked out: what it changes, and the commands that follow."""
 
-    __slots__ = ("_ready", "_said", "graph", "state", "units")
+    __slots__ = ("_ready", "_said", "graph", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.graph = state.graph
-        self.units = state.graph.units
         self._said: list[Command] = []
         self._ready: list[int] = []
 
     def commands(self) -> tuple[Command, ...]:
         """What is to be done, with the steps that may start now, and the end if this is it."""
         if len(self._ready) > 1:
-            self._ready.sort(key=self._precedence)
-        for number in self._ready:
-            self._said.append(Start(self.units[number].id))
+            self._ready.sort(key=self._precedence if self.graph.by_priority else None)
+        ids = self.graph.ids
+        self._said += [Start(ids[number]) for number in self._ready]
         if not self.state.left:
             self._finish()
         return tuple(self._said)
 
     def _precedence(self, number: int) -> tuple[int, int]:
-        return -self.units[number].priority, number
+        return -self.graph.traits[number].priority, number
 
     def _finish(self) -> None:
         state = self.state
@@ -130,24 +129,25 @@ class _Turn:
     # -- events -----------------------------------------------------------------------
 
     def begun(self, event: Begun) -> None:
-        if self.state.work or self.state.left < len(self.units):
+        if self.state.work or self.state.left < len(self.graph.ids):
             raise FlowEventRefused(repr(event), "the flow has begun already")
         for number in range(self.graph.steps):
-            if not self.units[number].needs:
+            if not self.graph.needs[number]:
                 self._make_ready(number)
 
     def running(self, event: Running) -> None:
         number = self._found(event)
-        if self.units[number].expands:
+        if self.graph.traits[number].expands:
             raise FlowEventRefused(repr(event), "the step runs item by item")
         self.state.stands[number] = _RUNNING
 
     def expanded(self, event: Expanded) -> None:
         number = self._found(event)
-        if not self.units[number].expands or event.items < 0:
+        traits = self.graph.traits[number]
+        if not traits.expands or event.items < 0:
             raise FlowEventRefused(repr(event), "the step has no such items")
         self.state.stands[number] = _RUNNING
-        items = self.state.items[number] = Items(event.items, self.units[number].max_parallel)
+        items = self.state.items[number] = Items(event.items, traits.max_parallel)
         if self._is_ending:
             items.close()
         self._go_on(number, items)
@@ -171,7 +171,7 @@ class _Turn:
             return
         items = self._item(number, event, event.item)
         items.failed.append(event.item)
-        if self.units[number].on_error is OnError.FAIL:
+        if self.graph.traits[number].on_error is OnError.FAIL:
             items.close()
             if self.graph.fail_fast:
                 self._stop_items(number, items)
@@ -200,11 +200,13 @@ class _Turn:
         status = self.state.stands[number]
         if status not in TAKES[type(event)]:
             raise FlowEventRefused(repr(event), f"the step is {status}")
-        if status is _RUNNING and (number in self.state.items) is (event.item is None):
-            said = "runs item by item" if event.item is None else "has no items"
-            raise FlowEventRefused(repr(event), f"the step {said}")
-        if status is _READY and getattr(event, "item", None) is not None:
-            raise FlowEventRefused(repr(event), "the step has no items yet")
+        if self.graph.traits[number].expands:
+            item = getattr(event, "item", None)
+            if (item is None) is (status is _RUNNING):
+                problem = "the step runs item by item" if item is None else "it has no items yet"
+                raise FlowEventRefused(repr(event), problem)
+        elif getattr(event, "item", None) is not None:
+            raise FlowEventRefused(repr(event), "the step has no items")
         return number
 
     def _item(self, number: int, event: Any, item: int) -> Items:
@@ -228,12 +230,11 @@ class _Turn:
 
     def _go_on(self, number: int, items: Items) -> None:
         """Start the items that may start now; if none is left, the step has ended."""
-        id = self.units[number].id
-        for item in items.next():
-            self._said.append(Start(id, item))
+        id = self.graph.ids[number]
+        self._said += [Start(id, item) for item in items.next()]
         if items.running:
             return
-        if items.failed and self.units[number].on_error is not OnError.SKIP:
+        if items.failed and self.graph.traits[number].on_error is not OnError.SKIP:
             self._fail(number)
         elif items.succeeded + len(items.failed) == items.total:
             self._end(number, StepStatus.SUCCEEDED)
@@ -244,7 +245,7 @@ class _Turn:
 
     def _fail(self, number: int) -> None:
         """A step has failed: it is rescued if it can be."""
-        rescue = self.units[number].rescue
+        rescue = self.graph.traits[number].rescue
         if rescue and not self._is_ending:
             self.state.stands[number] = _RESCUING
             del self.state.work[number]
@@ -253,42 +254,40 @@ class _Turn:
             self._fail_for_good(number)
 
     def _fail_for_good(self, number: int) -> None:
-        unit = self.units[number]
-        if unit.on_error is OnError.SKIP:
+        traits = self.graph.traits[number]
+        if traits.on_error is OnError.SKIP:
             self._end(number, StepStatus.SKIPPED, "it failed, and on_error is skip")
             return
-        is_step = unit.owner < 0
-        if is_step and unit.on_error is OnError.FAIL:
-            self.state.failed = True
+        fatal = traits.owner < 0 and traits.on_error is OnError.FAIL
+        self.state.failed |= fatal
         self._end(number, StepStatus.FAILED)
-        if is_step and self.state.failed and self.graph.fail_fast and not self._is_ending:
-            self._wind_down(FlowStatus.FAILING, f"step {unit.id!r} failed")
+        if fatal and self.graph.fail_fast and not self._is_ending:
+            self._wind_down(FlowStatus.FAILING, f"step {self.graph.ids[number]!r} failed")
 
     def _end(self, number: int, status: StepStatus, reason: str = "") -> None:
         """A step has ended, and so have those that now cannot run."""
         self._note(number, status, reason)
-        unit = self.units[number]
-        if unit.owner >= 0:
-            self._rescued(unit.owner, number, status)
+        traits = self.graph.traits[number]
+        if traits.owner >= 0:
+            self._rescued(traits.owner, number, status)
             return
-        self._leave_rescue(unit, "there is nothing to rescue")
+        self._leave_rescue(traits.rescue, "there is nothing to rescue")
         ended = [number]
         for each in ended:
-            unit, stands = self.units[each], self.state.stands[each]
-            ended += [other for other in unit.wanted_by if self._may_end(other, unit, stands)]
+            ended += [other for other in self.graph.wanted_by(each) if self._may_end(other, each)]
 
     def _note(self, number: int, status: StepStatus, reason: str) -> None:
         self.state.stands[number] = status
         self.state.work.pop(number, None)
         self.state.left -= 1
-        self._said.append(Ended(self.units[number].id, status, reason))
+        self._said.append(Ended(self.graph.ids[number], status, reason))
 
-    def _may_end(self, number: int, need: Unit, status: StepStatus) -> bool:
-        """Something that a step needs has ended; whether the step has ended by that."""
+    def _may_end(self, number: int, need: int) -> bool:
+        """One of the steps that a step needs has ended; whether the step has ended by that."""
         state = self.state
         if state.stands[number] is not _PENDING:
             return False
-        hindrance = self._hindrance(self.units[number], need, status)
+        hindrance = self._hindrance(number, need)
         if hindrance is not None:
             known = state.hindered.setdefault(number, hindrance)
             if known[0] is StepStatus.SKIPPED and hindrance[0] is StepStatus.BLOCKED:
@@ -300,41 +299,42 @@ class _Turn:
             self._make_ready(number)
             return False
         self._note(number, *state.hindered.pop(number))
-        self._leave_rescue(self.units[number], "there is nothing to rescue")
+        self._leave_rescue(self.graph.traits[number].rescue, "there is nothing to rescue")
         return True
 
-    def _hindrance(
-        self, unit: Unit, need: Unit, status: StepStatus
-    ) -> tuple[StepStatus, str] | None:
+    def _hindrance(self, number: int, need: int) -> tuple[StepStatus, str] | None:
         """How a step will end since one that it needs has ended so; None if it may run."""
+        status = self.state.stands[need]
         if status is StepStatus.SUCCEEDED:
             return None
+        said = f"it needs {self.graph.ids[need]!r}, which"
         if status is StepStatus.SKIPPED:
-            skipped = StepStatus.SKIPPED, f"it needs {need.id!r}, which was skipped"
-            return None if unit.decides else skipped
-        if status is StepStatus.FAILED and need.on_error is OnError.CONTINUE:
-            return None
-        said = "failed" if status is StepStatus.FAILED else f"was {status}"
-        return StepStatus.BLOCKED, f"it needs {need.id!r}, which {said}"
+            decides = self.graph.traits[number].decides
+            return None if decides else (StepStatus.SKIPPED, f"{said} was skipped")
+        if status is StepStatus.FAILED:
+            goes_on = self.graph.traits[need].on_error is OnError.CONTINUE
+            return None if goes_on else (StepStatus.BLOCKED, f"{said} failed")
+        return StepStatus.BLOCKED, f"{said} was {status}"
 
     # -- rescue -----------------------------------------------------------------------
 
     def _rescued(self, owner: int, number: int, status: StepStatus) -> None:
         """A rescue step has ended: the next one follows, or the step that it rescues ends."""
-        rescue = self.units[owner].rescue
-        statuses = [self.state.stands[each] for each in rescue]
+        rescue = self.graph.traits[owner].rescue
         following = rescue[rescue.index(number) + 1 :]
         if following and status in _RESCUED and not self._is_ending:
             self._make_ready(following[0])
-        elif StepStatus.SUCCEEDED in statuses and _RESCUED.issuperset(statuses):
+            return
+        self._leave_rescue(rescue, "the rescue has failed")
+        statuses = [self.state.stands[each] for each in rescue]
+        if StepStatus.SUCCEEDED in statuses and status in _RESCUED and not following:
             self._end(owner, StepStatus.SUCCEEDED)
         else:
-            self._leave_rescue(self.units[owner], "the rescue has failed")
             self._fail_for_good(owner)
 
-    def _leave_rescue(self, unit: Unit, reason: str) -> None:
+    def _leave_rescue(self, rescue: tuple[int, ...], reason: str) -> None:
         """Rescue steps that are not needed, or of no use any more, have ended as well."""
-        for each in unit.rescue:
+        for each in rescue:
             if self.state.stands[each] is _PENDING:
                 self._note(each, StepStatus.SKIPPED, reason)
 
@@ -350,7 +350,7 @@ class _Turn:
         for number in self.state.work:
             items = self.state.items.get(number)
             if items is None:
-                self._said.append(Stop(self.units[number].id))
+                self._said.append(Stop(self.graph.ids[number]))
             else:
                 self._stop_items(number, items)
         for number, each in enumerate(self.state.stands):
@@ -359,16 +359,15 @@ class _Turn:
         self._give_up_rescues()
 
     def _give_up_rescues(self) -> None:
-        """Steps whose rescue was about to start have failed."""
+        """Steps that would have been rescued, but whose rescue steps do not run, have failed."""
         for number in range(self.graph.steps):
-            unit = self.units[number]
-            if self.state.stands[number] is _RESCUING and all(
-                self.state.stands[each] in ENDS for each in unit.rescue
-            ):
-                self._fail_for_good(number)
+            if self.state.stands[number] is _RESCUING:
+                rescue = self.graph.traits[number].rescue
+                if all(self.state.stands[each] in ENDS for each in rescue):
+                    self._fail_for_good(number)
 
     def _stop_items(self, number: int, items: Items) -> None:
-        id = self.units[number].id
+        id = self.graph.ids[number]
         self._said += [Stop(id, item) for item in items.stop()]
 
 

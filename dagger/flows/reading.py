@@ -136,12 +136,12 @@ def _usual(part: Any, name: str, value: Any) -> bool:
     if isinstance(value, Defaults):
         return value == Defaults()
     if name == "fail_fast":
-        return value is True
+        return bool(value)
     if name in ("timezone", "misfire", "overlap", "jitter"):
-        return value == getattr(_PLAIN_SCHEDULE, name)
+        return bool(value == getattr(_PLAIN_SCHEDULE, name))
     # An empty list of items is something else than none.
     empty = isinstance(value, (str, tuple, Mapping)) and not value
-    return value is None or (empty and name not in ("foreach", "output"))
+    return value is None or (empty and name != "foreach" and name != "output")
 
 
 _PLAIN_SCHEDULE = Schedule("")

@@ -6,7 +6,8 @@ what `checking` looks at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dagger.flows.model import Flow, Rescue, Step
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 OPENING = "${{"
 """What every expression begins with."""
+
+TEXTS_KEPT = 4096
+"""Texts whose references are remembered: a flow is looked through when it is loaded, and when it
+is run.
+"""
 
 
 class Reference(NamedTuple):
@@ -36,8 +42,11 @@ class Texts(NamedTuple):
     references: tuple[Reference, ...]
     broken: tuple[Found, ...] = ()
     """Expressions that are none."""
-    constant: bool = True
-    """Whether it is the same each time."""
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same each time."""
+        return not self.references and not self.broken
 
 
 class Work(NamedTuple):
@@ -62,23 +71,36 @@ def work_of(flow: Flow) -> Iterator[Work]:
             yield Work(rescue, inner, step, before, tuple(_texts(rescue, inner)))
 
 
-def needs_of(flow: Flow) -> tuple[tuple[str, ...], ...]:
+def needs_of(
+    flow: Flow, known: Container[str], work: Collection[Work] | None = None
+) -> Iterator[tuple[str, ...]]:
     """For each step the steps that it needs: as written, then as its expressions say.
 
-    Names of no step are left out, and so is the step itself; what its rescue steps and its
-    compensation refer to, it needs.
+    Of these are only `known` names, and not the step itself. What its rescue steps and its
+    compensation refer to, it needs. `work` is that of the flow, if it is there already.
     """
-    known = {each.id for each in flow.steps}
-    found: list[dict[str, None]] = []
-    for work in work_of(flow):
-        if work.owner is None:
-            assert isinstance(work.step, Step)
-            found.append(dict.fromkeys(work.step.needs))
-        found[-1].update(dict.fromkeys(_steps(work.texts)))
-    return tuple(
-        tuple(name for name in needs if name in known and name != step.id)
-        for step, needs in zip(flow.steps, found, strict=True)
-    )
+    referred = map(_referred_to, flow.steps) if work is None else _referred_in(work)
+    for step, names in zip(flow.steps, referred, strict=True):
+        needs = tuple(dict.fromkeys([*step.needs, *names]))
+        yield tuple(name for name in needs if name in known and name != step.id)
+
+
+def _referred_to(step: Step) -> list[str]:
+    """The steps that a step refers to."""
+    parts: list[Step | Rescue] = [step, *step.rescue]
+    return [name for each in parts for name in _steps(_texts(each, ()))]
+
+
+def _referred_in(work: Collection[Work]) -> Iterator[list[str]]:
+    """The same for each step of a flow."""
+    names: list[str] = []
+    for each in work:
+        if isinstance(each.step, Step) and each.path[1]:
+            yield names
+            names = []
+        names += _steps(each.texts)
+    if work:
+        yield names
 
 
 def used_by(flow: Flow) -> list[str]:
@@ -100,14 +122,14 @@ def _steps(texts: Iterable[Texts]) -> Iterator[str]:
 
 def texts_of(field: str, value: Any, path: Path) -> Texts:
     """What the texts within a value refer to."""
-    return _read(field, _strings(value, path), _compiled)
+    return _read(field, _strings(value, path), _in_text)
 
 
 def _texts(step: Step | Rescue, path: Path) -> Iterator[Texts]:
     if isinstance(step, Step) and isinstance(step.foreach, (str, list)):
         yield texts_of("foreach", step.foreach, (*path, "foreach"))
     if isinstance(step.when, str):
-        yield _read("when", [((*path, "when"), step.when)], _condition)
+        yield _read("when", [((*path, "when"), step.when)], _in_condition)
     if step.with_:
         yield texts_of("with", step.with_, (*path, "with"))
     if step.idempotency_key is not None:
@@ -116,50 +138,62 @@ def _texts(step: Step | Rescue, path: Path) -> Iterator[Texts]:
         yield texts_of("compensate", step.compensate.with_, (*path, "compensate", "with"))
 
 
-def _strings(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    """The texts with expressions within a value, and where they stand; keys as mappings."""
+def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """The texts with expressions within a value, and where they stand; keys among them."""
     if isinstance(value, str):
         if OPENING in value:
             yield path, value
     elif isinstance(value, Mapping):
         for key, each in value.items():
             if OPENING in key:
-                yield (*path, key), {key: None}
+                yield (*path, key), ""
             yield from _strings(each, (*path, key))
     elif isinstance(value, (list, tuple)):
         for number, each in enumerate(value):
             yield from _strings(each, (*path, number))
 
 
-def _read(
-    field: str, found: Iterable[tuple[Path, Any]], compiled: Callable[[Any], Template]
-) -> Texts:
-    from dagger.words.errors import ExpressionError
+class _Within(NamedTuple):
+    """What one text refers to: the parts of each reference and where they are, or what is wrong."""
 
+    references: tuple[tuple[tuple[int, ...], tuple[str | int, ...]], ...] = ()
+    problem: str = ""
+    offset: int = 0
+
+
+def _read(field: str, found: Iterable[tuple[Path, str]], within: Callable[[str], _Within]) -> Texts:
     references: list[Reference] = []
     broken: list[Found] = []
-    constant = True
     for path, text in found:
-        try:
-            template = compiled(text)
-        except ExpressionError as error:
-            is_key = isinstance(text, Mapping)
-            offset = None if is_key else error.offset
-            broken.append(Found(path, error.problem, offset, key=is_key))
-            constant = False
+        if not text:
+            broken.append(Found(path, "a key may not have expressions in it", key=True))
             continue
-        constant = constant and template.constant
-        references += [Reference(path, each.offsets, each.path) for each in template.references]
-    return Texts(field, tuple(references), tuple(broken), constant)
+        inner = within(text)
+        if inner.problem:
+            broken.append(Found(path, inner.problem, inner.offset))
+        references += [Reference(path, *each) for each in inner.references]
+    return Texts(field, tuple(references), tuple(broken))
 
 
-def _compiled(value: Any) -> Template:
+@lru_cache(maxsize=TEXTS_KEPT)
+def _in_text(text: str) -> _Within:
     from dagger.rules.expressions import compiled
 
-    return compiled(value)
+    return _within(compiled, text)
 
 
-def _condition(text: str) -> Template:
+@lru_cache(maxsize=TEXTS_KEPT)
+def _in_condition(text: str) -> _Within:
     from dagger.rules.expressions import condition
 
-    return condition(text)
+    return _within(condition, text)
+
+
+def _within(compiled: Callable[[str], Template], text: str) -> _Within:
+    from dagger.words.errors import ExpressionError
+
+    try:
+        template = compiled(text)
+    except ExpressionError as error:
+        return _Within(problem=error.problem, offset=error.offset)
+    return _Within(tuple((each.offsets, each.path) for each in template.references))

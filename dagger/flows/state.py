@@ -27,17 +27,17 @@ class State:
         self.status = FlowStatus.RUNNING
         self.failed = False
         """Whether a failure has happened that makes the flow fail."""
-        self.stands = [StepStatus.PENDING] * len(graph.units)
-        """Where each unit stands, by its number."""
-        self.missing = [unit.needs for unit in graph.units]
+        self.stands = [StepStatus.PENDING] * len(graph.ids)
+        """Where each step stands, by its number."""
+        self.missing = list(graph.needs)
         """How many of the steps that it needs have not ended."""
         self.hindered: dict[int, tuple[StepStatus, str]] = {}
-        """How units will end that cannot run, and why."""
+        """How steps will end that cannot run, and why."""
         self.items: dict[int, Items] = {}
         self.work: dict[int, None] = {}
-        """The units that are ready or running, in the order in which they became so."""
-        self.left = len(graph.units)
-        """Units that have not ended."""
+        """The steps that are ready or running, in the order in which they became so."""
+        self.left = len(graph.ids)
+        """Steps that have not ended."""
 
     def of(self, step: str) -> StepStatus:
         """Where a step stands, by its id."""
@@ -45,7 +45,7 @@ class State:
 
     def steps(self) -> dict[str, StepStatus]:
         """Where every step and rescue step stands, by its id."""
-        return dict(zip((unit.id for unit in self.graph.units), self.stands, strict=True))
+        return dict(zip(self.graph.ids, self.stands, strict=True))
 
     def items_failed(self, step: str) -> tuple[int, ...]:
         """The items of a step that have failed, in their order."""
