@@ -370,7 +370,9 @@ class ExpressionError(DaggerError):
     was in a list or a mapping. None of them repeats a value.
     """
 
-    def __init__(self, text: str, offset: int, problem: str, at: tuple[str | int, ...] = ()) -> None:
+    def __init__(
+        self, text: str, offset: int, problem: str, at: tuple[str | int, ...] = ()
+    ) -> None:
         self.text = text
         self.offset = offset
         self.problem = problem

@@ -2,8 +2,8 @@
 
 - `template`: any value with expressions in it, compiled once and rendered often; start here
 - `tokens`: the words of an expression, and where it ends
-- `tree`: what they mean, checked before anything is worked out, and which paths it refers to
-- `evaluator`: how it is worked out
+- `tree`: what they mean, checked before anything is worked out; `paths`: what it refers to
+- `evaluator`: how it is worked out, by `walk` where it is more than a path
 - `operators`, `functions`: what it can do
 - `data`: the values there are, the way into them, and their text
 - `limits`: how much of everything

@@ -1,7 +1,7 @@
-"""How one part of this room tells another that it will not: a sentence, and no place yet.
+"""How one part of this room tells another that it will not.
 
-Whoever knows the place makes an ExpressionError of it. The sentence names kinds, keys and
-limits, and never a value: values may be secrets.
+First there is a sentence, then a place, and whoever knows the text makes an ExpressionError.
+The sentence names kinds, keys and limits, and never a value: values may be secrets.
 """
 
 from __future__ import annotations
@@ -23,6 +23,18 @@ class Refused(Exception):
 
 class Missing(Refused):
     """A path leads to nothing, which is what default() is there for."""
+
+
+class Stopped(Refused):
+    """Working out stopped, at a column of what Python's parser was given."""
+
+    def __init__(self, problem: str, column: int) -> None:
+        super().__init__(problem)
+        self.column = column
+
+
+class Gone(Stopped, Missing):
+    """It stopped at a path that leads to nothing."""
 
 
 def nearest(name: str, known: Iterable[object]) -> str:

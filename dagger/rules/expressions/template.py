@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from dagger.rules.expressions import limits
 from dagger.rules.expressions.data import as_text
-from dagger.rules.expressions.evaluator import Stopped, evaluated
+from dagger.rules.expressions.evaluator import evaluated
 from dagger.rules.expressions.paths import Part, written
-from dagger.rules.expressions.refusal import Refused, nearest
+from dagger.rules.expressions.refusal import Refused, Stopped, nearest
 from dagger.rules.expressions.tokens import CLOSE, OPEN, Misread, Tokens, tokens
 from dagger.rules.expressions.tree import Tree, tree
 from dagger.words.errors import ExpressionError
@@ -270,8 +270,6 @@ def _unknown(reference: Reference, known: Known | None) -> ExpressionError | Non
         if part not in known:
             before = f"{written(path[:place])} has no" if place else "no name"
             problem = f"{before} {part!r}{'' if place else ' here'}; {nearest(part, known)}"
-            return ExpressionError(
-                reference.text, reference.offsets[place], problem, reference.at
-            )
+            return ExpressionError(reference.text, reference.offsets[place], problem, reference.at)
         known = known[part] if isinstance(known, Mapping) else None
     return None
