@@ -46,14 +46,18 @@ class Tree:
 def tree(words: Tokens) -> Tree:
     """Raises Misread for what means nothing."""
     body = _parsed(words)
-    checker = _Checker()
     try:
+        path = whole_path(body)
+        if path is not None:  # most are, and there is nothing else to be checked
+            _check_depth(body, len(path.parts))
+            return Tree(body, (path,), path, makes=False)
+        checker = _Checker()
         checker.check(body, 1, frozenset())
         checker.check_names()
     except _Wrong as wrong:
         raise Misread(wrong.problem, words.offset(wrong.column)) from None
     paths = tuple(sorted(checker.paths, key=lambda path: path.columns))
-    return Tree(body, paths, whole_path(body), not _selects(body))
+    return Tree(body, paths, None, not _selects(body))
 
 
 class _Wrong(Refused):
@@ -88,8 +92,7 @@ class _Checker:
 
     def check(self, node: ast.expr, depth: int, bound: frozenset[str]) -> None:
         """Raises _Wrong if a node may not be; `bound` are the names that loops around it give."""
-        if depth > MAX_DEPTH:
-            raise _Wrong(_TOO_DEEP, node)
+        _check_depth(node, depth)
         if isinstance(node, ast.Name | ast.Subscript):
             self._path(node, depth, bound)
         elif isinstance(node, ast.Constant):
@@ -139,6 +142,11 @@ class _Checker:
             bound |= {target.id}
             self._all(each.ifs, depth, bound)
         self._all([node.elt], depth, bound)
+
+
+def _check_depth(node: ast.expr, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _Wrong(_TOO_DEEP, node)
 
 
 def _taken(target: ast.Name) -> _Wrong:

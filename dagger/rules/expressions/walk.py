@@ -53,7 +53,7 @@ class Walk(EvalWithCompoundTypes):  # type: ignore[misc]
         try:
             return self.eval("", body)
         finally:
-            self.nodes = {}  # which refer to it: nothing is left to a garbage collection
+            self.nodes = {}  # they refer to it, and would keep it until a garbage collection
 
     def _eval(self, node: Any) -> Any:
         """What a node stands for: every step of the walk comes through here."""

@@ -28,7 +28,7 @@ SCOPE: dict[str, Any] = {
 }
 
 QUICKLY = 5
-"""Seconds of processor time, of which not a tenth is needed."""
+"""Seconds of processor time: many more than are needed."""
 
 DUNDERS = (
     "''.__class__",
