@@ -91,7 +91,7 @@ def _entry(value: Mapping[Any, Any], key: Any, said: Callable[[], str]) -> Any:
         raise Refused(f"is a mapping, whose keys are texts; {said()} is none")
     if key in value:
         return value[key]
-    raise Missing(f"has no {said()}; {nearest(key, value)}")
+    raise Missing(lambda: f"has no {said()}; {nearest(key, value)}")
 
 
 def _place(value: Any, key: Any, said: Callable[[], str]) -> Any:
@@ -117,6 +117,7 @@ def same(left: Any, right: Any, work: Work) -> bool:
             same(*each, work) for each in zip(left, right, strict=True)
         )
     if of == "mapping":
+        work.spend(len(left))
         return left.keys() == right.keys() and all(
             same(each, right[key], work) for key, each in left.items()
         )

@@ -6,19 +6,32 @@ The sentence names kinds, keys and limits, and never a value: values may be secr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from itertools import islice
 
 SHOWN = 8
 """Names that a sentence lists."""
 
+LOOKED_THROUGH = 1_000
+"""Names among which the nearest is looked for."""
+
 
 class Refused(Exception):
-    """Something is not done; `problem` says what, and what to do instead."""
+    """Something is not done; `problem` says what, and what to do instead.
 
-    def __init__(self, problem: str) -> None:
-        self.problem = problem
+    It may be given as a call: default() takes what is missing by the thousand, and nobody
+    asks then which name is nearest.
+    """
+
+    def __init__(self, problem: str | Callable[[], str]) -> None:
         super().__init__(problem)
+        self._problem = problem
+
+    @property
+    def problem(self) -> str:
+        """The sentence."""
+        return self._problem if isinstance(self._problem, str) else self._problem()
 
 
 class Missing(Refused):
@@ -28,7 +41,7 @@ class Missing(Refused):
 class Stopped(Refused):
     """Working out stopped, at a column of what Python's parser was given."""
 
-    def __init__(self, problem: str, column: int) -> None:
+    def __init__(self, problem: str | Callable[[], str], column: int) -> None:
         super().__init__(problem)
         self.column = column
 
@@ -39,8 +52,8 @@ class Gone(Stopped, Missing):
 
 def nearest(name: str, known: Iterable[object]) -> str:
     """A sentence about names there are: the one nearest to `name`, or else some of them."""
-    names = [each for each in known if isinstance(each, str)]
-    if close := get_close_matches(name[:100], names[:1000], n=1):
+    names = list(islice((each for each in known if isinstance(each, str)), LOOKED_THROUGH))
+    if close := get_close_matches(name[:100], names, n=1):
         return f"did you mean {close[0]!r}?"
     if not names:
         return "there are none"

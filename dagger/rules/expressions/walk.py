@@ -64,8 +64,6 @@ class Walk(EvalWithCompoundTypes):  # type: ignore[misc]
                 kind(value)
         except Stopped:
             raise
-        except Missing as missing:
-            raise Gone(missing.problem, node.col_offset) from None
         except Refused as refused:
             raise Stopped(refused.problem, node.col_offset) from None
         except IterableTooLong:
@@ -81,17 +79,24 @@ class Walk(EvalWithCompoundTypes):  # type: ignore[misc]
     def _eval_subscript(self, node: ast.Subscript) -> Any:
         value, key = self._eval(node.value), self._eval(node.slice)
         try:
-            return into(value, key, partial(_said, node.slice))
+            found = into(value, key, partial(_said, node.slice))
         except Refused as refused:
             error = Gone if isinstance(refused, Missing) else Stopped
-            problem = f"{named(node.value)} {refused.problem}"
+            problem = partial(_about, node.value, refused)
             raise error(problem, node.slice.col_offset) from None
+        if isinstance(key, slice):
+            self.work.spend(len(found) // 100 if isinstance(found, str) else len(found))
+        return found
 
     def _eval_call(self, node: Any) -> Any:
         function = FUNCTIONS[node.func.id]
         if function.lazy:
             return function.call(self.work, *[partial(self._eval, each) for each in node.args])
         return function.call(self.work, *[self._eval(each) for each in node.args])
+
+
+def _about(node: ast.expr, refused: Refused) -> str:
+    return f"{named(node)} {refused.problem}"
 
 
 def _said(key: ast.expr) -> str:

@@ -24,6 +24,9 @@ SCOPE: dict[str, Any] = {
     "n": 3,
     "rows": [{"id": each, "text": "x" * 100} for each in range(2000)],
     "long": "ab" * 400_000,
+    "huge": "ab" * 4_000_000,
+    "many": {f"key {each}": each for each in range(20_000)},
+    "others": {f"key {each + (each == 19_999)}": each for each in range(20_000)},
     "none": None,
 }
 
@@ -128,6 +131,9 @@ GREEDY = (
     "[[y for y in rows] for x in rows]",
     "[x for x in rows if x in rows]",
     "[0 for x in rows if rows == rows]",
+    "[0 for x in rows if many == others]",
+    "[0 for x in rows if huge[1:]]",
+    "[0 for x in rows if rows[1:]]",
     "[0 for x in rows if toJSON(rows)]",
     "[0 for x in rows if sum(range(1000))]",
     "[0 for x in rows if 'c' in long]",
@@ -202,6 +208,15 @@ def test_what_would_take_long_or_much_is_refused(expression: str) -> None:
     start = process_time()
     refused(f"${{{{ {expression} }}}}")
     assert process_time() - start < QUICKLY
+
+
+def test_what_is_missing_by_the_thousand_is_not_looked_for() -> None:
+    """The nearest name is only looked for where somebody is told it."""
+    start = process_time()
+    template = compiled("${{ [default(many.nothing, x.id) for x in rows] }}")
+    assert template.render(SCOPE) == [each["id"] for each in SCOPE["rows"]]
+    assert process_time() - start < QUICKLY
+    assert "did you mean 'key " in refused("${{ [many['kez 1'] for x in rows] }}").problem
 
 
 @pytest.mark.parametrize("nested", DEEP)
