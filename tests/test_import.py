@@ -19,6 +19,7 @@ HEAVY = (
     "networkx",
     "pydantic",
     "rich",
+    "simpleeval",
     "zoneinfo",
 )
 

@@ -401,17 +401,19 @@ class ExpressionError(DaggerError):
     was in a list or a mapping. None of them repeats a value.
     """
 
-    def __init__(self, text: str, offset: int, problem: str, at: tuple[str | int, ...] = ()) -> None:
+    def __init__(
+        self, text: str, offset: int, problem: str, at: tuple[str | int, ...] = ()
+    ) -> None:
         self.text = text
         self.offset = offset
         self.problem = problem
         self.at = at
-        start = max(offset - VALUE_SHOWN // 2, 0)
-        shown = text[start : start + VALUE_SHOWN]
-        shown = f"{'...' * (start > 0)}{shown}{'...' * (start + VALUE_SHOWN < len(text))}"
+        end = max(len(text) - VALUE_SHOWN, 0)
+        start = min(max(offset - VALUE_SHOWN // 2, 0), end)
+        shown = f"{'...' * (start > 0)}{text[start : start + VALUE_SHOWN]}{'...' * (start < end)}"
         place = "".join(f"[{each!r}]" for each in at)
         where = f"expression at {place}" if at else "expression"
-        super().__init__(f"{where}, character {offset + 1} of {shown!r}: {problem}")
+        super().__init__(f"{where}, offset {offset} of {shown!r}: {problem}")
 
 
 class ExecutionError(DaggerError):

@@ -6,7 +6,7 @@ A mapping has keys and no attributes, so that a key may be called `items`, `keys
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from json import JSONEncoder
 from math import isfinite
 from types import NoneType
@@ -57,13 +57,20 @@ def number(made: Any) -> int | float:
         return made
     if isinstance(made, float) and isfinite(made):
         return made
-    raise Refused("this makes a number that is too large, or none; a message cannot carry it")
+    raise Refused("this makes a number that no message can carry: too large, or not a real one")
 
 
-def into(value: Any, key: Any, said: str) -> Any:
+def beginning(scope: Mapping[str, Any], name: str) -> Any:
+    """What a name stands for. Raises Refused: nothing stands in for a wrong name."""
+    if name in scope:
+        return scope[name]
+    raise Refused(f"no name {name!r} here; {nearest(name, scope)}")
+
+
+def into(value: Any, key: Any, said: Callable[[], str]) -> Any:
     """What `value` has at `key`: of a mapping a key, of a list or a text a place, or a slice.
 
-    `said` is how the key may be told: it may be a secret where it was worked out. Raises
+    `said` tells the key as it may be told: where it was worked out, it may be a secret. Raises
     Missing where there is nothing, and Refused where there could be nothing; their sentences
     go on after the name of `value`.
     """
@@ -79,22 +86,22 @@ def into(value: Any, key: Any, said: str) -> Any:
     raise Refused(f"is a {of} and has nothing in it")
 
 
-def _entry(value: Mapping[Any, Any], key: Any, said: str) -> Any:
+def _entry(value: Mapping[Any, Any], key: Any, said: Callable[[], str]) -> Any:
     if not isinstance(key, str):
-        raise Refused(f"is a mapping, whose keys are texts; {said} is none")
+        raise Refused(f"is a mapping, whose keys are texts; {said()} is none")
     if key in value:
         return value[key]
-    raise Missing(f"has no {said}; {nearest(key, value)}")
+    raise Missing(lambda: f"has no {said()}; {nearest(key, value)}")
 
 
-def _place(value: Any, key: Any, said: str) -> Any:
+def _place(value: Any, key: Any, said: Callable[[], str]) -> Any:
     what = f"is {a(value)}"
     if type(key) is not int and not isinstance(key, slice):
-        raise Refused(f"{what}, whose places are whole numbers, such as [0]; {said} is none")
+        raise Refused(f"{what}, whose places are whole numbers, such as [0]; {said()} is none")
     try:
         return value[key]
     except IndexError:
-        raise Missing(f"{what} of {len(value)} and has nothing at {said}") from None
+        raise Missing(f"{what} of {len(value)} and has nothing at {said()}") from None
     except (TypeError, ValueError):
         raise Refused(f"{what}; a slice of it goes from one whole number to another") from None
 
@@ -110,6 +117,7 @@ def same(left: Any, right: Any, work: Work) -> bool:
             same(*each, work) for each in zip(left, right, strict=True)
         )
     if of == "mapping":
+        work.spend(len(left))
         return left.keys() == right.keys() and all(
             same(each, right[key], work) for key, each in left.items()
         )

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from dagger.rules.expressions import data, limits
+from dagger.rules.expressions import limits
 from dagger.rules.expressions.data import a, as_json, as_text, kind, number
 from dagger.rules.expressions.limits import MAX_LOOPS, Work
 from dagger.rules.expressions.operators import less, within
-from dagger.rules.expressions.refusal import Refused
+from dagger.rules.expressions.refusal import Missing, Refused
 
 
 class Function(NamedTuple):
@@ -24,6 +24,8 @@ class Function(NamedTuple):
     call: Callable[..., Any]
     least: int
     most: int | None
+    lazy: bool = False
+    """Whether it is given calls that work its values out, and not the values."""
 
 
 def _len(work: Work, value: Any) -> int:
@@ -265,10 +267,13 @@ def _no_constant(word: str) -> NoReturn:
     raise ValueError(word)
 
 
-def _default(work: Work, value: Any, instead: Any) -> Any:
-    """What stands in for null; that nothing missing comes here the evaluator sees to."""
-    kind(value)
-    return instead if value is None else value
+def _default(work: Work, value: Callable[[], Any], instead: Callable[[], Any]) -> Any:
+    """A value, or what stands in for it where it is null or missing."""
+    try:
+        found = value()
+    except Missing:
+        found = None
+    return instead() if found is None else found
 
 
 def _list(name: str, work: Work, value: Any) -> Sequence[Any]:
@@ -301,7 +306,7 @@ FUNCTIONS: dict[str, Function] = {
     "any": Function(_any, 1, 1),
     "bool": Function(_bool, 1, 1),
     "contains": Function(_contains, 2, 2),
-    "default": Function(_default, 2, 2),
+    "default": Function(_default, 2, 2, lazy=True),
     "endsWith": Function(_ends_with, 2, 2),
     "float": Function(_float, 1, 1),
     "format": Function(_format, 1, None),
@@ -331,7 +336,7 @@ FUNCTIONS: dict[str, Function] = {
 
 def arity(name: str) -> str:
     """How many values a function takes, in words."""
-    _, least, most = FUNCTIONS[name]
+    least, most = FUNCTIONS[name].least, FUNCTIONS[name].most
     if most is None:
         return f"{name}() takes at least {_counted(least)}"
     if least == most:

@@ -131,6 +131,13 @@ KINDS = frozenset(_OPERATORS) | {ast.And, ast.Or}
 """The operators there are, as Python's parser calls them."""
 
 
-def operators(work: Work) -> dict[type[ast.AST], Callable[..., Any]]:
-    """The operators, which do this work."""
-    return {kind: partial(apply, work) for kind, apply in _OPERATORS.items()}
+class Operators:
+    """The operators, which do one work: a table of them by kind, as simpleeval wants it."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def __getitem__(self, kind: type[ast.AST]) -> Callable[..., Any]:
+        return partial(_OPERATORS[kind], self._work)

@@ -7,19 +7,15 @@ is never looked through for expressions again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from dagger.rules.expressions import limits
-from dagger.rules.expressions.data import as_text
-from dagger.rules.expressions.evaluator import Stopped, evaluated
-from dagger.rules.expressions.paths import Part, written
-from dagger.rules.expressions.refusal import Refused, nearest
-from dagger.rules.expressions.tokens import CLOSE, OPEN, Misread, Tokens, tokens
-from dagger.rules.expressions.tree import Tree, tree
+from dagger.rules.expressions.nodes import Node, Plain, Reference, Truth, expression, node
+from dagger.rules.expressions.paths import written
+from dagger.rules.expressions.refusal import nearest
+from dagger.rules.expressions.tokens import CLOSE, OPEN
 from dagger.words.errors import ExpressionError
-from dagger.words.payload import MAX_DEPTH
 
 Known = Mapping[str, "Known | None"] | Collection[str]
 """The names that paths may begin with. A mapping says of each what may follow it, in the same
@@ -27,38 +23,10 @@ way; None is anything."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """A path in an expression, such as `steps.fetch.output.items[0].id`.
-
-    `path` is its name and those of its parts that are written down: for `steps[inputs.which].id`
-    there are the two references `("steps",)` and `("inputs", "which")`.
-    """
-
-    path: tuple[Part, ...]
-    offsets: tuple[int, ...]
-    """Where each part stands in `text`, in characters from 0."""
-    text: str
-    """The whole text with the expression in it."""
-    at: tuple[Part, ...] = ()
-    """Where that text is in the value that was compiled: its keys and places."""
-
-    @property
-    def offset(self) -> int:
-        """Where it begins in `text`."""
-        return self.offsets[0]
-
-
-class _Node(Protocol):
-    """A part of a template."""
-
-    def render(self, scope: Mapping[str, Any]) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
 class Template:
     """What `compiled` and `condition` make. It never changes."""
 
-    root: _Node
+    root: Node
     references: tuple[Reference, ...]
     """All paths in it, in the order in which they are written."""
 
@@ -84,7 +52,7 @@ def compiled(value: Any) -> Template:
     for a key with an expression, which nobody would work out.
     """
     references: list[Reference] = []
-    root = _compiled(value, (), references)
+    root = node(value, (), references)
     return Template(root, tuple(references))
 
 
@@ -96,16 +64,16 @@ def condition(text: str | bool) -> Template:
     text 'false'. Raises ExpressionError.
     """
     if isinstance(text, bool):
-        return Template(_Plain(text), ())
+        return Template(Plain(text), ())
     if not isinstance(text, str):
         raise ExpressionError(str(text), 0, "a condition is an expression, or true or false")
     begin = len(text) - len(text.lstrip())
     braces = text.startswith(OPEN, begin)
-    expression, end = _expression(text, begin + len(OPEN) * braces, (), braces=braces)
+    found, end = expression(text, begin + len(OPEN) * braces, (), braces=braces)
     if text[end:].strip():
         problem = "a condition is one expression; put all of it into one pair of braces"
         raise ExpressionError(text, end, problem)
-    return Template(_Truth(expression), tuple(expression.references()))
+    return Template(Truth(found), tuple(found.references()))
 
 
 def check(template: Template, known: Known) -> None:
@@ -127,141 +95,6 @@ def escaped(text: str) -> str:
     return text.replace(OPEN, f"{OPEN} '{OPEN}' {CLOSE}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Expression:
-    """An expression, and the text it is in."""
-
-    tree: Tree
-    words: Tokens
-    text: str
-    at: tuple[Part, ...]
-
-    def render(self, scope: Mapping[str, Any]) -> Any:
-        try:
-            return evaluated(self.tree, scope)
-        except Stopped as stopped:
-            raise self.error(stopped.problem, stopped.column) from None
-
-    def error(self, problem: str, column: int = 0) -> ExpressionError:
-        return ExpressionError(self.text, self.words.offset(column), problem, self.at)
-
-    def references(self) -> Iterator[Reference]:
-        for path in self.tree.paths:
-            offsets = tuple(map(self.words.offset, path.columns))
-            yield Reference(path.parts, offsets, self.text, self.at)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plain:
-    value: Any
-
-    def render(self, scope: Mapping[str, Any]) -> Any:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class _Truth:
-    expression: _Expression
-
-    def render(self, scope: Mapping[str, Any]) -> bool:
-        return bool(self.expression.render(scope))
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    pieces: tuple[str | _Expression, ...]
-
-    def render(self, scope: Mapping[str, Any]) -> str:
-        parts, length = [], 0
-        for piece in self.pieces:
-            part = piece if isinstance(piece, str) else self._filled(piece, scope, length)
-            length += len(part)
-            parts.append(part)
-        return "".join(parts)
-
-    def _filled(self, piece: _Expression, scope: Mapping[str, Any], length: int) -> str:
-        try:
-            part = as_text(piece.render(scope))
-            limits.fits(length + len(part))
-        except Refused as refused:
-            raise piece.error(refused.problem) from None
-        except RecursionError:
-            raise piece.error("this is nested too deeply for a text") from None
-        return part
-
-
-@dataclass(frozen=True, slots=True)
-class _Items:
-    items: tuple[_Node, ...]
-
-    def render(self, scope: Mapping[str, Any]) -> list[Any]:
-        return [each.render(scope) for each in self.items]
-
-
-@dataclass(frozen=True, slots=True)
-class _Entries:
-    entries: tuple[tuple[Any, _Node], ...]
-
-    def render(self, scope: Mapping[str, Any]) -> dict[Any, Any]:
-        return {key: each.render(scope) for key, each in self.entries}
-
-
-def _compiled(value: Any, at: tuple[Part, ...], found: list[Reference]) -> _Node:
-    if isinstance(value, str):
-        return _text(value, at, found)
-    if len(at) > MAX_DEPTH:
-        raise ExpressionError("", 0, f"nested deeper than {MAX_DEPTH}; a message cannot be", at)
-    if isinstance(value, Mapping):
-        for key in value:
-            _check_key(key, at)
-        return _Entries(
-            tuple((key, _compiled(each, (*at, key), found)) for key, each in value.items())
-        )
-    if isinstance(value, list | tuple):
-        return _Items(
-            tuple(_compiled(each, (*at, place), found) for place, each in enumerate(value))
-        )
-    return _Plain(value)
-
-
-def _check_key(key: Any, at: tuple[Part, ...]) -> None:
-    if isinstance(key, str) and OPEN in key:
-        problem = "expressions in keys are not worked out; write it as a value"
-        raise ExpressionError(key, key.index(OPEN), problem, at)
-
-
-def _text(text: str, at: tuple[Part, ...], found: list[Reference]) -> _Node:
-    """A text is plain, one expression, or pieces of both."""
-    pieces: list[str | _Expression] = []
-    done = 0
-    while (begin := text.find(OPEN, done)) >= 0:
-        if begin > done:
-            pieces.append(text[done:begin])
-        expression, done = _expression(text, begin + len(OPEN), at, braces=True)
-        found += expression.references()
-        pieces.append(expression)
-    if not pieces:
-        return _Plain(text)
-    if done < len(text):
-        pieces.append(text[done:])
-    only = pieces[0]
-    if len(pieces) == 1 and isinstance(only, _Expression):
-        return only
-    return _Text(tuple(pieces))
-
-
-def _expression(
-    text: str, start: int, at: tuple[Part, ...], *, braces: bool
-) -> tuple[_Expression, int]:
-    """The expression that begins at `start`, and where the text goes on after it."""
-    try:
-        words = tokens(text, start, braces=braces)
-        found = tree(words)
-    except Misread as misread:
-        raise ExpressionError(text, misread.offset, misread.problem, at) from None
-    return _Expression(found, words, text, at), words.end + len(CLOSE) * braces
-
-
 def _unknown(reference: Reference, known: Known | None) -> ExpressionError | None:
     path = reference.path
     for place, part in enumerate(path):
@@ -270,8 +103,6 @@ def _unknown(reference: Reference, known: Known | None) -> ExpressionError | Non
         if part not in known:
             before = f"{written(path[:place])} has no" if place else "no name"
             problem = f"{before} {part!r}{'' if place else ' here'}; {nearest(part, known)}"
-            return ExpressionError(
-                reference.text, reference.offsets[place], problem, reference.at
-            )
+            return ExpressionError(reference.text, reference.offsets[place], problem, reference.at)
         known = known[part] if isinstance(known, Mapping) else None
     return None

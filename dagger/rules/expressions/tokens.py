@@ -162,7 +162,7 @@ class _Reader:
         try:
             return str(json.loads(word, strict=False))
         except ValueError:
-            problem = r'only \" \\ \/ \b \f \n \r \t and \u1234 may follow a \ in a text'
+            problem = r"only \" \\ \/ \b \f \n \r \t and \u1234 may follow a \ in a text"
             raise Misread(problem, self.at) from None
 
     def _key(self) -> None:

@@ -6,22 +6,28 @@ Python's parser is asked, and then whatever is not on the lists below is refused
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from dagger.rules.expressions import operators
 from dagger.rules.expressions.data import number
 from dagger.rules.expressions.functions import FUNCTIONS, arity
 from dagger.rules.expressions.limits import MAX_DEPTH
-from dagger.rules.expressions.paths import Path, bound_by, paths, whole_path
+from dagger.rules.expressions.paths import Path, chain, path_of, whole_path
 from dagger.rules.expressions.refusal import Refused, nearest
 from dagger.rules.expressions.tokens import Misread, Tokens
 
-_NODES = (
-    *(ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.Call, ast.Constant),
-    *(ast.Name, ast.Subscript, ast.Slice, ast.List, ast.ListComp, ast.GeneratorExp),
-    *(ast.comprehension, ast.Load, ast.Store),
-)
-_OPERATORS = (ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
+_PARTS: dict[type[ast.expr], Callable[[Any], Iterable[ast.expr]]] = {
+    ast.BoolOp: lambda node: node.values,
+    ast.BinOp: lambda node: (node.left, node.right),
+    ast.UnaryOp: lambda node: (node.operand,),
+    ast.Compare: lambda node: (node.left, *node.comparators),
+    ast.IfExp: lambda node: (node.test, node.body, node.orelse),
+    ast.List: lambda node: node.elts,
+    ast.Slice: lambda node: filter(None, (node.lower, node.upper, node.step)),
+}
+"""Nodes that are nothing but their parts, and an operator perhaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,60 +47,110 @@ def tree(words: Tokens) -> Tree:
     """Raises Misread for what means nothing."""
     body = _parsed(words)
     try:
-        _check_depth(body)
-        for node in ast.walk(body):
-            _check(node)
-        found = sorted(paths(body), key=lambda path: path.columns)
-        _check_names(body, {path.parts[0] for path in found})
+        path = whole_path(body)
+        if path is not None:  # most are, and there is nothing else to be checked
+            _check_depth(body, len(path.parts))
+            return Tree(body, (path,), path, makes=False)
+        checker = _Checker()
+        checker.check(body, 1, frozenset())
+        checker.check_names()
     except _Wrong as wrong:
         raise Misread(wrong.problem, words.offset(wrong.column)) from None
-    return Tree(body, tuple(found), whole_path(body), not _selects(body))
+    paths = tuple(sorted(checker.paths, key=lambda path: path.columns))
+    return Tree(body, paths, None, not _selects(body))
 
 
 class _Wrong(Refused):
     """What is wrong with a node, and where."""
 
-    def __init__(self, problem: str, node: ast.AST) -> None:
+    def __init__(self, problem: str, node: ast.expr) -> None:
         super().__init__(problem)
-        self.column: int = getattr(node, "col_offset", 0)
+        self.column = node.col_offset
+
+
+_TOO_DEEP = f"more than {MAX_DEPTH} things within one another; take it apart"
 
 
 def _parsed(words: Tokens) -> ast.expr:
     try:
         return ast.parse(words.python, mode="eval").body
     except SyntaxError as error:
+        # The parser counts from 1, and says 0 where it has come to the end.
+        column = error.offset - 1 if error.offset else len(words.python)
         problem = "this does not read as an expression: something is missing here, or too much"
-        raise Misread(problem, words.offset((error.offset or 1) - 1)) from None
+        raise Misread(problem, words.offset(column)) from None
     except (RecursionError, MemoryError):  # the latter is how the parser says the former
         raise Misread(_TOO_DEEP, words.offset(0)) from None
 
 
-_TOO_DEEP = f"more than {MAX_DEPTH} things within one another; take it apart"
+class _Checker:
+    """Goes through a tree once."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+        self.loops: list[ast.Name] = []
+
+    def check(self, node: ast.expr, depth: int, bound: frozenset[str]) -> None:
+        """Raises _Wrong if a node may not be; `bound` are the names that loops around it give."""
+        _check_depth(node, depth)
+        if isinstance(node, ast.Name | ast.Subscript):
+            self._path(node, depth, bound)
+        elif isinstance(node, ast.Constant):
+            _check_constant(node)
+        elif isinstance(node, ast.Call):
+            _check_call(node)
+            self._all(node.args, depth, bound)
+        elif isinstance(node, ast.ListComp | ast.GeneratorExp):
+            self._loops(node, depth, bound)
+        elif parts := _PARTS.get(type(node)):
+            _check_operators(node)
+            self._all(parts(node), depth, bound)
+        else:
+            hint = "; a list is written as [1, 2]" if isinstance(node, ast.Tuple) else ""
+            raise _Wrong(f"this is nothing that an expression can say{hint}", node)
+
+    def check_names(self) -> None:
+        """Raises _Wrong if the name that a loop gives is also one that a path begins with."""
+        roots = {path.parts[0] for path in self.paths}
+        for target in self.loops:
+            if target.id in roots:
+                raise _taken(target)
+
+    def _all(self, nodes: Iterable[ast.expr], depth: int, bound: frozenset[str]) -> None:
+        for each in nodes:
+            self.check(each, depth + 1, bound)
+
+    def _path(self, node: ast.expr, depth: int, bound: frozenset[str]) -> None:
+        base, keys = chain(node)
+        if not isinstance(base, ast.Name):
+            self.check(base, depth + len(keys), bound)
+        elif base.id not in bound:
+            self.paths.append(path_of(base, keys))
+        self._all(keys, depth + len(keys) - 1, bound)
+
+    def _loops(
+        self, node: ast.ListComp | ast.GeneratorExp, depth: int, bound: frozenset[str]
+    ) -> None:
+        for each in node.generators:
+            self._all([each.iter], depth, bound)
+            target = each.target
+            if not isinstance(target, ast.Name):
+                raise _Wrong("a loop has one name, as in [each.id for each in items]", target)
+            if target.id in bound:
+                raise _taken(target)
+            self.loops.append(target)
+            bound |= {target.id}
+            self._all(each.ifs, depth, bound)
+        self._all([node.elt], depth, bound)
 
 
-def _check_depth(body: ast.AST) -> None:
-    level: list[ast.AST] = [body]
-    for _ in range(MAX_DEPTH):
-        level = [below for node in level for below in ast.iter_child_nodes(node)]
-        if not level:
-            return
-    raise _Wrong(_TOO_DEEP, body)
+def _check_depth(node: ast.expr, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _Wrong(_TOO_DEEP, node)
 
 
-def _check(node: ast.AST) -> None:
-    if isinstance(node, _OPERATORS):
-        known = type(node) in operators.KINDS
-    else:
-        known = isinstance(node, _NODES)
-    if not known:
-        hint = "; a list is written as [1, 2]" if isinstance(node, ast.Tuple) else ""
-        raise _Wrong(f"this is nothing that an expression can say{hint}", node)
-    if isinstance(node, ast.Call):
-        _check_call(node)
-    elif isinstance(node, ast.Constant):
-        _check_constant(node)
-    elif isinstance(node, ast.comprehension) and not isinstance(node.target, ast.Name):
-        raise _Wrong("a loop has one name, as in [each.id for each in items]", node.target)
+def _taken(target: ast.Name) -> _Wrong:
+    return _Wrong(f"{target.id!r} is a name already; take another here", target)
 
 
 def _check_call(node: ast.Call) -> None:
@@ -104,9 +160,9 @@ def _check_call(node: ast.Call) -> None:
     name = node.func.id
     if name not in FUNCTIONS:
         raise _Wrong(f"no function {name!r}; {nearest(name, FUNCTIONS)}", node)
-    _, least, most = FUNCTIONS[name]
-    given = len(node.args)
-    if given < least or (most is not None and given > most):
+    function, given = FUNCTIONS[name], len(node.args)
+    fits = function.least <= given <= (given if function.most is None else function.most)
+    if node.keywords or not fits:
         raise _Wrong(f"{arity(name)}; here are {given}", node)
 
 
@@ -118,22 +174,14 @@ def _check_constant(node: ast.Constant) -> None:
             raise _Wrong("this number is too large; a message cannot carry it", node) from None
 
 
-def _check_names(body: ast.AST, roots: set[object]) -> None:
-    """Each loop gives a name of its own: none that is one already in the expression around."""
-    waiting = [(body, frozenset(roots))]
-    while waiting:
-        node, taken = waiting.pop()
-        if isinstance(node, ast.ListComp | ast.GeneratorExp):
-            for each in node.generators:
-                for name in bound_by(each):
-                    if name in taken:
-                        problem = f"{name!r} is a name already; take another here"
-                        raise _Wrong(problem, each.target)
-                    taken |= {name}
-        waiting += ((below, taken) for below in ast.iter_child_nodes(node))
+def _check_operators(node: ast.expr) -> None:
+    signs = node.ops if isinstance(node, ast.Compare) else [getattr(node, "op", None)]
+    for sign in signs:
+        if sign is not None and type(sign) not in operators.KINDS:
+            raise _Wrong(f"there is no operator {type(sign).__name__} in expressions", node)
 
 
-def _selects(node: ast.AST) -> bool:
+def _selects(node: ast.expr) -> bool:
     """Whether its value is no list, or one that is in what it refers to."""
     match node:
         case ast.IfExp(body=body, orelse=orelse):
