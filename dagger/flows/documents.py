@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dagger.flows.checking import errors_of, warnings_of
 from dagger.flows.grammar import grammar
-from dagger.flows.limits import text_of
+from dagger.flows.limits import MAX_PROBLEMS, text_of
 from dagger.flows.model import Flow
 from dagger.flows.names import Names
 from dagger.flows.parsing import parse_tree
@@ -16,9 +16,6 @@ from dagger.flows.reading import flow_from
 from dagger.flows.structure import fitted
 from dagger.flows.tree import Found, Node, Place, Problem, Scalar, place_of
 from dagger.words.errors import FlowProblem
-
-MAX_PROBLEMS = 1_000
-"""Problems of one document that are looked for."""
 
 _NO_TREE = Scalar(None, Place(1, 1), (0, 0))
 
@@ -82,7 +79,7 @@ def _placed(draft: Draft, findings: Iterable[Found]) -> Iterator[Problem]:
 
 
 def _in_order(path: str, problems: Iterable[Problem]) -> tuple[FlowProblem, ...]:
-    ordered = sorted(problems, key=lambda each: each.place[:2])
+    ordered = sorted(problems, key=lambda each: each.place[:2])[:MAX_PROBLEMS]
     return tuple(
         FlowProblem(path, each.place.line, each.place.column, each.text, each.place.path)
         for each in ordered

@@ -24,6 +24,9 @@ MAX_NODES = 250_000
 MAX_BRACKETS = 500
 """Brackets open at once, those in texts and comments included; libyaml fails at 1,000."""
 
+MAX_PROBLEMS = 1_000
+"""Problems of one document that are told: the first, as many as these are found."""
+
 _NOT_TEXT = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029\ufeff]"
 )

@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dagger.flows.limits import MAX_DEPTH, MAX_NODES
+from dagger.flows.limits import MAX_DEPTH, MAX_NODES, MAX_PROBLEMS
 from dagger.flows.scalars import NoValue, value_of
-from dagger.flows.tree import Mapping, Node, Place, Problem, Scalar, Sequence
+from dagger.flows.tree import UNREAD, Mapping, Node, Place, Problem, Scalar, Sequence
 
 _TAGS = "tag:yaml.org,2002:"
 """What `!!` stands for."""
-
-_NOTHING = Scalar(None, Place(1, 1), (0, 0))
 
 
 def parse_tree(text: str) -> tuple[Node | None, list[Problem]]:
@@ -95,7 +93,7 @@ class _Builder:
             raise _Stop
         if isinstance(event, self._yaml.AliasEvent):
             self._problem(place, f"the alias *{event.anchor} is not allowed; write the value again")
-            return _NOTHING
+            return Scalar(UNREAD, place, (event.start_mark.index, event.end_mark.index))
         if event.anchor is not None:
             self._problem(
                 place, f"the anchor &{event.anchor} is not allowed, as there are no aliases"
@@ -149,7 +147,7 @@ class _Builder:
             if key.value != "<<" or event.style:
                 return key
             self._problem(key.place, "the merge key << is not allowed; write the keys themselves")
-        elif key is not _NOTHING:
+        elif key.value is not UNREAD:
             written = event.value or "null"
             self._problem(key.place, f'the key {written} is not a text; quote it: "{written}"')
         return None
@@ -163,3 +161,5 @@ class _Builder:
 
     def _problem(self, place: Place, text: str) -> None:
         self.problems.append(Problem(place, text))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _Stop

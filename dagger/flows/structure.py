@@ -14,7 +14,18 @@ from itertools import islice
 from typing import Any
 
 from dagger.flows.grammar import Rule, grammar_of
-from dagger.flows.tree import Mapping, Node, Place, Problem, Scalar, Sequence, node_of, plain
+from dagger.flows.limits import MAX_PROBLEMS
+from dagger.flows.tree import (
+    UNREAD,
+    Mapping,
+    Node,
+    Place,
+    Problem,
+    Scalar,
+    Sequence,
+    node_of,
+    plain,
+)
 
 SHOWN = 60
 """Characters of a value that a problem repeats."""
@@ -32,8 +43,21 @@ def fitted(node: Node, rule: Rule, name: str) -> tuple[Any, list[Problem]]:
     Where nothing of it fits, that is None.
     """
     problems: list[Problem] = []
-    value = _fitted(node, rule, name, problems)
+    try:
+        value = _fitted(node, rule, name, problems)
+    except _Enough:
+        return None, problems
     return (None if value is _NONE else value), problems
+
+
+class _Enough(Exception):
+    """There are more problems than are told."""
+
+
+def _say(problems: list[Problem], place: Place, text: str) -> None:
+    problems.append(Problem(place, text))
+    if len(problems) >= MAX_PROBLEMS:
+        raise _Enough
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -51,12 +75,14 @@ def shown(value: Any) -> str:
 
 
 def _fitted(node: Node, rule: Rule, name: str, problems: list[Problem]) -> Any:
+    if isinstance(node, Scalar) and node.value is UNREAD:
+        return _NONE
     if rule.alternatives:
         return _alternative(node, rule, name, problems)
     if rule.free:
         return plain(node)
     if (problem := _misfit(node, rule)) is not None:
-        problems.append(Problem(node.place, f"{name} must be {rule.title}, {problem}"))
+        _say(problems, node.place, f"{_holder(name)} must be {rule.title}, {problem}")
         return _NONE
     if isinstance(node, Mapping):
         return _mapping(node, rule, name, problems)
@@ -71,7 +97,7 @@ def _alternative(node: Node, rule: Rule, name: str, problems: list[Problem]) -> 
         if _misfit(node, each) is None:
             return _fitted(node, each, name, problems)
     problem = f"{name} must be {rule.title}, not {_described(node)}"
-    problems.append(Problem(node.place, problem))
+    _say(problems, node.place, problem)
     return _NONE
 
 
@@ -150,7 +176,7 @@ def _mapping(node: Mapping, rule: Rule, name: str, problems: list[Problem]) -> d
         if fits is not _NONE:
             found[key] = fits
     if missing := [each for each in rule.required if each not in node.items]:
-        problems.append(Problem(node.place, _missing(name, missing)))
+        _say(problems, node.place, _missing(name, missing))
     if rule.cases and (case := rule.cases.get(str(found.get("uses", "")))):
         _case(node, case, found, problems)
     return found
@@ -162,11 +188,11 @@ def _rule_of(key: str, place: Place, rule: Rule, name: str, problems: list[Probl
         return rule.fields[key]
     if rule.closed:
         known = meant(key, rule.fields) or f"; known: {', '.join(rule.fields)}"
-        problems.append(Problem(place, f"unknown key {key!r} in {_holder(name)}{known}"))
+        _say(problems, place, f"unknown key {key!r} in {_holder(name)}{known}")
         return None
     if rule.keys is not None and _scalar_misfit(key, rule.keys) is not None:
         problem = f"a key of {name} must be {rule.keys.title}, not {shown(key)}"
-        problems.append(Problem(place, problem))
+        _say(problems, place, problem)
         return None
     return rule.others or _ANYTHING
 
@@ -189,7 +215,7 @@ def _case(node: Mapping, case: Rule, found: dict[str, Any], problems: list[Probl
     if "with" not in node.items:
         if rule.required or rule.fewest:
             wanted = " and ".join(map(repr, rule.required)) or rule.title
-            problems.append(Problem(node.place, f"{uses} lacks 'with' and in it {wanted}"))
+            _say(problems, node.place, f"{uses} lacks 'with' and in it {wanted}")
     elif isinstance(node.items["with"], Mapping):
         _fitted(node.items["with"], rule, f"with of {uses}", problems)
 

@@ -35,6 +35,10 @@ class Found(NamedTuple):
     """Whether it is about the key, and not about what stands under it."""
 
 
+UNREAD: Any = object()
+"""The value of a scalar that has none, of which that has been said already."""
+
+
 class Scalar:
     """A text, number, boolean or null; `span` is where it is written, from offset to offset."""
 
@@ -73,7 +77,7 @@ Node = Scalar | Sequence | Mapping
 def plain(node: Node) -> Any:
     """The value of a node as plain JSON data."""
     if isinstance(node, Scalar):
-        return node.value
+        return None if node.value is UNREAD else node.value
     if isinstance(node, Sequence):
         return [plain(each) for each in node.items]
     return {key: plain(each) for key, each in node.items.items()}
