@@ -127,7 +127,7 @@ def _make(target: Callable[..., Any], options: dict[str, Any]) -> StepFunction:
     parameters = inspect.signature(target).parameters.values()
     for each in parameters:
         if each.kind in (each.POSITIONAL_ONLY, each.VAR_POSITIONAL):
-            problem = f"arguments are given by name, so {each} cannot be filled"
+            problem = f"arguments are given by name, so {each.name!r} cannot be filled"
             raise DefinitionError(problem, where)
     named = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
     arguments = [each for each in named if each.name != CONTEXT]
@@ -161,6 +161,6 @@ def _check(options: dict[str, Any], where: str) -> None:
             raise DefinitionError(f"{name}= {problem}", where)
 
 
-def _home(made: StepFunction) -> tuple[str, str]:
-    function = made.function
-    return getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+def _home(made: StepFunction) -> str:
+    """Function and file: what is defined there anew is the same function."""
+    return made.where.rpartition(":")[0]

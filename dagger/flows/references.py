@@ -189,6 +189,12 @@ def _in_condition(text: str) -> _Within:
     return _within(condition, text)
 
 
+def forget() -> None:
+    """Remember no text; for measurements."""
+    _in_text.cache_clear()
+    _in_condition.cache_clear()
+
+
 def _within(compiled: Callable[[str], Template], text: str) -> _Within:
     from dagger.words.errors import ExpressionError
 

@@ -14,9 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import heartbeats, reopening, scenarios, stored, waiting
+from tests.bench import flows, heartbeats, reopening, scenarios, stored, waiting
 
-MODULES = (scenarios, stored, reopening, heartbeats, waiting)
+MODULES = (scenarios, stored, reopening, heartbeats, waiting, flows)
 
 BUDGETS: dict[str, tuple[str, float | None]] = {
     "chain_shared": ("hops", 10.0),
@@ -50,6 +50,8 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "gathered": ("ratio", 1.3),
     "streamed": ("hops", None),
     "stored_streamed": ("hops", None),
+    "flow_loading": ("s", 0.7),
+    "planning": ("ratio", 1.2),
 }
 """The figure that matters of each scenario, and what it may be."""
 

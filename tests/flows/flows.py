@@ -54,7 +54,7 @@ def rescues(id: str) -> st.SearchStrategy[Rescue]:
 
 
 @st.composite
-def flows(draw: st.DrawFn, max_size: int = 6) -> Flow:
+def flows(draw: st.DrawFn, max_size: int = 3) -> Flow:
     """Any flow that has no errors: its steps need only those before them."""
     names = draw(st.lists(ids, min_size=2, max_size=2 * max_size, unique=True))
     half = (len(names) + 1) // 2
@@ -64,7 +64,6 @@ def flows(draw: st.DrawFn, max_size: int = 6) -> Flow:
         foreach = draw(st.none() | st.lists(values, max_size=3) | st.just("${{ inputs.x }}"))
         rescued = [draw(rescues(each)) for each in names[half:][number : number + 1]]
         on_error = draw(st.none() | st.sampled_from(OnError))
-        spoilt = foreach is not None and (on_error is OnError.SKIP or on_error is None)
         steps.append(
             Step(
                 id,
@@ -80,7 +79,7 @@ def flows(draw: st.DrawFn, max_size: int = 6) -> Flow:
                 idempotency_key=draw(st.none() | st.just("${{ inputs.x }}")),
                 compensate=draw(st.none() | compensations),
                 on_error=on_error,
-                rescue=() if spoilt or not draw(st.booleans()) else tuple(rescued),
+                rescue=tuple(rescued) if foreach is None else (),
                 cache=draw(st.none() | seconds),
                 resources=draw(resources),
                 priority=draw(priorities),
@@ -89,7 +88,10 @@ def flows(draw: st.DrawFn, max_size: int = 6) -> Flow:
     return Flow(
         draw(ids),
         description=draw(texts),
-        inputs={"x": {"default": 2}, **{each: {} for each in draw(st.lists(ids, max_size=2))}},
+        inputs={
+            "x": {"default": 2},
+            **{each: {"default": 0} for each in draw(st.lists(ids, max_size=2))},
+        },
         defaults=draw(
             st.builds(Defaults, retry=retries, on_error=st.none() | st.sampled_from(OnError))
         ),
