@@ -69,6 +69,8 @@ class Walk(EvalWithCompoundTypes):  # type: ignore[misc]
         except IterableTooLong:
             problem = f"this takes more than {MAX_LOOPS:,} turns; do it in code instead"
             raise Stopped(problem, node.col_offset) from None
+        except (ArithmeticError, ValueError):  # infinities, and integers that are in no message
+            raise Stopped("this cannot be worked out with such numbers", node.col_offset) from None
         except TypeError:
             if not isinstance(node, ast.ListComp | ast.GeneratorExp):
                 raise  # all of this room's look before they take
