@@ -33,8 +33,8 @@ class Action:
     completed: int | None = None
     """Its position among all that completed, or None if it is not known that it did."""
     compensated: bool = True
-    """Whether it has a compensation. One that has none only hands on who came after whom: a
-    step without effects, or one that was skipped."""
+    """Whether there is something to compensate. Where there is not (no effects, skipped, known not
+    to have acted), it only hands on who came after whom."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ A mapping has keys and no attributes, so that a key may be called `items`, `keys
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from json import JSONEncoder
 from math import isfinite
 from types import NoneType
@@ -67,10 +67,10 @@ def beginning(scope: Mapping[str, Any], name: str) -> Any:
     raise Refused(f"no name {name!r} here; {nearest(name, scope)}")
 
 
-def into(value: Any, key: Any, said: Callable[[], str]) -> Any:
+def into(value: Any, key: Any, *, told: bool) -> Any:
     """What `value` has at `key`: of a mapping a key, of a list or a text a place, or a slice.
 
-    `said` tells the key as it may be told: where it was worked out, it may be a secret. Raises
+    `told` is whether an error may tell the key: one that was worked out may be a secret. Raises
     Missing where there is nothing, and Refused where there could be nothing; their sentences
     go on after the name of `value`.
     """
@@ -78,32 +78,40 @@ def into(value: Any, key: Any, said: Callable[[], str]) -> Any:
         return value[key]
     of = kind(value)
     if of == "mapping":
-        return _entry(value, key, said)
+        return _entry(value, key, told)
     if of in ("list", "text"):
-        return _place(value, key, said)
+        return _place(value, key, told)
     if of == "null":
         raise Missing("is null and has nothing in it; default(..., value) stands in for it")
     raise Refused(f"is a {of} and has nothing in it")
 
 
-def _entry(value: Mapping[Any, Any], key: Any, said: Callable[[], str]) -> Any:
+def _entry(value: Mapping[Any, Any], key: Any, told: bool) -> Any:
     if not isinstance(key, str):
-        raise Refused(f"is a mapping, whose keys are texts; {said()} is none")
+        raise Refused(f"is a mapping, whose keys are texts; {_key(key, told)} is none")
     if key in value:
         return value[key]
-    raise Missing(lambda: f"has no {said()}; {nearest(key, value)}")
+    if told:
+        raise Missing(lambda: f"has no {key!r}; {nearest(key, value)}")
+    raise Missing(f"has no {_key(key, told)}")
 
 
-def _place(value: Any, key: Any, said: Callable[[], str]) -> Any:
+def _place(value: Any, key: Any, told: bool) -> Any:
     what = f"is {a(value)}"
     if type(key) is not int and not isinstance(key, slice):
-        raise Refused(f"{what}, whose places are whole numbers, such as [0]; {said()} is none")
+        key = _key(key, told)
+        raise Refused(f"{what}, whose places are whole numbers, such as [0]; {key} is none")
     try:
         return value[key]
     except IndexError:
-        raise Missing(f"{what} of {len(value)} and has nothing at {said()}") from None
+        key = _key(key, told)
+        raise Missing(f"{what} of {len(value)} and has nothing at {key}") from None
     except (TypeError, ValueError):
         raise Refused(f"{what}; a slice of it goes from one whole number to another") from None
+
+
+def _key(key: Any, told: bool) -> str:
+    return repr(key) if told else "the key that was worked out"
 
 
 def same(left: Any, right: Any, work: Work) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from dagger.rules.expressions import limits
@@ -36,7 +35,7 @@ def _followed(path: Path, scope: Mapping[str, Any]) -> Any:
         value = beginning(scope, str(path.parts[0]))
         while (place := place + 1) < len(path.parts):
             part = path.parts[place]
-            value = into(value, part, partial(repr, part))
+            value = into(value, part, told=True)
         kind(value)
     except Refused as refused:
         place = min(place, len(path.parts) - 1)

@@ -16,6 +16,9 @@ SHOWN = 8
 LOOKED_THROUGH = 1_000
 """Names among which the nearest is looked for."""
 
+LONGEST = 100
+"""Characters of a name that a sentence tells; a key of data may have any number."""
+
 
 class Refused(Exception):
     """Something is not done; `problem` says what, and what to do instead.
@@ -52,8 +55,9 @@ class Gone(Stopped, Missing):
 
 def nearest(name: str, known: Iterable[object]) -> str:
     """A sentence about names there are: the one nearest to `name`, or else some of them."""
-    names = list(islice((each for each in known if isinstance(each, str)), LOOKED_THROUGH))
-    if close := get_close_matches(name[:100], names, n=1):
+    short = (each for each in known if isinstance(each, str) and len(each) <= LONGEST)
+    names = list(islice(short, LOOKED_THROUGH))
+    if close := get_close_matches(name[:LONGEST], names, n=1):
         return f"did you mean {close[0]!r}?"
     if not names:
         return "there are none"

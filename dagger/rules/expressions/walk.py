@@ -69,7 +69,11 @@ class Walk(EvalWithCompoundTypes):  # type: ignore[misc]
         except IterableTooLong:
             problem = f"this takes more than {MAX_LOOPS:,} turns; do it in code instead"
             raise Stopped(problem, node.col_offset) from None
-        except TypeError:  # of a loop: all of this room's look before they take
+        except (ArithmeticError, ValueError):  # infinities, and integers that are in no message
+            raise Stopped("this cannot be worked out with such numbers", node.col_offset) from None
+        except TypeError:
+            if not isinstance(node, ast.ListComp | ast.GeneratorExp):
+                raise  # all of this room's look before they take
             raise Stopped("a loop goes through a list; this is none", node.col_offset) from None
         return value
 
@@ -79,7 +83,7 @@ class Walk(EvalWithCompoundTypes):  # type: ignore[misc]
     def _eval_subscript(self, node: ast.Subscript) -> Any:
         value, key = self._eval(node.value), self._eval(node.slice)
         try:
-            found = into(value, key, partial(_said, node.slice))
+            found = into(value, key, told=constant(node.slice) is not None)
         except Refused as refused:
             error = Gone if isinstance(refused, Missing) else Stopped
             problem = partial(_about, node.value, refused)
@@ -97,9 +101,3 @@ class Walk(EvalWithCompoundTypes):  # type: ignore[misc]
 
 def _about(node: ast.expr, refused: Refused) -> str:
     return f"{named(node)} {refused.problem}"
-
-
-def _said(key: ast.expr) -> str:
-    """A key as it may be told: as it is written, and never as it was worked out."""
-    part = constant(key)
-    return "that key" if part is None else repr(part)

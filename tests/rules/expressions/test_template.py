@@ -298,7 +298,7 @@ def test_what_is_not_there(expression: str, problem: str, place: str) -> None:
 
 def test_errors_never_repeat_a_value() -> None:
     """What may be a secret is not told, neither as a value nor as a key that was worked out."""
-    scope = {"s": "hunter2", "m": {"a": 1}, "l": [1], "n": 271828}
+    scope = {"s": "hunter2", "m": {"a": 1, "hunter": 2}, "l": [1], "n": 271828}
     for expression in (
         *("m[s]", "l[n]", "l[s]", "s.x", "int(s)", "float(s)", "s + 1", "s < 1", "s * 2", "-s"),
         *("fromJSON(s)", "format(s + '{9}')", "sum([s])", "round(s)", "s in n", "[x for x in n]"),
@@ -306,9 +306,20 @@ def test_errors_never_repeat_a_value() -> None:
     ):
         with pytest.raises(ExpressionError) as raised:
             rendered(f"${{{{ {expression} }}}}", scope)
-        assert "hunter2" not in str(raised.value)
+        assert "hunter" not in str(raised.value)
         assert "271828" not in str(raised.value)
         assert raised.value.__context__ is None or raised.value.__suppress_context__
+
+
+def test_of_long_texts_and_long_keys_an_error_tells_a_part() -> None:
+    """What is around the place is shown, and of keys those that fit into a sentence."""
+    text = f"{'a' * 1000} ${{{{ m.kez }}}} {'b' * 1000}"
+    with pytest.raises(ExpressionError) as raised:
+        rendered(text, {"m": {"key" * 1000: 1, "key": 1}})
+    assert raised.value.text == text
+    assert raised.value.problem == "m has no 'kez'; did you mean 'key'?"
+    assert "a ${{ m.kez }} b" in str(raised.value)
+    assert len(str(raised.value)) < 400
 
 
 def test_a_key_with_an_expression_is_refused() -> None:
