@@ -15,13 +15,16 @@ from dagger.cli.pictures import picture_option
 @picture_option("--svg", "Draw it to a file instead, with Graphviz.")
 def command(file: Path, svg: Path | None) -> None:
     """Print the steps of a flow, and which need which, in Graphviz's language."""
+    from dagger.flows.picture import to_dot
+    from dagger.views.render import render
     from dagger.words.errors import FlowError
 
     document = read(file, None)[0]
     if document.errors:
         raise FlowError(document.errors)
+    source = to_dot(document.flow)
     if svg is None:
-        click.echo(document.flow.to_dot(), nl=False)
+        click.echo(source, nl=False)
     else:
-        document.flow.render(svg, "svg")
+        render(source, svg, "svg")
         click.echo(f"wrote {svg}", err=True)

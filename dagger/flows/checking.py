@@ -14,13 +14,18 @@ from types import MappingProxyType
 from typing import Any
 
 from dagger.flows.cycles import circles
+from dagger.flows.flow import Flow
 from dagger.flows.grammar import built_ins
-from dagger.flows.model import Compensation, Flow, OnError, Rescue, Step
+from dagger.flows.model import Compensation, OnError, Rescue, Step
 from dagger.flows.names import Arguments, Names, arguments_of, is_required
 from dagger.flows.references import OPENING, Texts, Work, needs_of, texts_of, work_of
 from dagger.flows.scopes import Known, misread
 from dagger.flows.structure import meant, shown
 from dagger.flows.tree import Found, Path
+from dagger.rules.recurrence import recurrence
+from dagger.rules.retry import strategy
+from dagger.rules.schema import schema
+from dagger.rules.zones import zone
 from dagger.words.errors import ConfigError, ScheduleError, SchemaError
 
 
@@ -174,8 +179,6 @@ def _policies(part: Any, path: Path) -> Iterator[Found]:
 @lru_cache(maxsize=64)
 def _wrong_strategy(retry: str) -> tuple[str, str] | None:
     """The option of a strategy, given as JSON, that is wrong, and why; None if none is."""
-    from dagger.rules.retry import strategy
-
     try:
         strategy(json.loads(retry))
     except ConfigError as error:
@@ -212,8 +215,6 @@ def _inputs(flow: Flow) -> Iterator[Found]:
 
 def _schema(source: Any) -> Any:
     """The schema of an input, compiled, or why it is none."""
-    from dagger.rules.schema import schema
-
     try:
         return schema(source, "input")
     except SchemaError as error:
@@ -224,9 +225,6 @@ def _schedule(flow: Flow) -> Iterator[Found]:
     schedule = flow.schedule
     if schedule is None:
         return
-    from dagger.rules.recurrence import recurrence
-    from dagger.rules.zones import zone
-
     try:
         zone(schedule.timezone)
     except ScheduleError as error:

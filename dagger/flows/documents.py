@@ -7,9 +7,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from dagger.flows.checking import errors_of, warnings_of
+from dagger.flows.flow import Flow
 from dagger.flows.grammar import grammar
 from dagger.flows.limits import MAX_PROBLEMS, text_of
-from dagger.flows.model import Flow
 from dagger.flows.names import Names
 from dagger.flows.parsing import parse_tree
 from dagger.flows.reading import flow_from

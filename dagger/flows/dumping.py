@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagger.flows.model import Flow
+from dagger.flows.flow import Flow
 from dagger.flows.reading import data_of
 from dagger.flows.scalars import is_text
 from dagger.rules.violation import shown

@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack, cast, overload
 from weakref import WeakValueDictionary
 
 from dagger.authoring.signature import place_of
+from dagger.flows.structure import complaint
 from dagger.words.errors import DefinitionError
 
 CONTEXT = "ctx"
@@ -60,32 +61,45 @@ class StepFunction:
 
 
 class StepFunctions:
-    """Step functions by name, held weakly: one that its module has let go of is not found."""
+    """Step functions by name, held weakly: one that its module has let go of is not found.
+
+    Files that do not know each other may use one name: each of their functions works, only
+    finding one by that name is refused.
+    """
 
     def __init__(self) -> None:
-        self._known: WeakValueDictionary[str, StepFunction] = WeakValueDictionary()
+        # name -> function and file -> step function
+        self._known: dict[str, WeakValueDictionary[str, StepFunction]] = {}
 
     def add(self, made: StepFunction) -> None:
         """Make a step function findable. The same definition, run again, replaces itself.
 
-        Raises DefinitionError if another function has the name.
+        Raises DefinitionError if another function of the same file has the name.
         """
-        known = self._known.get(made.name)
-        if known is not None and _home(known) != _home(made):
-            problem = f"a step function named {made.name!r} exists already, from {known.where}"
-            raise DefinitionError(f"{problem}; rename one with @step(name=...)", made.where)
-        self._known[made.name] = made
+        homes = self._known.setdefault(made.name, WeakValueDictionary())
+        for home, known in homes.items():
+            if _file(known) == _file(made) and home != _home(made):
+                problem = f"a step function named {made.name!r} exists already, from {known.where}"
+                raise DefinitionError(f"{problem}; rename one with @step(name=...)", made.where)
+        homes[_home(made)] = made
 
     def get(self, name: str) -> StepFunction | None:
-        """The step function of a name; None if there is none."""
-        return self._known.get(name)
+        """The step function of a name; None if there is none.
+
+        Raises DefinitionError if functions of several files have it.
+        """
+        found = [*self._known[name].values()] if name in self._known else []
+        if len(found) > 1:
+            problem = f"step functions of several files are named {name!r}"
+            raise DefinitionError(f"{problem}, another one in {found[0].where}", found[1].where)
+        return found[0] if found else None
 
     def clear(self) -> None:
         """Forget all."""
         self._known.clear()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._known))
+        return iter(sorted(name for name, homes in self._known.items() if homes))
 
 
 step_functions = StepFunctions()
@@ -148,8 +162,6 @@ def _make(target: Callable[..., Any], options: dict[str, Any]) -> StepFunction:
 
 def _check(options: dict[str, Any], where: str) -> None:
     """Raise DefinitionError for an option that there is none of, or that says nothing sensible."""
-    from dagger.flows.structure import complaint
-
     known = list(StepOptions.__annotations__)
     for name, value in options.items():
         if name not in known:
@@ -164,3 +176,7 @@ def _check(options: dict[str, Any], where: str) -> None:
 def _home(made: StepFunction) -> str:
     """Function and file: what is defined there anew is the same function."""
     return made.where.rpartition(":")[0]
+
+
+def _file(made: StepFunction) -> str:
+    return _home(made).rpartition(" (")[2]

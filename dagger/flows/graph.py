@@ -10,7 +10,8 @@ from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dagger.flows.model import MAX_PARALLEL, Flow, OnError, Rescue, Step
+from dagger.flows.flow import Flow
+from dagger.flows.model import MAX_PARALLEL, OnError, Rescue, Step
 from dagger.flows.references import needs_of
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dagger.flows.documents import Document, Draft, draft, finished, fitted_draft
-from dagger.flows.model import Flow
+from dagger.flows.flow import Flow
 from dagger.flows.names import Names
 from dagger.flows.reading import data_of
 from dagger.flows.references import used_by

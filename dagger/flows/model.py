@@ -1,20 +1,16 @@
-"""What a flow is: frozen data, the same whether it was written in YAML or in Python.
+"""The parts of a flow: frozen data, the same whether they were written in YAML or in Python.
 
-Field for field it is the grammar (`flow.schema.json`): what is not said is not there, and
-`Flow.defaults` are not worked in. Values within (arguments, schemas, outputs) are plain JSON data,
-and are not to be changed.
+Field for field they are the grammar (`flow.schema.json`). What is not said is not there, and the
+defaults of a flow are not worked in. Values within (arguments, schemas) are plain JSON data, and
+are not to be changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from dagger.flows.functions import StepFunction
+from typing import Any
 
 
 class OnError(StrEnum):
@@ -105,69 +101,3 @@ class Schedule:
     overlap: str = "skip"
     jitter: float = 0
     inputs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """Steps that need each other, and what is said of them all.
-
-    `Flow("name").step(...).step(...)` makes one in Python, `flow_of` does from functions, `load`
-    from a file. Each call of `step` gives another flow; this one stays as it is. Nothing is
-    checked until `check`.
-    """
-
-    name: str
-    description: str = ""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    """JSON Schemas by name; one whose keyword `secret` is true is of a value to be kept secret."""
-    defaults: Defaults = field(default_factory=Defaults)
-    fail_fast: bool = True
-    steps: tuple[Step, ...] = ()
-    output: Any = None
-    schedule: Schedule | None = None
-    subflows: Mapping[str, Flow] = field(default_factory=dict)
-    """The flows that steps use, by what stands there: "./other.yml"."""
-
-    def step(
-        self, id: str, uses: str | StepFunction | Flow | Callable[..., Any], **options: Any
-    ) -> Flow:
-        """The same with one step more: its id, what it uses, and what a step may say.
-
-        `uses` is a name, a `@step` function, an agent or a flow; `with_` stands for `with`, which
-        is a word of Python. Raises DefinitionError for an option there is none of.
-        """
-        from dagger.flows.building import with_step
-
-        return with_step(self, id, uses, options)
-
-    def check(self) -> None:
-        """Raise FlowError with all that is wrong with it, if anything is."""
-        from dagger.flows.loading import check
-
-        check(self)
-
-    def said(self, step: Step | Rescue, name: str) -> Any:
-        """What holds for a step: what it says itself, or else what `defaults` say."""
-        said = getattr(step, name, None)
-        return getattr(self.defaults, name, None) if said is None else said
-
-    def all_steps(self) -> Iterator[Step | Rescue]:
-        """Its steps in order, each followed by its rescue steps."""
-        for each in self.steps:
-            yield each
-            yield from each.rescue
-
-    def to_dot(self) -> str:
-        """Its picture in Graphviz's language."""
-        from dagger.flows.picture import to_dot
-
-        return to_dot(self)
-
-    def render(self, path: str | Path, format: str | None = None) -> Path:
-        """Draw it to a file; its suffix or `format` says how.
-
-        Raises ExecutionError where Graphviz is not installed.
-        """
-        from dagger.views.render import render
-
-        return render(self.to_dot(), path, format)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dagger.flows.flow import Flow
 from dagger.flows.functions import StepFunction
-from dagger.flows.model import Flow
 
 
 class Arguments(NamedTuple):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from dagger.flows.flow import Flow
 from dagger.flows.grammar import built_ins
-from dagger.flows.model import Flow, OnError, Rescue, Step
+from dagger.flows.model import OnError, Rescue, Step
 from dagger.flows.references import needs_of
 from dagger.views import dot
 from dagger.views.wording import one_line, plural

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from dagger.flows.flow import Flow
 from dagger.flows.graph import graph
 from dagger.flows.happenings import (
     ENDS,
@@ -42,7 +43,7 @@ from dagger.flows.happenings import (
     Succeeded,
 )
 from dagger.flows.items import Items
-from dagger.flows.model import Flow, OnError
+from dagger.flows.model import OnError
 from dagger.flows.state import State
 from dagger.words.errors import FlowEventRefused
 

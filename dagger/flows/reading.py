@@ -7,10 +7,10 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import Any
 
+from dagger.flows.flow import Flow
 from dagger.flows.model import (
     Compensation,
     Defaults,
-    Flow,
     OnError,
     Rescue,
     Schedule,

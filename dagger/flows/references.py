@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from dagger.flows.model import Flow, Rescue, Step
+from dagger.flows.flow import Flow
+from dagger.flows.model import Rescue, Step
 from dagger.flows.tree import Found, Path
-
-if TYPE_CHECKING:
-    from dagger.rules.expressions import Template
+from dagger.rules.expressions import Template, compiled, condition
+from dagger.words.errors import ExpressionError
 
 OPENING = "${{"
 """What every expression begins with."""
@@ -177,15 +177,11 @@ def _read(field: str, found: Iterable[tuple[Path, str]], within: Callable[[str],
 
 @lru_cache(maxsize=TEXTS_KEPT)
 def _in_text(text: str) -> _Within:
-    from dagger.rules.expressions import compiled
-
     return _within(compiled, text)
 
 
 @lru_cache(maxsize=TEXTS_KEPT)
 def _in_condition(text: str) -> _Within:
-    from dagger.rules.expressions import condition
-
     return _within(condition, text)
 
 
@@ -195,11 +191,9 @@ def forget() -> None:
     _in_condition.cache_clear()
 
 
-def _within(compiled: Callable[[str], Template], text: str) -> _Within:
-    from dagger.words.errors import ExpressionError
-
+def _within(made: Callable[[str], Template], text: str) -> _Within:
     try:
-        template = compiled(text)
+        template = made(text)
     except ExpressionError as error:
         return _Within(problem=error.problem, offset=error.offset)
     return _Within(tuple((each.offsets, each.path) for each in template.references))

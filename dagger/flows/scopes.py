@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from dagger.flows.model import Flow, Step
+from dagger.flows.flow import Flow
+from dagger.flows.model import Step
 from dagger.flows.references import Texts, Work
 from dagger.flows.structure import meant
 from dagger.flows.tree import Found

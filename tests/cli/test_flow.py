@@ -67,7 +67,7 @@ def test_names_are_looked_up_in_files(invoke: Invoke, flow: Path, write: Write) 
     assert ended.exit_code == 0
     assert "see --steps" not in ended.stdout
     ended = invoke("flow", "check", str(flow), "--steps", write(STEPS, above="\n"))
-    assert "4:25: unknown agent or step function 'square'" in ended.stdout
+    assert "4:24: unknown agent or step function 'square'" in ended.stdout
     assert ended.exit_code == 1
 
 

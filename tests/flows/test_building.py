@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dagger import Context, agent
-from dagger.flows import Flow, StepFunction, dump, flow_of, parse, step, step_functions
+from dagger.flows import Flow, StepFunction, check, dump, flow_of, parse, step, step_functions
 from dagger.words.errors import DefinitionError
 
 
@@ -43,7 +43,7 @@ def functions() -> list[StepFunction]:
 def test_parameters_name_other_steps_and_inputs() -> None:
     """A parameter with the name of a function gets its output, and others are inputs."""
     flow = flow_of("invoices", *functions(), output=functions()[1])
-    flow.check()
+    check(flow)
     assert dump(flow) == (
         "name: invoices\n"
         "inputs:\n"

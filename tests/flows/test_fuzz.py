@@ -47,13 +47,13 @@ def mutated(dice: random.Random, text: str) -> str:
     for _ in range(dice.choice([1, 1, 1, 2, 6])):
         at = dice.randint(0, len(text))
         end = at + dice.choice([0, 0, 1, 3, 40])
-        piece = {
-            "cut": lambda: "",
-            "doubled": lambda part=text[at:end]: part * dice.randint(2, 9),
-            "spoilt": lambda: dice.choice(PIECES),
-            "moved": lambda at=at, end=end: dice.choice(SEEDS)[at:end],
-        }
-        made: str = piece[dice.choice([*piece])]()
+        way = dice.choice(["cut", "double", "spoil", "move"])
+        if way == "double":
+            made = text[at:end] * dice.randint(2, 9)
+        elif way == "spoil":
+            made = dice.choice(PIECES)
+        else:
+            made = dice.choice(SEEDS)[at:end] if way == "move" else ""
         text = (text[:at] + made + text[end:])[:20_000]
     return text
 

@@ -8,8 +8,8 @@ from textwrap import dedent
 import pytest
 
 from dagger import agent
-from dagger.flows import Flow, Names, load, parse, step
-from dagger.flows.loading import MAX_FILES, check, documents
+from dagger.flows import Flow, Names, check, documents, load, parse, step
+from dagger.flows.loading import MAX_FILES
 from dagger.words.errors import FlowError
 
 INNER = """\
@@ -139,7 +139,7 @@ def test_a_flow_from_python_is_checked_against_the_grammar() -> None:
     """What the grammar refuses in a file it refuses in Python, by the part it is in."""
     flow = Flow("my flow").step("a", "work", timeout=0, rescue=[{"id": "b c", "uses": "x"}])
     with pytest.raises(FlowError) as raised:
-        flow.check()
+        check(flow)
     problems = [(each.part, each.problem.partition(",")[0]) for each in raised.value.problems]
     assert problems == [
         ("name", "name must be a name (a letter or _ first"),

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from dagger.flows import Flow, Schedule, dump, load, parse, save
-from dagger.flows.building import with_step
+from dagger.flows import Flow, Schedule, check, dump, load, parse, save
 from dagger.flows.grammar import schema
 from dagger.flows.reading import data_of
 from dagger.words.errors import DefinitionError, FlowError, SerializationError
@@ -23,7 +22,7 @@ from tests.flows import flows
 def test_a_flow_is_what_its_document_says(flow: Flow, schedule: Schedule) -> None:
     """Parsing what was dumped gives the same flow again, and dumping that the same text."""
     flow = replace(flow, schedule=schedule)
-    flow.check()
+    check(flow)
     text = dump(flow)
     assert parse(text) == flow
     assert dump(parse(text)) == text
@@ -42,7 +41,7 @@ def test_a_flow_made_step_by_step_is_the_same(flow: Flow) -> None:
     for each in flow.steps:
         said = {name: getattr(each, name) for name in type(each).__dataclass_fields__}
         id, uses = said.pop("id"), said.pop("uses")
-        made = with_step(made, id, uses, said)
+        made = made.step(id, uses, **said)
     assert made == flow
 
 
@@ -99,6 +98,6 @@ def test_what_is_no_data_is_not_dumped() -> None:
     with pytest.raises(SerializationError, match=r"\$\.steps\[0\]\.with\.x: set is not JSON"):
         dump(Flow("f").step("a", "work", with_={"x": {1}}))
     with pytest.raises(FlowError, match=r"flow 'f', steps\[0\]\.with\.x: set is not JSON"):
-        Flow("f").step("a", "work", with_={"x": {1}}).check()
+        check(Flow("f").step("a", "work", with_={"x": {1}}))
     with pytest.raises(DefinitionError, match="no file below"):
         save(Flow("f", subflows={"up": Flow("g")}), Path("/nowhere-at-all.yml").parent / "dev/null")
