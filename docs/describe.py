@@ -25,6 +25,7 @@ MADE_BY_USERS = {
     "EventDriven",
     "Executor",
     "Exponential",
+    "Flow",
     "Immediate",
     "InlineThreads",
     "LaggingStore",

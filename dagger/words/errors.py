@@ -4,8 +4,8 @@ DaggerError
 ├── DefinitionError           an agent, channel or registry is declared wrongly
 │   ├── SchemaError           a JSON Schema is not one
 │   ├── DuplicateAgent        two agents of one name
-│   ├── ScheduleError         a time, an interval, a cron expression or a timezone is not one
-│   └── FlowError             a flow is written wrongly: all that is wrong with it
+│   └── ScheduleError         a time, an interval, a cron expression or a timezone is not one
+├── FlowError                 a flow is written wrongly: all that is wrong with it
 ├── ConfigError               a setting is unknown or out of range
 ├── AgentNotFound             no agent of that name
 ├── ChannelNotFound           no channel of that name
@@ -139,7 +139,7 @@ class FlowProblem(NamedTuple):
         return f"{self.path}{self.part and f', {self.part}'}: {self.problem}"
 
 
-class FlowError(DefinitionError):
+class FlowError(DaggerError):
     """A flow is written wrongly; `problems` are all that is wrong with it, by path and place.
 
     Its message has a line for each, such as "flow.yml:12:5: unknown step 'fetsh' in needs; did

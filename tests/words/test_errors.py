@@ -29,6 +29,7 @@ def example(kind: type[DaggerError]) -> DaggerError:
             "float": 0.5 + number,
             "tuple[str, ...]": (word,),
             "tuple[str | int, ...]": (word,),
+            "Sequence[FlowProblem]": [errors.FlowProblem("path", 1, 2, word)],
             "Failure": Failure(f"{name}-type", word),
             "list[Any]": [None] * 700,
             "Mapping[int, RequestFailed]": {0: errors.RequestFailed("", word)},
