@@ -28,6 +28,9 @@ from dagger.rules.schema import schema
 from dagger.rules.zones import zone
 from dagger.words.errors import ConfigError, ScheduleError, SchemaError
 
+LINKS_SHOWN = 8
+"""Steps of a circle that are told."""
+
 
 def errors_of(
     flow: Flow, names: Names | None = None, unread: Mapping[str, str] = MappingProxyType({})
@@ -83,7 +86,7 @@ def _place_of(path: Path) -> str:
 
 
 def _needs(flow: Flow) -> Iterator[Found]:
-    known = {each.id for each in flow.steps if each.id}
+    known = dict.fromkeys(each.id for each in flow.steps if each.id)
     rescued_by = {each.id: step.id for step in flow.steps for each in step.rescue}
     for number, step in enumerate(flow.steps):
         counts = Counter(step.needs)
@@ -105,8 +108,10 @@ def _circles(flow: Flow, work: list[Work]) -> Iterator[Found]:
     needs = _needs_by_id(flow, work)
     for circle in circles(needs):
         ends = [*circle[1:], circle[0]]
-        pairs = zip(circle, ends, strict=True)
-        said = ", ".join(f"{name!r} needs {need!r}" for name, need in pairs)
+        pairs = [f"{name!r} needs {need!r}" for name, need in zip(circle, ends, strict=True)]
+        if len(pairs) > LINKS_SHOWN:
+            pairs[LINKS_SHOWN - 1 : -1] = [f"... {len(pairs) - LINKS_SHOWN} more ..."]
+        said = ", ".join(pairs)
         yield Found(("steps", steps[circle[0]]), f"steps wait for each other: {said}")
 
 

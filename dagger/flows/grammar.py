@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from math import inf
 from typing import Any
 
 SCHEMA_FILE = "flow.schema.json"
@@ -26,10 +27,10 @@ class Rule:
     types: frozenset[str] = frozenset()
     choices: tuple[Any, ...] = ()
     pattern: re.Pattern[str] | None = None
-    longest: int | None = None
-    least: float | None = None
-    above: float | None = None
-    most: float | None = None
+    longest: float = inf
+    least: float = -inf
+    above: float = -inf
+    most: float = inf
     fewest: int = 0
     """Items, keys or characters at least."""
     most_keys: int | None = None
@@ -87,11 +88,12 @@ def _rule(source: Mapping[str, Any]) -> Rule:
         title=source.get("title", ""),
         types=frozenset([types] if isinstance(types, str) else types),
         choices=tuple(source.get("enum", ())),
-        pattern=re.compile(pattern) if pattern else None,
-        longest=source.get("maxLength"),
-        least=source.get("minimum"),
-        above=source.get("exclusiveMinimum"),
-        most=source.get("maximum"),
+        # Python's $ would let a newline follow.
+        pattern=re.compile(re.sub(r"\$$", r"\\Z", pattern)) if pattern else None,
+        longest=source.get("maxLength", inf),
+        least=source.get("minimum", -inf),
+        above=source.get("exclusiveMinimum", -inf),
+        most=source.get("maximum", inf),
         fewest=max(source.get(word, 0) for word in ("minItems", "minLength", "minProperties")),
         most_keys=source.get("maxProperties"),
         fields={name: _rule(each) for name, each in source.get("properties", {}).items()},

@@ -8,7 +8,8 @@ counted while it is parsed, and parsing then ends there.
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from errno import EINVAL
+from pathlib import Path
 
 from dagger.flows.tree import Place, Problem
 
@@ -36,10 +37,18 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
+def content_of(path: Path) -> bytes:
+    """What is in a file, or enough of it to see that it is too much. Raises OSError."""
+    if path.exists() and not path.is_file():
+        raise OSError(EINVAL, "it is no regular file", str(path))
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
 def text_of(content: bytes) -> str | Problem:
     """The text of a document, or why it may not be parsed."""
     if len(content) > MAX_BYTES:
-        problem = f"the document has {len(content):,} bytes; at most {MAX_BYTES:,} are allowed"
+        problem = f"the document has more than {MAX_BYTES:,} bytes"
         return Problem(Place(1, 1), problem)
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
@@ -54,13 +63,13 @@ def unfit(text: str) -> Problem | None:
     if found := _NOT_TEXT.search(text):
         what = f"the character U+{ord(found[0]):04X} may not stand here; write it as an escape"
         return Problem(place_at(text, found.start()), f'{what}, "\\u{ord(found[0]):04x}"')
-    brackets = [*_BRACKETS.finditer(text)]
-    open_now = accumulate(_STEP[each[0]] for each in brackets)
-    deepest = next((at for at, depth in enumerate(open_now) if depth > MAX_BRACKETS), None)
-    if deepest is None:
-        return None
-    place = place_at(text, brackets[deepest].start())
-    return Problem(place, f"more than {MAX_BRACKETS} brackets are open here")
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth = max(0, depth + _STEP[found[0]])
+        if depth > MAX_BRACKETS:
+            problem = f"more than {MAX_BRACKETS} brackets are open here"
+            return Problem(place_at(text, found.start()), problem)
+    return None
 
 
 def place_at(text: str, offset: int) -> Place:

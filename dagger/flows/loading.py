@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dagger.flows.documents import Document, Draft, draft, finished, fitted_draft
 from dagger.flows.flow import Flow
+from dagger.flows.limits import content_of
 from dagger.flows.names import Names
 from dagger.flows.reading import data_of
 from dagger.flows.references import used_by
@@ -37,7 +38,7 @@ def documents(path: str | Path, names: Names | None = None) -> list[Document]:
     Raises OSError where the file itself cannot be read.
     """
     files = _Files(Path(path), names)
-    files.read(Path(path), (), Path(path).read_bytes())
+    files.read(Path(path), (), content_of(Path(path)))
     return list(reversed(files.documents))
 
 
@@ -132,7 +133,7 @@ class _Files:
         if len(self._read) + len(users) >= MAX_FILES:
             return f"the flow consists of more than {MAX_FILES} files"
         try:
-            content = path.read_bytes()
+            content = content_of(path)
         except OSError as error:
             return f"the flow {uses!r} cannot be read: {error.strerror}"
         return self.read(path, users, content)

@@ -138,15 +138,15 @@ def _texts(step: Step | Rescue, path: Path) -> Iterator[Texts]:
         yield texts_of("compensate", step.compensate.with_, (*path, "compensate", "with"))
 
 
-def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """The texts with expressions within a value, and where they stand; keys among them."""
+def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str | None]]:
+    """The texts with expressions within a value, and where they stand; for a key None."""
     if isinstance(value, str):
         if OPENING in value:
             yield path, value
     elif isinstance(value, Mapping):
         for key, each in value.items():
             if OPENING in key:
-                yield (*path, key), ""
+                yield (*path, key), None
             yield from _strings(each, (*path, key))
     elif isinstance(value, (list, tuple)):
         for number, each in enumerate(value):
@@ -161,11 +161,13 @@ class _Within(NamedTuple):
     offset: int = 0
 
 
-def _read(field: str, found: Iterable[tuple[Path, str]], within: Callable[[str], _Within]) -> Texts:
+def _read(
+    field: str, found: Iterable[tuple[Path, str | None]], within: Callable[[str], _Within]
+) -> Texts:
     references: list[Reference] = []
     broken: list[Found] = []
     for path, text in found:
-        if not text:
+        if text is None:
             broken.append(Found(path, "a key may not have expressions in it", key=True))
             continue
         inner = within(text)

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ class Known:
     """The names of a flow."""
 
     inputs: Mapping[str, Any]
-    steps: frozenset[str]
+    steps: Collection[str]
     rescued_by: Mapping[str, str]
     """Rescue steps, and whose they are."""
 
@@ -53,7 +53,9 @@ class Known:
     def of(cls, flow: Flow) -> Known:
         """Those of this flow."""
         rescued_by = {each.id: step.id for step in flow.steps for each in step.rescue}
-        return cls(flow.inputs, frozenset(each.id for each in flow.steps if each.id), rescued_by)
+        # In order, so that the same names are thought to be meant each time.
+        steps = dict.fromkeys(each.id for each in flow.steps if each.id)
+        return cls(flow.inputs, steps, rescued_by)
 
 
 def misread(texts: Texts, known: Known, work: Work | None = None) -> Iterator[Found]:

@@ -30,8 +30,8 @@ from dagger.flows.tree import (
 SHOWN = 60
 """Characters of a value that a problem repeats."""
 
-MOST_ALIKE = 200
-"""Names that a wrong one is compared with."""
+MOST_KNOWN, MOST_ALIKE = 5_000, 200
+"""Names that a wrong one is compared with: those of about its length among the first ones."""
 
 _NONE: Any = object()
 """Stands for a value that does not fit."""
@@ -63,7 +63,8 @@ def _say(problems: list[Problem], place: Place, text: str) -> None:
 def meant(name: str, known: Iterable[str]) -> str:
     """A question to put behind a sentence about a wrong name, where one is nearly the same."""
     length = len(name)
-    alike = (each for each in known if abs(len(each) - length) <= 3 and each != name)
+    first = islice(known, MOST_KNOWN)
+    alike = (each for each in first if abs(len(each) - length) <= 3 and each != name)
     near = get_close_matches(name, sorted(islice(alike, MOST_ALIKE)), n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
 
@@ -115,24 +116,25 @@ def _misfit(node: Node, rule: Rule) -> str | None:
 
 
 def _scalar_misfit(value: Any, rule: Rule) -> str | None:
-    refused = f"not {shown(value)}"
+    if _is_fit(value, rule):
+        return None
+    near = meant(str(value), map(str, rule.choices)) if rule.choices else ""
+    return f"not {shown(value)}{near}"
+
+
+def _is_fit(value: Any, rule: Rule) -> bool:
     if rule.choices:
         # `in` would take 1 for true.
-        fits = any(type(value) is type(each) and value == each for each in rule.choices)
-        return None if fits else refused + meant(str(value), map(str, rule.choices))
+        return any(type(value) is type(each) and value == each for each in rule.choices)
     if rule.types.isdisjoint(_types(value)):
-        return refused
+        return False
     if isinstance(value, str):
         if rule.pattern is not None and not rule.pattern.search(value):
-            return refused
-        too_long = rule.longest is not None and len(value) > rule.longest
-        return refused if too_long or len(value) < rule.fewest else None
+            return False
+        return rule.fewest <= len(value) <= rule.longest
     if isinstance(value, bool) or value is None:
-        return None
-    too_low = (rule.least is not None and value < rule.least) or (
-        rule.above is not None and value <= rule.above
-    )
-    return refused if too_low or (rule.most is not None and value > rule.most) else None
+        return True
+    return bool(rule.least <= value <= rule.most and value > rule.above)
 
 
 def _types(value: Any) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     ]
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nothing.yml")
+    (tmp_path / "inner.yml").mkdir()
+    assert said(path)[0].endswith("'./inner.yml' cannot be read: it is no regular file")
 
 
 def test_flows_that_use_each_other_are_named(tmp_path: Path) -> None:
