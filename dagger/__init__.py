@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from dagger.store.memory import MemoryStore
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
+    from dagger.views.resources import ResourceUsage
     from dagger.views.schedules import ScheduleInfo
+    from dagger.words.budget import Budget
     from dagger.words.clock import LoopClock
     from dagger.words.config import Config
     from dagger.words.errors import (
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         DaggerError,
         DatabaseError,
         DefinitionError,
+        DiskFull,
         DuplicateAgent,
         DuplicateDeadlock,
         ExecutionError,
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
         InvocationNotFound,
         LetterNotFound,
         LockError,
+        MapFull,
         MessageNotFound,
         NoAgentsRegistered,
         NonDeterminism,
@@ -68,6 +72,8 @@ if TYPE_CHECKING:
         RequestDropped,
         RequestFailed,
         RequestTimeout,
+        ResourceTimeout,
+        ResourceUnavailable,
         ResponderFailed,
         RunCancelled,
         RunClosed,
@@ -81,6 +87,7 @@ if TYPE_CHECKING:
         StepFailed,
         StoreCorrupt,
         StoreForked,
+        StoreNewer,
         StoreReadOnly,
         StoreUnavailable,
         StreamDiffers,
@@ -88,8 +95,17 @@ if TYPE_CHECKING:
         TimeoutExceeded,
         TransitionError,
         ValidationError,
+        WorkerCrashed,
     )
     from dagger.words.message import Message, StreamItem
+    from dagger.words.policies import (
+        ConcurrencyKey,
+        Debounce,
+        RateLimit,
+        ResourcePool,
+        Resources,
+        Throttle,
+    )
 
 __all__ = [
     "Agent",
@@ -98,6 +114,7 @@ __all__ = [
     "Answered",
     "AroundAttempt",
     "Attempt",
+    "Budget",
     "BudgetExceeded",
     "CacheConflict",
     "CacheKeyNotFound",
@@ -109,6 +126,7 @@ __all__ = [
     "ChannelInUse",
     "ChannelNotFound",
     "ChannelUndeclared",
+    "ConcurrencyKey",
     "Config",
     "ConfigError",
     "ConservationError",
@@ -116,7 +134,9 @@ __all__ = [
     "ContextClosed",
     "DaggerError",
     "DatabaseError",
+    "Debounce",
     "DefinitionError",
+    "DiskFull",
     "DuplicateAgent",
     "DuplicateDeadlock",
     "Emission",
@@ -138,6 +158,7 @@ __all__ = [
     "LockError",
     "LogLine",
     "LoopClock",
+    "MapFull",
     "MemoryStore",
     "Message",
     "MessageNotFound",
@@ -150,12 +171,18 @@ __all__ = [
     "Outcome",
     "OutcomeUnknown",
     "QuestionNotFound",
+    "RateLimit",
     "Receipt",
     "Registry",
     "Report",
     "RequestDropped",
     "RequestFailed",
     "RequestTimeout",
+    "ResourcePool",
+    "ResourceTimeout",
+    "ResourceUnavailable",
+    "ResourceUsage",
+    "Resources",
     "ResponderFailed",
     "Retraction",
     "RunCancelled",
@@ -172,14 +199,17 @@ __all__ = [
     "Store",
     "StoreCorrupt",
     "StoreForked",
+    "StoreNewer",
     "StoreReadOnly",
     "StoreUnavailable",
     "StreamDiffers",
     "StreamItem",
     "TaskNotFound",
+    "Throttle",
     "TimeoutExceeded",
     "TransitionError",
     "ValidationError",
+    "WorkerCrashed",
     "agent",
     "all_of",
     "batch",
@@ -209,10 +239,15 @@ _HOMES = {
     "store.memory": ("MemoryStore",),
     "views.questions": ("OpenQuestion",),
     "views.report": ("Report",),
+    "views.resources": ("ResourceUsage",),
     "views.schedules": ("ScheduleInfo",),
+    "words.budget": ("Budget",),
     "words.clock": ("LoopClock",),
     "words.config": ("Config",),
     "words.message": ("Message", "StreamItem"),
+    "words.policies": (
+        *("ConcurrencyKey", "Debounce", "RateLimit", "ResourcePool", "Resources", "Throttle"),
+    ),
 }
 
 

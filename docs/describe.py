@@ -20,6 +20,7 @@ WIDTH = 92
 """Columns that a signature may take on one line."""
 
 MADE_BY_USERS = {
+    "Budget",
     "Crash",
     "Disk",
     "EventDriven",
@@ -27,6 +28,7 @@ MADE_BY_USERS = {
     "Exponential",
     "Flow",
     "Immediate",
+    "InlineProcesses",
     "InlineThreads",
     "LaggingStore",
     "Linear",
@@ -39,6 +41,11 @@ MADE_BY_USERS = {
 """Classes whose arguments are shown; instances of the others are handed out."""
 
 FOR_THE_EXECUTOR = {"LiveRun.still", "LiveRun.stir", "LiveRun.end", "TaskView.link"}
+FOR_THE_EXECUTOR |= {
+    f"Reservation.{each}" for each in ("chain", "cover", "spend", "check", "publish")
+}
+FOR_THE_EXECUTOR |= {f"Reservation.{each}" for each in ("reached", "free", "outstanding")}
+FOR_THE_EXECUTOR |= {"Budget.amounts", "Reservation.seconds_left"}
 FOR_THE_EXECUTOR |= {"LmdbStore.write", "LmdbStore.recover", "LaggingStore.bury"}
 """Methods that are not for users."""
 

@@ -61,6 +61,8 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "What a handler is given by the names of its parameters.",
         (
             "dagger.Context",
+            "dagger.Budget",
+            "dagger.authoring.reserving.Reservation",
             "dagger.Message",
             "dagger.StreamItem",
             "dagger.authoring.cache.CacheView",
@@ -93,6 +95,8 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "What a run leaves behind, and what is told while it goes on.",
         (
             "dagger.Report",
+            "dagger.views.budgets.RunBudget",
+            "dagger.views.budgets.MessageBudget",
             "dagger.views.report.AgentCounts",
             "dagger.views.report.ChannelCounts",
             "dagger.views.report.OpenTask",
@@ -152,6 +156,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.testing.Disk",
             "dagger.testing.SimulatedClock",
             "dagger.testing.InlineThreads",
+            "dagger.testing.InlineProcesses",
         ),
     ),
     "How things stand and end": (

@@ -16,6 +16,8 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.verified import wrong
+
 pytest.register_assert_rewrite("dagger.testing.store_suite", "dagger.testing.channel_suite")
 
 PROVE = os.environ.get("DAGGER_PROVE", "") not in ("", "0")
@@ -35,6 +37,10 @@ LONGEST = {"faults", "crash", "testing", "test_model.py", "test_salvaging.py"}
 
 SCALED = {"crash", "executor", "faults", "promises", "state", "store", "testing"}
 """Folders with tests that do more, or other things, where proof is wanted."""
+
+VERIFIED = {"cli", "examples", "executor", "samples", "store"}
+"""Folders with tests after which the stores that they leave behind are verified. Those in `crash`,
+`faults` and `promises` do so themselves."""
 
 FIGURE = "figure"
 """The name of the property of a report that has one."""
@@ -116,6 +122,16 @@ def memory_path() -> Iterator[Path]:
     folder = tempfile.mkdtemp(prefix="dagger-test-", dir=MEMORY if roomy else None)
     yield Path(folder)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(autouse=True)
+def _verified(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test every store that it leaves behind is whole, but for those that it spoils."""
+    used = "tmp_path" in request.fixturenames and not VERIFIED.isdisjoint(request.path.parts)
+    folder: Path | None = request.getfixturevalue("tmp_path") if used else None
+    yield
+    if folder is not None and request.node.get_closest_marker("spoilt") is None:
+        assert wrong(folder) == []
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dagger.authoring.placing import Importable
 from dagger.authoring.publishing import refusal
 from dagger.authoring.signature import CallPlan
 from dagger.authoring.upcasting import Steps
@@ -14,6 +15,7 @@ from dagger.words.errors import ValidationError
 from dagger.words.joins import Join
 from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.payload import encoded
+from dagger.words.policies import ConcurrencyKey, Debounce, RateLimit, Resources, Throttle
 from dagger.words.strategy import RetryStrategy
 
 
@@ -57,6 +59,16 @@ class Agent:
     hears_itself: bool
     unload: bool
     """Whether its handler is let go of while it waits."""
+    resources: Resources | None
+    priority: Callable[[Any], Any] | str | int
+    preemptible: bool
+    """Whether its handler may be interrupted, and its delivery put back, for something urgent."""
+    concurrency_key: tuple[ConcurrencyKey, ...]
+    rate_limit: tuple[RateLimit, ...]
+    debounce: Debounce | None
+    throttle: Throttle | None
+    process: Importable | None
+    """Where a worker process finds its handler; None where it runs in this one."""
     join: Join | None
     """What it handles together; None for one message at a time."""
     parts: Mapping[str, Schema | None]
@@ -67,6 +79,12 @@ class Agent:
 
     def __repr__(self) -> str:
         return f"<agent {self.name!r} {', '.join(self.subscribe)} -> {', '.join(self.publish)}>"
+
+    @property
+    def has_policies(self) -> bool:
+        """Whether its invocations may have to wait for their turn."""
+        limited = self.concurrency_key or self.rate_limit or self.resources is not None
+        return bool(limited or self.preemptible or self.priority != 0)
 
     @property
     def where(self) -> str:

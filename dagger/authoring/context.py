@@ -16,12 +16,14 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from dagger.authoring.cache import CacheView
-from dagger.authoring.publishing import Sending, keyed, published_by, sent
+from dagger.authoring.publishing import Sending, budgeted, published_by, sent
 from dagger.authoring.questions import NO_DEFAULT, asked
 from dagger.authoring.requests import at_once, made
+from dagger.authoring.reserving import Reservation, inside
 from dagger.authoring.steps import Step, bound, digest
 from dagger.authoring.tasks import TaskView
 from dagger.rules.retry import strategy
+from dagger.words.budget import Budget, written
 from dagger.words.clock import epoch
 from dagger.words.effects import E, Reply, is_request
 from dagger.words.errors import ContextClosed, ExecutionError
@@ -30,6 +32,8 @@ from dagger.words.message import Message
 from dagger.words.replies import replied
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from dagger.authoring.invocation import Invocation
     from dagger.state.cache import Cache
     from dagger.words.strategy import RetryStrategy
@@ -65,7 +69,10 @@ class Context:
     Every call raises ContextClosed once the handler has returned or was given up.
     """
 
-    __slots__ = ("_cache", "_counts", "_flights", "_invocation", "_known", "_shared", "_tasks")
+    __slots__ = (
+        *("_blocks", "_cache", "_counts", "_flights", "_invocation", "_known", "_shared"),
+        "_tasks",
+    )
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -74,6 +81,7 @@ class Context:
         self._tasks: TaskView | None = None
         self._counts: dict[str, int] = {}
         self._flights: set[tuple[str, str | None]] = set()  # what is awaited: its name and key
+        self._blocks = False  # it may have something set aside
         self._known = 0  # the journal position that it last learned something from; 0 before a step
 
     @property
@@ -149,10 +157,11 @@ class Context:
         message stamped with it. `delay` (seconds) or `at` (a moment) say when it is
         delivered, `ttl` for how many seconds from then on it is of use. What has the same
         `idempotency_key` is handled by each agent once, in whichever runs it comes: later
-        ones are duplicates, and get the result of the first.
+        ones are duplicates, and get the result of the first. `budget` is what all that
+        descends from the message may spend (see `Budget`).
 
-        Raises ChannelUndeclared, SerializationError, ValidationError or ExecutionError here
-        and now.
+        Raises ChannelUndeclared, SerializationError, ValidationError, ExecutionError or
+        BudgetExceeded (in a block of `ctx.budget`) here and now.
         """
         self._guard()
         held = self._invocation
@@ -169,6 +178,10 @@ class Context:
                 task_type=link.get("type"),
                 status=link.get("status"),
             )
+        block = inside(held) if self._blocks else None
+        if block is not None:
+            block.check("messages", 1)
+            block.publish(held_back=True)
         held.effects.append(ready)
         place = held.seats
         held.seats = place + 1
@@ -304,6 +317,7 @@ class Context:
         timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
         key: str | None = None,
         idempotency_key: str | None = None,
+        budget: Budget | None = None,
     ) -> Any:
         """Publish at once and wait for the reply: what the first handler to end returns, or
         says with `ctx.reply`.
@@ -311,7 +325,8 @@ class Context:
         The reply is kept, as the result of a step. `timeout` is in seconds by the wall clock,
         from the first call on: a restart does not begin anew. Requests are told apart by
         `key`, or else by their order; then only one of them may be in flight.
-        `idempotency_key` is that of `publish`: a duplicate gets the reply of the first.
+        `idempotency_key` and `budget` are those of `publish`: a duplicate gets the reply of the
+        first.
 
         Raises NoResponder, RequestTimeout, RequestDropped or ResponderFailed, all of them
         RequestFailed: whoever goes on after a restart meets it again, a new attempt of the
@@ -321,9 +336,8 @@ class Context:
         mine = key is None
         key = f"#{self._next('request')}" if key is None else str(key)
         request = made(held, channel, payload, key, timeout)
-        if idempotency_key is not None:
-            known = keyed(request.publication, idempotency_key)
-            request = request._replace(publication=known)
+        options: Sending = {"idempotency_key": idempotency_key, "budget": budget}
+        request = request._replace(publication=sent(request.publication, options, 0.0))
         with self._flying("requests", None if mine else key):
             reply = await held.host.request(held, request)
             self._learn()
@@ -339,11 +353,13 @@ class Context:
         first_failure: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
         key: str | None = None,
+        budget: Budget | None = None,
     ) -> list[Any]:
         """Request each payload, and wait for the replies: a list in the order of the payloads.
 
         At most `limit` requests are in flight at once; all payloads are checked before the
-        first goes out. `timeout` is that of each request, from when it is its turn. Replies
+        first goes out. `timeout` is that of each request, from when it is its turn, and
+        `budget` is what may be spent on each. Replies
         are kept under the place of their payload, so that an attempt after a failure asks
         only for those that it has not got. Calls are told apart by `key`, or else by their
         order; then only one of them may be in flight.
@@ -360,6 +376,10 @@ class Context:
             made(held, channel, each, f"scatter {key}[{place}]", timeout)
             for place, each in enumerate(payloads)
         ]
+        if budget is not None:
+            requests = [
+                each._replace(publication=budgeted(each.publication, budget)) for each in requests
+            ]
         limit = at_once(limit, len(requests))
         with self._flying("scatters", None if mine else key):
             replies = await held.host.scatter(held, requests, limit, first_failure)
@@ -392,11 +412,45 @@ class Context:
             return await held.host.emit(held, ready)
 
     @_awaited
-    async def spend(self, *, tokens: int) -> None:
-        """Count tokens against the run's `max_tokens`. Raises BudgetExceeded beyond it."""
+    async def spend(self, tokens: int = 0, *, cost: float | Decimal = 0) -> None:
+        """Count tokens, and a cost in whatever currency, against all that bounds the invocation:
+        a block of `ctx.budget` that this is in, the budgets of messages that it descends from,
+        and the run's `max_tokens` and `max_cost`.
+
+        What is spent is spent, also if the attempt fails. A cost is counted in whole billionths,
+        so that sums are exact. Raises BudgetExceeded where that was not there: the run then
+        ends, or what descends from the message; that of a block may be caught.
+        """
         if type(tokens) is not int or not 0 <= tokens <= sys.maxsize:
             raise ValueError(f"tokens must be a whole number and not negative, not {tokens!r}")
-        await self._invocation.host.spend(self._invocation, tokens)
+        spent = Budget(cost=cost).amounts.cost or 0
+        await self._invocation.host.spend(self._invocation, tokens, spent)
+
+    def budget(
+        self,
+        *,
+        tokens: int | None = None,
+        cost: float | Decimal | None = None,
+        messages: int | None = None,
+        seconds: float | None = None,
+    ) -> Reservation:
+        """Set so much aside before it is spent: `async with ctx.budget(tokens=100) as budget:`.
+
+        Entering raises BudgetExceeded if less than that is left to this invocation, what
+        others have set aside not counted as left. Within the block `ctx.spend` and what is
+        published draw on it, and so do blocks within; more than is there raises
+        BudgetExceeded, which the handler may catch, and so do `seconds` that are over. As the
+        block is left, or the invocation ends in whatever way, what was not used is free again.
+        `budget.left` and `budget.used` can be read at any time.
+
+        Raises ExecutionError for amounts that make no sense.
+        """
+        self._guard()
+        wanted = Budget(tokens, cost, messages, seconds)
+        if not written(wanted):
+            raise ExecutionError("ctx.budget takes tokens=, cost=, messages= or seconds=")
+        self._blocks = True
+        return Reservation(self._invocation, wanted.amounts)
 
     def _guard(self) -> None:
         if self._invocation.closed:

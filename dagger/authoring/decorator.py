@@ -46,6 +46,19 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
     - `unload`: whether a handler that waits (`ctx.sleep`, `ask`, `request`) is let go of, and
       called again when that is over, as after a restart: what it was told before it gets back.
       For many that wait for long: a waiting invocation then costs 2 KB and not 12.
+    - `resources`: what an invocation takes of the executor's pool while it runs (see Resources).
+    - `priority`: a whole number, a field of the payload or a function of it: of those that wait
+      for their turn the highest goes first, and waiting makes urgent. 0 is usual.
+    - `preemptible`: whether its handlers may be interrupted before they settle, and their
+      deliveries put back, where something of higher priority waits for what they have.
+    - `concurrency_key`: how many at once of what has the same key (see ConcurrencyKey).
+    - `rate_limit`: how many begin in a time, by key perhaps (see RateLimit).
+    - `debounce`, `throttle`: of messages that come in close succession, which are handled, and
+      when (see Debounce, Throttle).
+    - `run_in`: "thread", where a plain `def` runs anyway, or "process": a worker process, for
+      what keeps a CPU busy. That takes a function at the top of a module that asks for
+      `payload`, `message`, `channel` and `node_id` alone; what it is given and returns goes
+      through `pickle`. One that dies is a failed attempt (WorkerCrashed).
     - `publish_each`: a returned list is published item by item.
     - `stream`: what a generator yields is published at once, as by `ctx.emit`, and not held
       back until it ends.

@@ -34,6 +34,12 @@ _AS_IT_IS = (
     *("overflow", "capacity", "on_failure", "hears_itself"),
 )
 
+_TURN_POLICIES = (
+    *("resources", "priority", "preemptible", "concurrency_key", "rate_limit"),
+    *("debounce", "throttle"),
+)
+_UNSAID: tuple[Any, ...] = (None, 0, False, ())
+
 _known: WeakKeyDictionary[Agent, str] = WeakKeyDictionary()
 _sources: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 """Of functions and classes: agents that are made again and again share them."""
@@ -53,6 +59,12 @@ def _told(agent: Agent) -> dict[str, Any]:
     steps, rule = agent.upcast or {}, agent.idempotency_key
     # Told where it is said: what was written down of agents before there was any still holds.
     known: dict[str, Any] = {"stream": True} if agent.stream else {}
+    for name in _TURN_POLICIES:
+        value = getattr(agent, name)
+        if value not in _UNSAID:
+            known[name] = _policy(value)
+    if agent.process is not None:
+        known["run_in"] = "process"
     if rule is not None:
         known["idempotency_key"] = _code(rule) if callable(rule) else rule
     return (
@@ -67,6 +79,17 @@ def _told(agent: Agent) -> dict[str, Any]:
             "upcast": {str(version): _code(step) for version, step in steps.items()},
         }
     )
+
+
+def _policy(value: Any) -> Any:
+    """A policy, or several: what it is set to."""
+    if isinstance(value, tuple):
+        return [_policy(each) for each in value]
+    if dataclasses.is_dataclass(value):
+        return {each.name: _policy(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _policy(each) for key, each in value.items()}
+    return _code(value) if callable(value) else value
 
 
 def _strategy(retry: RetryStrategy) -> Any:

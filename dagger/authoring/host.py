@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.authoring.questions import Asked
     from dagger.authoring.requests import Request
+    from dagger.authoring.reserving import Reservation
     from dagger.authoring.steps import Step
 
 
@@ -101,8 +102,11 @@ class Host(Protocol):
         BudgetExceeded, RunCancelled or StreamDiffers.
         """
 
-    async def spend(self, invocation: Invocation, tokens: int) -> None:
-        """Count tokens against the run's budget."""
+    async def spend(self, invocation: Invocation, tokens: int, cost: int) -> None:
+        """Count tokens, and a cost in billionths, against all budgets that it draws on."""
+
+    def reserve(self, invocation: Invocation, wanted: Reservation) -> None:
+        """Set something aside for an invocation. Raises BudgetExceeded, RunCancelled."""
 
     def agents(self) -> Sequence[Any]:
         """The agents as the executor lists them."""

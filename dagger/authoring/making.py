@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from dagger.authoring.agent import Agent
 from dagger.authoring.joining import completed, part_schemas
 from dagger.authoring.options import AgentOptions, Publishes, SchemaLike, check_names, policies
+from dagger.authoring.placing import placed
 from dagger.authoring.signature import CallPlan, make_plan, place_of
 from dagger.authoring.upcasting import check_steps
 from dagger.rules.derive import Derived, derive, element
@@ -50,6 +51,9 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         )
     if options.get("stream") is True:
         _check_stream(plan, single, each)
+    if options.get("preemptible") is True and plan.kind.threaded:
+        problem = "a plain def runs in a thread, which nobody can interrupt"
+        raise DefinitionError(f"preemptible=True needs an async def handler: {problem}", plan.where)
     if options.get("output_schema") is not None and not outputs:
         raise DefinitionError(
             "output_schema= needs publish= with the channel it is for", plan.where
@@ -76,6 +80,7 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         upcast=check_steps(options.get("upcast"), schema_in, plan.where),
         build=build,
         dump=returned.build if returned else None,
+        process=placed(handler, plan, options.get("run_in")),
         **policies(options, plan.where),
     )
 

@@ -11,6 +11,7 @@ from dagger.rules.retry import strategy
 from dagger.words.errors import ConfigError, DefinitionError
 from dagger.words.joins import Join
 from dagger.words.outcomes import OnFailure, Overflow
+from dagger.words.policies import ConcurrencyKey, Debounce, RateLimit, Resources, Throttle
 from dagger.words.strategy import RetryStrategy
 
 SchemaLike = Mapping[str, Any] | str | bool
@@ -42,6 +43,14 @@ class AgentOptions(TypedDict, total=False):
     on_failure: str
     hears_itself: bool
     unload: bool
+    resources: Resources | None
+    priority: Callable[[Any], Any] | str | int
+    preemptible: bool
+    concurrency_key: ConcurrencyKey | Sequence[ConcurrencyKey]
+    rate_limit: RateLimit | Sequence[RateLimit]
+    debounce: Debounce | None
+    throttle: Throttle | None
+    run_in: str | None
 
 
 def check_names(options: AgentOptions, where: str) -> None:
@@ -70,7 +79,7 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         if rule is not None and not (callable(rule) or isinstance(rule, str)):
             problem = f"{option} must be the name of a field or a function, not {rule!r}"
             raise DefinitionError(problem, where)
-    for option in ("hears_itself", "publish_each", "stream", "unload"):
+    for option in ("hears_itself", "publish_each", "stream", "unload", "preemptible"):
         if type(given.get(option, False)) is not bool:
             raise DefinitionError(f"{option} must be True or False, not {given[option]!r}", where)
     overflow = given.get("overflow")
@@ -86,7 +95,48 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         "on_failure": _one_of(OnFailure, given.get("on_failure", "fail"), "on_failure", where),
         "hears_itself": given.get("hears_itself", False),
         "unload": given.get("unload", False),
+        **_turn_policies(given, where),
     }
+
+
+def _turn_policies(given: dict[str, Any], where: str) -> dict[str, Any]:
+    """Those that say when an invocation may begin."""
+    priority = given.get("priority", 0)
+    if type(priority) is not int and not callable(priority) and not isinstance(priority, str):
+        problem = f"a whole number, the name of a field or a function, not {priority!r}"
+        raise DefinitionError(f"priority must be {problem}", where)
+    debounce, throttle = (
+        _only(given.get(name), name, kind, where)
+        for name, kind in (("debounce", Debounce), ("throttle", Throttle))
+    )
+    if debounce is not None and throttle is not None:
+        problem = "debounce= and throttle= both say which messages are handled; keep one"
+        raise DefinitionError(problem, where)
+    if (debounce or throttle) and isinstance(given.get("subscribe"), Join):
+        problem = "a join takes no debounce= or throttle=; batch(..., within=) collects messages"
+        raise DefinitionError(problem, where)
+    return {
+        "resources": _only(given.get("resources"), "resources", Resources, where),
+        "priority": priority,
+        "preemptible": given.get("preemptible", False),
+        "concurrency_key": _all(given, "concurrency_key", ConcurrencyKey, where),
+        "rate_limit": _all(given, "rate_limit", RateLimit, where),
+        "debounce": debounce,
+        "throttle": throttle,
+    }
+
+
+def _only(value: Any, option: str, kind: type[Any], where: str) -> Any:
+    if value is not None and not isinstance(value, kind):
+        raise DefinitionError(f"{option} takes {kind.__name__}(...), not {value!r}", where)
+    return value
+
+
+def _all(given: dict[str, Any], option: str, kind: type[Any], where: str) -> tuple[Any, ...]:
+    """One or several."""
+    value = given.get(option)
+    several = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+    return tuple(_only(each, option, kind, where) for each in several if each is not None)
 
 
 def _strategy(retry: object, where: str) -> RetryStrategy | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from dagger.rules.schema import Schema
 from dagger.rules.violation import Violation
+from dagger.words.budget import Budget, written
 from dagger.words.clock import epoch
-from dagger.words.effects import IDEMPOTENCY_KEY, OURS, Publication, make
+from dagger.words.effects import BUDGET, IDEMPOTENCY_KEY, OURS, Publication, make
 from dagger.words.errors import (
     VALUE_SHOWN,
     ChannelUndeclared,
@@ -130,12 +131,25 @@ class Sending(Timing, total=False):
 
     idempotency_key: str | None
     """What it is known by: an agent handles what has one key once, in whichever runs it comes."""
+    budget: Budget | None
+    """What all that descends from it may spend."""
 
 
 def sent(ready: Publication, sending: Sending, now: float) -> Publication:
     """The message as it is to be sent, of which `now` is the present. Raises ExecutionError."""
-    key = sending.get("idempotency_key")
+    key, budget = sending.get("idempotency_key"), sending.get("budget")
+    ready = ready if budget is None else budgeted(ready, budget)
     return timed(ready if key is None else keyed(ready, key), sending, now)
+
+
+def budgeted(ready: Publication, budget: object) -> Publication:
+    """The message with a budget for all that descends from it. Raises ExecutionError."""
+    if not isinstance(budget, Budget) or not written(budget):
+        raise ExecutionError(
+            "budget= is a Budget of tokens, cost, messages or seconds, such as "
+            f"Budget(tokens=1_000), not {budget!r}"
+        )
+    return ready._replace(headers=(*ready.headers, (BUDGET, written(budget))))
 
 
 KEY_LENGTH = 255

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dagger.cli.shapes import shape
 from dagger.views.wording import duration, one_line
 from dagger.words.outcomes import OnFailure
+from dagger.words.policies import PERIODS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,6 +32,7 @@ def described(agent: Agent) -> dict[str, Any]:
         "publish_any": agent.publish_any,
         "publish_each": agent.publish_each,
         "stream": agent.stream,
+        "run_in": "process" if agent.process else None,
         "input_schema": agent.input.source if agent.input else None,
         "output_schemas": {
             name: declared.source for name, declared in agent.publish.items() if declared
@@ -43,6 +46,13 @@ def described(agent: Agent) -> dict[str, Any]:
         "key": _key(agent),
         "on_failure": agent.on_failure,
         "hears_itself": agent.hears_itself,
+        "resources": agent.resources and agent.resources.amounts(),
+        "priority": _named(agent.priority),
+        "preemptible": agent.preemptible,
+        "concurrency_key": [_plain(each) for each in agent.concurrency_key],
+        "rate_limit": [_plain(each) for each in agent.rate_limit],
+        "debounce": agent.debounce and _plain(agent.debounce),
+        "throttle": agent.throttle and _plain(agent.throttle),
     }
 
 
@@ -50,6 +60,8 @@ def policies(agent: Agent) -> Iterator[str]:
     """What an agent wants otherwise than most, in a few words each."""
     if agent.concurrency > 1:
         yield f"{agent.concurrency} at once"
+    if agent.process is not None:
+        yield "in a process"
     if agent.key is not None:
         yield f"in order of {_key(agent)}"
     if agent.retry is not None:
@@ -66,6 +78,26 @@ def policies(agent: Agent) -> Iterator[str]:
         yield f"on failure {agent.on_failure}"
     if agent.hears_itself:
         yield "hears itself"
+    yield from _turn_policies(agent)
+
+
+def _turn_policies(agent: Agent) -> Iterator[str]:
+    """Those that say when an invocation may begin."""
+    if agent.resources is not None:
+        yield ", ".join(f"{name} {amount:g}" for name, amount in agent.resources.amounts().items())
+    if agent.priority != 0:
+        yield f"priority {_named(agent.priority)}"
+    if agent.preemptible:
+        yield "gives way"
+    for key in agent.concurrency_key:
+        yield f"{key.limit} at once by {_named(key.key)}"
+    for rate in agent.rate_limit:
+        by = f" by {_named(rate.key)}" if rate.key is not None else ""
+        yield f"{rate.count:g} per {_period(float(rate.per))}{by}"
+    for name, policy in (("debounce", agent.debounce), ("throttle", agent.throttle)):
+        if policy is not None:
+            by = f" by {_named(policy.key)}" if policy.key is not None else ""
+            yield f"{name} {duration(policy.seconds)}{by}"
 
 
 def agents_table(agents: Sequence[Agent]) -> Table:
@@ -115,9 +147,22 @@ def _channels(agent: Agent) -> Iterator[tuple[str, str, str]]:
 
 
 def _key(agent: Agent) -> str | None:
-    if agent.key is None or isinstance(agent.key, str):
-        return agent.key
-    return getattr(agent.key, "__qualname__", repr(agent.key))
+    return None if agent.key is None else str(_named(agent.key))
+
+
+def _named(rule: Any) -> Any:
+    """A rule as it is said, or the name of the function that it is."""
+    return getattr(rule, "__qualname__", repr(rule)) if callable(rule) else rule
+
+
+def _period(seconds: float) -> str:
+    """A time as it may have been said."""
+    return next((word for word, each in PERIODS.items() if each == seconds), duration(seconds))
+
+
+def _plain(policy: Any) -> dict[str, Any]:
+    """What a policy is set to."""
+    return {each.name: _named(getattr(policy, each.name)) for each in dataclasses.fields(policy)}
 
 
 def _place(agent: Agent) -> str:

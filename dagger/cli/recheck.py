@@ -38,11 +38,14 @@ def command(run_id: str, target: str, store: Path, allow_bodies: bool, as_json: 
     from dagger.cli.rechecking import rechecked
 
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        found = rechecked(store, run_id, load(target), allow_bodies)
+        found, begun_elsewhere = rechecked(store, run_id, load(target), allow_bodies)
     if as_json:
         click.echo(json.dumps([each._asdict() for each in found], indent=2))
     else:
         click.echo("\n".join(map(str, found)) or "nothing differs")
+    if begun_elsewhere:
+        before = f"what run {run_id} had done before it was forked or imported"
+        click.echo(f"{before} is not known here, and was not looked at", err=True)
     if not allow_bodies:
         click.echo("no handler was called; --allow-bodies does what they do again", err=True)
     sys.exit(Exit.NOT_COMPLETED if found else Exit.OK)

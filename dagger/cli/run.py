@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 @click.option("--run-id", metavar="ID", shell_complete=run_ids, help="Name of the run.")
 @click.option("--max-messages", type=int, metavar="N", help="Messages that it may publish.")
 @click.option("--max-tokens", type=int, metavar="N", help="Tokens that it may spend.")
+@click.option("--max-concurrent", type=int, metavar="N", help="Handlers of it that run at once.")
+@click.option(
+    "--priority", type=int, metavar="N", help="How urgent it is where turns are waited for."
+)
+@click.option("--max-cost", type=float, metavar="C", help="Cost that it may spend.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and only that.")
 @picture_option("--dot", "Write the execution tree as DOT source.")
 @picture_option("--svg", "Draw the execution tree, with Graphviz.")

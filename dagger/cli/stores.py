@@ -11,6 +11,7 @@ import click
 
 from dagger.cli.exits import Refused, StoreTrouble
 from dagger.views.wording import one_line
+from dagger.words.errors import StoreCorrupt
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -95,18 +96,22 @@ def schedule_ids(
 
 
 def existing(path: Path) -> Path:
-    """The folder, in which there is a store. Raises StoreTrouble."""
+    """The folder, in which there is a store. Raises StoreTrouble, StoreCorrupt."""
+    from dagger.store.layout import bereft
+
     try:
-        there = (path / "journal").is_dir()
+        if (path / "journal").is_dir():
+            return path
+        problem = bereft(path)
     except OSError as error:
-        problem = f"{error.strerror}; this user has to be allowed to read all of it"
-        raise StoreTrouble(f"{path} cannot be looked into: {problem}") from error
-    if not there:
-        raise StoreTrouble(
-            f"there is no store in {path}; name one with --store or DAGGER_STORE, "
-            f"or make one: dagger run FILE.py --store {path}"
-        )
-    return path
+        advice = f"{error.strerror}; this user has to be allowed to read all of it"
+        raise StoreTrouble(f"{path} cannot be looked into: {advice}") from error
+    if isinstance(problem, StoreCorrupt):
+        raise problem
+    raise StoreTrouble(
+        f"there is no store in {path}; name one with --store or DAGGER_STORE, "
+        f"or make one: dagger run FILE.py --store {path}"
+    )
 
 
 def opened(path: Path) -> StoreReader:

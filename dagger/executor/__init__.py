@@ -5,11 +5,13 @@ The only room that waits. Its files, by what they are about:
 - what a user holds: `executor` (and the `arguments` it takes), `live` (one run), `letters`,
   `listing`, `schedules`, `specs`
 - one delivery, from taken to settled: `worker`, and in its order `accepting` (with `keys` and
-  `repeating`), `around` (the hook), `calling` (with `drive` and `threads`), `collecting`,
-  `settle` (with `failures`)
-- who works when: `crew`, `seat`, `unloading`, `suspects`, `supervisor` (the one owner of tasks)
+  `repeating`), `around` (the hook), `calling` (with `drive`), `collecting`, `settle`
+  (with `failures`)
+- who works when: `crew`, `seat`, `unloading`, `suspects`, `supervisor` (the one owner of tasks);
+  and whose turn it is, where not all can: `policies`
+- where plain functions run: `threads`, `processes`; and what there is: `machine`
 - when it is time: `timers`, `timekeeper` (deliveries), `scheduler`
-- whether there is room: `admission`, `deadlock`
+- whether there is room: `admission`, `deadlock`; and anything left to spend: `budgets`
 - how runs begin, live and end: `entrance`, `runs`, `recovery`, `retention`; `forking`,
   `redriving`, `exporting`, and `cancelling` of one invocation
 - what a handler is served: `hosting`; and who answers its questions: `people`

@@ -40,7 +40,8 @@ def _always(invocation: Invocation) -> bool:
 class Acceptance:
     """One agent's conditions, worked out once; `accepts` is asked for each delivery.
 
-    `turn` says whether one that has an idempotency key, or may have, is to be handled.
+    `turn` says whether one that has an idempotency key, or may have, is to be handled;
+    `succession` whether one that comes soon after others is.
     """
 
     __slots__ = (
@@ -52,15 +53,22 @@ class Acceptance:
         "_parts",
         "_refusing",
         "_schema",
+        "_succession",
         "_turn",
         "_upcast",
         "agreed",
     )
 
     def __init__(
-        self, agent: Agent, refusing: Refusing, turn: Callable[[Invocation], bool] = _always
+        self,
+        agent: Agent,
+        refusing: Refusing,
+        turn: Callable[[Invocation], bool] = _always,
+        succession: Callable[[Invocation], bool] = _always,
     ) -> None:
         self._refusing, self._turn = refusing, turn
+        successive = agent.debounce is not None or agent.throttle is not None
+        self._succession = succession if successive else None
         self._schema = agent.input
         self._upcast = agent.upcast
         self._build = agent.build
@@ -68,6 +76,7 @@ class Acceptance:
         self._join, self._parts = agent.join, agent.parts
         self._known = agent.idempotency_key is not None
         alone = agent.build is None and agent.key is None and agent.join is None and not self._known
+        alone = alone and not successive
         self._bare = alone and agent.input is None and agent.upcast is None
         self.agreed = agent.input.number if agent.input is not None and alone else -1
         """A message that was checked against this schema needs no asking."""
@@ -91,6 +100,8 @@ class Acceptance:
             self._refusing.reject(invocation, schema.violation(invocation.data))
             return False
         if self._build is not None and not self._built(invocation, self._build):
+            return False
+        if self._succession is not None and not self._succession(invocation):
             return False
         if (self._known or invocation.publication.headers) and not self._turn(invocation):
             return False

@@ -5,9 +5,11 @@ from __future__ import annotations
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
+from dagger.executor.policies.pool import Pool
 from dagger.rules.retry import strategy
 from dagger.store.memory import MemoryStore
 from dagger.words.errors import ConfigError
+from dagger.words.policies import ResourcePool
 
 if TYPE_CHECKING:
     from dagger.store.contract import Store
@@ -28,6 +30,13 @@ def settings(given: Config | None) -> Config:
     except ConfigError as error:
         raise ConfigError("retry_strategy", error.problem) from error
     return config
+
+
+def pool_of(given: ResourcePool | None) -> Pool:
+    """What there is of resources. Raises ConfigError."""
+    if given is not None and not isinstance(given, ResourcePool):
+        raise ConfigError("resources", f"it takes a ResourcePool(cpu=8, ...), not {given!r}")
+    return Pool(given)
 
 
 def store_of(given: Store | str | PathLike[str] | None) -> Store:

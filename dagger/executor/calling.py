@@ -5,6 +5,7 @@ What a generator yields is held back as it comes, or published at once where it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from dagger.authoring.signature import Kind
+from dagger.authoring.signature import PARAMETERS, Kind
 from dagger.executor.drive import begin, drive
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def body(invocation: Invocation, worker: Worker) -> Coroutine[Any, Any, Any]:
             return handler
         case Kind.ASYNC_GENERATOR:
             return _yielded(invocation, plan.call(invocation), worker)
+        case Kind.FUNCTION if invocation.agent.process is not None:
+            return _in_process(invocation, worker)
         case Kind.FUNCTION:
             return _in_thread(lambda: plan.call(invocation), worker)
         case Kind.GENERATOR if invocation.agent.stream:
@@ -85,6 +88,17 @@ _END = object()
 async def _listed(invocation: Invocation, worker: Worker) -> None:
     for value in await _in_thread(lambda: list(invocation.agent.plan.call(invocation)), worker):
         worker.settling.publish(invocation, value)
+
+
+async def _in_process(invocation: Invocation, worker: Worker) -> Any:
+    """Run a plain function in a worker process, which is killed if this is cancelled."""
+    agent, scope, processes = invocation.agent, worker.scope, worker.engine.processes
+    given = {name: getattr(invocation, PARAMETERS[name]) for name in agent.plan.parameters}
+    left, scope.deadline = scope.deadline - anyio.current_time(), math.inf
+    with worker.blameless():  # what becomes of the other process is not the end of this one
+        async with processes.room:
+            scope.deadline = anyio.current_time() + left  # its running time begins
+            return await processes.call(agent, given, invocation.node_id)
 
 
 async def _in_thread(function: Callable[[], Any], worker: Worker) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.authoring.agent import Agent
+from dagger.authoring.finding import check_found
 from dagger.authoring.fingerprint import fingerprint
 from dagger.authoring.options import SchemaLike
 from dagger.authoring.registry import Registry
@@ -24,6 +25,7 @@ from dagger.words.records import AgentAdded, AgentRemoved, ChannelOpened, Channe
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
+    from dagger.executor.policies.pool import Pool
     from dagger.state.queues import Delivery, Subscriber
     from dagger.state.run import Run
     from dagger.views.topology import AgentShape, Topology
@@ -44,10 +46,11 @@ class Channel(NamedTuple):
 class Catalog:
     """Agents and declared channels by name; with an engine, what is said takes effect."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, pool: Pool) -> None:
         self.agents: dict[str, Agent] = {}
         self.channels: dict[str, Channel] = {}
         self._registry = registry
+        self._pool = pool
         self._engine: Engine | None = None
 
     def attach(self, engine: Engine) -> None:
@@ -68,7 +71,10 @@ class Catalog:
     # -- agents ----------------------------------------------------------------------
 
     def register(self, agents: Iterable[Agent | str], *, replace: bool) -> None:
-        """Take agents in, all or none. Raises DuplicateAgent, AgentNotFound."""
+        """Take agents in, all or none.
+
+        Raises DuplicateAgent, AgentNotFound, ResourceUnavailable.
+        """
         found: dict[str, Agent] = {}
         for each in agents:
             agent = self._registry.get(each) if isinstance(each, str) else each
@@ -76,9 +82,11 @@ class Catalog:
                 raise DefinitionError(
                     f"{agent!r} is not an agent; decorate it with @agent(subscribe=...)"
                 )
+            check_found(agent)
             known = found.get(agent.name) or (None if replace else self.agents.get(agent.name))
             if known is not None:
                 raise DuplicateAgent(agent.name, agent.where, known.where)
+            self._pool.check(agent)
             found[agent.name] = agent
         self.agents.update(found)
         if self._engine is not None:

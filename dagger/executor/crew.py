@@ -3,6 +3,9 @@
 A worker holds a slot while it handles a delivery. One whose handler waits (for a
 person, a timer, a reply) gives the slot back and asks for it again afterwards,
 before anything new is taken.
+
+Where turns decide who begins (see `dagger.executor.policies`) there are slots for all, for
+whoever is to wait in line has to be looked at first; its `concurrency` is counted there.
 """
 
 from __future__ import annotations
@@ -10,14 +13,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
+    from dagger.executor.policies.terms import Terms
     from dagger.executor.worker import Worker
     from dagger.state.queues import Delivery, Subscriber
+
+
+UNBOUNDED = 2**31
+"""Slots where turns are counted instead."""
+
+
+class Bell(Protocol):
+    """Somebody who waits for a slot."""
+
+    def set(self) -> None:
+        """There is one, and it is held for them."""
 
 
 class Slot(Enum):
@@ -31,12 +46,19 @@ class Slot(Enum):
 class Crew:
     """Who works for one agent, how many may, and who is idle or waiting to go on."""
 
+    terms: Terms
+    """What turns of the agent need: said by whoever makes the crew."""
+
     def __init__(
-        self, agent: Agent, subscriber: Subscriber, hire: Callable[[Crew], Worker]
+        self,
+        agent: Agent,
+        subscriber: Subscriber,
+        limit: int,
+        hire: Callable[[Crew], Worker],
     ) -> None:
         self.agent = agent
         self.subscriber = subscriber
-        self.limit = agent.concurrency
+        self.limit = limit
         self.active = 0  # slots held
         self._coming = 0  # workers called that have not come yet
         self.parked = 0  # workers whose handler waits without a slot
@@ -44,8 +66,9 @@ class Crew:
         self.workers: set[Worker] = set()
         self._hire = hire
         self._take: Callable[[], Delivery | None] = subscriber.take
+        self._called: deque[Delivery] = deque()  # those whose turn it is; their slots are held
         self._idle: list[anyio.Event] = []
-        self._returning: deque[anyio.Event] = deque()
+        self._returning: deque[Bell] = deque()
         self.tune()
 
     def park(self) -> None:
@@ -72,18 +95,57 @@ class Crew:
     def tune(self) -> None:
         """Set the bell only while somebody could answer it: ringing is on the hot path."""
         if not self.leaving:
-            free = self.active + self._coming < self.limit
-            self.subscriber.bell = self.ring if free else None
+            self.subscriber.bell = self.ring if self._wanted else None
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether one more worker would be of use: one at a time where there are slots for all."""
+        if self.limit == UNBOUNDED:
+            return not self._coming
+        return self.active + self._coming < self.limit
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is a slot that nobody has asked for."""
+        return self.active < self.limit and not self._returning
 
     def ring(self) -> None:
         """There is work: wake an idle worker, or hire one, if a slot is free."""
-        if self.active + self._coming < self.limit:
-            self._coming += 1
-            if self._idle:
-                self._idle.pop().set()
-            else:
-                self.enlist()
+        if self._wanted:
+            self._summon()
         self.tune()
+
+    def _summon(self) -> None:
+        self._coming += 1
+        if self._idle:
+            self._idle.pop().set()
+        else:
+            self.enlist()
+
+    # -- those whose turn it is ------------------------------------------------------
+
+    def hand(self, delivery: Delivery) -> None:
+        """It is the turn of a delivery that was set aside, and a slot is held for it."""
+        self._called.append(delivery)
+        self._summon()
+
+    def call_off(self, delivery: Delivery) -> None:
+        """Nobody is to take it after all."""
+        if delivery in self._called:
+            self._called.remove(delivery)
+            self.give_back()
+
+    def ask(self, bell: Bell) -> None:
+        """Have a slot held, as soon as somebody gives one back, for whoever has this bell."""
+        self._returning.append(bell)
+
+    def _next_called(self) -> Delivery | None:
+        while self._called:
+            delivery = self._called.popleft()
+            if delivery.queue.hand_over(delivery):
+                return delivery
+            self.give_back()
+        return None
 
     def arrive(self) -> None:
         """A worker that was called is here, and looks for itself."""
@@ -94,6 +156,10 @@ class Crew:
 
         None if there is nothing, or no slot; those who return from waiting go first.
         """
+        if self._called and self._take is not _nothing:
+            delivery = self._next_called()
+            if delivery is not None:
+                return delivery
         if self.active >= self.limit or self._returning or self.leaving:
             return None
         delivery = self._take()
@@ -115,7 +181,7 @@ class Crew:
         Also who need not stay says that a slot is free: those at rest may not know it.
         """
         self.tune()
-        if len(self._idle) >= self.limit:
+        if len(self._idle) >= self.agent.concurrency:
             return False
         event = anyio.Event()
         self._idle.append(event)
@@ -131,8 +197,11 @@ class Crew:
     def hold(self, held: bool) -> None:
         """While held, nothing is taken: what would be done could not be written down."""
         self._take = _nothing if held else self.subscriber.take
-        if not held and self.subscriber.ready:
-            self.ring()
+        if not held:
+            for _ in self._called:
+                self._summon()
+            if self.subscriber.ready:
+                self.ring()
 
     def give_back(self) -> None:
         """A slot is free: whoever returns gets it first, then whoever works."""

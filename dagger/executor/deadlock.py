@@ -68,7 +68,7 @@ def _blockers(queue: Queue, blocked: Blocked, crews: Mapping[str, Crew]) -> list
     if crew is None:  # nobody: what was in it has been discarded
         return []
     workers = [each for each in blocked.values() if each.crew is crew]
-    if len(workers) >= crew.limit:
+    if len(workers) >= crew.agent.concurrency:
         return workers
     if queue.keys is None or queue.pending or queue.retries:
         return []

@@ -15,12 +15,16 @@ import anyio
 import anyio.lowlevel
 
 from dagger.executor.admission import Admissions, Limit, Plan, admit
+from dagger.executor.budgets import Budgets
 from dagger.executor.commands import Commands
-from dagger.executor.crew import Crew
+from dagger.executor.crew import UNBOUNDED, Crew
 from dagger.executor.entrance import Entrance
 from dagger.executor.gate import Gate
 from dagger.executor.hosting.hosting import Hosting
 from dagger.executor.people import People
+from dagger.executor.policies.policing import Policing
+from dagger.executor.policies.pool import Pool
+from dagger.executor.policies.succession import Succession
 from dagger.executor.repeating import Repeating
 from dagger.executor.runs import Runs
 from dagger.executor.scheduler import Scheduler
@@ -39,6 +43,7 @@ from dagger.words.outcomes import Overflow
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.around import Around
+    from dagger.executor.processes.processes import Processes
     from dagger.executor.supervisor import Supervisor
     from dagger.executor.threads import Threads
     from dagger.rules.schema import Schema
@@ -71,7 +76,9 @@ class Engine:
         threads: Threads,
         supervisor: Supervisor,
         state: State,
+        processes: Processes,
         around: Around | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -92,13 +99,17 @@ class Engine:
         self.watchers = Watchers(self.state, store, self.gate, config.watcher_buffer)
         self.timers = Timers(clock.now)
         self.threads = threads
+        self.processes = processes
         self.admissions = Admissions(self.crews)
         self.people = People(self)
         self.hosting = Hosting(self)
         self.settling = Settling(self)
         self.repeating = Repeating(self)
+        self.succession = Succession(self)
+        self.budgets = Budgets(self)
         self.entrance = Entrance(self)
         self.runs: Runs = Runs(self)
+        self.policing = Policing(self, pool or Pool(None))
         self.timekeeper = Timekeeper(self)
         self.state.timekeeper = self.timekeeper.keep_time
         self.scheduler = Scheduler(self)
@@ -111,7 +122,7 @@ class Engine:
         self.winding = False  # and none is taken any more: the executor winds down
         self.careful = 0  # so many attempts begin only once their delivery is on disk
         self.suspects = Suspects()
-        self._workers: dict[Worker, None] = {}  # in the order in which they came
+        self.workers: dict[Worker, None] = {}  # in the order in which they came
         self._less = anyio.Event()  # in hand than before
         self.floor = config.capacity
         self._limits: dict[tuple[str, str], Limit] = {}
@@ -208,7 +219,7 @@ class Engine:
         """Take nothing more; return once nothing is in hand but what waits."""
         self.winding = True
         self._hold()
-        while (worker := next((each for each in self._workers if each.at_work), None)) is not None:
+        while (worker := next((each for each in self.workers if each.at_work), None)) is not None:
             while worker.at_work:
                 await self._less_in_hand()
 
@@ -231,6 +242,7 @@ class Engine:
             self.admissions.room()  # there is none any more: who waits outside is told
         finally:
             await self._dismiss_all()
+            await self.processes.close()
             await self.put_away()
 
     async def put_away(self) -> None:
@@ -253,7 +265,12 @@ class Engine:
     def hire(self, agent: Agent) -> None:
         """Give an agent its crew; the crew that it replaces finishes what it has in hand."""
         self.dismiss(agent.name)
-        crew = Crew(agent, self.state.subscribers[agent.name], self._enlist)
+        terms = self.policing.terms(agent)
+        limit = UNBOUNDED if terms.policed else agent.concurrency
+        crew = Crew(agent, self.state.subscribers[agent.name], limit, self._enlist)
+        crew.terms = terms
+        if not terms.policed:
+            terms.places = self.policing.places(crew)
         self.crews[agent.name] = crew
         crew.hold(self.held)
         self.relimit()
@@ -266,15 +283,16 @@ class Engine:
         crew = self.crews.pop(name, None)
         if crew is not None:
             crew.leave()
+            self.policing.dismiss(crew)
             self.relimit()
 
     async def _dismiss_all(self) -> None:
         """Cancel and await what any worker has in hand, also of agents that are gone."""
         for crew in self.crews.values():
             crew.leave()
-        for worker in self._workers:
+        for worker in self.workers:
             worker.cancel()
-        while self._workers:
+        while self.workers:
             await self._less_in_hand()
 
     def serves(self, agent: Agent) -> bool:
@@ -283,20 +301,20 @@ class Engine:
 
     def _enlist(self, crew: Crew) -> Worker:
         worker = Worker(self, crew)
-        self._workers[worker] = None
+        self.workers[worker] = None
         self.supervisor.start(worker.serve, f"dagger agent {crew.agent.name}")
         return worker
 
     def cancel(self, what: Run | Delivery) -> None:
         """Cancel what is in hand of a run, or one delivery; also of agents that are gone."""
-        for worker in self._workers:
+        for worker in self.workers:
             invocation = worker.invocation
             if invocation is not None and what in (invocation.run, invocation.delivery):
                 worker.cancel()
 
     def left(self, worker: Worker) -> None:
         """A worker is gone, or has been given up with its handler."""
-        self._workers.pop(worker, None)
+        self.workers.pop(worker, None)
         self.ease()
 
     def channel_schema(self, channel: str) -> Schema | None:

@@ -17,7 +17,7 @@ from dagger.authoring.cache import CacheView
 from dagger.authoring.options import SchemaLike
 from dagger.authoring.registry import Registry, registry
 from dagger.authoring.requests import asking, patience
-from dagger.executor.arguments import settings, store_of
+from dagger.executor.arguments import pool_of, settings, store_of
 from dagger.executor.around import Around
 from dagger.executor.catalog import Catalog
 from dagger.executor.engine import Engine
@@ -26,6 +26,9 @@ from dagger.executor.forking import Fork
 from dagger.executor.letters import UNCHANGED, DeadLetters
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.executor.live import LiveRun
+from dagger.executor.policies.usage import resource_usage
+from dagger.executor.processes.begins import not_while_importing
+from dagger.executor.processes.processes import Processes, WorkerProcesses
 from dagger.executor.recovery import go_on, keep_of, restored, take_over
 from dagger.executor.schedules import Schedules, Terms, add
 from dagger.executor.specs import Asking, EventDriven, Opening, Receipt
@@ -50,9 +53,11 @@ if TYPE_CHECKING:
     from dagger.store.contract import Store
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
+    from dagger.views.resources import ResourceUsage
     from dagger.views.schedules import ScheduleInfo
     from dagger.views.topology import Topology
     from dagger.words.config import Config
+    from dagger.words.policies import ResourcePool
 
 
 class Executor:
@@ -66,9 +71,10 @@ class Executor:
     `agents` are agents, or names in `registry`. `store` is the folder that runs are kept
     in, made where there is none, or a Store; without one nothing outlives the executor.
     Open runs in a store go on at once, with `resume=False` when somebody says so. Many
-    executors may live in one process. `clock` and `threads` are the machine's own, unless a
-    test brings others. `around_attempt` is a hook, which each attempt of a handler goes on
-    within (see AroundAttempt); raises ConfigError for what is none.
+    executors may live in one process. `clock`, `threads` and `processes` are the machine's own,
+    unless a test brings others. `around_attempt` is a hook, which each attempt of a handler goes on
+    within (see AroundAttempt); raises ConfigError for what is none. `resources` is what all
+    invocations have to share (see ResourcePool); without it, what the machine has.
     """
 
     def __init__(
@@ -80,16 +86,20 @@ class Executor:
         resume: bool = True,
         clock: Clock | None = None,
         threads: Callable[[], Threads] = DaemonThreads,
+        processes: Callable[[Config], Processes] = WorkerProcesses,
         registry: Registry = registry,
         around_attempt: AroundAttempt | None = None,
+        resources: ResourcePool | None = None,
     ) -> None:
         self.config = settings(config)
         self._store = store_of(store)
         self._resume = resume
         self._clock = clock or SystemClock()
         self._threads = threads
+        self._processes = processes
         self._around = None if around_attempt is None else Around(around_attempt)
-        self._catalog = Catalog(registry)
+        self._pool = pool_of(resources)
+        self._catalog = Catalog(registry, self._pool)
         if isinstance(agents, (Agent, str)):
             agents = (agents,)
         self._catalog.register(agents, replace=False)
@@ -100,6 +110,7 @@ class Executor:
     # -- life ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        not_while_importing()
         if self._stack is not None:
             raise ExecutionError("this executor is running; it can be entered again once it is not")
         await self._store.open()
@@ -123,7 +134,9 @@ class Executor:
                 self._threads(),
                 supervisor,
                 state,
+                self._processes(self.config),
                 self._around,
+                self._pool.empty(),
             )
             await stack.enter_async_context(supervisor.running())
             self._engine, self._stopped = engine, None
@@ -208,8 +221,9 @@ class Executor:
         """Publish a first message, and wait until all that it causes has ended.
 
         `limits` are `timeout` (seconds of active time), `deadline` (epoch seconds),
-        `max_messages` and `max_tokens`; those of the config apply where none are given.
-        `delay`, `at`, `ttl` and `idempotency_key` are of the message, as in `Context.publish`.
+        `max_messages`, `max_tokens` and `max_cost`; those of the config apply where none are
+        given. `delay`, `at`, `ttl`, `idempotency_key` and `budget` are of the message, as in
+        `Context.publish`.
         An open run of `run_id` is joined and awaited, an ended one returns its report.
         A run that waits for people, or is paused, is returned open: its report has
         `ended=None`.
@@ -334,7 +348,9 @@ class Executor:
         return live
 
     async def import_run(self, rows: Iterable[Mapping[str, Any]]) -> LiveRun:
-        """Take in a run that was exported, with its id and its past; an open one goes on.
+        """Take in a run that was exported, with its id, report, tree, cache and tasks.
+
+        What is pending in it goes on; its past messages are not here.
 
         `rows` are the lines of `dagger export`, as data. Raises DatabaseError for what is no
         export, RunConflict if a run of that id is here already.
@@ -528,6 +544,10 @@ class Executor:
     def list_channels(self) -> list[ChannelInfo]:
         """The channels as they are now, by name."""
         return list_channels(self._running("list_channels"))
+
+    def resources(self) -> ResourceUsage:
+        """What there is of resources, who has how much, and who waits for its turn, now."""
+        return resource_usage(self._running("resources"))
 
     def topology(self) -> Topology:
         """Agents and channels as declared; draws itself with `to_dot()`."""

@@ -80,14 +80,20 @@ def part_of(source: Source, number: int, keep: Keep, names: Names, fork: Fork, n
     state.apply(Restarted(number, (), now))
     run.id, run.opened_at, run.forked = fork.id, now, (fork.parent, fork.at)
     run.status, run.reason, run.on_hold, run.changed = RunStatus.RUNNING, "", False, ()
+    if run.accounts is not None:
+        run.accounts.begin_anew(run, now)
     return copy_run(run).alone(names)
 
 
 def _held_for(part: Delivery, heard: list[Delivery]) -> bool:
-    """Whether a delivery is part of a half-done join that the message may still come to."""
+    """Whether a delivery is part of a join that the message has made whole, or of a half-done one
+    that it may still come to.
+    """
     join, bond = part.queue.subscriber.join, part.bond
-    if part.stage != HELD or join is None or bond is None or bond.lead:
+    if part.stage != HELD or join is None or bond is None:
         return False
+    if bond.lead:
+        return any(each.number == bond.lead for each in heard)
     shared = shared_by(part, join)
     return isinstance(shared, str) or shared == WHOLE or shared in heard[0].envelope.scopes
 

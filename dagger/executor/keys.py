@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from dagger.authoring.invocation import Invocation
 from dagger.authoring.publishing import idempotency_key
 from dagger.words.effects import IDEMPOTENCY_KEY
@@ -17,7 +20,15 @@ def key_of(invocation: Invocation) -> str:
     if callable(key):
         return str(key(invocation.payload))
     own = invocation.delivery.envelope.publication.key
-    return own if own is not None else str(_field(invocation.data, str(key)))
+    return own if own is not None else str(_field(invocation.data, str(key), "key"))
+
+
+def value_of(rule: Callable[[Any], Any] | str, invocation: Invocation, option: str) -> Any:
+    """What a rule makes of the payload: a function of it, or the path of a field in it.
+
+    Raises what the function raises, and LookupError for a field that is not there.
+    """
+    return rule(invocation.payload) if callable(rule) else _field(invocation.data, rule, option)
 
 
 def idempotency_key_of(invocation: Invocation) -> str | None:
@@ -39,17 +50,17 @@ def idempotency_key_of(invocation: Invocation) -> str | None:
         made = rule(invocation.payload)
     else:
         try:
-            made = _field(invocation.data, rule)
+            made = _field(invocation.data, rule, "idempotency_key")
         except LookupError:
             return None
     return None if made is None else idempotency_key(made, f" of agent {agent.name!r}")
 
 
-def _field(value: object, path: str) -> object:
+def _field(value: object, path: str, option: str) -> object:
     for part in path.split("."):
         try:
             value = value[int(part)] if isinstance(value, list) else value[part]  # type: ignore[index]
         except (LookupError, TypeError, ValueError):
             kind = type(value).__name__
-            raise LookupError(f"key={path!r}: there is no {part!r} in this {kind}") from None
+            raise LookupError(f"{option}={path!r}: there is no {part!r} in this {kind}") from None
     return value

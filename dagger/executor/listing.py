@@ -124,7 +124,7 @@ def list_agents(engine: Engine) -> list[AgentInfo]:
             description=crew.agent.description,
             subscribe=crew.agent.subscribe,
             publish=tuple(crew.agent.publish),
-            concurrency=crew.limit,
+            concurrency=crew.agent.concurrency,
             running=crew.active,
             waiting=crew.parked + unloaded[name],
             pending=pending[name],

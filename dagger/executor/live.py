@@ -13,8 +13,8 @@ from dagger.authoring.publishing import Sending, addressed, sent
 from dagger.authoring.tasks import TaskView
 from dagger.executor.cancelling import cancel_invocation
 from dagger.executor.listing import Progress, progress
+from dagger.executor.policies.usage import allocations, lines
 from dagger.executor.recovery import resume
-from dagger.executor.settle import may_publish
 from dagger.views.questions import open_questions, question_id
 from dagger.words.effects import E, is_request
 from dagger.words.errors import (
@@ -29,6 +29,7 @@ from dagger.words.records import Published, Wrote
 from dagger.words.replies import opened
 
 if TYPE_CHECKING:
+    from dagger.authoring.reserving import Reservation
     from dagger.executor.admission import Plan
     from dagger.executor.engine import Engine
     from dagger.executor.events import Missed, Outcome
@@ -71,6 +72,11 @@ class ActiveClock:
         self.pause()
         self._call = None
 
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self._left - (anyio.current_time() - self._since if self._timer is not None else 0)
+
 
 class LiveRun:
     """An open run: publish into it, watch it, ask it, cancel it, wait for its report.
@@ -80,8 +86,8 @@ class LiveRun:
     """
 
     __slots__ = (
-        *("_changed", "_engine", "_lost", "clock", "deadline", "holds", "patience", "state"),
-        "waiting",
+        *("_changed", "_engine", "_lost", "clock", "deadline", "holds", "patience", "reserved"),
+        *("state", "waiting"),
     )
 
     def __init__(self, engine: Engine, state: Run) -> None:
@@ -91,6 +97,7 @@ class LiveRun:
         self.deadline: Timer | None = None
         self.patience: Timer | None = None  # where the outside waits for a reply, but not for ever
         self.holds = 0
+        self.reserved: list[Reservation] = []  # what invocations have set aside
         self.waiting = False  # all that is left waits for people
         self._lost = False  # the executor stopped before the run ended
         self._changed: anyio.Event | None = None
@@ -119,8 +126,8 @@ class LiveRun:
     ) -> str:
         """Publish one more message into the run; its id, once it is kept.
 
-        `delay`, `at`, `ttl` and `idempotency_key` are those of `Context.publish`. Waits for
-        room where a queue is full under "block".
+        `delay`, `at`, `ttl`, `idempotency_key` and `budget` are those of `Context.publish`.
+        Waits for room where a queue is full under "block".
 
         Raises RunClosed, ChannelFull, ChannelClosed, ChannelNotFound, SerializationError,
         ValidationError, ExecutionError or BudgetExceeded.
@@ -144,7 +151,7 @@ class LiveRun:
 
         def look() -> Plan:
             self._open()
-            may_publish(run, 1)
+            engine.budgets.may_publish(run)
             return engine.admit(run, (ready,), None)
 
         def enter(plan: Plan) -> None:
@@ -238,7 +245,10 @@ class LiveRun:
         """The report as it would be now; `ended` is None while the run is open."""
         from dagger.views.report import make_report
 
-        return make_report(self.state, self._engine.now())
+        engine, run = self._engine, self.state
+        if run.ended_at is not None:
+            return make_report(run, engine.now())
+        return make_report(run, engine.now(), lines(engine, run), tuple(allocations(engine, run)))
 
     def progress(self) -> Progress:
         """Counts by agent as they are now; cheap enough to ask for many times a second."""
@@ -328,6 +338,7 @@ class LiveRun:
         """The run has ended, or the executor lets it go unended."""
         self._lost = self.state.ended_at is None
         self.state.bell = None
+        self._engine.budgets.ended(self.state)
         if self.clock is not None:
             self.clock.stop()
         for timer in (self.deadline, self.patience):

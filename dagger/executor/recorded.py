@@ -38,7 +38,7 @@ _OK, _DEAD, _REJECTED = (
 _NOT_ITS_DOING = frozenset(
     {
         *("ChannelFull", "ChannelClosed", "ChannelDeadlock", "BudgetExceeded", "RunCancelled"),
-        *("TimeoutExceeded", ABANDONED, CRASHED),
+        *("TimeoutExceeded", "WorkerCrashed", ABANDONED, CRASHED),
     }
 )
 """Failures that the code cannot be held to: others, the clock or the end of the run brought

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from dagger.authoring.reserving import inside
 from dagger.executor.hosting.asking import answer_of
 from dagger.executor.hosting.requesting import first_failed
 from dagger.executor.hosting.steps import known
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
     from dagger.authoring.questions import Asked
     from dagger.authoring.requests import Request
+    from dagger.authoring.reserving import Reservation
     from dagger.authoring.steps import Step
     from dagger.executor.recorded import Attempt
     from dagger.rules.schema import Schema
@@ -167,6 +169,7 @@ class RecordedHost:
         return answer_of(question, kept)
 
     async def request(self, invocation: Invocation, request: Request) -> Any:
+        _goes_out(invocation)
         return opened(request.publication.channel, await self._reply(request))
 
     async def scatter(
@@ -174,6 +177,8 @@ class RecordedHost:
     ) -> list[Any]:
         if not requests:
             return []
+        for _ in requests:
+            _goes_out(invocation)
         channel = requests[0].publication.channel
         failed = first_failed(self._attempt.kept, requests) if first_failure else None
         if failed is not None:
@@ -190,13 +195,24 @@ class RecordedHost:
 
     async def emit(self, invocation: Invocation, ready: Publication) -> str:
         """It is noted."""
+        _goes_out(invocation)
         place = STREAMED + invocation.emitted
         invocation.emitted += 1
         self.items.append(ready)
         return message_id(invocation.run.id, invocation.delivery.number, place)
 
-    async def spend(self, invocation: Invocation, tokens: int) -> None:
-        """They are spent already."""
+    async def spend(self, invocation: Invocation, tokens: int, cost: int) -> None:
+        """They are spent already, but for the block that this is in."""
+        block = inside(invocation)
+        if block is not None:
+            block.spend(tokens, cost)
+            block.check("tokens")
+            block.check("cost")
+
+    def reserve(self, invocation: Invocation, wanted: Reservation) -> None:
+        """There is enough, as there was."""
+        wanted.home = [] if wanted.outer is None else wanted.outer.inner
+        wanted.home.append(wanted)
 
     async def _answer(self, kind: str, key: str, what: str) -> Answer:
         """What is kept; without an answer, the handler does not get any further."""
@@ -210,6 +226,14 @@ class RecordedHost:
     def _hearers(self, channel: str) -> list[str]:
         known = self._state.subscribers.values()
         return [each.name for each in known if channel in each.subscriptions]
+
+
+def _goes_out(invocation: Invocation) -> None:
+    """A message counts in the block that it is published from. Raises BudgetExceeded."""
+    block = inside(invocation)
+    if block is not None:
+        block.check("messages", 1)
+        block.publish()
 
 
 def _tasks(tasks: Iterable[Task]) -> Tasks:

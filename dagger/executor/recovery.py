@@ -14,9 +14,10 @@ from dagger.state.loading import load_run, load_world
 from dagger.state.queues import WAITING
 from dagger.state.run import Keep
 from dagger.state.state import State
-from dagger.words.errors import DatabaseError
+from dagger.words.errors import DatabaseError, StoreNewer
 from dagger.words.outcomes import RunStatus
 from dagger.words.records import WIRING, Restarted
+from dagger.words.versions import WrittenByNewer
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
@@ -47,7 +48,7 @@ def keep_of(config: Config) -> Keep:
 
 def restored(source: Source, keep: Keep | None = None) -> State:
     """The state that a store amounts to: its latest snapshot, and what came after."""
-    with _no_garbage():
+    with _no_garbage(), _understood(source):
         state = saved(source, keep)
         state.replay(source.read(state.position))
     return state
@@ -76,13 +77,24 @@ def saved(source: Source, keep: Keep | None = None) -> State:
     return state
 
 
+@contextmanager
+def _understood(source: Source) -> Iterator[None]:
+    """Within, what a newer version wrote is told as that. Raises StoreNewer."""
+    try:
+        yield
+    except WrittenByNewer as newer:
+        raise StoreNewer(str(getattr(source, "path", "in memory")), str(newer)) from newer
+
+
 def _load(state: State, number: int, blob: bytes) -> None:
-    """Put a part into a state. Raises DatabaseError for one that a newer version wrote."""
+    """Put a part into a state. Raises DatabaseError, WrittenByNewer."""
     try:
         if number == WIRING:
             load_world(state, blob)
         else:
             load_run(state, blob)
+    except WrittenByNewer:
+        raise
     except ValueError as unknown:
         raise DatabaseError(f"a part of the snapshot cannot be read: {unknown}") from unknown
 
@@ -93,7 +105,8 @@ def restored_run(source: Source, number: int, keep: Keep | None = None) -> Run |
     Costs in proportion to the run, and to the records since the snapshot.
     """
     state = saved_run(source, number, keep)
-    state.replay(record for _, record in source.history(number, source.saved()))
+    with _understood(source):
+        state.replay(record for _, record in source.history(number, source.saved()))
     return state.runs.get(number)
 
 
@@ -101,17 +114,19 @@ def saved_run(source: Source, number: int, keep: Keep | None = None) -> State:
     """What the latest snapshot holds of one run, in a state of its own."""
     state = State(keep)
     world, part = source.part(WIRING), source.part(number)
-    if world is not None:
-        _load(state, WIRING, world)
-    if part is not None:
-        _load(state, number, part)
+    with _understood(source):
+        if world is not None:
+            _load(state, WIRING, world)
+        if part is not None:
+            _load(state, number, part)
     return state
 
 
 def whole_run(source: Source, number: int) -> Run | None:
     """One run with all that ever was of it, from its history; None if it is not there."""
     state = State(Keep(outputs=MANY, dead_letters=MANY, nodes=MANY))
-    state.replay(record for _, record in source.history(number))
+    with _understood(source):
+        state.replay(record for _, record in source.history(number))
     return state.runs.get(number)
 
 
@@ -167,6 +182,7 @@ def _go_on_with(engine: Engine, live: LiveRun) -> None:
     run.obstacle = _missing(engine, run)
     if not run.obstacle:
         _note_changes(engine, run)
+        engine.budgets.go_on(run)
         engine.runs.go_on(live)
 
 
@@ -178,9 +194,10 @@ def open_again(engine: Engine, run: Run, obstacle: str = "") -> None:
     obstacle = obstacle or _missing(engine, run)
     if run.on_hold or obstacle:
         engine.runs.halt(live, obstacle)
+    _wait_again(engine, run)
     if not obstacle:
         _note_changes(engine, run)
-    _wait_again(engine, run)
+        engine.budgets.go_on(run)
     for delivery in list(run.deliveries.values()):
         if delivery.deaths >= DEATHS and delivery.number in run.deliveries:
             engine.settling.crashed(run, delivery)

@@ -19,7 +19,7 @@ from dagger.store.block import block
 from dagger.store.care import Surgery, alone, move_inbox, remake, set_aside
 from dagger.store.reader import StoreReader
 from dagger.store.shelves import whose
-from dagger.words.errors import DatabaseError, StoreCorrupt
+from dagger.words.errors import DatabaseError, StoreCorrupt, StoreNewer
 from dagger.words.packing import pack
 from dagger.words.records import (
     WIRING,
@@ -41,7 +41,7 @@ def repair(path: Path, keep: Keep | None = None) -> Iterator[str]:
     What cannot be read any more is taken out: pages of the file, the journal from the first
     broken record on, a run whose state is lost. What is there in two forms is made anew from
     the other. The journal as it was is copied into the folder first. Raises LockError,
-    NotAStore, and DatabaseError if it cannot be repaired.
+    NotAStore, StoreNewer, and DatabaseError if it cannot be repaired.
     """
     with alone(path):
         found = _first(path, keep)
@@ -64,11 +64,15 @@ def repair(path: Path, keep: Keep | None = None) -> Iterator[str]:
 
 
 def _first(path: Path, keep: Keep | None) -> Finding | None:
+    """The first finding that can be seen to. Raises StoreNewer: what is whole is not cut."""
     broken = next(chain(pages(path), inbox(path)), None)
     if broken is not None:
         return broken
     with StoreReader(path) as reader:
-        return next(verify(reader, keep), None)
+        found = next(verify(reader, keep), None)
+    if found is not None and found.where == "format":
+        raise StoreNewer(str(path), found.problem)
+    return found
 
 
 def _beyond(path: Path, found: Finding | None) -> DatabaseError:

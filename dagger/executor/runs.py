@@ -217,6 +217,7 @@ class Runs:
         live.state.paused, live.state.obstacle = True, obstacle
         for queue in live.state.queues.values():
             queue.leave()
+        self._engine.policing.halt(live.state)
         if live.clock is not None:
             live.clock.pause()
 

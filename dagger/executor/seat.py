@@ -45,12 +45,16 @@ class Seat:
             self._left = scope.deadline - anyio.current_time()
             scope.deadline = math.inf
         self.slot = Slot.PARKED
+        if self._worker.ticket is not None:
+            self._worker.engine.policing.pause(self._worker)
         self._worker.crew.park()
 
     async def _return(self) -> None:
         self.slot = Slot.RETURNING
         try:
             await self._worker.crew.unpark()
+            if self._worker.ticket is not None:
+                await self._worker.engine.policing.come_back(self._worker)
         finally:
             self.slot = Slot.HELD
             if self._worker.lost:  # given up meanwhile: it has no use for a slot

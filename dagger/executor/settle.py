@@ -85,8 +85,8 @@ class Settling:
         messages_alone = len(effects) == invocation.seats
         publications = effects if messages_alone else _publications(invocation)
         run = invocation.run
-        if run.limits or run.status is not _RUNNING:
-            may_publish(run, len(publications))
+        if run.bounded or run.status is not _RUNNING:
+            self._engine.budgets.may_settle(invocation, len(publications))
         if publications:
             engine = self._engine
             source = worker.crew.subscriber
@@ -106,7 +106,7 @@ class Settling:
 
         def look() -> Plan:
             self.check(invocation)
-            may_publish(invocation.run, len(publications))
+            self._engine.budgets.may_settle(invocation, len(publications))
             return self._engine.admit(invocation.run, publications, worker.crew.subscriber)
 
         def enter(plan: Plan) -> None:
@@ -150,14 +150,16 @@ class Settling:
         """An attempt that raised: again later, or dead; or its run is over its budget."""
         invocation.closed = True
         engine, run = self._engine, invocation.run
-        if isinstance(error, BudgetExceeded) and error.run_id == run.id:
+        spent = isinstance(error, BudgetExceeded) and error.run_id == run.id and not error.node
+        if isinstance(error, BudgetExceeded) and spent and not error.message:
             engine.runs.over_budget(run, error)
         if self._unwanted(invocation):
             own = not isinstance(error, DaggerError)  # not what the end itself has caused
             self._cancelled(invocation, describe(error) if own else None)
             return
         try:
-            delay = self._delay(invocation, error)
+            spent = spent or engine.budgets.over(run, invocation.delivery) is not None
+            delay = None if spent else self._delay(invocation, error)
         except Exception as broken:  # a strategy of the user's own
             delay, error = None, broken
         if delay is None:
@@ -183,14 +185,15 @@ class Settling:
         self._bad(invocation, _REJECTED, failure)
 
     def interrupt(self, invocation: Invocation) -> None:
-        """An attempt that was cancelled: by its run's end, or by its own timeout."""
+        """An attempt that was cancelled: by the end of its run, of a budget, or of its timeout."""
         if invocation.delivery.number not in invocation.run.deliveries:
             return  # the cancellation came after it had settled
         invocation.closed = True
         if self._unwanted(invocation):
             self._cancelled(invocation, None)
         elif not self._engine.keeping:
-            self.fail(invocation, overdue(invocation))
+            spent = self._engine.budgets.over(invocation.run, invocation.delivery)
+            self.fail(invocation, spent or overdue(invocation))
 
     def abandon(self, invocation: Invocation) -> None:
         """A handler that ignored its cancellation: it is fenced off, its delivery ends."""
@@ -216,6 +219,12 @@ class Settling:
         if invocation.delivery in self._revoked:
             raise RunCancelled(invocation.run.id, f"{invocation.node_id} was cancelled")
 
+    def goes_on(self, invocation: Invocation) -> bool:
+        """Whether its delivery has not ended, and is to go on."""
+        delivery = invocation.delivery
+        known = invocation.run.deliveries.get(delivery.number) is delivery
+        return known and not self._unwanted(invocation) and not self._engine.keeping
+
     def _unwanted(self, invocation: Invocation) -> bool:
         """Whether nobody wants any more what an attempt in hand would come to."""
         return self._engine.runs.closing(invocation.run) or invocation.delivery in self._revoked
@@ -232,14 +241,19 @@ class Settling:
 
     def crashed(self, run: Run, delivery: Delivery) -> None:
         """A delivery that the process has died under too often: it is not taken again."""
+        node = node_id(delivery.queue.subscriber.name, run.id, delivery.number)
+        failure = Failure(CRASHED, f"the process died {delivery.deaths} times while {node} ran")
+        self._warn("%s: it is a dead letter now", failure.message)
+        self.bury(run, delivery, failure, delivery.attempts + 1)
+
+    def bury(self, run: Run, delivery: Delivery, failure: Failure, attempts: int) -> None:
+        """A delivery that nobody has in hand is dead."""
         name = delivery.queue.subscriber.name
         crew = self._engine.crews.get(name)
         wish = crew.agent.on_failure if crew else OnFailure.FAIL
         node = node_id(name, run.id, delivery.number)
-        failure = Failure(CRASHED, f"the process died {delivery.deaths} times while {node} ran")
-        self._warn("%s: it is a dead letter now", failure.message)
         now, blame = self._engine.now(), wish is not OnFailure.CONTINUE
-        fields = (run.number, delivery.number, _DEAD, delivery.attempts + 1)
+        fields = (run.number, delivery.number, _DEAD, attempts)
         self._engine.commit(make(Settled, (*fields, now, now, failure, (), (), blame)))
         if wish is OnFailure.STOP:
             self._engine.runs.stop_failed(run, node, failure)
@@ -307,17 +321,6 @@ class Settling:
         self._engine.commit(make(Settled, fields))
         if not run.deliveries or run.questions or run.joins is not None:
             self._engine.runs.quiet(run)
-
-
-def may_publish(run: Run, count: int) -> None:
-    """Raise RunCancelled if the run only winds down, and BudgetExceeded if `count` more
-    messages are more than it may publish.
-    """
-    if run.status is not RunStatus.RUNNING:
-        raise RunCancelled(run.id, run.reason)
-    limit = run.limits.get("max_messages") if run.limits else None
-    if limit is not None and run.messages + count > limit:
-        raise BudgetExceeded(run.id, "max_messages", limit, run.messages + count)
 
 
 def overdue(invocation: Invocation) -> TimeoutExceeded:

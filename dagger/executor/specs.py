@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 from dagger.authoring.publishing import Sending
+from dagger.words.budget import BILLION, MOST
 from dagger.words.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Limits(TypedDict, total=False):
     """Wall time, epoch seconds."""
     max_messages: int | None
     max_tokens: int | None
+    max_cost: float | None
+    max_concurrent: int | None
+    """Handlers of it that run at once."""
+    priority: int | None
+    """How urgent all of it is, where invocations wait for their turn; may be negative."""
 
 
 class Opening(Limits, Sending, total=False):
@@ -52,6 +57,9 @@ class Asking(Sending, total=False):
     """Wall time, epoch seconds."""
     max_messages: int | None
     max_tokens: int | None
+    max_cost: float | None
+    max_concurrent: int | None
+    priority: int | None
 
 
 def default_limits(config: Config) -> dict[str, Any]:
@@ -60,6 +68,7 @@ def default_limits(config: Config) -> dict[str, Any]:
         "timeout": config.timeout,
         "max_messages": config.max_messages,
         "max_tokens": config.max_tokens,
+        "max_cost": config.max_cost,
     }
     return {name: value for name, value in limits.items() if value is not None}
 
@@ -75,7 +84,20 @@ def limits_of(defaults: dict[str, Any], given: Opening) -> dict[str, Any]:
             raise ConfigError(name, f"no such limit of a run; known: {known}")
         if value is None:
             continue
-        if type(value) not in (int, float) or not 0 < value < sys.maxsize:
+        if name in ("priority", "max_concurrent"):
+            limits[name] = _whole(name, value)
+            continue
+        most = MOST // BILLION if name == "max_cost" else MOST
+        if type(value) not in (int, float) or not 0 < value < most:
             raise ConfigError(name, f"a limit is a number above 0, not {value!r}")
         limits[name] = value
     return limits
+
+
+def _whole(name: str, value: Any) -> int:
+    """A limit that is a whole number: a priority any one, a count one above 0."""
+    if type(value) is not int or not -MOST < value < MOST:
+        raise ConfigError(name, f"it is a whole number, not {value!r}")
+    if name != "priority" and value < 1:
+        raise ConfigError(name, f"it is at least 1, not {value!r}")
+    return value

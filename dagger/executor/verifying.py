@@ -20,8 +20,9 @@ from dagger.store.pagefile import BadFile, findings
 from dagger.store.pagefile import check as check_file
 from dagger.store.reader import StoreReader
 from dagger.views.conservation import check
-from dagger.words.errors import ConservationError, StoreCorrupt
+from dagger.words.errors import ConservationError, StoreCorrupt, StoreNewer
 from dagger.words.records import WIRING, run_of
+from dagger.words.versions import WrittenByNewer
 
 
 class Finding(NamedTuple):
@@ -31,7 +32,7 @@ class Finding(NamedTuple):
     """The record it is about, or after which it is."""
     where: str
     """"file", "inbox", "meta", "ids", "journal", "snapshot", "history", "payloads", "state", or
-    "format" for what is not understood.
+    "format" for what is whole, and is not understood: a newer version wrote it.
     """
     problem: str
     run: int = 0
@@ -79,6 +80,8 @@ def verify(reader: StoreReader, keep: Keep | None = None) -> Iterator[Finding]:
         yield from _verify(reader, keep)
     except StoreCorrupt as error:
         yield Finding(error.position, "file", error.problem)
+    except StoreNewer as error:
+        yield Finding(0, "format", error.problem)
 
 
 def _verify(reader: StoreReader, keep: Keep | None) -> Iterator[Finding]:
@@ -150,22 +153,34 @@ def _journal(reader: StoreReader) -> Iterator[Finding]:
 
 
 def _load(reader: StoreReader, state: State) -> Iterator[Finding]:
-    """Each part of the snapshot can be loaded."""
+    """Each part of the snapshot can be loaded; without the world no run can."""
     state.position = reader.saved()
     for number in (WIRING, *sorted(reader.kept())):
-        try:
-            part = reader.part(number)
-            if part is None:
-                if number or reader.saved():
-                    yield Finding(state.position, "snapshot", "it is missing", number)
-            elif number == WIRING:
-                load_world(state, part)
-            else:
-                load_run(state, part)
-        except StoreCorrupt as error:
-            yield Finding(state.position, "snapshot", error.problem, number)
-        except Exception as error:  # it is what was written, and is not understood
-            yield Finding(state.position, "format", f"it cannot be loaded: {error}", number)
+        found = _loaded(reader, state, number)
+        if found is not None:
+            yield found
+            if number == WIRING:
+                return
+
+
+def _loaded(reader: StoreReader, state: State, number: int) -> Finding | None:
+    """Load one part; what is wrong with it, if anything is."""
+    try:
+        part = reader.part(number)
+        if part is None:
+            needed = number or reader.saved()
+            return Finding(state.position, "snapshot", "it is missing", number) if needed else None
+        if number == WIRING:
+            load_world(state, part)
+        else:
+            load_run(state, part)
+    except StoreCorrupt as error:
+        return Finding(state.position, "snapshot", error.problem, number)
+    except StoreNewer as error:
+        return Finding(state.position, "format", error.problem, number)
+    except Exception as error:  # it is what was written, and is not understood
+        return Finding(state.position, "format", f"it cannot be loaded: {error}", number)
+    return None
 
 
 def _fold(reader: StoreReader, state: State) -> Iterator[Finding]:
@@ -174,8 +189,9 @@ def _fold(reader: StoreReader, state: State) -> Iterator[Finding]:
         try:
             state.apply(record)
         except Exception as error:
+            where = "format" if isinstance(error, WrittenByNewer) else "journal"
             problem = f"{type(record).__name__} cannot be applied: {error!r}"
-            yield Finding(state.position + 1, "journal", problem)
+            yield Finding(state.position + 1, where, problem)
             return
 
 
@@ -236,6 +252,9 @@ def _histories(reader: StoreReader, state: State) -> Iterator[Finding]:
                 alone.apply(record)
         except StoreCorrupt as error:
             yield Finding(error.position, "history", error.problem, number)
+            continue
+        except (StoreNewer, WrittenByNewer) as error:
+            yield Finding(position, "format", str(error), number)
             continue
         except Exception as error:
             yield Finding(position, "history", f"it cannot be folded: {error!r}", number)

@@ -30,6 +30,7 @@ from dagger.words.errors import ExecutionError
 if TYPE_CHECKING:
     from dagger.executor.crew import Crew
     from dagger.executor.engine import Engine
+    from dagger.executor.policies.ticket import Ticket
     from dagger.executor.timers import Timer
     from dagger.state.queues import Delivery
 
@@ -47,12 +48,15 @@ class Worker:
         "_accepts",
         "_agreed",
         "_call",
+        "_counted",
         "_direct",
         "_free",
         "_grace",
         "_hold",
         "_now",
         "_place",
+        "_policed",
+        "_preempted",
         "_seat",
         "_task",
         "cancelled",
@@ -66,6 +70,7 @@ class Worker:
         "scope",
         "settling",
         "slow",
+        "ticket",
     )
 
     def __init__(self, engine: Engine, crew: Crew) -> None:
@@ -81,6 +86,8 @@ class Worker:
         self.pressed = False  # a queue it fills is half full: let the others have a turn
         self.cancelled = False  # its scope was cancelled: it needs a new one
         self.lost = False  # its handler was given up: it ends as soon as it can
+        self.ticket: Ticket | None = None  # of what is in hand, where it has to have one
+        self._preempted = False  # what is in hand has to give way
         self._absence: Absence | None = None  # begins when the handler that it is of is gone
         self._task = 0  # the id of its own task, where handlers are unloaded in no other
         self._grace: Timer | None = None  # gives the handler up when it goes off
@@ -88,7 +95,9 @@ class Worker:
         self._place = engine.hands.seat()
         self._hold, self._free = engine.hands.hold, engine.hands.free
         agent = crew.agent
-        acceptance = Acceptance(agent, engine.settling, engine.repeating.turn)
+        acceptance = Acceptance(
+            agent, engine.settling, engine.repeating.turn, engine.succession.turn
+        )
         self._agreed = acceptance.agreed
         self._accepts = acceptance.accepts
         around = engine.around
@@ -96,6 +105,8 @@ class Worker:
         # What a handler needs that has no timeout, thread, stream or hook, and is not unloaded:
         # the usual case.
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None and not agent.unload
+        self._policed = crew.terms.policed
+        self._counted = bool(agent.rate_limit) and engine.store.lasting  # its tokens last, too
         self._direct = agent.plan.call if plain and around is None else None
         self._seat = Seat(self)
 
@@ -182,9 +193,15 @@ class Worker:
             self.engine.admissions.room()
         if not mine:
             self._free(self._place)
+            self.engine.policing.forget(delivery)
             return self._repeat(invocation) if invocation.effects else None
+        may_wait = self._policed or (run.limits and "max_concurrent" in run.limits)
+        if may_wait and not self.engine.policing.begins(invocation, self):
+            self._free(self._place)
+            return None
         self.invocation = invocation
-        if self.engine.careful or (delivery.deaths and self.engine.suspects.include(delivery)):
+        careful = self.engine.careful or (may_wait and self._counted)
+        if careful or (delivery.deaths and self.engine.suspects.include(delivery)):
             return self._go_on(invocation, self._carefully(invocation))
         if self._direct is None:
             return self._go_on(invocation, self._attempt(invocation))
@@ -198,7 +215,8 @@ class Worker:
             if self.settling.enter(invocation, self):
                 return self._go_on(invocation, None)
             self.invocation = None
-            return None
+            if may_wait:
+                self.engine.policing.end(self)
         except BaseException as error:
             self._failed(invocation, error)
         return None
@@ -224,6 +242,8 @@ class Worker:
                     self.settling.check(invocation)
                 self.settling.collect(invocation, value)
             if attempt is None or self.settling.enter(invocation, self):
+                if self.ticket is not None:
+                    self.engine.policing.hand_in(self)
                 await self.settling.wait(invocation, self)
         except BaseException as error:
             self._failed(invocation, error)
@@ -239,7 +259,7 @@ class Worker:
             raise error
         if self._absence is not None:
             self._gone(invocation, self._absence)
-        else:
+        elif not self._gave_way(invocation):
             self.settling.fail(invocation, own)
         if isinstance(own, KeyboardInterrupt):
             raise error
@@ -257,15 +277,18 @@ class Worker:
     def _let_go(self) -> None:
         """Nothing is in hand any more."""
         self.invocation = self._absence = None
+        self._preempted = False
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+        if self.ticket is not None:
+            self.engine.policing.end(self)
 
     # -- attempt ---------------------------------------------------------------------
 
     async def _carefully(self, invocation: Invocation) -> Any:
-        """The same, once the delivery is on disk: should the process die of it, that will be
-        known. Suspects are begun one at a time.
+        """The same, once the delivery and the tokens it took are on disk: should the process die
+        of it, that will be known. Suspects are begun one at a time.
         """
         engine = self.engine
         engine.careful = max(0, engine.careful - 1)
@@ -345,8 +368,35 @@ class Worker:
         grace, self._grace = self._grace, None
         if grace is not None:
             grace.cancel()
-        if invocation is not None and not self.lost:
+        if invocation is not None and not self.lost and not self._gave_way(invocation):
             self.settling.interrupt(invocation)
+        self._preempted = False
+        if self.ticket is not None:
+            self.engine.policing.end(self)
+
+    def preempt(self) -> None:
+        """What is in hand has to give way: it is cancelled, and put back as it was."""
+        self._preempted = True
+        self.cancel()
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether a handler is at work that could be put back: it has no lease on tasks."""
+        invocation = self.invocation
+        if invocation is None or invocation.closed or self.cancelled:
+            return False
+        tasks = invocation.run.task_fold
+        return tasks is None or not tasks.holds(invocation.delivery.number)
+
+    def _gave_way(self, invocation: Invocation) -> bool:
+        """Put it back if it was preempted, and is still wanted; whether that was so."""
+        if not self._preempted or not self.settling.goes_on(invocation):
+            return False
+        invocation.closed = True
+        if self.engine.around is not None:
+            self.engine.around.goes_on(invocation.delivery)
+        self.engine.policing.put_back(self)
+        return True
 
     def give_up(self) -> None:
         """The grace is over: fence the handler off, and end its delivery without it."""
@@ -357,7 +407,10 @@ class Worker:
         self.engine.suspects.over(self)
         self.crew.replace(self, self._seat.slot)
         self.engine.left(self)
-        self.settling.abandon(invocation)
+        if not self._gave_way(invocation):
+            self.settling.abandon(invocation)
+        if self.ticket is not None:
+            self.engine.policing.end(self)
 
     def _own(self, error: BaseException) -> BaseException | None:
         """What the handler itself raised, if it is more than the cancellation of our scope."""

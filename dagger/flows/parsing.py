@@ -3,7 +3,7 @@
 The events are those of PyYAML, by libyaml where it is compiled in; the tree is our own, so that
 what a flow must not have (anchors, tags, merge keys, keys twice, a second document) is refused
 where it stands, and scalars mean what YAML 1.2 says. Why it is done so is told in
-docs/decisions/0014-yaml.md.
+docs/decisions/0016-yaml.md.
 """
 
 from __future__ import annotations

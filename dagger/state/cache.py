@@ -14,6 +14,7 @@ import msgpack
 
 from dagger.words.effects import CacheWrite
 from dagger.words.payload import decode, encode
+from dagger.words.versions import WrittenByNewer
 
 _EMPTY_LIST = encode([])
 _ZERO = encode(0)
@@ -143,7 +144,7 @@ def changed(entry: Entry | None, write: CacheWrite, version: int) -> Entry | Non
             return Entry(version, encode(_sum(decode(start), decode(write.value))))
         case "delete":
             return None
-    raise ValueError(f"unknown cache operation {write.op!r}: written by a newer version?")
+    raise WrittenByNewer(f"unknown cache operation {write.op!r}")
 
 
 def _sum(left: float, right: float) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
-from dagger.state.parts import LaneRow
+from dagger.state.parts import AccountRow, LaneRow
 from dagger.state.run import Run
 from dagger.state.snapshot import RunCopy, copy_run
 from dagger.state.tasks import Task, Tasks
@@ -54,15 +55,21 @@ def _counted(lane: LaneRow) -> LaneRow:
     return lane._replace(tallies=tuple(sorted(each for each in lane.tallies if any(each[1]))))
 
 
+def _both(rows: list[AccountRow], known: list[set[Any]]) -> list[AccountRow]:
+    return [each for each in rows if all(each[:2] in one for one in known)]
+
+
 def _common(one: RunCopy, other: RunCopy) -> tuple[RunCopy, RunCopy]:
     """Two copies without trees and tasks, and of their lists the ends that both have."""
     outputs = min(len(one.outputs), len(other.outputs))
+    known = [{each[:2] for each in (copy.accounts or (0, ()))[1]} for copy in (one, other)]
     letters = min(len(one.letters), len(other.letters))
     left, right = (
         each._replace(
             lanes=sorted(_counted(lane) for lane in each.lanes),
             outputs=each.outputs[len(each.outputs) - outputs :],
             letters=each.letters[len(each.letters) - letters :],
+            accounts=each.accounts and (each.accounts[0], _both(each.accounts[1], known)),
             tasks=None,
             tree=None,
         )

@@ -10,10 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dagger.state.budgets import Account
 from dagger.state.cache import Cache, Entry, Link
 from dagger.state.codes import codes_of
 from dagger.state.joins import rejoin, restore
 from dagger.state.parts import (
+    AccountRow,
+    AccountsRow,
     AgentRow,
     AnswerRow,
     CacheRow,
@@ -52,7 +55,9 @@ from dagger.state.run import DeadLetter, Output, Question, Run
 from dagger.state.schedules import Schedule
 from dagger.state.streams import Stream
 from dagger.state.tasks import Task
+from dagger.state.tokens import Bucket
 from dagger.state.tree import renamed
+from dagger.words.budget import Amounts
 from dagger.words.effects import as_publication
 from dagger.words.joins import Join
 from dagger.words.outcomes import RunStatus, TaskStatus
@@ -65,7 +70,7 @@ if TYPE_CHECKING:
 def load_world(state: State, blob: bytes) -> None:
     """Part 0 of a snapshot, into a fresh state; its position is for the caller to set.
 
-    Raises ValueError for what a newer version wrote.
+    Raises WrittenByNewer.
     """
     _load(state, blob)
 
@@ -80,8 +85,8 @@ def load_run(state: State, blob: bytes, number: int = 0) -> Run:
     """One run, into a state whose world is loaded already: of the same position or a later one.
 
     `number` is given to a run that has another one in its part. Runs may be loaded in any
-    order: `state.runs` and the rotation of each agent will
-    have that order. Raises ValueError for what a newer version wrote.
+    order: `state.runs` and the rotation of each agent will have that order. Raises
+    WrittenByNewer.
     """
     return _load(state, blob, number).run
 
@@ -155,7 +160,7 @@ def _entry(loading: _Loading, row: EntryRow) -> None:
 _AS_IT_IS = (
     *("ended_at", "reason", "on_hold", "next", "outside", "brought", "bytes", "retries"),
     *("dropped", "tokens", "abandoned", "letters", "forked", "changed"),
-    "reply",
+    *("reply", "cost"),
 )
 
 
@@ -167,6 +172,7 @@ def _run(loading: _Loading, row: RunRow) -> None:
     for name in _AS_IT_IS:
         setattr(run, name, getattr(row, name))
     run.blamed = int(row.blamed)  # a bool once
+    run.waits_told, run.waited = row.waits or None, row.waited
     run.status, run.target = RunStatus(row.status), RunStatus(row.target)
     run.codes = state.codes if row.codes == state.codes else row.codes  # most share one
     run.failure = row.failure and Failure(*row.failure)
@@ -179,6 +185,17 @@ def _run(loading: _Loading, row: RunRow) -> None:
     if run.ended_at is None:
         state.open_runs += 1
         state.backlog += run.brought
+
+
+def _accounts(loading: _Loading, row: AccountsRow) -> None:
+    loading.run.accounting().opened = row.opened
+
+
+def _account(loading: _Loading, row: AccountRow) -> None:
+    account = Account(*row[:6], Amounts(*row.limits), row.opened_at)
+    account.until, account.messages = row.until, row.messages
+    account.tokens, account.cost = row.tokens, row.cost
+    loading.run.accounting().put(account)
 
 
 def _lane(loading: _Loading, row: LaneRow) -> None:
@@ -276,7 +293,7 @@ def _failure(loading: _Loading, row: FailureRow) -> None:
 
 
 def _tokens(loading: _Loading, row: TokensRow) -> None:
-    loading.run.tree.spend(row.delivery, row.tokens)
+    loading.run.tree.spend(*row)
 
 
 def _note(loading: _Loading, row: NoteRow) -> None:
@@ -290,6 +307,10 @@ def _lead(loading: _Loading, row: LeadRow) -> None:
 def _schedule(loading: _Loading, row: Schedule) -> None:
     first = as_publication(row.first)
     loading.state.schedules[row.id] = row._replace(first=first)
+
+
+def _bucket(loading: _Loading, row: Bucket) -> None:
+    loading.state.tokens.buckets[row[:2]] = row
 
 
 def _envelope(fields: Envelope) -> Envelope:
@@ -324,4 +345,7 @@ _FOLDS: dict[type[Any], Callable[[_Loading, Any], None]] = {
     ClaimRow: _claim,
     First: _first,
     StreamRow: _stream,
+    Bucket: _bucket,
+    AccountsRow: _accounts,
+    AccountRow: _account,
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dagger.state import repeats
+from dagger.state import budgets, repeats
 from dagger.state.joins import arrive, close, close_whole, start, withdraw
 from dagger.state.queues import (
     ARRIVED,
@@ -130,6 +130,8 @@ def _deliver(
     """
     source = None if publisher is None else publisher.queue.subscriber
     envelope = _enveloped(state, publication, publisher, place, at, special)
+    if publication.headers and (budget := budgets.budget_of(publication)) is not None:
+        envelope = budgets.opened(state, run, envelope, budget)
     deliveries = run.deliveries
     before = number = run.next
     for subscriber, queue, tally in routes:
@@ -248,7 +250,14 @@ def settled(state: State, record: Settled) -> None:
         elif type(effect) is not Reply:
             write(state, run, effect)
     if run.joins is not None:
-        close_scopes(state, run, ended)
+        _published(state, run, delivery, place, ended)
+
+
+def _published(state: State, run: Run, publisher: Delivery, count: int, at: float) -> None:
+    """Messages count in the budgets that their publisher draws on, which are scopes of joins."""
+    if run.accounts is not None:
+        budgets.published(run, publisher, count, at)
+    close_scopes(state, run, at)
 
 
 def _parts_ended(
@@ -323,9 +332,12 @@ def _end(
     if run.joins is not None:
         run.joins.ended(delivery)
     if delivery.stage == PENDING:
-        delivery.queue.depth -= 1
+        queue = delivery.queue
+        queue.depth -= 1
         delivery.stage = SETTLED
-        delivery.queue.trim()
+        queue.trim()
+        if queue.aside is not None:
+            queue.aside(delivery)
     else:
         delivery.stage = SETTLED
     delivery.tally[1 + disposition] += 1
@@ -432,7 +444,7 @@ def publish_now(
     run.blamed += record.blame
     publish(state, run, record.publication, publisher, record.place, record.at, exempt)
     if run.joins is not None:
-        close_scopes(state, run, record.at)
+        _published(state, run, publisher, 1, record.at)
 
 
 def wrote(state: State, record: Wrote) -> None:

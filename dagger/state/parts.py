@@ -18,10 +18,13 @@ from dagger.state.queues import Envelope, Scope
 from dagger.state.repeats import First
 from dagger.state.run import DeadLetter, Output, Question
 from dagger.state.schedules import Schedule
+from dagger.state.tokens import Bucket
+from dagger.words.budget import Amounts
 from dagger.words.effects import Publication
 from dagger.words.joins import Join
 from dagger.words.packing import rows as unpacked
 from dagger.words.records import Failure
+from dagger.words.versions import WrittenByNewer
 
 FORMAT = 1
 """What a part begins with; 2 is for when rows of 1 are not understood any more."""
@@ -123,6 +126,35 @@ class RunRow(NamedTuple):
     won: tuple[tuple[str, Any], ...] = ()
     """Joins of which one part was enough, and has come: agent, and scope or key."""
     reply: Blob = b""
+    waits: dict[int, tuple[str, float]] = {}  # noqa: RUF012  never changed
+    """By delivery, what it waits for, and since when (epoch seconds)."""
+    waited: dict[str, tuple[int, float]] = {}  # noqa: RUF012  never changed
+    """How many have waited for what, and for how many seconds together."""
+    cost: int = 0
+    """In billionths."""
+
+
+class AccountsRow(NamedTuple):
+    """Messages of the run have brought budgets: how many ever; the accounts follow."""
+
+    opened: int
+
+
+class AccountRow(NamedTuple):
+    """The budget of a message, and what was spent of it."""
+
+    parent: int
+    place: int
+    id: str
+    channel: str
+    agent: str
+    above: tuple[int, int] | None
+    limits: Amounts
+    opened_at: float
+    until: float
+    tokens: int
+    cost: int
+    messages: int
 
 
 class LaneRow(NamedTuple):
@@ -203,10 +235,12 @@ class FailureRow(NamedTuple):
 
 
 class TokensRow(NamedTuple):
-    """What a delivery of the tree has cost."""
+    """What a delivery of the tree has spent."""
 
     delivery: int
     tokens: int
+    cost: int = 0
+    """In billionths."""
 
 
 class NoteRow(NamedTuple):
@@ -256,6 +290,9 @@ Row = (
     | ClaimRow
     | First
     | StreamRow
+    | Bucket
+    | AccountsRow
+    | AccountRow
 )
 
 # The position in this table is the number on disk: append, never reorder. So are the
@@ -287,6 +324,9 @@ ROWS: tuple[type[Any], ...] = (
     ClaimRow,
     First,
     StreamRow,
+    Bucket,
+    AccountsRow,
+    AccountRow,
 )
 
 _numbers = {kind: number for number, kind in enumerate(ROWS)}
@@ -313,13 +353,17 @@ def pieces(rows: Iterable[Row]) -> Iterator[bytes]:
 def unpack(blob: bytes) -> Iterator[Row]:
     """The rows of a part; named tuples within them come as plain ones.
 
-    Raises ValueError for a format, or a kind of row, that is not known.
+    Raises WrittenByNewer for a format, a kind of row, or a number of fields that is not known.
     """
     unpacker = unpacked(blob)
     if (version := next(unpacker, None)) != FORMAT:
-        raise ValueError(f"unknown format {version!r} of a snapshot: written by a newer version?")
+        raise WrittenByNewer(f"unknown format {version!r} of a snapshot")
     kinds = ROWS
     for number, *fields in unpacker:
         if not 0 <= number < len(kinds):
-            raise ValueError(f"unknown row {number} in a snapshot: written by a newer version?")
-        yield kinds[number](*fields)
+            raise WrittenByNewer(f"unknown row {number} in a snapshot")
+        try:
+            row = kinds[number](*fields)
+        except TypeError as other:
+            raise WrittenByNewer(f"fields of a row {number} in a snapshot, {other}") from other
+        yield row

@@ -29,7 +29,9 @@ who is held until other parts have come is waiting, and so is who is unloaded wh
 """
 
 Scope = tuple[int, int, str]
-"""A message by its parent, its place and its channel: all that descends from it."""
+"""A message by its parent, its place and its channel: all that descends from it. That of its
+budget has no channel (see `state.budgets`).
+"""
 
 
 class Envelope(NamedTuple):
@@ -187,7 +189,7 @@ class Route(NamedTuple):
 class Queue:
     """What one agent has yet to handle in one run."""
 
-    __slots__ = ("depth", "keys", "listed", "pending", "retries", "run", "subscriber")
+    __slots__ = ("aside", "depth", "keys", "listed", "pending", "retries", "run", "subscriber")
 
     def __init__(self, run: Run, subscriber: Subscriber) -> None:
         self.run = run
@@ -197,6 +199,8 @@ class Queue:
         self.depth = 0  # pending deliveries: what capacity counts
         self.listed = False  # whether the subscriber's rotation holds this queue
         self.keys: Keys | None = None  # made when the agent has `key=`
+        # The executor's, once it keeps pending ones elsewhere: told of each that ends there.
+        self.aside: Callable[[Delivery], None] | None = None
 
     def push(self, delivery: Delivery) -> None:
         """A new delivery: pending, last in line."""
@@ -257,6 +261,26 @@ class Queue:
         self.depth += 1
         return False
 
+    def set_aside(self, delivery: Delivery, aside: Callable[[Delivery], None]) -> None:
+        """A delivery just taken is pending again, but in no queue until somebody hands it over."""
+        self.aside = aside
+        delivery.stage = PENDING
+        self.depth += 1
+
+    def hand_over(self, delivery: Delivery) -> bool:
+        """Lease what was set aside to a worker; False if it has ended meanwhile."""
+        if delivery.stage != PENDING:
+            return False
+        delivery.stage = RUNNING
+        self.depth -= 1
+        return True
+
+    def line_up(self, delivery: Delivery) -> None:
+        """What was set aside is first in the queue again."""
+        if delivery.stage == PENDING:
+            self.pending.appendleft(delivery)
+            self.call()
+
     def release(self, delivery: Delivery) -> None:
         """A settled delivery gives its key back; the next of that key goes first."""
         heir = self.keys.release(delivery) if self.keys is not None else None
@@ -267,7 +291,7 @@ class Queue:
     def oldest(self, count: int) -> list[Delivery]:
         """The `count` oldest pending deliveries: what `drop_oldest` drops first."""
         waiting: Iterable[Delivery] = self.pending
-        if self.keys is not None:
+        if self.keys is not None or self.aside is not None:
             waiting = (each for each in self.run.deliveries.values() if each.queue is self)
         found: list[Delivery] = []
         for delivery in waiting:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from dagger.state.budgets import Accounts
 from dagger.state.cache import Cache
 from dagger.state.joins import Joins, Whole
 from dagger.state.queues import Delivery, Envelope, Lane, Queue, Subscriber
@@ -25,6 +26,8 @@ class Keep(NamedTuple):
     outputs: int = 1_000
     dead_letters: int = 1_000
     nodes: int = 100_000
+    budgets: int = 1_000
+    """Of messages: those that anything can still draw on are kept besides."""
 
 
 class Output(NamedTuple):
@@ -81,13 +84,16 @@ class Run:
 
     __slots__ = (
         "abandoned",
+        "accounts",
         "bell",
         "blamed",
+        "bounded",
         "brought",
         "bytes",
         "cache_fold",
         "changed",
         "codes",
+        "cost",
         "dead_letters",
         "deliveries",
         "dropped",
@@ -121,6 +127,8 @@ class Run:
         "task_fold",
         "tokens",
         "tree_fold",
+        "waited",
+        "waits_told",
     )
 
     def __init__(
@@ -156,6 +164,9 @@ class Run:
         self.retries = 0
         self.dropped = 0
         self.tokens = 0
+        self.cost = 0  # in billionths
+        self.bounded = bool(limits)  # it has limits, or budgets of messages
+        self.accounts: Accounts | None = None  # made with the first budget of a message
         self.reply = b""  # to the request that it was begun with, see `words.replies`
         self.bell: Callable[[], None] | None = None  # the executor's, told of that
         self.blamed = 0  # how many things have made it fail
@@ -174,6 +185,8 @@ class Run:
         self.cache_fold: Cache | None = None
         self.task_fold: Tasks | None = None
         self.tree_fold: Tree | None = None
+        self.waits_told: dict[int, tuple[str, float]] | None = None  # what for, and since when
+        self.waited: dict[str, tuple[int, float]] = _NOTHING  # how many, for how long together
 
     @property
     def cache(self) -> Cache:
@@ -195,6 +208,12 @@ class Run:
         if self.tree_fold is None:
             self.tree_fold = Tree(self.keep.nodes, self.names)
         return self.tree_fold
+
+    def accounting(self) -> Accounts:
+        """The budgets of its messages, made with the first: most runs have none."""
+        if self.accounts is None:
+            self.accounts, self.bounded = Accounts(self.keep.budgets), True
+        return self.accounts
 
     def joining(self) -> Joins:
         """The run's joins, made when first asked for: most runs have none."""
@@ -223,6 +242,12 @@ class Run:
             for name, group in groups.items()
             if group.won
         )
+
+    @property
+    def waits(self) -> dict[int, tuple[str, float]]:
+        """By delivery, what it waits for, and since when, of those of which that was told."""
+        told = self.waits_told or {}
+        return {number: what for number, what in told.items() if number in self.deliveries}
 
     @property
     def active(self) -> int:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.state import parts
 from dagger.state.parts import (
+    AccountRow,
+    AccountsRow,
     AgentRow,
     AnswerRow,
     CacheRow,
@@ -46,12 +48,14 @@ if TYPE_CHECKING:
     from dagger.state.schedules import Schedule
     from dagger.state.state import State
     from dagger.state.tasks import TasksCopy
+    from dagger.state.tokens import Bucket
     from dagger.state.tree import Names, Tree
     from dagger.words.records import Flow
 
 _world_fields = attrgetter(*WorldRow._fields)
 _agent_fields = attrgetter(*AgentRow._fields)
 _channel_fields = attrgetter(*ChannelRow._fields)
+_account_fields = attrgetter(*AccountRow._fields)
 _run_fields = attrgetter(*RunRow._fields)
 _task_fields = attrgetter(*TaskRow._fields)
 
@@ -82,6 +86,7 @@ class WorldCopy(NamedTuple):
     shared: Cache
     schedules: list[Schedule]
     firsts: list[First]
+    buckets: list[Bucket]
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes of part 0, in pieces of at most about 1 ms of work."""
@@ -95,6 +100,7 @@ class WorldCopy(NamedTuple):
         yield from self.channels
         yield from self.schedules
         yield from self.firsts
+        yield from self.buckets
         yield from _cache_rows(self.shared, shared=True)
 
 
@@ -102,6 +108,8 @@ class RunCopy(NamedTuple):
     """One run as it was."""
 
     run: RunRow
+    accounts: tuple[int, list[AccountRow]] | None
+    """How many there were, and those that are kept."""
     lanes: list[LaneRow]
     deliveries: list[Delivery]
     """Only their number, envelope and agent, which never change, are read later."""
@@ -127,6 +135,10 @@ class RunCopy(NamedTuple):
 
     def _rows(self) -> Iterator[Row]:
         yield self.run
+        if self.accounts is not None:
+            opened, kept = self.accounts
+            yield AccountsRow(opened)
+            yield from kept
         yield from self.lanes
         yield from self._delivery_rows()
         yield from self.outputs
@@ -169,6 +181,7 @@ def copy_world(state: State) -> WorldCopy:
         state.shared.copy(),
         list(state.schedules.values()),
         list(state.repeats.done.values()),
+        list(state.tokens.buckets.values()),
     )
 
 
@@ -180,6 +193,7 @@ def copy_run(run: Run) -> RunCopy:
     deliveries = list(run.deliveries.values())
     return RunCopy(
         make(RunRow, _run_fields(run)),
+        _accounts(run),
         _lanes(run),
         deliveries,
         {
@@ -203,6 +217,13 @@ def _mark(each: Delivery) -> Mark:
     lead, scopes = (0, ()) if each.bond is None else (each.bond.lead or -1, each.bond.scopes)
     stream = None if each.stream is None else each.stream.flow()
     return make(Mark, (each.attempts, each.due, each.deaths, kept, lead, scopes, stream))
+
+
+def _accounts(run: Run) -> tuple[int, list[AccountRow]] | None:
+    if run.accounts is None:
+        return None
+    kept = [make(AccountRow, _account_fields(each)) for each in run.accounts.kept(run)]
+    return run.accounts.opened, kept
 
 
 def _lanes(run: Run) -> list[LaneRow]:
@@ -235,7 +256,7 @@ def _tree_rows(tree: Tree) -> Iterator[Row]:
     for delivery, failure in tree.failures.items():
         yield FailureRow(delivery, failure)
     for delivery, tokens in tree.tokens.items():
-        yield TokensRow(delivery, tokens)
+        yield TokensRow(delivery, tokens, tree.costs.get(delivery, 0))
     for delivery, notes in tree.notes.items():
         yield from (NoteRow(delivery, text) for text in notes)
     for pair in tree.leads.items():

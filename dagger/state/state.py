@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagger.state import letters, lives, messages, repeats, schedules, streaming, waits
+from dagger.state import letters, lives, messages, repeats, schedules, streaming, tokens, waits
+from dagger.state.budgets import Account
 from dagger.state.cache import Cache
 from dagger.state.queues import (
     ARRIVED,
@@ -25,6 +26,7 @@ from dagger.state.queues import (
 from dagger.state.repeats import Repeats
 from dagger.state.run import Keep, Run
 from dagger.state.schedules import Schedule
+from dagger.state.tokens import Tokens
 from dagger.state.tree import Names
 from dagger.words.effects import (
     make,
@@ -65,7 +67,10 @@ from dagger.words.records import (
     Spent,
     Streamed,
     Swept,
+    TokenTaken,
     Unscheduled,
+    WaitOver,
+    Waits,
     Wrote,
 )
 
@@ -82,6 +87,8 @@ class State:
         self.lined_up = True  # whether what arrives is put into its queue at once
         # The executor's: told of each delivery that waits for a time, or may expire.
         self.timekeeper: Callable[[Delivery], None] | None = None
+        # And this one of each message that brings a budget.
+        self.allotted: Callable[[Run, Account], None] | None = None
         self.wiring = 0  # grows whenever routes have to be made anew
         self.scoping: frozenset[str] = frozenset()  # channels whose messages open scopes
         self._wires: dict[str, _Wire] = {}
@@ -98,6 +105,7 @@ class State:
         self.commands = 0  # number of the latest command of another process
         self.schedules: dict[str, Schedule] = {}
         self.repeats = Repeats()
+        self.tokens = Tokens()
         self.names = Names()
 
     def apply(self, record: Record) -> None:
@@ -223,4 +231,7 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     KeysForgotten: repeats.keys_forgotten,
     Streamed: streaming.streamed,
     Retracted: streaming.retracted,
+    TokenTaken: tokens.token_taken,
+    Waits: waits.waits,
+    WaitOver: waits.wait_over,
 }

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from dagger.words.effects import TaskWrite
 from dagger.words.errors import TaskNotFound, TransitionError
 from dagger.words.outcomes import TRANSITIONS, TaskStatus
+from dagger.words.versions import WrittenByNewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def after(task: Task | None, write: TaskWrite) -> Task:
             return _failed(_moved(task, TaskStatus.IN_PROGRESS, write.at), write.at)
         case "fail":
             return _failed(task, write.at)
-    raise ValueError(f"unknown task operation {write.op!r}: written by a newer version?")
+    raise WrittenByNewer(f"unknown task operation {write.op!r}")
 
 
 def _created(write: TaskWrite) -> Task:

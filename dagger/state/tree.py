@@ -54,10 +54,14 @@ class Node(NamedTuple):
     """What else is to be said of it, such as a default that was taken for an answer."""
     lead: int = 0
     """Of a part of a join, the delivery that it was handled with; 0 for none."""
+    cost: int = 0
+    """In billionths."""
 
 
-_Said = tuple[dict[int, Failure], dict[int, int], dict[int, tuple[str, ...]], dict[int, int]]
-"""Failures, tokens, notes and leads by delivery."""
+_Said = tuple[
+    dict[int, Failure], dict[int, int], dict[int, tuple[str, ...]], dict[int, int], dict[int, int]
+]
+"""Failures, tokens, notes, leads and costs by delivery."""
 
 
 class Names:
@@ -92,6 +96,7 @@ class Tree:
         "_cut_at",
         "_names",
         "_rows",
+        "costs",
         "failures",
         "gone",
         "keep",
@@ -110,6 +115,7 @@ class Tree:
         self.tokens: dict[int, int] = _NONE
         self.notes: dict[int, tuple[str, ...]] = _NONE
         self.leads: dict[int, int] = _NONE
+        self.costs: dict[int, int] = _NONE
         self._rows = bytearray()
         self._cut_at = (keep + keep // 4) * _ROW.size
 
@@ -150,11 +156,15 @@ class Tree:
             self.failures = {}
         self.failures[delivery] = failure
 
-    def spend(self, delivery: int, tokens: int) -> None:
-        """Add to what a delivery has cost so far, in tokens; it may still be open."""
+    def spend(self, delivery: int, tokens: int, cost: int = 0) -> None:
+        """Add to what a delivery has spent so far; it may still be open."""
         if self.tokens is _NONE:
             self.tokens = {}
         self.tokens[delivery] = self.tokens.get(delivery, 0) + tokens
+        if cost:
+            if self.costs is _NONE:
+                self.costs = {}
+            self.costs[delivery] = self.costs.get(delivery, 0) + cost
 
     def note(self, delivery: int, text: str) -> None:
         """Say something of a delivery; it may still be open."""
@@ -205,7 +215,7 @@ class Tree:
         other = Tree(self.keep, self._names)
         other.gone = self.gone
         other._rows = self._rows.copy()
-        other.failures, other.tokens, other.notes, other.leads = self._said()
+        other.failures, other.tokens, other.notes, other.leads, other.costs = self._said()
         return other
 
     def raw(self) -> Iterator[bytes]:
@@ -222,18 +232,19 @@ class Tree:
         rows: bytes,
         said: _Said,
     ) -> Iterator[Node]:
-        names, (failures, tokens, notes, leads) = self._names.known, said
+        names, (failures, tokens, notes, leads, costs) = self._names.known, said
         for number, parent, place, on, by, *rest in _ROW.iter_unpack(rows):
             more = failures.get(number), tokens.get(number, 0), notes.get(number, ())
             fields = (number, parent, place, names[on], names[by], *rest, *more)
-            yield make(Node, (*fields, leads.get(number, 0)))
+            yield make(Node, (*fields, leads.get(number, 0), costs.get(number, 0)))
 
     def _all_said(self) -> tuple[dict[int, Any], ...]:
-        return self.failures, self.tokens, self.notes, self.leads
+        return self.failures, self.tokens, self.notes, self.leads, self.costs
 
     def _said(self) -> _Said:
         """What is said of deliveries besides their rows, as it is now."""
-        return self.failures.copy(), self.tokens.copy(), self.notes.copy(), self.leads.copy()
+        failures, tokens = self.failures.copy(), self.tokens.copy()
+        return failures, tokens, self.notes.copy(), self.leads.copy(), self.costs.copy()
 
     def _trim(self) -> None:
         """Forget all but the last `keep` rows; its cost is spread over a quarter of `keep`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dagger.state import budgets
 from dagger.state.queues import (
     PENDING,
     WAITING,
@@ -29,6 +30,8 @@ from dagger.words.records import (
     Logged,
     Restarted,
     Spent,
+    WaitOver,
+    Waits,
 )
 from dagger.words.replies import unanswered, unheard
 
@@ -113,14 +116,39 @@ def _answered(run: Run, request: Publication, place: int, reply: Answer) -> None
 
 
 def spent(state: State, record: Spent) -> None:
-    """Tokens, of the run and of the node."""
-    run = state.runs[record.run]
-    run.tokens += record.tokens
-    run.tree.spend(record.delivery, record.tokens)
+    """Tokens and cost: of the run, of the node, and of the budgets that it draws on."""
+    run, number, tokens, cost = state.runs[record.run], *record[1:]
+    run.tokens += tokens
+    run.cost += cost
+    run.tree.spend(number, tokens, cost)
+    budgets.spent(run, run.deliveries.get(number), tokens, cost)
 
 
 def seen(state: State, record: Emitted | Logged) -> None:
     """Only told to watchers: nothing of it is remembered here."""
+
+
+def waits(state: State, record: Waits) -> None:
+    """It is known what they wait for."""
+    run = state.runs[record.run]
+    for number in record.deliveries:
+        run.deliveries[number]  # raises for one that is not there
+    known = run.waits_told
+    if known is None:
+        known = run.waits_told = {}
+    told = record.what, record.since
+    known.update(dict.fromkeys(record.deliveries, told))
+
+
+def wait_over(state: State, record: WaitOver) -> None:
+    """It has waited for so long, and waits no more."""
+    run = state.runs[record.run]
+    delivery = run.deliveries[record.delivery]
+    told = (run.waits_told or {}).pop(delivery.number, None)
+    if told is not None:
+        what, since = told
+        count, seconds = run.waited.get(what, (0, 0.0))
+        run.waited = {**run.waited, what: (count + 1, seconds + max(0.0, record.at - since))}
 
 
 def restarted(state: State, record: Restarted) -> None:
@@ -129,6 +157,7 @@ def restarted(state: State, record: Restarted) -> None:
     Where agents have changed, the run goes on under the code of now.
     """
     run = state.runs[record.run]
+    run.waits_told = None
     if record.changed:
         run.changed = tuple(sorted({*run.changed, *record.changed}))
         run.codes = state.codes

@@ -30,13 +30,17 @@ from typing import NamedTuple
 from zlib import crc32
 
 from dagger.store import outline
-from dagger.store.outline import Use, outlined_record, resolver
+from dagger.store.outline import MissingPayload, Use, outlined_record, resolver
 from dagger.words.packing import unpack, unpack_all
 from dagger.words.records import WIRING, Record
 
 FORMAT = 1
 
+LATEST = 16
+"""The highest format that is believed: beyond it, a byte has changed."""
+
 _HEAD = Struct("<B3xI")
+_START = bytes([FORMAT, 0, 0, 0])
 _COUNT = Struct("<QI")
 _COLUMNS = _HEAD.size + _COUNT.size
 _WIDTH = 4
@@ -45,10 +49,12 @@ _WIDTH = 4
 class BadBlock(ValueError):
     """Bytes that are no block, or not the one that was written."""
 
-    def __init__(self, problem: str, position: int | None = None) -> None:
+    def __init__(self, problem: str, position: int | None = None, *, newer: bool = False) -> None:
         super().__init__(problem)
         self.position = position
         """Of the record that is to blame, where it is one."""
+        self.newer = newer
+        """Whether it is what was written, by a version that knows more."""
 
 
 _BROKEN = (ValueError, TypeError, IndexError)
@@ -60,7 +66,7 @@ Payload = Callable[[bytes], bytes]
 
 def nowhere(digest: bytes) -> bytes:
     """The payload of a block that has none apart."""
-    raise ValueError(f"the payload {digest.hex()[:16]} is not at hand")
+    raise MissingPayload(f"the payload {digest.hex()[:16]} is not at hand")
 
 
 class Block(NamedTuple):
@@ -104,14 +110,17 @@ class Block(NamedTuple):
         raise self._broken(resolved)
 
     def _broken(self, resolved: Callable[[int, bytes], bytes]) -> BadBlock:
-        """Which record cannot be read, and why."""
+        """Which record cannot be read, and why: the block has its checksum, so that it is what
+        was written, unless something is missing that is kept apart.
+        """
         start = 0
         for offset, length in zip(self.offsets, self.lengths, strict=True):
             try:
                 unpack(self.body[start : start + length], resolved)
             except _BROKEN as broken:
                 problem = f"a record cannot be read: {broken}"
-                return BadBlock(problem, self.first + offset)
+                newer = not isinstance(broken, MissingPayload)
+                return BadBlock(problem, self.first + offset, newer=newer)
             start += length
         return BadBlock(f"{len(self.offsets)} records were to be there")
 
@@ -196,7 +205,7 @@ def decode(data: bytes) -> Block:
     try:
         version, checksum = _HEAD.unpack_from(data)
         if version != FORMAT:
-            raise BadBlock(f"block format {version} is not known: written by a newer version?")
+            raise _of_another_format(version, data)
         if crc32(memoryview(data)[_HEAD.size :]) != checksum:
             raise BadBlock("its checksum does not match")
         first, count = _COUNT.unpack_from(data, _HEAD.size)
@@ -205,6 +214,22 @@ def decode(data: bytes) -> Block:
     size = _WIDTH * count
     offsets, runs, lengths = (_numbers(data, _COLUMNS + nth * size, size) for nth in range(3))
     return Block(first, offsets, runs, lengths, data[_COLUMNS + 3 * size :])
+
+
+def _of_another_format(version: int, data: bytes) -> BadBlock:
+    """Why: it is of a newer version, unless it is one of this format with a flipped bit."""
+    flipped = (version ^ FORMAT).bit_count() == 1 and _is_block(_START + data[len(_START) :])
+    if flipped or not FORMAT < version <= LATEST or any(data[1 : len(_START)]):
+        return BadBlock("its first bytes have changed")
+    return BadBlock(f"block format {version} is not known", newer=True)
+
+
+def _is_block(data: bytes) -> bool:
+    try:
+        found = decode(data)
+    except BadBlock:
+        return False
+    return sum(found.lengths) == len(found.body)
 
 
 def _numbers(data: bytes, start: int, size: int) -> array[int]:

@@ -15,7 +15,7 @@ from dagger.store.block import BadBlock, Block, decode
 from dagger.store.disk import move
 from dagger.store.environment import START, Environment, create, sync_folder
 from dagger.store.faults import explained, plain
-from dagger.store.layout import known_format, write_format
+from dagger.store.layout import bereft, known_format, write_format
 from dagger.store.lock import Lock
 from dagger.store.pagefile import DATA, BadFile
 from dagger.store.payloads import keep
@@ -35,18 +35,18 @@ from dagger.store.rows import (
 from dagger.store.salvage import Row, salvaged
 from dagger.store.slots import LOCK
 from dagger.store.uses import renew_uses
-from dagger.words.errors import DatabaseError, NotAStore
+from dagger.words.errors import DatabaseError
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[Path]:
     """Own a store that is there already, without opening it. Raises LockError, NotAStore,
-    StoreReadOnly.
+    StoreCorrupt, StoreReadOnly.
     """
     lock = Lock(path / "owner")
     try:
         if not (path / "journal").is_dir():
-            raise NotAStore(str(path), "there is no store in that folder")
+            raise bereft(path)
         lock.acquire()
     except OSError as error:
         raise explained(path, error) from error

@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dagger.store import pagefile
-from dagger.store.faults import advice, explained, plain
+from dagger.store.faults import FULL, advice, code, explained, plain, unavailable
 from dagger.store.sharing import Sharing
 from dagger.store.slots import take_slots
 from dagger.words.errors import DatabaseError
@@ -56,12 +56,16 @@ class Environment:
         making: bool = False,
     ) -> None:
         self.path = path
+        self.store = path.parent
+        """The store's folder: what errors are about."""
         self._names = names
         self._readonly = readonly
         self._making = making  # the databases, which are not there yet
         self._room = ROOM
         self._use = Sharing()  # shared by whoever has a transaction open
         self._still: lmdb.Transaction[bytes] | None = None
+        self._lost = False
+        """Whether LMDB has let go of the map, and not got another one: it is opened anew."""
         self._open(whole=True)
 
     def _open(self, *, whole: bool) -> None:
@@ -97,7 +101,7 @@ class Environment:
             raise self._explained(error) from error
 
     def _explained(self, error: lmdb.Error | OSError | pagefile.BadFile) -> DatabaseError:
-        return explained(self.path, error, reading=self._readonly)
+        return explained(self.store, error, reading=self._readonly)
 
     def _database(self, name: str) -> Any:
         return self._caught_up(lambda: self._env.open_db(name.encode(), create=self._making))
@@ -136,6 +140,9 @@ class Environment:
                 mend()
             with ExitStack() as tried:
                 tried.enter_context(self._use.shared())
+                if self._lost:
+                    mend = self.again
+                    continue
                 try:
                     txn = tried.enter_context(self._env.begin())
                 except lmdb.MapResizedError:  # another process has let it grow
@@ -195,8 +202,14 @@ class Environment:
 
     def _adopt(self) -> None:
         """Take over the size that another process has given to the map."""
+        self._resize(0)
+
+    def _resize(self, size: int) -> None:
+        """Another size of the map: without room for that in memory, there is none left."""
         with self._use.alone():
-            self._env.set_mapsize(0)
+            self._lost = True
+            self._env.set_mapsize(size)
+            self._lost = False
 
     def _grow(self, need: int) -> None:
         info = self._env.info()
@@ -205,14 +218,15 @@ class Environment:
         if wanted > size:
             while size < wanted:
                 size *= 2
-            with self._use.alone():
-                self._env.set_mapsize(size)
+            self._resize(size)
 
     def again(self) -> None:
         """Close and open it: after some failures LMDB refuses everything until then."""
         with self._use.alone():
+            self._lost = True
             self._env.close()
             self._open(whole=False)
+            self._lost = False
 
     def readers(self) -> int:
         """How many readers of other processes there are, whether they read just now or not."""
@@ -253,6 +267,8 @@ def create(path: Path, names: tuple[str, ...], fill: Callable[[Environment], Non
         raise
     except (lmdb.Error, OSError) as error:
         shutil.rmtree(made, ignore_errors=True)
+        if code(error) in FULL:
+            raise unavailable(path.parent, error) from error
         problem = f"{plain(error)}; {advice(error)}"
         raise DatabaseError(f"a store cannot be made in {path.parent}: {problem}") from error
 

@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING
 
 from dagger.store.pagefile import BadFile, ForeignFile
 from dagger.store.slots import REFUSED
-from dagger.words.errors import DatabaseError, NotAStore, StoreCorrupt, StoreReadOnly
+from dagger.words.errors import (
+    DatabaseError,
+    DiskFull,
+    MapFull,
+    NotAStore,
+    StoreCorrupt,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     import lmdb
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+MAP_FULL = frozenset({errno.ENOMEM, -30792})
+"""The latter is LMDB's own: the map has to grow first."""
 
 
 def code(error: BaseException) -> int:
@@ -45,7 +56,16 @@ def explained(
         return StoreCorrupt(str(path), 0, plain(error))
     if code(error) in REFUSED and not reading:
         return StoreReadOnly(str(path), plain(error))
+    if code(error) in FULL | MAP_FULL:
+        return unavailable(path, error)
     return DatabaseError(f"the store {path} cannot be used: {plain(error)}; {advice(error)}")
+
+
+def unavailable(path: Path, error: BaseException) -> StoreUnavailable:
+    """What it means for the store in `path` that something cannot be written."""
+    kinds = ((DiskFull, FULL), (MapFull, MAP_FULL))
+    kind = next((kind for kind, codes in kinds if code(error) in codes), StoreUnavailable)
+    return kind(str(path), plain(error))
 
 
 def advice(error: BaseException) -> str:
@@ -58,6 +78,4 @@ def advice(error: BaseException) -> str:
         return "a process opens a store once, and closes it before it does again"
     if code(error) in REFUSED:
         return "this user has to be allowed to read all of it"
-    if code(error) in FULL:
-        return "make room on the disk, and try again"
     return "see to the disk, and open it again"

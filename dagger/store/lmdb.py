@@ -18,7 +18,7 @@ from dagger.store.block import Block, Payload
 from dagger.store.contract import Parts
 from dagger.store.disk import JournalDisk
 from dagger.store.environment import Environment
-from dagger.store.faults import explained, plain
+from dagger.store.faults import explained, plain, unavailable
 from dagger.store.hands import NO_HANDS, open_hands
 from dagger.store.inbox import Inbox, LmdbInbox
 from dagger.store.layout import check_format, make, make_journal
@@ -29,12 +29,7 @@ from dagger.store.rows import NAMES
 from dagger.store.saving import Saving
 from dagger.store.shelves import Shelves
 from dagger.store.writer import Writer
-from dagger.words.errors import (
-    DatabaseError,
-    OutcomeUnknown,
-    StoreForked,
-    StoreUnavailable,
-)
+from dagger.words.errors import DatabaseError, OutcomeUnknown, StoreForked
 from dagger.words.packing import packer
 from dagger.words.records import Record, run_of
 
@@ -78,7 +73,7 @@ class LmdbStore:
     def trouble(self) -> DatabaseError | None:
         if self._problem is None:
             return None
-        return StoreUnavailable(str(self.path), plain(self._problem))
+        return unavailable(self.path, self._problem)
 
     # -- opening and closing ---------------------------------------------------------
 

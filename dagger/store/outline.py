@@ -20,6 +20,7 @@ import msgpack
 
 from dagger.words.packing import rows
 from dagger.words.records import RECORDS, RunForked
+from dagger.words.versions import WrittenByNewer
 
 LARGE = 64 * 1024
 """Bytes; what is longer is kept apart."""
@@ -35,6 +36,10 @@ MARK = b"\xc1"
 
 Payloads = dict[bytes, bytes]
 """What was taken out, by its digest."""
+
+
+class MissingPayload(ValueError):
+    """A payload that is referred to, and is not there or not what it was."""
 
 
 class Use(NamedTuple):
@@ -83,7 +88,7 @@ def _referring(value: Any, found: Payloads) -> Any:
 def resolver(payload: Callable[[bytes], bytes]) -> Callable[[int, bytes], bytes]:
     """What stands for a reference: to be called with its type and data.
 
-    `payload` gives what a digest is of. Raises ValueError for a type that is not known.
+    `payload` gives what a digest is of. Raises WrittenByNewer for a type that is not known.
     """
 
     def resolved(kind: int, data: bytes) -> bytes:
@@ -91,7 +96,7 @@ def resolver(payload: Callable[[bytes], bytes]) -> Callable[[int, bytes], bytes]
             return payload(data)
         if kind == ROWS:
             return inlined(data, resolved)
-        raise ValueError(f"unknown reference {kind}: written by a newer version?")
+        raise WrittenByNewer(f"unknown reference {kind}")
 
     return resolved
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from dagger.store.outline import Use, digest
+from dagger.store.outline import MissingPayload, Use, digest
 from dagger.store.rows import POSITION, RUN, Databases, used_key, user_key
 from dagger.words.records import WIRING, WORLD
 
@@ -24,10 +24,6 @@ RECENT = 8
 
 LENGTH = len(used_key(0, digest(b"")))
 """Bytes of a key that says who uses what."""
-
-
-class MissingPayload(ValueError):
-    """A payload that is referred to, and is not there or not what it was."""
 
 
 class PayloadReader:

@@ -13,13 +13,13 @@ from dagger.store.backup import backup
 from dagger.store.block import Block
 from dagger.store.environment import Environment
 from dagger.store.faults import explained
-from dagger.store.layout import check_format
+from dagger.store.layout import bereft, check_format
 from dagger.store.lock import Owner, owner
 from dagger.store.pagefile import findings
 from dagger.store.payloads import Strange
 from dagger.store.rows import NAMES
 from dagger.store.shelves import Shelves
-from dagger.words.errors import NotAStore, StoreReadOnly
+from dagger.words.errors import StoreReadOnly
 from dagger.words.records import Record
 
 
@@ -43,7 +43,7 @@ class StoreReader:
     def _open(self) -> None:
         journal = self.path / "journal"
         if not journal.is_dir():
-            raise NotAStore(str(self.path), "there is no store in that folder")
+            raise bereft(self.path)
         self._environment = Environment(journal, NAMES, readonly=True)
         try:
             check_format(self._environment, self.path)

@@ -22,8 +22,9 @@ from dagger.store.rows import (
     id_key,
 )
 from dagger.store.seal import unseal
-from dagger.words.errors import StoreCorrupt
+from dagger.words.errors import StoreCorrupt, StoreNewer
 from dagger.words.records import WIRING, WORLD, Record, RunForked, RunOpened, run_of
+from dagger.words.versions import WrittenByNewer
 
 if TYPE_CHECKING:
     import lmdb
@@ -37,7 +38,7 @@ class Shelves:
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
-        self._path = str(environment.path)
+        self._path = str(environment.store)
 
     # -- the journal -----------------------------------------------------------------
 
@@ -200,6 +201,8 @@ class Shelves:
             return whole
         try:
             return inlined(whole[len(MARK) :], resolver(self.payloads()))
+        except WrittenByNewer as newer:
+            raise StoreNewer(self._path, str(newer)) from newer
         except ValueError as broken:
             raise StoreCorrupt(self._path, self.saved(), str(broken)) from broken
 
@@ -250,7 +253,7 @@ class Shelves:
         try:
             found = decode(value)
         except BadBlock as broken:
-            raise StoreCorrupt(self._path, last, str(broken)) from broken
+            raise self._broken(last, broken) from broken
         if found.last != last:
             raise StoreCorrupt(self._path, last, f"the block of record {found.last} is there")
         return found
@@ -269,17 +272,21 @@ class Shelves:
         try:
             return block.behind(position, payload)
         except BadBlock as broken:
-            raise self._broken(block, broken) from broken
+            raise self._broken(block.first, broken) from broken
 
     def records(self, block: Block, payload: Payload) -> Iterator[tuple[int, Record]]:
         """Each record of a block with its position. Raises StoreCorrupt."""
         try:
             yield from block.records(payload)
         except BadBlock as broken:
-            raise self._broken(block, broken) from broken
+            raise self._broken(block.first, broken) from broken
 
-    def _broken(self, block: Block, broken: BadBlock) -> StoreCorrupt:
-        return StoreCorrupt(self._path, broken.position or block.first, str(broken))
+    def _broken(self, position: int, broken: BadBlock) -> StoreCorrupt | StoreNewer:
+        """What a bad block is to who reads the store; `position` where it does not say which."""
+        position = broken.position or position
+        if broken.newer:
+            return StoreNewer(self._path, f"record {position}: {broken}")
+        return StoreCorrupt(self._path, position, str(broken))
 
 
 def whose(pair: tuple[int, Record]) -> tuple[int, int]:

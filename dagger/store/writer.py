@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -110,13 +111,13 @@ class Writer:
     def _serve(self) -> None:
         delay = PATIENCE[0]
         while True:
-            self._take()
-            wanted = self._blocks or self._due()
+            taken = self._tried(self._take)
+            wanted = not taken or self._blocks or self._due()
             if not wanted and self._stopping:
                 break  # what is to be tidied up waits for another time
             if not wanted and not self.tidying:
                 self._rest()
-            elif self._write():
+            elif taken and self._write():
                 delay = PATIENCE[0]
                 self._save()
             elif self._stopping:
@@ -133,11 +134,11 @@ class Writer:
         pending = self._pending
         while pending and (len(self._blocks) < MOST_BLOCKS or self._amid_group()):
             some = pending[: 2 * MOST_RECORDS]
-            del pending[: len(some)]
             runs, blobs = some[::2], some[1::2]
             first = (self._blocks[-1].last if self._blocks else self.written) + 1
             made = block(first, runs, blobs)  # type: ignore[arg-type]
             self._blocks.append(made)
+            del pending[: len(some)]
             self._size += sum(map(len, blobs) if made.uses else made.lengths)  # type: ignore[arg-type]
             self.taken = made.last
 
@@ -154,13 +155,7 @@ class Writer:
 
     def _write(self) -> bool:
         """Write the blocks, and tidy up; whether that went well."""
-        try:
-            self._commit(None)
-        except Exception as error:
-            if self.problem is None:
-                logger.warning("the store cannot write: %s; it tries again", plain(error))
-            self.problem = error
-            self._told()
+        if not self._tried(partial(self._commit, None)):
             return False
         if self.problem is not None:
             logger.warning("the store can write again")
@@ -170,6 +165,20 @@ class Writer:
             self.bytes += self._size
             self._blocks, self._size = [], 0
         self._told()
+        return True
+
+    def _tried(self, attempt: Callable[[], None]) -> bool:
+        """Whether it went well; if not, that is told. Nothing may end the thread: many wait for
+        it, and there may be room again, on the disk as in memory.
+        """
+        try:
+            attempt()
+        except Exception as error:
+            if self.problem is None:
+                logger.warning("the store cannot write: %s; it tries again", plain(error))
+            self.problem = error
+            self._told()
+            return False
         return True
 
     def _save(self) -> None:

@@ -13,6 +13,7 @@ import anyio
 from dagger.authoring.agent import Agent
 from dagger.executor.executor import Executor
 from dagger.testing.loop import VirtualLoop
+from dagger.testing.processes import InlineProcesses
 from dagger.testing.threads import InlineThreads
 
 T = TypeVar("T")
@@ -38,11 +39,12 @@ class SimulatedClock:
 def simulated(*agents: Agent | str, **options: Any) -> Executor:
     """An executor for simulations: `Executor(agents, **options)` with virtual time.
 
-    Its wall time is the loop's, and plain functions run inline, each whole. Give it a
+    Its wall time is the loop's, and plain functions run inline, each whole, also those of
+    `run_in="process"`. Give it a
     MemoryStore if it needs a store: one on disk has a thread, which a simulation has not.
     """
-    options = {"clock": SimulatedClock(), "threads": InlineThreads, **options}
-    return Executor(agents, **options)
+    inline = {"threads": InlineThreads, "processes": InlineProcesses}
+    return Executor(agents, **{"clock": SimulatedClock(), **inline, **options})
 
 
 def simulate(main: Callable[[], Awaitable[T]], *, seed: int | None = 0, limit: float = MONTH) -> T:

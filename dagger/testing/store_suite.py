@@ -32,6 +32,9 @@ from dagger.words.records import (
     Spent,
     Streamed,
     Swept,
+    TokenTaken,
+    WaitOver,
+    Waits,
     Wrote,
 )
 
@@ -62,6 +65,9 @@ RECORDS: tuple[Record, ...] = (
         *(23.0, ((1, 0, "c"),), Flow(2, 4, b"8 bytes\xff\x03\x00\x00\x00")),
     ),
     Redriven(*(1, 1, "a", 5, MESSAGE, 0, 0, "", None, 24.0, (), False, 25.0, ()), Flow(1, 1, b"")),
+    TokenTaken("limit", "key", 27.5, 26.0),
+    Waits(1, (1, 2), "gpu", 27.0, 28.5),
+    WaitOver(1, 1, 29.0),
 )
 """One of nearly every kind, with every kind of field in it."""
 

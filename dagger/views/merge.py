@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from dagger.views.nodes import OutputEdge, TreeNode
-from dagger.views.wording import duration, one_line, plural, times
+from dagger.views.wording import duration, one_line, plural, price, times
+from dagger.words.budget import BILLION, units
 from dagger.words.records import Failure
 
 OUTSIDE = -1
@@ -48,6 +49,8 @@ class Group:
     attempts: int = 0
     seconds: float = 0.0
     tokens: int = 0
+    cost: int = 0
+    """In billionths."""
     notes: dict[str, int] = field(default_factory=dict)
     """What else is said of its nodes, and how often."""
     failures: int = 0
@@ -60,6 +63,7 @@ class Group:
         self.attempts += node.attempts
         self.seconds += node.seconds or 0.0
         self.tokens += node.tokens
+        self.cost += units(node.cost) if node.cost else 0
         for each in node.notes:
             self.notes[each] = self.notes.get(each, 0) + 1
         if node.failure is not None:
@@ -67,7 +71,7 @@ class Group:
             self.failure = self.failure or node.failure
 
     def figures(self) -> list[str]:
-        """What it took: time, and attempts, tokens and notes where they say something."""
+        """What it took: time, and attempts, tokens, cost and notes where they say something."""
         parts = []
         if self.attempts and self.count > 1:
             parts.append(f"{duration(self.seconds)} in all")
@@ -77,6 +81,8 @@ class Group:
             parts.append(plural(self.attempts, "attempt"))
         if self.tokens:
             parts.append(plural(self.tokens, "token"))
+        if self.cost:
+            parts.append(f"cost {price(self.cost / BILLION)}")
         parts += [one_line(note, 60) + times(count) for note, count in self.notes.items()]
         return parts
 

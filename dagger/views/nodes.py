@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from dagger.state.tree import Node
 from dagger.words import ids
+from dagger.words.budget import price
 from dagger.words.effects import make
 from dagger.words.outcomes import DISPOSITIONS
 from dagger.words.records import Failure
@@ -56,6 +57,8 @@ class TreeNode(NamedTuple):
     """What else is to be said of it, such as "default for 'approval'": nobody had answered."""
     lead: int = 0
     """Of a part of a join, the delivery that it was handled with; 0 for none."""
+    cost: float = 0.0
+    """In whatever currency its agents count in."""
 
     @property
     def id(self) -> str:
@@ -82,7 +85,8 @@ class TreeNode(NamedTuple):
 
 def settled(run_id: str, node: Node) -> TreeNode:
     """The view of a row of the tree."""
-    return make(TreeNode, (run_id, *node[:5], DISPOSITIONS[node.disposition], *node[6:]))
+    fields = (run_id, *node[:5], DISPOSITIONS[node.disposition], *node[6:-1])
+    return make(TreeNode, (*fields, price(node.cost)))
 
 
 def unsettled(run_id: str, node: OpenNode) -> TreeNode:

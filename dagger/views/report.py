@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,11 +17,15 @@ from dagger.state.queues import STAGES, Delivery
 from dagger.state.run import Run
 from dagger.state.tasks import Task, created
 from dagger.state.tree import Node
-from dagger.views import conservation, summary
+from dagger.views import budgets, conservation, summary
+from dagger.views.budgets import RunBudget
 from dagger.views.letters import DeadLetter, dead_letter, failure_to_dict
 from dagger.views.nodes import OpenNode, OutputEdge
 from dagger.views.questions import OpenQuestion, open_question
+from dagger.views.resources import Allocation, allocation_to_dict
 from dagger.views.tree import ExecutionTree
+from dagger.views.waiting import Reason, Waiting, waiting
+from dagger.words.budget import Budget, told
 from dagger.words.errors import RequestFailed
 from dagger.words.outcomes import DISPOSITIONS, RunStatus, TaskStatus
 from dagger.words.payload import decode
@@ -97,6 +101,9 @@ class Report:
     """Node ids of invocations that ignored their cancellation and were given up."""
     changed: tuple[str, ...]
     """Agents that the run went on with under other code than it was begun with."""
+    waited: Mapping[str, tuple[int, float]]
+    """By what there was not enough of: how many invocations have waited for their turn for over
+    a second, and for how many seconds together."""
     conserved: bool
     """Whether all counts add up: a run whose counts do not is an error, not a report."""
     _copy: _Copy
@@ -111,6 +118,16 @@ class Report:
     def ok(self) -> bool:
         """Whether the run has completed."""
         return self.status is RunStatus.COMPLETED
+
+    @cached_property
+    def spent(self) -> Budget:
+        """What the run has spent: its tokens, their cost, its messages, and its seconds."""
+        return told(self._copy.budgets.used)
+
+    @cached_property
+    def budget(self) -> RunBudget:
+        """What it may spend, and what of that is left; so of its messages that have a budget."""
+        return budgets.run_budget(self.run_id, self.started, self._copy.budgets)
 
     @cached_property
     def agents(self) -> Mapping[str, AgentCounts]:
@@ -190,6 +207,19 @@ class Report:
             open_question(self.run_id, agents[each.delivery], each) for each in self._copy.questions
         )
 
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Invocations that wait, oldest first, and for what."""
+        return self._copy.waiting
+
+    @property
+    def allocations(self) -> tuple[Allocation, ...]:
+        """What invocations of the run have of resources and limits now, longest first.
+
+        Known to the executor that runs them, and to nobody else.
+        """
+        return self._copy.allocations
+
     @cached_property
     def tree(self) -> ExecutionTree:
         """Who caused what: one node an invocation, one edge a message."""
@@ -216,6 +246,8 @@ class Report:
             "dropped": self.dropped,
             "retries": self.retries,
             "tokens": self.tokens,
+            "spent": asdict(self.spent),
+            "budget": budgets.to_dict(self.budget),
             "conserved": self.conserved,
             "dispositions": dict(self.dispositions),
             "agents": {name: each._asdict() for name, each in self.agents.items()},
@@ -230,6 +262,9 @@ class Report:
             "changed": list(self.changed),
             "open_tasks": [each._asdict() for each in self.open_tasks],
             "questions": [each.to_dict() for each in self.questions],
+            "waiting": [each._asdict() for each in self.waiting],
+            "waited": {what: list(each) for what, each in self.waited.items()},
+            "allocations": [allocation_to_dict(each) for each in self.allocations],
             "tree": {"nodes": self._copy.kept + self.open, "forgotten": self._copy.forgotten},
         }
 
@@ -265,12 +300,15 @@ class _Copy(NamedTuple):
     lanes: list[tuple[str, int, int]]
     """Channel, messages, outputs."""
     reply: bytes
+    budgets: budgets.Copy
     open: list[OpenNode]
     retried: dict[str, int]
     """Attempts beyond the first of open deliveries, by agent."""
     outputs: tuple[state.Output, ...]
     letters: tuple[state.DeadLetter, ...]
     questions: tuple[state.Question, ...]
+    waiting: tuple[Waiting, ...]
+    allocations: tuple[Allocation, ...]
     tasks: list[Task]
     nodes: Iterator[Node]
     kept: int
@@ -278,8 +316,16 @@ class _Copy(NamedTuple):
     forgotten: int
 
 
-def make_report(run: Run, now: float) -> Report:
+def make_report(
+    run: Run,
+    now: float,
+    lines: Mapping[int, Reason] | None = None,
+    allocations: tuple[Allocation, ...] = (),
+) -> Report:
     """The report of a run at this instant, `now` in epoch seconds.
+
+    `lines` and `allocations` are what only the executor knows: who stands in a line for what, by
+    number of delivery, and what invocations have.
 
     Raises ConservationError where the counts of the run do not add up.
     """
@@ -300,12 +346,15 @@ def make_report(run: Run, now: float) -> Report:
         error=run.failure,
         abandoned=tuple(run.abandoned),
         changed=run.changed,
+        waited=run.waited,
         conserved=True,
-        _copy=_copied(run),
+        _copy=_copied(run, now, waiting(run, now, lines or {}), allocations),
     )
 
 
-def _copied(run: Run) -> _Copy:
+def _copied(
+    run: Run, now: float, waiting: tuple[Waiting, ...], allocations: tuple[Allocation, ...]
+) -> _Copy:
     tree = run.tree
     return _Copy(
         tallies=[(*pair, tuple(tally)) for pair, tally in run.tallies.items() if tally[0]],
@@ -313,11 +362,14 @@ def _copied(run: Run) -> _Copy:
             (name, lane.messages, lane.outputs) for name, lane in run.lanes.items() if lane.messages
         ],
         reply=run.reply,
+        budgets=budgets.copied(run, now),
         open=[_open_node(each) for each in run.deliveries.values()],
         retried=_retried(run),
         outputs=run.kept_outputs(),
         letters=tuple(run.dead_letters or ()),
         questions=tuple(run.asked()),
+        waiting=waiting,
+        allocations=allocations,
         tasks=_open_tasks(run),
         nodes=tree.nodes(),
         kept=len(tree),

@@ -13,12 +13,15 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dagger.views.table import Row, table
-from dagger.views.wording import duration, one_line, plural, times
+from dagger.views.wording import duration, one_line, plural, price, times
 
 if TYPE_CHECKING:
+    from dagger.views.budgets import MessageBudget
     from dagger.views.letters import DeadLetter
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import OpenTask, Report
+    from dagger.views.waiting import Waiting
+    from dagger.words.budget import Budget
 
 WIDTH = 100
 """Columns of the widest line."""
@@ -47,6 +50,7 @@ def text(report: Report) -> str:
     """The whole summary, without a newline at its end."""
     sections = (
         _head(report),
+        _budgets(report),
         _agents(report),
         _channels(report),
         _outputs(report),
@@ -56,6 +60,8 @@ def text(report: Report) -> str:
         _abandoned(report),
         _open_tasks(report),
         _questions(report),
+        _waiting(report),
+        _waited(report),
     )
     bodies = ["\n".join(line.rstrip() for line in section) for section in sections]
     return "\n\n".join(body for body in bodies if body)
@@ -84,6 +90,44 @@ def _figures(report: Report) -> Iterator[str]:
         yield _count(report.retries, "retry", "retries")
     if report.tokens:
         yield plural(report.tokens, "token")
+    if report.spent.cost:
+        yield f"cost {price(float(report.spent.cost))}"
+
+
+def _budgets(report: Report) -> Iterator[str]:
+    """The run's own, and of its messages those that most was spent of."""
+    own = report.budget
+    if any(each is not None for each in (own.limits.tokens, own.limits.cost)):
+        yield f"budget: {_of(own.used, own.limits)}"
+    fullest = sorted(own.messages, key=_share, reverse=True)
+    yield from _listed(f"budgets of messages ({own.total:,})", fullest, _budget, count=own.total)
+
+
+def _budget(budget: MessageBudget) -> Iterator[str]:
+    by = one_line(budget.agent, 28) or "outside"
+    way = f"{by} → {one_line(budget.channel, 28)}"
+    yield f"{way} · {_of(budget.used, budget.limits)} · {budget.message}"
+
+
+def _of(used: Budget, limits: Budget) -> str:
+    """What was spent of what there was: "7 of 10 tokens, cost 0.5 of 2"."""
+    parts = []
+    if limits.tokens is not None:
+        parts.append(f"{used.tokens:,} of {plural(limits.tokens, 'token')}")
+    if limits.cost is not None:
+        parts.append(f"cost {price(float(used.cost or 0))} of {price(float(limits.cost))}")
+    if limits.messages is not None:
+        parts.append(f"{used.messages:,} of {plural(limits.messages, 'message')}")
+    if limits.seconds is not None:
+        parts.append(f"{duration(used.seconds or 0.0)} of {duration(limits.seconds)}")
+    return ", ".join(parts)
+
+
+def _share(budget: MessageBudget) -> float:
+    """How much was spent of the part of it that most was spent of."""
+    limits, used = budget.limits.amounts, budget.used.amounts
+    pairs = zip(used, limits, strict=True)
+    return max(float(part or 0) / (limit or 1) for part, limit in pairs if limit is not None)
 
 
 def _agents(report: Report) -> list[str]:
@@ -182,6 +226,30 @@ def _question(question: OpenQuestion) -> Iterator[str]:
     to = f" of {one_line(question.to, 40)}" if question.to else ""
     yield f"{one_line(question.id, 80)} · asked{to} by {question.node_id}"
     yield _json(question.question)
+
+
+def _waiting(report: Report) -> Iterator[str]:
+    title = f"waiting ({len(report.waiting):,})"
+    return _listed(title, report.waiting, lambda each: [_wait(each, report)])
+
+
+def _wait(each: Waiting, report: Report) -> str:
+    made = report.started + report.seconds
+    since = "" if each.since is None else f" since {duration(max(0.0, made - each.since))}"
+    until = "" if each.until is None else f", {duration(max(0.0, each.until - made))} to go"
+    return f"{each.node_id} · for {each.what}{since}{until}"
+
+
+def _waited(report: Report) -> Iterator[str]:
+    """Turns that were waited for."""
+    waits = sorted(report.waited.items(), key=lambda each: each[1][1], reverse=True)
+    many = sum(count for _, (count, _) in waits)
+    return _listed(f"have waited ({many:,})", waits, _have_waited, count=len(waits))
+
+
+def _have_waited(each: tuple[str, tuple[int, float]]) -> Iterator[str]:
+    what, (count, seconds) = each
+    yield f"{one_line(what, 60)}{times(count)} · {duration(seconds)} in all"
 
 
 def _listed(

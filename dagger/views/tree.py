@@ -68,7 +68,7 @@ class ExecutionTree:
         """A networkx.DiGraph of the nodes, by node id.
 
         Nodes have `agent, status, channel, message, attempts, started, ended, seconds,
-        error, tokens, notes`; edges have `channel` and `message`, the id.
+        error, tokens, cost, notes`; edges have `channel` and `message`, the id.
         """
         import networkx
 
@@ -137,5 +137,6 @@ def _attributes(node: TreeNode) -> dict[str, object]:
         "seconds": node.seconds,
         "error": node.error,
         "tokens": node.tokens,
+        "cost": node.cost,
         "notes": node.notes,
     }

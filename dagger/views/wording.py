@@ -40,6 +40,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def price(cost: float) -> str:
+    """A cost in whatever currency: "0.000002", "1,250.5"."""
+    return f"{cost:,.9f}".rstrip("0").rstrip(".")
+
+
 def duration(seconds: float) -> str:
     """Seconds in the unit that reads best: "43 µs", "420 ms", "1.8 s", "2 m 05 s", "3 h 07 m"."""
     if seconds < 0.0009995:

@@ -16,6 +16,7 @@ import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import ErrorDetails
 
+from dagger.words.budget import BILLION
 from dagger.words.errors import ConfigError
 from dagger.words.outcomes import Overflow
 from dagger.words.payload import MAX_BYTES
@@ -50,6 +51,9 @@ CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 CountOrNone = Annotated[Count | None, BeforeValidator(_unlimited)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+AmountOrNone = Annotated[
+    Annotated[float, Field(gt=0, le=MAX_COUNT // BILLION)] | None, BeforeValidator(_unlimited)
+]
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_unlimited)]
 
@@ -89,8 +93,18 @@ class Config(pydantic.BaseModel):
     max_messages: CountOrNone = Field(
         default=None, description="Messages that one run may publish before it is over_budget."
     )
+    max_concurrent: CountOrNone = Field(
+        default=None,
+        description="Handlers that run at once, of all agents and runs together; those that wait "
+        "do not count.",
+    )
     max_tokens: CountOrNone = Field(
         default=None, description="Tokens that one run may spend before it is over_budget."
+    )
+    max_cost: AmountOrNone = Field(
+        default=None,
+        description="Cost that one run may spend before it is over_budget, in whatever currency "
+        "you count in.",
     )
     timeout: SecondsOrNone = Field(
         default=None,
@@ -109,6 +123,11 @@ class Config(pydantic.BaseModel):
     cancel_grace: SecondsOrZero = Field(
         default=5.0,
         description="Seconds that a cancelled handler may take before it is abandoned.",
+    )
+    max_processes: Count | Literal["cpus"] = Field(
+        default="cpus",
+        description='Worker processes for the agents of run_in="process", together; cpus means one '
+        "for each CPU that this process may use.",
     )
     blocked_loop_warning: Seconds = Field(
         default=0.1,

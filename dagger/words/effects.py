@@ -106,7 +106,10 @@ IDEMPOTENCY_KEY = "dagger-idempotency-key"
 STREAM = "dagger-stream"
 """The header of an item: "<attempt>/<index>", and "/restarted" where that is so."""
 
-OURS = frozenset({REPLY_TO, IDEMPOTENCY_KEY, STREAM})
+BUDGET = "dagger-budget"
+"""The header of a message whose descendants have a budget (see `dagger.words.budget`)."""
+
+OURS = frozenset({REPLY_TO, IDEMPOTENCY_KEY, STREAM, BUDGET})
 """Headers that mean something here: nobody else gives them to a message, or passes them on."""
 
 

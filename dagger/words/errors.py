@@ -4,6 +4,7 @@ DaggerError
 ├── DefinitionError           an agent, channel or registry is declared wrongly
 │   ├── SchemaError           a JSON Schema is not one
 │   ├── DuplicateAgent        two agents of one name
+│   ├── ResourceUnavailable   an agent needs more than there can ever be
 │   └── ScheduleError         a time, an interval, a cron expression or a timezone is not one
 ├── FlowError                 a flow is written wrongly: all that is wrong with it
 ├── ConfigError               a setting is unknown or out of range
@@ -42,12 +43,13 @@ DaggerError
 │   ├── DuplicateDeadlock     a duplicate and its first one wait for each other
 │   ├── StepFailed            the function of a step raised
 │   ├── FlowEventRefused      a flow was told something that cannot have happened
+│   ├── WorkerCrashed         the worker process of a handler died
 │   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
 │   │   └── StreamDiffers     or streams something else
 │   ├── RunConflict           a run id used again with another payload
 │   ├── RunClosed             the run has ended
-│   ├── BudgetExceeded        max_messages or max_tokens is spent
+│   ├── BudgetExceeded        what a run, a message or a block may spend is spent
 │   ├── ConservationError     the counts of a run do not add up: a bug in Dagger
 │   ├── ExecutorBusy          as many runs are open as may be
 │   └── ExecutorStopped       the executor is not running
@@ -56,14 +58,18 @@ DaggerError
 │   └── ScriptOver            a scripted agent was called once more than its script says
 ├── RunCancelled              the run was cancelled while being waited for
 ├── TimeoutExceeded           an attempt or a run took longer than allowed
+│   └── ResourceTimeout       resources were not free in time
 └── DatabaseError             the store cannot do what was asked
     ├── LockError             the store is owned by another process
-    ├── NotAStore             the folder is not a store, or one of a newer version
+    ├── NotAStore             the folder is not a store
+    │   └── StoreNewer        or is one that a newer version of Dagger wrote
     ├── OutcomeUnknown        a write failed: what waited for it may be kept or not
     ├── StoreCorrupt          what is on disk is not what was written
     ├── StoreForked           the process that uses it is a copy of its owner
     ├── StoreReadOnly         this process may not write to it
     └── StoreUnavailable      it cannot write at the moment, and takes nothing
+        ├── DiskFull          since its disk has no room
+        └── MapFull           since its file cannot be mapped into memory
 
 Each class composes its own message from typed fields, so that a caller can
 match on the fields and a person can act on the text.
@@ -71,6 +77,7 @@ match on the fields and a person can act on the text.
 
 from __future__ import annotations
 
+from signal import Signals
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -109,6 +116,25 @@ class DuplicateAgent(DefinitionError):
             f"an agent named {name!r} exists already, from {existing}; "
             "rename one, or register it with replace=True",
             where,
+        )
+
+
+class ResourceUnavailable(DefinitionError):
+    """An agent needs more of a resource than the pool has, or than its quota allows."""
+
+    def __init__(
+        self, agent: str, resource: str, needed: float, total: float, quota: bool = False
+    ) -> None:
+        self.agent = agent
+        self.resource = resource
+        self.needed = needed
+        self.total = total
+        whose = "its quota in the pool is" if quota else "the executor's pool has"
+        super().__init__(
+            f"it needs {resource}={needed:g} of which {whose} {total:g}, so that it could never "
+            "begin; ask for less, or give the executor more: "
+            "Executor(resources=ResourcePool(...))",
+            f"agent {agent!r}",
         )
 
 
@@ -541,6 +567,33 @@ class StepFailed(ExecutionError):
         super().__init__(f"step {step!r} of {node_id} failed: {failure.type}: {failure.message}")
 
 
+class WorkerCrashed(ExecutionError):
+    """The worker process that a handler ran in died of it: `run_in="process"`.
+
+    `exit_code` is as `subprocess` tells it: that of `os._exit`, or less than 0 for a signal;
+    None if it is not known.
+    """
+
+    def __init__(self, node_id: str, exit_code: int | None) -> None:
+        self.node_id = node_id
+        self.exit_code = exit_code
+        super().__init__(f"the worker process of {node_id} died: {_death(exit_code)}")
+
+
+def _death(exit_code: int | None) -> str:
+    """What a worker process died of."""
+    if exit_code is None:
+        return "it hung up and went on"
+    if exit_code >= 0:
+        return f"it ended with exit code {exit_code}"
+    try:
+        name = Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    out_of_memory = "; did the system run out of memory?" if name == "SIGKILL" else ""
+    return f"killed by {name}{out_of_memory}"
+
+
 class HookFailed(ExecutionError):
     """The hook of the executor (`around_attempt=`) raised of its own, or did not see the handler
     to its end.
@@ -634,16 +687,39 @@ class RunClosed(ExecutionError):
 
 
 class BudgetExceeded(ExecutionError):
-    """A run's `budget` ("max_messages" or "max_tokens") is spent."""
+    """A `budget` is spent: of the run "max_messages", "max_tokens" or "max_cost".
 
-    def __init__(self, run_id: str, budget: str, limit: int, wanted: int) -> None:
+    `message` is the id of the message whose budget it is, if it is not that of the run.
+    `node` is the invocation that is refused something while nothing is overspent: what it has
+    set aside itself does not suffice, or others have set theirs aside.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        budget: str,
+        limit: float,
+        wanted: float,
+        *,
+        message: str = "",
+        node: str = "",
+    ) -> None:
         self.run_id = run_id
         self.budget = budget
         self.limit = limit
         self.wanted = wanted
-        super().__init__(
-            f"run {run_id!r} would reach {wanted} of {budget}={limit}; raise the limit to go on"
-        )
+        self.message = message
+        self.node = node
+        whose = f"message {message!r} of run {run_id!r}" if message else f"run {run_id!r}"
+        reached = f"would reach {wanted:.15g} of {budget}={limit:.15g}"
+        if node:
+            hint = "that counts what was set aside: set more aside, or try again later"
+            super().__init__(f"{node} {reached} in {whose}; {hint}")
+        elif message:
+            hint = "give it more to go on; the rest of the run does"
+            super().__init__(f"what descends from {whose} {reached}; {hint}")
+        else:
+            super().__init__(f"{whose} {reached}; raise the limit to go on")
 
 
 class ConservationError(ExecutionError):
@@ -730,6 +806,16 @@ class TimeoutExceeded(DaggerError):
         super().__init__(f"{what} took longer than {seconds:g} s")
 
 
+class ResourceTimeout(TimeoutExceeded):
+    """An invocation has waited for `resource` longer than its `Resources(timeout=)`."""
+
+    def __init__(self, node_id: str, resource: str, seconds: float) -> None:
+        self.node_id = node_id
+        self.resource = resource
+        super().__init__(f"the wait of {node_id} for {resource}", seconds)
+        self.args = (f"{self}; executor.resources() tells who has it",)
+
+
 class DatabaseError(DaggerError):
     """The store cannot do what was asked of it."""
 
@@ -753,7 +839,23 @@ class NotAStore(DatabaseError):
     def __init__(self, path: str, problem: str) -> None:
         self.path = path
         self.problem = problem
-        super().__init__(f"{path} cannot be opened as a store: {problem}")
+        super().__init__(
+            f"{path} cannot be opened as a store: {problem}; name another folder, or go back to a "
+            "backup if it was one"
+        )
+
+
+class StoreNewer(NotAStore):
+    """A newer version of Dagger wrote the store in `path`, or some of it: it is whole, and is not
+    understood here. It is left as it is.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.args = (
+            f"the store {path} was written by a newer version of Dagger ({problem}); use that "
+            "version or a later one, or go back to a backup of before; nothing in it was changed",
+        )
 
 
 class StoreUnavailable(DatabaseError):
@@ -765,6 +867,33 @@ class StoreUnavailable(DatabaseError):
         super().__init__(
             f"the store {path} cannot write ({problem}), so nothing was accepted; it tries again "
             "by itself, and goes on as soon as it can"
+        )
+
+
+class DiskFull(StoreUnavailable):
+    """There is no room on the disk of the store in `path`. Nothing was accepted, and nothing that
+    was acknowledged is lost.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.args = (
+            f"the disk of the store {path} is full ({problem}), so nothing was accepted; what was "
+            "acknowledged is safe; make room on it: who has the store open goes on by itself then",
+        )
+
+
+class MapFull(StoreUnavailable):
+    """The file of the store in `path` cannot be mapped into the memory of this process. Nothing was
+    accepted, and nothing that was acknowledged is lost.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.args = (
+            f"the file of the store {path} cannot be mapped into memory ({problem}), so nothing "
+            "was accepted; what was acknowledged is safe; let this process have more address space "
+            "(`ulimit -v`, on a machine of 64 bits): who has the store open goes on by itself then",
         )
 
 

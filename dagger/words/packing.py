@@ -30,6 +30,7 @@ from dagger.words.records import (
     Streamed,
     Wrote,
 )
+from dagger.words.versions import WrittenByNewer
 
 _record_number = {kind: number for number, kind in enumerate(RECORDS)}
 _effect_number = {kind: number for number, kind in enumerate(EFFECTS)}
@@ -115,7 +116,7 @@ def unpack_all(blob: bytes, resolved: Resolved = msgpack.ExtType) -> list[Record
         elif number in builders:
             found.append(builders[number](row))
         else:
-            raise ValueError(f"unknown record number {number}: written by a newer version?")
+            raise WrittenByNewer(f"unknown record number {number}")
     return found
 
 

@@ -78,8 +78,8 @@ class RunOpened(NamedTuple):
     run: int
     id: str
     limits: dict[str, Any]
-    """Those that are set: max_messages, max_tokens, timeout (s), deadline (epoch s), and
-    reply_within (s), for a run that begins with a request.
+    """Those that are set: max_messages, max_tokens, max_cost, timeout (s), deadline (epoch s),
+    and reply_within (s), for a run that begins with a request.
     """
     first: Publication
     at: float
@@ -264,6 +264,8 @@ class Spent(NamedTuple):
     run: int
     delivery: int
     tokens: int
+    cost: int = 0
+    """In billionths."""
 
 
 class Emitted(NamedTuple):
@@ -465,6 +467,37 @@ class KeysForgotten(NamedTuple):
     at: float
 
 
+class TokenTaken(NamedTuple):
+    """An invocation has begun that a rate limit counts, or a throttle."""
+
+    limit: str
+    """The limit, by name."""
+    key: str
+    full: float
+    """When its bucket will be full again, epoch seconds, if no more are taken."""
+    at: float
+
+
+class Waits(NamedTuple):
+    """Deliveries have waited for their turn for some time: told, so that others may know."""
+
+    run: int
+    deliveries: tuple[int, ...]
+    what: str
+    """What there is not enough of."""
+    since: float
+    """The longest of them, epoch seconds."""
+    at: float
+
+
+class WaitOver(NamedTuple):
+    """It is the turn of a delivery of which it was told that it waits."""
+
+    run: int
+    delivery: int
+    at: float
+
+
 Record = (
     AgentAdded
     | AgentRemoved
@@ -502,6 +535,9 @@ Record = (
     | KeysForgotten
     | Streamed
     | Retracted
+    | TokenTaken
+    | Waits
+    | WaitOver
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -542,6 +578,9 @@ RECORDS: tuple[type[Any], ...] = (
     KeysForgotten,
     Streamed,
     Retracted,
+    TokenTaken,
+    Waits,
+    WaitOver,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply, RepeatOf)
 
@@ -555,7 +594,7 @@ _WIRING = frozenset({AgentAdded, AgentRemoved, ChannelOpened, ChannelShut})
 _WORLD = frozenset(
     {
         *(RunsForgotten, CommandTaken, Scheduled, Unscheduled, ScheduleHeld, SlotsDone),
-        KeysForgotten,
+        *(KeysForgotten, TokenTaken),
     }
 )
 

@@ -63,6 +63,20 @@ def test_layout_and_words_do_not_count() -> None:
     assert len(fingerprint(plain())) == DIGITS
 
 
+def in_a_process(payload: int) -> int:
+    """A function at the top of a module."""
+    return payload
+
+
+def test_where_it_runs_counts_where_it_is_said() -> None:
+    """A handler in a worker process is another agent than one in a thread, said or not."""
+    thread, also, process = (
+        fingerprint(agent(name="a", subscribe="in", run_in=run_in)(in_a_process))
+        for run_in in (None, "thread", "process")
+    )
+    assert thread == also != process
+
+
 def test_the_body_counts() -> None:
     """Another body is other code."""
     assert fingerprint(plain()) != fingerprint(other_body())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dagger import Linear, agent
+from dagger import ConcurrencyKey, Debounce, Linear, RateLimit, Resources, agent
 from dagger.cli.describe import described, policies
 from tests.cli.conftest import Invoke, Write
 
@@ -102,3 +102,36 @@ def test_a_key_that_is_a_function_goes_by_its_name() -> None:
     async def keyed(payload: Any) -> None: ...
 
     assert json.loads(json.dumps(described(keyed)))["key"].endswith("customer")
+
+
+def test_turn_policies_are_told_in_a_few_words() -> None:
+    """What an agent takes, and what bounds it, can be read without its source."""
+
+    def urgency(payload: Any) -> int:
+        return 1
+
+    @agent(
+        subscribe="x",
+        resources=Resources(gpu=1, memory_mb=512),
+        priority=urgency,
+        preemptible=True,
+        concurrency_key=ConcurrencyKey("customer", 2),
+        rate_limit=[RateLimit(100, per="minute"), RateLimit(5, per=1, key="customer")],
+        debounce=Debounce(2, key="file"),
+    )
+    async def busy(payload: Any) -> None:
+        return None
+
+    assert list(policies(busy)) == [
+        "memory_mb 512, gpu 1",
+        f"priority {urgency.__qualname__}",
+        "gives way",
+        "2 at once by customer",
+        "100 per minute",
+        "5 per second by customer",
+        "debounce 2.0 s by file",
+    ]
+    told = json.loads(json.dumps(described(busy)))
+    assert told["resources"] == {"memory_mb": 512, "gpu": 1}
+    assert told["rate_limit"][1]["key"] == "customer"
+    assert told["debounce"]["seconds"] == 2

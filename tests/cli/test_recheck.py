@@ -50,6 +50,21 @@ def test_what_would_be_different_is_told(invoke: Invoke, write: Write, nine: Pat
     assert ended.stderr == "called\n"
 
 
+def test_what_is_not_known_of_a_run_is_told(
+    invoke: Invoke, write: Write, nine: Path, tmp_path: Path
+) -> None:
+    """Of a run that was imported nothing is given to anybody, so that nothing can differ."""
+    lines = invoke("export", "nine", "--store", str(nine)).stdout
+    other = str(tmp_path / "other")
+    assert invoke("import", "-", "--store", other, input=lines).exit_code == 0
+    ended = invoke("recheck", "nine", write(above=CUBE), "--allow-bodies", "--store", other)
+    assert (ended.exit_code, ended.stdout) == (0, "nothing differs\n")
+    assert ended.stderr == (
+        "what run nine had done before it was forked or imported is not known here, "
+        "and was not looked at\n"
+    )
+
+
 def test_no_handler_is_called_unless_it_may_be(invoke: Invoke, write: Write, nine: Path) -> None:
     """Without --allow-bodies it is told which agents are other code, and that this was all."""
     ended = invoke("recheck", "nine", write(above=CUBE), "--store", str(nine))

@@ -10,9 +10,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from dagger import Config, Executor, agent
+from dagger import Config, Executor, ResourcePool, Resources, agent
+from dagger.executor.policies import telling
 from tests.cli.conftest import Invoke, Write
 from tests.cli.processes import owning
+from tests.waiting import until
+
+SHOW = (sys.executable, "-m", "dagger", "show", "mine", "--store")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 
@@ -107,3 +111,37 @@ def test_a_run_is_shown_while_it_runs(invoke: Invoke, store: Path) -> None:
     assert shown.exit_code == drawn.exit_code == 0
     assert "run mine · running, opened " in shown.stdout
     assert "square" in drawn.stdout
+
+
+def test_who_waits_for_its_turn_is_told_by_the_store(
+    invoke: Invoke, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has waited long is written down: another process sees for what, and what it came to."""
+    monkeypatch.setattr(telling, "LONG", 0.01)
+
+    @agent(subscribe="jobs", concurrency=2, resources=Resources(gpu=1))
+    async def train(payload: int) -> None:
+        await going.wait()
+
+    async def main() -> list[str]:
+        async with Executor([train], store=store, resources=ResourcePool(gpu=1)) as executor:
+            async with await executor.start("jobs", 1, run_id="mine") as run:
+                await run.publish("jobs", 2)
+                await until(lambda: bool(run.state.waits))
+                await executor.publish("jobs", 3)  # on disk when this returns, and so is that
+                shown = [
+                    (await anyio.run_process([*SHOW, str(store), *more])).stdout.decode()
+                    for more in ((), ("--json",))
+                ]
+                going.set()
+            report = await run.result()
+        assert report.waited.keys() == {"gpu"}
+        return shown
+
+    going = anyio.Event()
+    text, told = anyio.run(main)
+    assert json.loads(told)["waiting"][0]["node_id"] == "train:mine.2"
+    assert "\nwaiting (1)\n  train:mine.2 · for gpu since " in text
+    after = invoke("show", "mine", "--store", str(store)).stdout
+    assert "\nhave waited (1)\n  gpu · " in after
+    assert "\nwaiting" not in after

@@ -128,6 +128,7 @@ def test_completion_looks_where_the_command_would(
     assert completed("show") == ["census-1", "census-2"]
 
 
+@pytest.mark.spoilt("its file is cut short")
 def test_completion_never_fails(tmp_path: Path) -> None:
     """Where there is no store, or a broken one, nothing is offered and nothing is raised."""
     (tmp_path / "journal").mkdir()

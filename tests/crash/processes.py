@@ -40,6 +40,7 @@ _forks.set_forkserver_preload(
         "dagger.words.config",
         "tests.crash.owners",
         "tests.crash.poison",
+        "tests.crash.policed",
         "tests.crash.workload",
     ]
 )

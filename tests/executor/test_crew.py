@@ -26,7 +26,8 @@ def made(concurrency: int) -> tuple[Crew, list[Any]]:
         return hired[-1]
 
     assert isinstance(handler, Agent)
-    return Crew(handler, Subscriber("handler", ("start",), hears_itself=False), hire), hired
+    subscriber = Subscriber("handler", ("start",), hears_itself=False)
+    return Crew(handler, subscriber, concurrency, hire), hired
 
 
 def test_a_crew_hires_when_there_is_work() -> None:

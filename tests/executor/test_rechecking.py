@@ -13,6 +13,7 @@ import pytest
 
 from dagger import (
     Agent,
+    BudgetExceeded,
     Config,
     Context,
     Executor,
@@ -31,6 +32,7 @@ from dagger.executor.recovery import restored
 from dagger.store.contract import Source
 from dagger.store.reader import StoreReader
 from dagger.words.errors import RunNotFound
+from dagger.words.payload import encode
 from tests.waiting import in_hand, until
 
 CONFIG = Config(retry_strategy=Immediate(), max_attempts=2)
@@ -65,6 +67,29 @@ async def spread(payload: Any) -> Any:
 
 
 # -- code that has not changed -------------------------------------------------------
+
+
+async def test_blocks_of_budgets_are_as_they_were() -> None:
+    """What was spent and published in a block draws on it again, and what was too much is."""
+
+    async def body(payload: Any, ctx: Context) -> Any:
+        async with ctx.budget(tokens=10, messages=2, seconds=60) as budget:
+            await ctx.spend(4, cost=0.5)
+            await ctx.emit("out", budget.left.tokens)
+            await ctx.emit("out", budget.left.messages)
+            said = list[str]()
+            for attempt in (ctx.spend(7), ctx.emit("out", 3)):
+                try:
+                    await attempt
+                except BudgetExceeded as error:
+                    said.append(f"{error.budget} {error.wanted}")
+        return said
+
+    source = await stored([made(body)], 1)
+    assert await rechecked(source, made(body)) == []
+    assert [each.payload for each in restored(source).runs[1].outputs or ()][-1] == encode(
+        ["tokens 11", "messages 3"]
+    )
 
 
 class Failing(Exception):

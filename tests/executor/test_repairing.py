@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 
-from dagger import Config, DatabaseError, Executor, LockError, agent
+from dagger import Config, Executor, LockError, StoreNewer, agent
 from dagger.executor.recovery import restored
 from dagger.executor.repairing import repair
 from dagger.executor.verifying import Finding, inbox, verify
 from dagger.store import disk
+from dagger.store.block import block
 from dagger.store.care import Surgery
 from dagger.store.pagefile import DATA
 from dagger.store.reader import StoreReader
 from dagger.store.rows import OF_PART, OF_RUN, SNAPSHOT, id_key, number_key
-from dagger.words.records import WIRING
+from dagger.words.records import RECORDS, WIRING, RunForked, RunResumed, Wrote
+from tests.samples import later as samples
 from tests.state.meaning import meaning
+
+SAMPLE = Path(samples.__file__).with_name("format-1-later")
 
 
 @agent(subscribe="start", publish="out")
@@ -192,6 +198,15 @@ async def test_a_lost_world_is_made_anew_from_histories(tmp_path: Path) -> None:
         assert len(executor.runs()) == 6
 
 
+def test_runs_are_not_blamed_for_a_lost_world(tmp_path: Path) -> None:
+    """What cannot be loaded without it is not told as a finding of its own."""
+    store = shutil.copytree(SAMPLE, tmp_path / "store")
+    with broken(store, "state", OF_PART.pack(0, 0)):
+        (found,) = findings(store)
+        assert (found.where, found.run) == ("snapshot", 0)
+        list(repair(store))
+
+
 @pytest.mark.parametrize(
     ("name", "key", "where"),
     [
@@ -218,20 +233,6 @@ async def test_what_leads_to_runs_is_made_anew(
         assert [reader.find(run_id) for run_id in known] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("part", [0, 2], ids=["world", "run"])
-async def test_a_snapshot_of_a_newer_version_is_refused(tmp_path: Path, part: int) -> None:
-    """Who opens the store is told, be it to own it or to look into it."""
-    await fill(tmp_path)
-    surgery = Surgery(tmp_path)
-    surgery.put_part(part, b"\x7f")
-    surgery.close()
-    told = "a part of the snapshot cannot be read: unknown format 127"
-    with pytest.raises(DatabaseError, match=told):
-        await Executor([echo], store=tmp_path).__aenter__()
-    with StoreReader(tmp_path) as reader, pytest.raises(DatabaseError, match=told):
-        restored(reader)
-
-
 async def test_a_store_in_use_is_not_repaired(tmp_path: Path) -> None:
     """Its owner is named."""
     async with Executor([echo], store=tmp_path):
@@ -239,16 +240,83 @@ async def test_a_store_in_use_is_not_repaired(tmp_path: Path) -> None:
             list(repair(tmp_path))
 
 
-@pytest.mark.parametrize("part", [0, 2], ids=["world", "run"])
-async def test_what_a_newer_version_wrote_is_not_repaired(tmp_path: Path, part: int) -> None:
-    """What is not understood is not broken: it stays as it is."""
+def newer_part(part: int, blob: bytes) -> Callable[[Surgery], None]:
+    """A part of the snapshot that only a newer version understands."""
+    return lambda surgery: surgery.put_part(part, blob)
+
+
+def newer_row(row: list[Any], version: int = 1) -> Callable[[Surgery], None]:
+    """A record behind all others that only a newer version understands."""
+
+    def append(surgery: Surgery) -> None:
+        journal = surgery.environment.db["journal"]
+        with surgery.environment.writing(0) as txn:
+            cursor = txn.cursor(journal)
+            assert cursor.last()
+            last = int.from_bytes(cursor.key(), "big") + 1
+            encoded = block(last, [5], [msgpack.packb(row)]).encode()
+            data = bytes([version]) + encoded[1:]
+            txn.put(last.to_bytes(8, "big"), data, db=journal)
+
+    return append
+
+
+FORK = [RECORDS.index(RunForked), 9, "new", "late", "late.0.0", msgpack.ExtType(9, b""), 1.0]
+WRITE = [RECORDS.index(Wrote), 5, [[1, "rename", "n", "k", b""]]]
+
+
+@pytest.mark.spoilt("it is of a newer version")
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (newer_part(0, b"\x7f"), "unknown format 127 of a snapshot"),
+        (newer_part(2, b"\x7f"), "unknown format 127 of a snapshot"),
+        (newer_part(2, msgpack.packb(1) + msgpack.packb([99])), "unknown row 99 in a snapshot"),
+        (newer_part(2, msgpack.packb(1) + msgpack.packb([1] * 9)), "fields of a row 1 in a snapsh"),
+        (newer_row([0], version=2), "record 19: block format 2 is not known"),
+        (newer_row([99, 5]), "record 19: a record cannot be read: unknown record number 99"),
+        (
+            newer_row([RECORDS.index(RunResumed), 5, 1.0, "by"]),
+            "record 19: a record cannot be read",
+        ),
+        (newer_row(FORK), "record 19: a record cannot be read: unknown reference 9"),
+        (newer_row(WRITE), "unknown cache operation 'rename'"),
+    ],
+    ids=[
+        *("world", "run", "row", "fields of a row"),
+        *("block", "record", "fields of a record", "reference", "operation"),
+    ],
+)
+async def test_what_a_newer_version_wrote_is_left_as_it_is(
+    tmp_path: Path, write: Callable[[Surgery], None], told: str
+) -> None:
+    """What is not understood is not broken: whoever comes is told, and nobody repairs it."""
     await fill(tmp_path)
     surgery = Surgery(tmp_path)
-    surgery.put_part(part, b"\x7f")
+    write(surgery)
     surgery.close()
-    before = (tmp_path / "journal" / DATA).read_bytes()
-    (found,) = findings(tmp_path)
-    assert (found.where, found.run) == ("format", part)
-    with pytest.raises(DatabaseError, match="unknown format 127"):
+    before, there = (tmp_path / "journal" / DATA).read_bytes(), sorted(os.listdir(tmp_path))
+    assert [found.where for found in findings(tmp_path)] == ["format"]
+    with pytest.raises(StoreNewer, match=f"newer version of Dagger .*{told}.*use that version"):
+        ids(tmp_path)
+    with pytest.raises(StoreNewer, match=told):
         list(repair(tmp_path))
+    with pytest.raises(StoreNewer, match=told):
+        await Executor([echo], store=tmp_path).__aenter__()
     assert (tmp_path / "journal" / DATA).read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == there
+
+
+async def test_a_changed_format_of_a_block_is_damage(tmp_path: Path) -> None:
+    """Where a bit is flipped, and all else is of today's format, no newer version was there."""
+    await fill(tmp_path)
+    surgery = Surgery(tmp_path)
+    with surgery.environment.writing(0) as txn:
+        cursor = txn.cursor(surgery.environment.db["journal"])
+        assert cursor.last()
+        cursor.put(cursor.key(), b"\x03" + cursor.value()[1:])
+    surgery.close()
+    (found,) = findings(tmp_path)
+    assert (found.where, found.problem) == ("journal", "its first bytes have changed")
+    assert any(each.startswith("cut the journal") for each in repair(tmp_path))
+    assert findings(tmp_path) == []

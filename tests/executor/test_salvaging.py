@@ -117,6 +117,7 @@ def test_it_is_told_what_is_wrong_and_what_was_done(store: Path) -> None:
     assert not list(store.glob(".journal-*"))
 
 
+@pytest.mark.spoilt("it has no meta page")
 def test_a_file_without_any_meta_page_is_beyond_repair(store: Path) -> None:
     """That is told, and the file stays as it is."""
     Spoilt("empty", {0: bytes(PAGE), 1: bytes(PAGE)}).done_to(store / JOURNAL)

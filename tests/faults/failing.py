@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ from dagger.store import writer
 from dagger.store.inbox import Command
 from tests.crash.processes import Say
 from tests.faults.shim import Kind, Shim
+from tests.store.filling import fill_twice
 from tests.waiting import until
 
 ALL = Kind.DATA | Kind.META | Kind.SYNC | Kind.SIZE | Kind.NAME
@@ -73,6 +75,15 @@ def _post(say: Say, store: LmdbStore) -> None:
         say("not posted")
     else:
         say("posted")
+
+
+def at_quota(say: Say, path: Path, spare: int) -> None:
+    """Publish until the files of a store may not grow any more, twice."""
+    _hurry()
+    shim = Shim()
+    shim.watch(path)
+    fill, free = partial(shim.quota, spare), partial(shim.quota, None)
+    say("kept", anyio.run(fill_twice, path, fill, lambda: None, free))
 
 
 def opening(say: Say, path: Path, times: int, step: int) -> None:

@@ -2,7 +2,7 @@
 
    From `faults_watch` on, every call that changes something below one folder is counted,
    and written into a trace if one is wanted. `faults_exit` and `faults_fail` say what is to
-   become of which call. Nothing is ever synced: what a process leaves behind when it ends
+   become of which call, `faults_quota` how much its files may grow. Nothing is ever synced: what a process leaves behind when it ends
    does not depend on that, and for what a machine leaves behind there is the trace.
 
    The trace is a sequence of entries: a head, and the bytes that belong to it. */
@@ -45,6 +45,7 @@ static int failing; /* kinds of calls */
 static int performed;
 static atomic_long spared;   /* how many calls are still to be left alone, and then */
 static atomic_long failures; /* how many are to fail */
+static atomic_long quota = LONG_MAX; /* bytes by which the files may still grow */
 
 #define REAL(name) \
     static __typeof__(&name) real; \
@@ -95,6 +96,9 @@ void faults_fail(int kinds, long first, long times, int perform) {
     spared = first;
     failures = times;
 }
+
+/* From now on the files may grow by so many bytes in all: what is over is refused. */
+void faults_quota(long bytes) { quota = bytes; }
 
 static void note(enum kind kind, uint64_t file, uint64_t object, int64_t at, const void *bytes,
                  size_t size) {
@@ -149,6 +153,17 @@ static int fail(void) {
     return -1;
 }
 
+/* Whether a file may end there; if so, what it is longer by is taken off the quota. */
+static int affords(int fd, off_t end) {
+    struct stat found;
+    if (quota == LONG_MAX || fstat(fd, &found) != 0 || end <= found.st_size)
+        return 1;
+    if (end - found.st_size > quota)
+        return 0;
+    quota -= end - found.st_size;
+    return 1;
+}
+
 /* -- writes ----------------------------------------------------------------------- */
 
 /* Write some of the sectors: the first ones, or any. */
@@ -172,7 +187,8 @@ static void tear(int fd, const char *bytes, size_t size, off_t at) {
     _exit(DEAD);
 }
 
-/* Around a write at a place of a file: whether it is to be performed; else `result` is its. */
+/* Around a write at a place of a file: whether it is to be performed; else `result` is its, an
+   error. */
 static int begin(int fd, const void *bytes, size_t size, off_t at, ssize_t *result) {
     int ends, flags = fcntl(fd, F_GETFL);
     enum kind kind = flags & O_DSYNC ? META : DATA;
@@ -180,17 +196,23 @@ static int begin(int fd, const void *bytes, size_t size, off_t at, ssize_t *resu
         struct stat found;
         at = fstat(fd, &found) == 0 ? found.st_size : 0;
     }
+    *result = affords(fd, at + size) ? 0 : EDQUOT;
+    if (*result)
+        return 0;
     int fails = count(kind, &ends);
     if (ends)
         tear(fd, bytes, size, at);
     if (!fails || performed)
         note(kind, inode(fd), 0, at, bytes, size);
-    *result = fails ? -1 : 0;
+    *result = fails ? EIO : 0;
     return !fails || performed;
 }
 
 static ssize_t finish(ssize_t failed, ssize_t result) {
-    return failed ? fail() : result;
+    if (failed == 0)
+        return result;
+    errno = failed;
+    return -1;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at) {
@@ -281,11 +303,28 @@ int ftruncate(int fd, off_t size) {
         return real(fd, size);
     if (count(SIZE, &ends))
         return fail();
+    struct stat found; /* what is only longer takes no room */
+    if (quota != LONG_MAX && fstat(fd, &found) == 0 && size < found.st_size)
+        quota += found.st_size - size;
     note(SIZE, inode(fd), 0, size, "", 0);
     return real(fd, size);
 }
 
 int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }
+
+int truncate(const char *path, off_t size) {
+    REAL(truncate);
+    if (length == 0 || !below(path))
+        return real(path, size);
+    int fd = real_open(path, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    int result = ftruncate(fd, size);
+    close(fd);
+    return result;
+}
+
+int truncate64(const char *path, off64_t size) { return truncate(path, size); }
 
 int posix_fallocate(int fd, off_t at, off_t size) {
     REAL(posix_fallocate);
@@ -295,6 +334,8 @@ int posix_fallocate(int fd, off_t at, off_t size) {
         return real(fd, at, size);
     if (count(SIZE, &ends))
         return EIO;
+    if (!affords(fd, at + size))
+        return EDQUOT;
     if (fstat(fd, &found) == 0 && found.st_size < at + size)
         note(SIZE, inode(fd), 0, at + size, "", 0);
     return real(fd, at, size);

@@ -8,6 +8,8 @@ from enum import IntFlag
 from pathlib import Path
 from typing import Any
 
+ENOUGH = 2**63 - 1
+
 
 class Kind(IntFlag):
     """Kinds of calls: those of `enum kind` in the source."""
@@ -50,6 +52,10 @@ class Shim:
         """Let so many calls of these kinds fail, after so many that do not, even if performed."""
         counts = ctypes.c_long(spare), ctypes.c_long(times)
         self._library.faults_fail(int(kinds), *counts, performed)
+
+    def quota(self, more: int | None) -> None:
+        """Let the files grow by so many bytes in all, and refuse what is over; None is enough."""
+        self._library.faults_quota(ctypes.c_long(ENOUGH if more is None else more))
 
     def mark(self, blob: bytes) -> None:
         """Put something into the trace that is true from now on."""

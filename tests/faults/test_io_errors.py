@@ -12,7 +12,7 @@ from dagger.executor.verifying import verify
 from dagger.store.reader import StoreReader
 from tests.conftest import Figures
 from tests.crash.processes import finished
-from tests.faults.failing import FOR_A_WHILE, at_work, opening
+from tests.faults.failing import FOR_A_WHILE, at_quota, at_work, opening
 from tests.faults.shim import Kind
 
 KINDS = {
@@ -41,6 +41,15 @@ def test_errors_of_the_disk_pass(tmp_path: Path, kinds: Kind, performed: bool) -
     with StoreReader(tmp_path / "store") as reader:
         assert list(verify(reader)) == []
         assert restored(reader).runs[1].messages == len(noted)
+
+
+@pytest.mark.parametrize("spare", [0, 12_288], ids=["full", "nearly full"])
+def test_a_quota_loses_nothing(tmp_path: Path, spare: int, figures: Figures) -> None:
+    """What a full disk does, a quota does as well, and nobody need be root to try it."""
+    ((_, kept),) = finished(at_quota, tmp_path / "store", spare)
+    with StoreReader(tmp_path / "store") as reader:
+        assert list(verify(reader)) == []
+    figures(f"a quota used up twice: all {kept} runs that were acknowledged are there")
 
 
 @pytest.mark.parametrize("times", [1, FOR_A_WHILE], ids=["once", "from then on"])

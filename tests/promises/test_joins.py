@@ -517,6 +517,49 @@ async def test_a_fork_has_the_half_done_joins(
     assert (report.status, report.outputs) == ("completed", {"out": [{"a": "one", "b": 2}]})
 
 
+@pytest.mark.parametrize(
+    ("kind", "first", "expected"),
+    [
+        (all_of("a", "b"), "a", {"a": 1, "b": 20}),
+        (gather("b"), "b", [1, 20]),
+        (batch("b", size=2), "b", [1, 20]),
+    ],
+    ids=["all_of", "gather", "batch"],
+)
+async def test_a_fork_at_the_last_part_has_the_others(
+    make_executor: MakeExecutor, store: Store | None, kind: Any, first: str, expected: Any
+) -> None:
+    """A join that the message makes whole is handled with all parts, and the message may say
+    something else.
+    """
+    if store is None:
+        pytest.skip("without a store there is no history")
+
+    @agent(subscribe="start", publish=[first, "more", "aside"])
+    async def begin(ctx: Context) -> None:
+        ctx.publish(first, 1)
+        ctx.publish("more", 2)
+        ctx.publish("aside", 3)
+
+    @agent(subscribe="more", publish="b")
+    async def more(payload: int) -> int:
+        return payload
+
+    @agent(subscribe="aside")
+    async def aside(payload: int) -> None: ...
+
+    @agent(subscribe=kind, publish="out")
+    async def join(payload: Any) -> Any:
+        return payload
+
+    async with make_executor([begin, more, aside, join], store=store) as executor:
+        report = await executor.run("start", None, run_id="parent")
+        [last] = [node for node in report.tree.nodes() if node.agent == "more"]
+        fork = await executor.fork("parent", at=f"parent.{last.delivery}.0", payload=20)
+        report = await fork.result()
+    assert (report.status, report.outputs) == ("completed", {"out": [expected]})
+
+
 async def test_a_run_that_is_held_open_is_still(make_executor: MakeExecutor) -> None:
     """`drain` does not wait for a join whose parts only somebody outside can bring."""
     async with make_executor([both()]) as executor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -81,7 +82,14 @@ async def gone(payload: dict[str, Any]) -> None:
 AGENTS: list[Agent] = [lead, answer, work, person, later, brief]
 
 
-async def make(executor: Executor) -> None:
+async def made(path: Path, copy: Path) -> None:
+    """An executor leaves a store behind, and a copy of it as it goes."""
+    async with Executor([*AGENTS, gone], store=path, config=CONFIG) as executor:
+        await _make(executor)
+        await executor.backup(copy)
+
+
+async def _make(executor: Executor) -> None:
     """Leave runs of every status behind, in snapshot, history and journal."""
     executor.channel("shut")
     executor.shutdown_channel("shut")

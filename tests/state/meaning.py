@@ -20,6 +20,7 @@ from dagger.state.repeats import Repeats
 from dagger.state.run import Keep, Run
 from dagger.state.state import State
 from dagger.state.tasks import Tasks
+from dagger.state.tokens import Tokens
 from dagger.state.tree import Tree
 from dagger.store.contract import Source
 from dagger.store.memory import MemoryStore
@@ -106,12 +107,13 @@ def _audit_repeats(state: State) -> None:
 
 
 LEASES: dict[type[Any], tuple[str, ...]] = {
-    State: ("wiring", "timekeeper"),
+    State: ("wiring", "timekeeper", "allotted"),
     Subscriber: ("ready", "bell"),
     Run: (
         "bell",
         *("paused", "obstacle", "queues", "tallies", "lanes", "keep", "names"),
-        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed"),
+        *("outputs", "cache_fold", "task_fold", "tree_fold", "joins", "keyed", "accounts"),
+        "waits_told",
     ),
     Repeats: ("lines",),
     Delivery: ("stage", "queue", "tally", "bells", "kept", "bond"),
@@ -129,8 +131,12 @@ _TOLD: dict[type[Any], Callable[[Any], Any]] = {
         "tasks": meaning(run.tasks),
         "tree": meaning(run.tree),
         "joins": _joins(run),
+        "waits": run.waits,
+        "accounts": run.accounts
+        and (run.accounts.opened, [meaning(each) for each in run.accounts.kept(run)]),
         "claims": run.keyed.claims if run.keyed is not None else {},
     },
+    Tokens: lambda tokens: list(tokens.buckets.values()),
     Delivery: lambda delivery: (
         delivery.queue.subscriber.name,
         delivery.kept or {},
@@ -181,6 +187,7 @@ def meaning(value: Any) -> Any:
             value.forgotten,
             list(value.nodes()),
             *(dict(each) for each in (value.tokens, value.failures, value.notes, value.leads)),
+            dict(value.costs),
         )
     if isinstance(value, Mapping):
         return {key: meaning(each) for key, each in value.items()}

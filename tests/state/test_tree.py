@@ -32,6 +32,7 @@ nodes = st.builds(
     tokens=st.just(0),
     notes=st.just(()),
     lead=st.just(0),
+    cost=st.just(0),
 )
 
 
@@ -58,13 +59,15 @@ def test_what_is_said_belongs_to_its_row() -> None:
     tree = grown(2)
     tree.fail(2, WHY)
     tree.spend(3, 40)
-    tree.spend(3, 2)
+    tree.spend(3, 2, 7)
+    tree.spend(3, 0, 5)
     tree.note(1, "default for 'a'")
     tree.note(1, "default for 'b'")
     tree.join(2, 3)
     tree.add(3, 0, 0, "files", "parser", Disposition.OK, 1, 1.0, 2.0)
     assert [node.failure for node in tree.nodes()] == [None, WHY, None]
     assert [node.tokens for node in tree.nodes()] == [0, 0, 42]
+    assert [node.cost for node in tree.nodes()] == [0, 0, 12]
     assert [node.lead for node in tree.nodes()] == [0, 3, 0]
     assert [node.notes for node in tree.nodes()] == [("default for 'a'", "default for 'b'"), (), ()]
 

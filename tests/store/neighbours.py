@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import lmdb
 
-from dagger import DatabaseError, LmdbStore
+from dagger import DatabaseError, LmdbStore, OutcomeUnknown
+from dagger.store import writer
 from dagger.store.reader import StoreReader
 from dagger.words.records import Kept
 from tests.crash.processes import Say
+from tests.waiting import until
 
 BLOB = bytes(1_000_000)
 
@@ -45,6 +49,44 @@ def append(say: Say, path: Path, count: int) -> None:
         await store.close()
 
     anyio.run(write)
+
+
+def starve(say: Say, path: Path) -> None:
+    """Write more than can be mapped into memory, until there is room for it again."""
+    writer.PATIENCE = (0.01, 0.01)
+
+    async def write() -> None:
+        store = LmdbStore(path)
+        await store.open()
+        store.append(Kept(1, 0, "step:s", "#0", b"first", 1.0))
+        await store.flush()
+        with _little_memory(16 * 1024 * 1024):
+            with store.together():  # one transaction, for which the map has to be 64 MiB
+                for number in range(1, 6):
+                    store.append(Kept(1, number, "step:s", "#0", BLOB, 1.0))
+            try:
+                await store.flush()
+            except OutcomeUnknown as error:
+                say(type(error).__name__, str(error))
+            say(type(store.trouble).__name__, str(store.trouble))
+            say("read", len(list(store.read())))
+        await until(lambda: store.trouble is None)
+        say("read", len(list(store.read())))
+        await store.close()
+
+    anyio.run(write)
+
+
+@contextmanager
+def _little_memory(more: int) -> Iterator[None]:
+    """Within, a process may take so many bytes more than it has."""
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (taken + more, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def look_in(say: Say, path: Path) -> None:

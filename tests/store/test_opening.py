@@ -8,9 +8,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import anyio
 import lmdb
@@ -18,14 +18,12 @@ import pytest
 
 from dagger import (
     DatabaseError,
-    Executor,
+    DiskFull,
     LmdbStore,
     NotAStore,
     OutcomeUnknown,
     StoreCorrupt,
     StoreReadOnly,
-    StoreUnavailable,
-    agent,
 )
 from dagger.store import disk, slots, writer
 from dagger.store.care import Surgery
@@ -41,15 +39,15 @@ from tests.crash.workload import whole_day
 from tests.store import damage
 from tests.store.damage import add_runs, as_owner, as_reader, verdicts
 from tests.store.disks import Filler, read_only, small_disk
+from tests.store.filling import MIB, fill_twice
 from tests.store.inbox_contract import command
-from tests.store.neighbours import append, kill_readers, look_in, look_in_as_guest, own
+from tests.store.neighbours import append, kill_readers, look_in, look_in_as_guest, own, starve
 from tests.waiting import until
 
 SLOWEST = 5.0
 """Seconds that anything about a damaged store may take."""
 
 JOURNAL = f"journal/{DATA}"
-MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +79,10 @@ def damaged(path: Path, match: str) -> None:
     """Fail unless owner and reader refuse a store as damaged, and leave it as it is."""
     before = contents(path)
     for read in (as_owner, as_reader, as_owner):
-        with pytest.raises((StoreCorrupt, NotAStore), match=match):
+        with pytest.raises((StoreCorrupt, NotAStore), match=match) as refused:
             read(path)
+        assert isinstance(refused.value, StoreCorrupt | NotAStore)
+        assert refused.value.path == str(path)
     assert contents(path) == before
 
 
@@ -122,7 +122,7 @@ def test_a_damaged_inbox_stops_nobody_from_reading(
 def test_an_emptied_file_is_no_new_store(store: Path) -> None:
     """Cut to nothing, or taken away, it is told: LMDB alone would make an empty one of it."""
     (store / JOURNAL).write_bytes(b"")
-    damaged(store, r"journal is damaged \(data.mdb: it is empty\); copy the folder before")
+    damaged(store, rf"the store {store} is damaged \(data.mdb: it is empty\); copy the folder")
     (store / JOURNAL).unlink()
     damaged(store, r"its file data.mdb is missing")
 
@@ -130,7 +130,7 @@ def test_an_emptied_file_is_no_new_store(store: Path) -> None:
 def test_a_journal_that_is_gone_is_missed(store: Path) -> None:
     """Where the rest of a store is, no new journal is made."""
     shutil.rmtree(store / "journal")
-    damaged(store, r"its journal is missing|there is no store in that folder")
+    damaged(store, "its journal is missing")
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     for engine in (0, 1):
         with lmdb.open(str(journal), lib_version=engine, max_dbs=1) as other:
             other.open_db(b"addresses")
-        damaged(tmp_path, "it has other databases|is no file of LMDB 0.9")
+        damaged(tmp_path, "(it has other databases|is no file of LMDB 0.9).*; name another folder")
         shutil.rmtree(journal)
 
 
@@ -154,6 +154,7 @@ def test_a_failed_opening_leaves_nothing_open(store: Path) -> None:
         assert as_reader(store) == as_owner(store) == expected
 
 
+@pytest.mark.spoilt("a row of it is broken")
 def test_a_broken_row_leaves_nothing_open(store: Path) -> None:
     """Also when all pages are in order, and it is a row by which the store is read that is not."""
     surgery = Surgery(store)
@@ -208,6 +209,7 @@ def test_a_read_only_store_is_not_read_while_it_changes(store: Path, tmp_path: P
 # -- neighbours ----------------------------------------------------------------------
 
 
+@pytest.mark.spoilt("its records are of no run that there is")
 def test_killed_readers_leave_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prove: bool, figures: Figures
 ) -> None:
@@ -240,6 +242,7 @@ async def _rewrite_while_readers_die(path: Path, rounds: int) -> None:
     await store.close()
 
 
+@pytest.mark.spoilt("its records are of no run that there is")
 def test_a_reader_keeps_up_with_a_store_that_grows(tmp_path: Path) -> None:
     """One that was opened when the store was small reads what made it many times larger."""
     finished(append, tmp_path, 1)
@@ -267,6 +270,20 @@ def test_a_map_that_is_too_small_grows(tmp_path: Path) -> None:
     with environment.reading() as txn:
         assert txn.stat(environment.db["db"])["entries"] == 60
     environment.close()
+
+
+@pytest.mark.spoilt("its records are of no run that there is")
+def test_a_map_that_cannot_grow_is_told(tmp_path: Path) -> None:
+    """Where the file does not fit into memory any more, that is an error with what to do about
+    it, reading goes on, and so does writing once there is room.
+    """
+    unknown, refused, before, after = finished(starve, tmp_path)
+    assert unknown[0] == "OutcomeUnknown"
+    assert "Cannot allocate memory" in unknown[1]
+    assert refused[0] == "MapFull"
+    assert f"the file of the store {tmp_path} cannot be mapped into memory" in refused[1]
+    assert "let this process have more address space (`ulimit -v`" in refused[1]
+    assert (before, after) == (("read", 1), ("read", 6))
 
 
 # -- faults --------------------------------------------------------------------------
@@ -333,30 +350,6 @@ def test_an_inbox_is_recovered_as_well(tmp_path: Path) -> None:
     inbox.close()
 
 
-@agent(subscribe="start", publish="out")
-async def echo(payload: Any) -> Any:
-    """Answer with what came."""
-    return payload
-
-
-def long_payload(run_id: str) -> str:
-    """Much, and of each run something else: what is the same is on disk once."""
-    return run_id + "x" * 50_000
-
-
-async def publish_until_refused(executor: Executor, kept: list[str]) -> None:
-    """Open runs until the store cannot keep one; `kept` are those that were acknowledged."""
-    for number in range(len(kept), len(kept) + 1000):
-        run_id = f"run {number}"
-        try:
-            await executor.publish("start", long_payload(run_id), run_id=run_id)
-        except (OutcomeUnknown, StoreUnavailable):
-            kept.append(run_id)  # refused or unknown: said again once there is room
-            return
-        kept.append(run_id)
-    raise AssertionError("the disk never got full")
-
-
 @pytest.mark.parametrize("spare", [0, 12_288], ids=["full", "nearly full"])
 async def test_a_full_disk_loses_nothing(
     spare: int,
@@ -368,37 +361,15 @@ async def test_a_full_disk_loses_nothing(
     """Who publishes is told, what was acknowledged stays, and with room again all goes on."""
     monkeypatch.setattr(writer, "PATIENCE", (0.01, 0.01))
     with small_disk(tmp_path / "disk", 8 * MIB) as there:
-        filler, kept = Filler(there), list[str]()
-        store = LmdbStore(there / "store")
-        ballast = there / "store" / "ballast"
-        async with Executor([echo], store=store) as executor:
-            await executor.publish("start", long_payload("run 0"), run_id="run 0")
-            kept.append("run 0")
-            await until(lambda: ballast.stat().st_size == MIB)
-            filler.fill(spare)
-            await publish_until_refused(executor, kept)
-            # Now the ballast is let go of, which helps for a while.
-            await until(lambda: store.trouble is None)
-            assert ballast.stat().st_size == 0
-            assert "that were kept for this are let go of; make room" in caplog.text
-            known = kept.pop()
-            await publish_until_refused(executor, kept)
-            unknown = kept.pop()
-            assert known in kept
-            await until(lambda: store.trouble is not None)
-            ((said, *_),) = finished(look_in, there / "store")
+        filler, store = Filler(there), there / "store"
+
+        def look() -> None:
+            ((said, *_),) = finished(look_in, store)
             assert said == "read"
 
-            filler.free()
-            await until(lambda: store.trouble is None)
-            report = await executor.run("start", long_payload(unknown), run_id=unknown)
-            assert report.outputs == {"out": [long_payload(unknown)]}
-            await until(lambda: ballast.stat().st_size == MIB)
-        async with Executor([echo], store=there / "store") as executor:
-            for run_id in kept:
-                report = await executor.run("start", long_payload(run_id), run_id=run_id)
-                assert report.outputs == {"out": [long_payload(run_id)]}
-    figures(f"a disk full twice: all {len(kept)} runs that were acknowledged are there")
+        kept = await fill_twice(store, partial(filler.fill, spare), look, filler.free)
+    assert "that were kept for this are let go of; make room" in caplog.text
+    figures(f"a disk full twice: all {kept} runs that were acknowledged are there")
 
 
 def test_a_full_disk_kills_nobody(store: Path, tmp_path: Path) -> None:
@@ -412,9 +383,9 @@ def test_a_full_disk_kills_nobody(store: Path, tmp_path: Path) -> None:
         (there / "store" / "journal" / slots.LOCK).unlink()
         Filler(there).fill()
         ((said, *why),) = finished(look_in, there / "store")
-        assert (said, why[0]) == ("refused", "DatabaseError")
-        assert "make room on the disk" in why[1]
-        with pytest.raises(DatabaseError, match="No space left on device; make room"):
+        assert (said, why[0]) == ("refused", "DiskFull")
+        assert "make room on it" in why[1]
+        with pytest.raises(DiskFull, match=r"No space left on device\), .*; make room on it"):
             as_owner(there / "other")
         Filler(there).free()
         assert as_owner(there / "store") == as_reader(store)

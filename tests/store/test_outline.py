@@ -18,6 +18,7 @@ from dagger.store.outline import (
 from dagger.words.effects import CacheWrite, Publication
 from dagger.words.packing import pack
 from dagger.words.records import Kept, Published, Record, RunForked, Settled, Wrote
+from dagger.words.versions import WrittenByNewer
 
 SIZES = st.sampled_from([0, 1, LARGE, LARGE + 1, 2 * LARGE])
 SHAPES = st.tuples(st.integers(0, 3), SIZES)
@@ -73,7 +74,7 @@ def test_a_fork_shares_what_is_large_with_where_it_comes_from(shape: tuple[int, 
 
 def test_a_reference_of_another_kind_is_refused() -> None:
     """What a newer version has taken out in another way is an error, never a wrong payload."""
-    with pytest.raises(ValueError, match="unknown reference 7: written by a newer version"):
+    with pytest.raises(WrittenByNewer, match="unknown reference 7"):
         resolver(lambda known: b"")(7, b"")
 
 

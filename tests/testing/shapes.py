@@ -9,7 +9,17 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from dagger import Agent, Context, Linear, Message, ScatterFailed, agent, all_of, gather
+from dagger import (
+    Agent,
+    Budget,
+    Context,
+    Linear,
+    Message,
+    ScatterFailed,
+    agent,
+    all_of,
+    gather,
+)
 
 NOBODY = "nobody"
 """Whose questions stay without an answer."""
@@ -421,6 +431,31 @@ def a_first_that_dies(outside: Outside) -> list[Agent]:
     return [order, pay]
 
 
+def budgets(outside: Outside) -> list[Agent]:
+    """Messages with budgets, of which one is overspent, and blocks that set something aside."""
+
+    @agent(subscribe="start", publish="job")
+    async def plan(payload: Any, ctx: Context) -> None:
+        for tokens in (100, 5, 200):
+            ctx.publish("job", tokens, budget=Budget(tokens=tokens, messages=4, seconds=3600))
+
+    @agent(subscribe="job", publish="part", publish_each=True)
+    async def split(payload: int) -> list[list[int]]:
+        return [[payload, number] for number in range(2)]
+
+    @agent(subscribe="part", publish="out", on_failure="continue")
+    async def work(payload: list[int], ctx: Context) -> list[int]:
+        if payload[0] == 5:
+            await ctx.spend(6)
+        async with ctx.budget(tokens=10, messages=1, seconds=600):
+            await ctx.step("work", lambda: outside.update([f"work {payload}"]))
+            await ctx.spend(1)
+            await ctx.sleep(60)
+        return payload
+
+    return [plan, split, work]
+
+
 SHAPES: list[Shape] = [
     step_before_publish,
     steps_in_a_row,
@@ -444,4 +479,5 @@ SHAPES: list[Shape] = [
     a_gather_in_a_gather,
     duplicates,
     a_first_that_dies,
+    budgets,
 ]

@@ -258,11 +258,15 @@ async def test_what_belongs_together_dies_together() -> None:
 async def test_a_snapshot_is_a_write() -> None:
     """A process may die as it makes one: then the one before is there."""
     for last, saved in ((3, 0), (4, 2)):
-        disk = Disk()
-        store = MortalStore(disk, last, lambda: None)
+        disk, over = Disk(), anyio.Event()
+        store = MortalStore(disk, last, over.set)
         for record in RECORDS[:2]:
             store.append(record)
-        with anyio.move_on_after(0.01):
-            await store.save(2, {0: [b"world"]}, {}, ())
+        async with anyio.create_task_group() as group:
+            group.start_soon(store.save, 2, {0: [b"world"]}, {}, ())
+            if last == 3:
+                await over.wait()
+                group.cancel_scope.cancel()
+        assert over.is_set() == (last == 3)
         assert LaggingStore(disk).saved() == saved
         assert LaggingStore(disk).durable == 2

@@ -112,6 +112,7 @@ def test_networkx_gets_what_is_known_of_a_node() -> None:
         "seconds": 30.0,
         "error": "TimeoutExceeded: attempt took longer than 30 s",
         "tokens": 0,
+        "cost": 0.0,
         "notes": (),
     }
     edge = graph.edges["planner:r1.1", "searcher:r1.3"]

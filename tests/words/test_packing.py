@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dagger.words.packing import pack, unpack
 from dagger.words.records import EFFECTS, RECORDS, Logged, Record
+from dagger.words.versions import WrittenByNewer
 
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     type(None): st.none(),
@@ -60,7 +61,7 @@ def test_unpack_gives_back_what_pack_was_given(kind: type[Any], data: st.DataObj
 @pytest.mark.parametrize("number", [len(RECORDS), 2**40, -1])
 def test_an_unknown_number_is_refused(number: int) -> None:
     """A record of a newer version is an error, never another record."""
-    with pytest.raises(ValueError, match=f"unknown record number {number}"):
+    with pytest.raises(WrittenByNewer, match=f"unknown record number {number}"):
         unpack(msgpack.packb((number, 1)))
 
 

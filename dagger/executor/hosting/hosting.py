@@ -16,11 +16,11 @@ from dagger.executor.hosting.streaming import Streaming
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.state.cache import Cache
 from dagger.words.effects import E
-from dagger.words.errors import BudgetExceeded
-from dagger.words.records import Logged, Spent, Wrote
+from dagger.words.records import Logged, Wrote
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
+    from dagger.authoring.reserving import Reservation
     from dagger.executor.engine import Engine
     from dagger.rules.schema import Schema
 
@@ -78,14 +78,11 @@ class Hosting:
 
     # -- awaited, and done at once
 
-    async def spend(self, invocation: Invocation, tokens: int) -> None:
-        run = invocation.run
-        self._engine.commit(Spent(run.number, invocation.delivery.number, tokens))
-        limit = run.limits.get("max_tokens")
-        if limit is not None and run.tokens > limit:
-            error = BudgetExceeded(run.id, "max_tokens", limit, run.tokens)
-            self._engine.runs.over_budget(run, error)
-            raise error
+    async def spend(self, invocation: Invocation, tokens: int, cost: int) -> None:
+        self._engine.budgets.spend(invocation, tokens, cost)
+
+    def reserve(self, invocation: Invocation, wanted: Reservation) -> None:
+        self._engine.budgets.reserve(invocation, wanted)
 
     def agents(self) -> list[AgentInfo]:
         return list_agents(self._engine)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from dagger.authoring.reserving import inside
 from dagger.executor.hosting.keeping import Keeping
-from dagger.executor.settle import may_publish
 from dagger.executor.unloading import meanwhile
 from dagger.words.ids import REQUESTS
 from dagger.words.payload import decode, encode
@@ -131,8 +131,10 @@ class Requesting:
         if engine.stamp is not None:
             publication = engine.stamp(publication, invocation.publication.headers)
 
+        block = inside(invocation)
+
         def look() -> Plan:
-            may_publish(run, 1)
+            engine.budgets.may_publish(run, invocation, block)
             return engine.admit(run, (publication,), None)
 
         def enter(plan: Plan) -> None:
@@ -142,6 +144,8 @@ class Requesting:
             engine.commit(
                 Requested(run.number, number, key, publication, place, dropped, blame, at)
             )
+            if block is not None:
+                block.publish()
 
         await engine.admissions.enter(look, enter, invocation)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 
+from dagger.authoring.reserving import inside
 from dagger.executor.hosting.keeping import fence
-from dagger.executor.settle import may_publish
 from dagger.state.streams import Meaning, Stream
 from dagger.words.errors import StreamDiffers
 from dagger.words.ids import message_id
@@ -68,9 +68,11 @@ class Streaming:
         """Publish it now, or as soon as there is room."""
         engine, run = self._engine, invocation.run
 
+        block = inside(invocation)
+
         def look() -> Plan:
             fence(invocation)
-            may_publish(run, 1)
+            engine.budgets.may_publish(run, invocation, block)
             return engine.admit(run, (item,), invocation.worker.crew.subscriber)
 
         def enter(plan: Plan) -> None:
@@ -78,6 +80,8 @@ class Streaming:
             fields = (run.number, number, attempt, invocation.emitted, digest, item, place, anew)
             engine.commit(Streamed(*fields, plan.dropped, plan.blame, engine.now()))
             invocation.emitted += 1  # with it, whoever cancels meanwhile
+            if block is not None:
+                block.publish()
 
         await engine.admissions.enter(look, enter, invocation)
 
