@@ -46,6 +46,8 @@ class Known:
 
     inputs: Mapping[str, Any]
     steps: Collection[str]
+    secrets: tuple[str, ...]
+    """The inputs that are secret."""
     rescued_by: Mapping[str, str]
     """Rescue steps, and whose they are."""
 
@@ -55,7 +57,8 @@ class Known:
         rescued_by = {each.id: step.id for step in flow.steps for each in step.rescue}
         # In order, so that the same names are thought to be meant each time.
         steps = dict.fromkeys(each.id for each in flow.steps if each.id)
-        return cls(flow.inputs, steps, rescued_by)
+        secrets = tuple(name for name, schema in flow.inputs.items() if _is_secret(schema))
+        return cls(flow.inputs, steps, secrets, rescued_by)
 
 
 def misread(texts: Texts, known: Known, work: Work | None = None) -> Iterator[Found]:
@@ -126,10 +129,9 @@ def _not_from_here(name: str, owner: str, work: Work | None) -> str:
 def _of_inputs(inner: str | int | None, field: str, known: Known) -> str | None:
     if inner is not None and inner not in known.inputs:
         return f"the flow has no input {inner!r}{meant(str(inner), known.inputs)}"
-    if field in KEPT:
-        for name, schema in known.inputs.items():
-            if inner in (None, name) and _is_secret(schema):
-                return f"the input {name!r} is secret, and {KEPT[field]}"
+    if field in KEPT and (inner in known.secrets or (inner is None and known.secrets)):
+        secret = known.secrets[0] if inner is None else inner
+        return f"the input {secret!r} is secret, and {KEPT[field]}"
     return None
 
 

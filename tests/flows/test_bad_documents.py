@@ -113,3 +113,17 @@ def test_problems_without_end_are_cut() -> None:
     steps = "".join(f"  - {{id: s{each}, uses: x, needs: t{each}}}\n" for each in range(3_000))
     assert len(said(f"name: f\nsteps:\n{steps}")) == MAX_PROBLEMS
     assert len(said(f"name: f\nsteps: [{'3, ' * 3_000}]")) == MAX_PROBLEMS
+
+
+def test_without_libyaml_the_same_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML's own parser finds the same on the same lines, but for its words on syntax."""
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    for bad in BAD:
+        with pytest.raises(FlowError) as raised:
+            parse(bad.text)
+        if "this is not YAML" in bad.says:
+            assert "this is not YAML" in str(raised.value)
+        else:
+            # Where nothing is written, it takes the place behind the last character.
+            columns = re.compile(r"(?<=:)\d+(?=: )")
+            assert columns.sub("", str(raised.value)) == columns.sub("", bad.says)
