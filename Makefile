@@ -61,6 +61,7 @@ bench: $(STAMP) ## measure speed and memory; prints a table, writes JSON
 
 docs: $(STAMP) ## make the generated pages and pictures of docs/ anew
 	$(PY) -m docs.make_reference
+	$(PY) -m docs.make_grammar
 	$(PY) -m docs.make_feeds
 	$(PY) -m docs.pictures.make
 

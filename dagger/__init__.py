@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dagger.executor.executor import Executor, run
     from dagger.executor.live import LiveRun
     from dagger.executor.specs import EventDriven, Receipt
+    from dagger.flows.flow import Flow
+    from dagger.flows.functions import step
     from dagger.rules.retry import Exponential, Immediate, Linear
     from dagger.store.contract import Store
     from dagger.store.lmdb import LmdbStore
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
         ExecutionError,
         ExecutorBusy,
         ExecutorStopped,
+        FlowError,
         HookFailed,
         InvocationNotFound,
         LetterNotFound,
@@ -143,6 +146,8 @@ __all__ = [
     "ExecutorBusy",
     "ExecutorStopped",
     "Exponential",
+    "Flow",
+    "FlowError",
     "HookFailed",
     "Immediate",
     "InvocationNotFound",
@@ -212,6 +217,7 @@ __all__ = [
     "gather",
     "registry",
     "run",
+    "step",
 ]
 
 _HOMES = {
@@ -225,6 +231,8 @@ _HOMES = {
     "executor.executor": ("Executor", "run"),
     "executor.live": ("LiveRun",),
     "executor.specs": ("EventDriven", "Receipt"),
+    "flows.flow": ("Flow",),
+    "flows.functions": ("step",),
     "rules.retry": ("Exponential", "Immediate", "Linear"),
     "store.contract": ("Store",),
     "store.lmdb": ("LmdbStore",),

@@ -26,6 +26,7 @@ MADE_BY_USERS = {
     "EventDriven",
     "Executor",
     "Exponential",
+    "Flow",
     "Immediate",
     "InlineProcesses",
     "InlineThreads",

@@ -86,6 +86,26 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.authoring.view.ExecutorView",
         ),
     ),
+    "Flows": (
+        "Steps that need each other, in YAML or in Python; what is not in `dagger` itself "
+        "`from dagger.flows import ...` offers. How they are used is told in [flows](flows.md).",
+        (
+            "dagger.flows.load",
+            "dagger.flows.parse",
+            "dagger.flows.check",
+            "dagger.flows.documents",
+            "dagger.flows.dump",
+            "dagger.flows.save",
+            "dagger.flows.to_dot",
+            "dagger.Flow",
+            "dagger.step",
+            "dagger.flows.StepFunction",
+            "dagger.flows.flow_of",
+            "dagger.flows.Names",
+            "dagger.flows.Document",
+            "dagger.flows.OnError",
+        ),
+    ),
     "Results": (
         "What a run leaves behind, and what is told while it goes on.",
         (
@@ -194,7 +214,8 @@ def reference() -> str:
     lines += [
         "Everything that `from dagger import ...` offers, and what it hands out, from the",
         "docstrings. Names that stand in full, such as `dagger.authoring.cache.CacheView`, are not",
-        "for importing: you get their instances from the others. Those of `dagger.testing` are.",
+        "for importing: you get their instances from the others. Those of `dagger.testing`",
+        "and `dagger.flows` are.",
         "",
     ]
     for title, (about, names) in SECTIONS.items():

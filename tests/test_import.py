@@ -19,6 +19,9 @@ HEAVY = (
     "networkx",
     "pydantic",
     "rich",
+    "simpleeval",
+    "yaml",
+    "simpleeval",
     "zoneinfo",
 )
 
@@ -44,6 +47,12 @@ def test_import_loads_nothing_heavy() -> None:
 def test_the_names_every_program_needs_load_nothing_heavy() -> None:
     """Taking the usual names from the face loads none of the heavy libraries either."""
     assert loaded_by("from dagger import Context, Executor, agent").isdisjoint(HEAVY)
+
+
+def test_flows_load_their_parser_when_they_parse() -> None:
+    """Flows that are made in Python need no YAML, and nothing else that is heavy."""
+    heavy = {*HEAVY} - {"simpleeval"}  # expressions are theirs
+    assert loaded_by("from dagger import Flow, step; from dagger.flows import *").isdisjoint(heavy)
 
 
 def test_the_test_kit_is_apart() -> None:

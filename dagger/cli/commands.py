@@ -20,6 +20,7 @@ from dagger.cli.diff import command as diff
 from dagger.cli.dot import command as dot
 from dagger.cli.exits import Exit, refusal
 from dagger.cli.export import command as export
+from dagger.cli.flow import command as flow
 from dagger.cli.fork import command as fork
 from dagger.cli.gc import command as gc
 from dagger.cli.import_ import command as import_
@@ -39,6 +40,7 @@ from dagger.words.errors import DaggerError
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Agents in a file": (run, worker, check, agents),
+    "Flows in a file": (flow,),
     "Runs in a store": (runs, show, dot, watch, dead_letters, diff),
     "People": (questions, answer),
     "Schedules": (schedule, schedules),

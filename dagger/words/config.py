@@ -36,11 +36,19 @@ def _unlimited(value: Any) -> Any:
     return None if value == "none" else value
 
 
+def _listed(value: Any) -> Any:
+    """Names in one text, with commas between them, as the environment has them."""
+    if isinstance(value, str):
+        return tuple(each.strip() for each in value.split(",") if each.strip())
+    return value
+
+
 MAX_COUNT = 2**63 - 1
 """The largest integer that every reader of a record can hold."""
 
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 CountOrNone = Annotated[Count | None, BeforeValidator(_unlimited)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 AmountOrNone = Annotated[
@@ -187,6 +195,12 @@ class Config(pydantic.BaseModel):
         default=64 * MIB,
         description="Bytes that results kept under idempotency keys may take together, about; the "
         "oldest are forgotten first.",
+    )
+
+    flow_modules: Names = Field(
+        default=(),
+        description="Modules with the agents and step functions that flows use by name; a flow "
+        "itself names no module.",
     )
 
     @pydantic.model_validator(mode="wrap")

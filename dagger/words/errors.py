@@ -6,6 +6,7 @@ DaggerError
 │   ├── DuplicateAgent        two agents of one name
 │   ├── ResourceUnavailable   an agent needs more than there can ever be
 │   └── ScheduleError         a time, an interval, a cron expression or a timezone is not one
+├── FlowError                 a flow is written wrongly: all that is wrong with it
 ├── ConfigError               a setting is unknown or out of range
 ├── AgentNotFound             no agent of that name
 ├── ChannelNotFound           no channel of that name
@@ -29,6 +30,7 @@ DaggerError
 ├── CacheConflict             set(if_version=) met another version
 ├── CacheTypeError            append to what is no list, increment of what is no number
 ├── CacheKeyNotFound          no cache value at that path; a LookupError too
+├── ExpressionError           an expression is none, or cannot be worked out
 ├── ExecutionError            a call that is not possible now
 │   ├── AnswerRefused         an answer that its question does not take
 │   ├── ContextClosed         a context used after its handler returned
@@ -40,6 +42,7 @@ DaggerError
 │   │   └── ScatterFailed     some of several requests have none
 │   ├── DuplicateDeadlock     a duplicate and its first one wait for each other
 │   ├── StepFailed            the function of a step raised
+│   ├── FlowEventRefused      a flow was told something that cannot have happened
 │   ├── WorkerCrashed         the worker process of a handler died
 │   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
@@ -75,10 +78,10 @@ match on the fields and a person can act on the text.
 from __future__ import annotations
 
 from signal import Signals
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dagger.words.records import Failure
 
@@ -143,6 +146,35 @@ class ScheduleError(DefinitionError):
     def __init__(self, given: str, problem: str) -> None:
         self.given = given if len(given) <= VALUE_SHOWN else given[:VALUE_SHOWN] + "..."
         super().__init__(problem, f"schedule {self.given}")
+
+
+class FlowProblem(NamedTuple):
+    """One thing wrong with a flow, and where: `path` is its file."""
+
+    path: str
+    line: int
+    """From 1, as is the column. Both are 0 in a flow that was made in Python,"""
+    column: int
+    problem: str
+    part: str = ""
+    """of which this is the part, such as "steps[0].needs"."""
+
+    def __str__(self) -> str:
+        if self.line:
+            return f"{self.path}:{self.line}:{self.column}: {self.problem}"
+        return f"{self.path}{self.part and f', {self.part}'}: {self.problem}"
+
+
+class FlowError(DaggerError):
+    """A flow is written wrongly; `problems` are all that is wrong with it, by path and place.
+
+    Its message has a line for each, such as "flow.yml:12:5: unknown step 'fetsh' in needs; did
+    you mean 'fetch'?".
+    """
+
+    def __init__(self, problems: Sequence[FlowProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 class ConfigError(DaggerError):
@@ -387,6 +419,29 @@ class CacheKeyNotFound(_NotFound, LookupError):
     noun = "cache value at"
 
 
+class ExpressionError(DaggerError):
+    """What stands in `${{ }}` is no expression, or cannot be worked out with the values there are.
+
+    `text` is the whole text it stands in, `offset` where in it, in characters from 0, and
+    `problem` what is the matter; `at` are the keys and places that lead to the text, where it
+    was in a list or a mapping. None of them repeats a value.
+    """
+
+    def __init__(
+        self, text: str, offset: int, problem: str, at: tuple[str | int, ...] = ()
+    ) -> None:
+        self.text = text
+        self.offset = offset
+        self.problem = problem
+        self.at = at
+        end = max(len(text) - VALUE_SHOWN, 0)
+        start = min(max(offset - VALUE_SHOWN // 2, 0), end)
+        shown = f"{'...' * (start > 0)}{text[start : start + VALUE_SHOWN]}{'...' * (start < end)}"
+        place = "".join(f"[{each!r}]" for each in at)
+        where = f"expression at {place}" if at else "expression"
+        super().__init__(f"{where}, offset {offset} of {shown!r}: {problem}")
+
+
 class ExecutionError(DaggerError):
     """A call that is not possible here and now."""
 
@@ -591,6 +646,18 @@ class StreamDiffers(NonDeterminism):
             f"{index} than before (its digest is {given}, and was {kept}); what may not come out "
             "the same, as the words of a model, should come from a step",
         )
+
+
+class FlowEventRefused(ExecutionError):
+    """The machine of a flow was told an `event` that cannot follow; it has not changed.
+
+    A bug of whoever carries the flow out.
+    """
+
+    def __init__(self, event: str, problem: str) -> None:
+        self.event = event
+        self.problem = problem
+        super().__init__(f"a flow cannot take {event}: {problem}")
 
 
 class RunConflict(ExecutionError):

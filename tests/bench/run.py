@@ -14,9 +14,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import crunching, heartbeats, policies, reopening, scenarios, stored, waiting
+from tests.bench import (
+    crunching,
+    flows,
+    heartbeats,
+    policies,
+    reopening,
+    scenarios,
+    stored,
+    waiting,
+)
 
-MODULES = (scenarios, stored, reopening, heartbeats, waiting, policies, crunching)
+MODULES = (scenarios, stored, reopening, heartbeats, waiting, policies, crunching, flows)
 
 BUDGETS: dict[str, tuple[str, float | None]] = {
     "chain_shared": ("hops", 10.0),
@@ -54,6 +63,8 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "one_slot": ("ratio", 1.3),
     "one_key_each": ("ratio", 1.3),
     "both_cores": ("times", 1.7),
+    "flow_loading": ("s", 0.7),
+    "planning": ("ratio", 1.2),
 }
 """The figure that matters of each scenario, and what it may be."""
 

@@ -77,8 +77,13 @@ def test_commands_exist(name: str) -> None:
             assert {each for each in words if "=" not in each} <= targets(), line
         elif program == "dagger":
             assert set(words) & set(main.commands) or options(words) <= known(main), line
-            for word in set(words) & set(main.commands):
-                assert options(words) <= known(main.commands[word]), line
+            named = [word for word in words if word in main.commands]
+            for word in named:
+                command = main.commands[word]
+                if isinstance(command, click.Group):
+                    command = command.commands[words[words.index(word) + 1]]
+                    named.clear()  # what follows is a command of the group
+                assert options(words) <= known(command), line
         for word in words:
             if re.fullmatch(r"(?:examples|docs|tests)/\S+\.py(?::\w+)?", word):
                 assert (ROOT / word.partition(":")[0]).is_file(), line

@@ -11,7 +11,7 @@ import pytest
 
 import dagger
 from dagger.words.config import Config
-from docs import make_feeds, make_reference
+from docs import make_feeds, make_grammar, make_reference
 from docs.pictures.make import PICTURES
 from docs.pictures.policies import TIMELINES
 from tests.docs.pages import DOCS, ROOT
@@ -19,6 +19,7 @@ from tests.docs.pages import DOCS, ROOT
 MAKERS = {
     "reference.md": make_reference.reference,
     "configuration.md": make_reference.configuration,
+    "flow-grammar.md": make_grammar.page,
 }
 
 needs_graphviz = pytest.mark.skipif(
@@ -28,7 +29,7 @@ needs_graphviz = pytest.mark.skipif(
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_pages_are_up_to_date(name: str) -> None:
-    """A generated page says what the code says; if not, run `python -m docs.make_reference`."""
+    """A generated page says what the code says; if not, run `make docs`."""
     assert (DOCS / name).read_text("utf-8") == MAKERS[name]()
 
 

@@ -28,6 +28,8 @@ def example(kind: type[DaggerError]) -> DaggerError:
             "int": 700 + number,
             "float": 0.5 + number,
             "tuple[str, ...]": (word,),
+            "tuple[str | int, ...]": (word,),
+            "Sequence[FlowProblem]": [errors.FlowProblem("path", 1, 2, word)],
             "Failure": Failure(f"{name}-type", word),
             "list[Any]": [None] * 700,
             "Mapping[int, RequestFailed]": {0: errors.RequestFailed("", word)},

@@ -1,0 +1,320 @@
+"""What is wrong with a flow beyond its grammar: names that mean nothing, values that cannot be.
+
+The grammar says what stands where; here it is asked whether it makes sense. Everything is found
+at once, and each finding knows its path in the document, so that the loader can say the line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from dagger.flows.cycles import circles
+from dagger.flows.flow import Flow
+from dagger.flows.grammar import built_ins
+from dagger.flows.model import Compensation, OnError, Rescue, Step
+from dagger.flows.names import Arguments, Names, arguments_of, is_required
+from dagger.flows.references import OPENING, Texts, Work, needs_of, texts_of, work_of
+from dagger.flows.scopes import Known, misread
+from dagger.flows.structure import meant, shown
+from dagger.flows.tree import Found, Path
+from dagger.rules.recurrence import recurrence
+from dagger.rules.retry import strategy
+from dagger.rules.schema import schema
+from dagger.rules.zones import zone
+from dagger.words.errors import ConfigError, ScheduleError, SchemaError
+
+LINKS_SHOWN = 8
+"""Steps of a circle that are told."""
+
+
+def errors_of(
+    flow: Flow, names: Names | None = None, unread: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Found]:
+    """All that keeps a flow from being run, in no order.
+
+    `unread` says why files that its steps use are not among its sub-flows. What the grammar
+    refuses is not looked at again: it is empty here.
+    """
+    work, known = [*work_of(flow)], Known.of(flow)
+    yield from _ids(work)
+    yield from _needs(flow)
+    yield from _circles(flow, work)
+    for each in work:
+        yield from _expressions(each, known)
+        yield from _uses(flow, each, names, unread)
+        yield from _policies(each.step, each.path)
+    yield from _combinations(flow)
+    yield from _policies(flow.defaults, ("defaults",))
+    yield from _inputs(flow)
+    yield from misread(texts_of("output", flow.output, ("output",)), known)
+    yield from _schedule(flow)
+
+
+def warnings_of(flow: Flow, names: Names | None = None) -> Iterator[Found]:
+    """What is worth knowing of a flow that can be run."""
+    work = [*work_of(flow)]
+    yield from _unused_inputs(flow, work)
+    yield from _never(flow, work)
+    for each in work:
+        yield from _without_effect(each)
+        if names is None:
+            yield from _nearly_built_in(flow, each)
+
+
+# -- names ----------------------------------------------------------------------------
+
+
+def _ids(work: Iterable[Work]) -> Iterator[Found]:
+    seen: dict[str, Path] = {}
+    for each in work:
+        name = each.step.id
+        if name and name in seen:
+            where = _place_of(seen[name])
+            yield Found((*each.path, "id"), f"the id {name!r} is taken, by {where}")
+        seen.setdefault(name, each.path)
+
+
+def _place_of(path: Path) -> str:
+    """A step by its number, as its name is the very question."""
+    number = f"step {int(path[1]) + 1}"
+    return number if len(path) == 2 else f"a rescue step of {number}"
+
+
+def _needs(flow: Flow) -> Iterator[Found]:
+    known = dict.fromkeys(each.id for each in flow.steps if each.id)
+    rescued_by = {each.id: step.id for step in flow.steps for each in step.rescue}
+    for number, step in enumerate(flow.steps):
+        counts = Counter(step.needs)
+        for at, name in enumerate(step.needs):
+            path = ("steps", number, "needs", at)
+            if name == step.id and name:
+                yield Found(path, f"step {name!r} needs itself")
+            elif name in rescued_by and name not in known:
+                problem = f"{name!r} is a rescue step of {rescued_by[name]!r}; need that one"
+                yield Found(path, problem)
+            elif name and name not in known:
+                yield Found(path, f"unknown step {name!r} in needs{meant(name, known)}")
+            elif counts[name] > 1 and step.needs.index(name) < at and name:
+                yield Found(path, f"{name!r} is in needs twice")
+
+
+def _circles(flow: Flow, work: list[Work]) -> Iterator[Found]:
+    steps = {each.id: number for number, each in reversed([*enumerate(flow.steps)])}
+    needs = _needs_by_id(flow, work)
+    for circle in circles(needs):
+        ends = [*circle[1:], circle[0]]
+        pairs = [f"{name!r} needs {need!r}" for name, need in zip(circle, ends, strict=True)]
+        if len(pairs) > LINKS_SHOWN:
+            pairs[LINKS_SHOWN - 1 : -1] = [f"... {len(pairs) - LINKS_SHOWN} more ..."]
+        said = ", ".join(pairs)
+        yield Found(("steps", steps[circle[0]]), f"steps wait for each other: {said}")
+
+
+def _needs_by_id(flow: Flow, work: list[Work]) -> dict[str, tuple[str, ...]]:
+    ids = [each.id for each in flow.steps]
+    return dict(zip(ids, needs_of(flow, frozenset(ids), work), strict=True))
+
+
+def _expressions(work: Work, known: Known) -> Iterator[Found]:
+    for each in work.texts:
+        yield from misread(each, known, work)
+
+
+# -- what steps use -------------------------------------------------------------------
+
+
+def _uses(
+    flow: Flow, work: Work, names: Names | None, unread: Mapping[str, str]
+) -> Iterator[Found]:
+    parts: list[tuple[Step | Rescue | Compensation, Path]] = [(work.step, work.path)]
+    if work.step.compensate is not None:
+        parts.append((work.step.compensate, (*work.path, "compensate")))
+    for part, path in parts:
+        if problem := _unusable(part.uses, flow, names, unread):
+            yield Found((*path, "uses"), problem)
+        wanted = arguments_of(part.uses, flow, names)
+        if wanted is not None:
+            yield from _arguments(part.uses, part.with_, wanted, path)
+
+
+def _unusable(uses: str, flow: Flow, names: Names | None, unread: Mapping[str, str]) -> str | None:
+    """Why there is nothing of that name; None if there is, or nobody knows."""
+    if not uses or uses in built_ins():
+        return None
+    if uses.startswith("./"):
+        return None if uses in flow.subflows else unread.get(uses, f"there is no flow {uses!r}")
+    if names is None or uses in names:
+        return None
+    hint = meant(uses, [*names.known(), *built_ins()])
+    return f"unknown agent or step function {uses!r}{hint}"
+
+
+def _arguments(
+    uses: str, given: Mapping[str, Any], wanted: Arguments, path: Path
+) -> Iterator[Found]:
+    known = [*dict.fromkeys([*wanted.required, *wanted.optional])]
+    for name in given:
+        if name not in known and not wanted.open:
+            hint = meant(name, known)
+            problem = f"{uses!r} takes no {wanted.noun} {name!r}{hint}"
+            yield Found((*path, "with", name), problem, key=True)
+    for name in wanted.required:
+        if name not in given:
+            yield Found((*path, "uses"), f"{uses!r} must be given the {wanted.noun} {name!r}")
+
+
+# -- values ---------------------------------------------------------------------------
+
+
+def _policies(part: Any, path: Path) -> Iterator[Found]:
+    """Strategies for retries, wherever they stand."""
+    if part.retry is not None and (wrong := _wrong_strategy(json.dumps(part.retry))):
+        option, problem = wrong
+        inner = (*path, "retry", option) if option else (*path, "retry")
+        yield Found(inner, f"{f'{option!r} of retry' if option else 'retry'}: {problem}")
+    if getattr(part, "compensate", None) is not None:
+        yield from _policies(part.compensate, (*path, "compensate"))
+
+
+@lru_cache(maxsize=64)
+def _wrong_strategy(retry: str) -> tuple[str, str] | None:
+    """The option of a strategy, given as JSON, that is wrong, and why; None if none is."""
+    try:
+        strategy(json.loads(retry))
+    except ConfigError as error:
+        return error.key.removeprefix("retry").removeprefix("."), error.problem
+    return None
+
+
+def _combinations(flow: Flow) -> Iterator[Found]:
+    for number, step in enumerate(flow.steps):
+        path = ("steps", number)
+        if step.max_parallel is not None and step.foreach is None:
+            yield Found((*path, "max_parallel"), "max_parallel is for steps with foreach")
+        leaves_out = step.foreach is not None and flow.said(step, "on_error") is OnError.SKIP
+        if step.rescue and leaves_out:
+            problem = (
+                "rescue would never run: with foreach and on_error: skip, "
+                "items that fail are left out"
+            )
+            yield Found((*path, "rescue"), problem)
+
+
+def _inputs(flow: Flow) -> Iterator[Found]:
+    for name, source in flow.inputs.items():
+        path = ("inputs", name)
+        made = _schema(source)
+        if isinstance(made, str):
+            yield Found(path, f"input {name!r}: {made}")
+        elif isinstance(source, Mapping) and "default" in source:
+            violation = made.violation(source["default"])
+            if violation is not None:
+                problem = f"the default of input {name!r} does not fit its schema"
+                yield Found((*path, "default"), f"{problem}: {violation.problem}")
+
+
+def _schema(source: Any) -> Any:
+    """The schema of an input, compiled, or why it is none."""
+    try:
+        return schema(source, "input")
+    except SchemaError as error:
+        return error.problem
+
+
+def _schedule(flow: Flow) -> Iterator[Found]:
+    schedule = flow.schedule
+    if schedule is None:
+        return
+    try:
+        zone(schedule.timezone)
+    except ScheduleError as error:
+        yield Found(("schedule", "timezone"), f"schedule: {error.problem}")
+    else:
+        try:
+            recurrence(schedule.when or "every 1d", timezone=schedule.timezone)
+        except ScheduleError as error:
+            yield Found(("schedule", "when"), f"schedule: {error.problem}")
+    yield from _scheduled_inputs(flow, schedule.inputs)
+
+
+def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
+    path = ("schedule", "inputs")
+    for name, value in given.items():
+        inner = (*path, name)
+        if name not in flow.inputs:
+            problem = f"the flow has no input {name!r}{meant(name, flow.inputs)}"
+            yield Found(inner, problem, key=True)
+        elif OPENING in str(value):
+            yield Found(inner, "a schedule gives values, and no expressions")
+        else:
+            made = _schema(flow.inputs[name])
+            violation = None if isinstance(made, str) else made.violation(value)
+            if violation is not None:
+                problem = f"{shown(value)} does not fit input {name!r}: {violation.problem}"
+                yield Found(inner, problem)
+    for name, source in flow.inputs.items():
+        if is_required(source) and name not in given:
+            problem = f"the schedule gives no {name!r}, which has no default"
+            yield Found(("schedule",), problem)
+
+
+# -- warnings -------------------------------------------------------------------------
+
+
+def _unused_inputs(flow: Flow, work: Iterable[Work]) -> Iterator[Found]:
+    texts: list[Texts] = [text for each in work for text in each.texts]
+    texts.append(texts_of("output", flow.output, ("output",)))
+    used = {
+        each.parts[1] if len(each.parts) > 1 else None
+        for text in texts
+        for each in text.references
+        if each.parts[0] == "inputs"
+    }
+    for name in flow.inputs:
+        if None not in used and name not in used:
+            yield Found(("inputs", name), f"nothing uses the input {name!r}", key=True)
+
+
+def _never(flow: Flow, work: list[Work]) -> Iterator[Found]:
+    """Steps that cannot run: their own condition is false, or they need one that cannot."""
+    never: set[str] = set()
+    needs = _needs_by_id(flow, work)
+    for number, step in enumerate(flow.steps):
+        if step.when is False:
+            never.add(step.id)
+            yield Found(("steps", number, "when"), f"step {step.id!r} never runs")
+    wanted_by: dict[str, list[int]] = {}
+    for number, step in enumerate(flow.steps):
+        for need in needs[step.id]:
+            wanted_by.setdefault(need, []).append(number)
+    for name in (ahead := sorted(never)):
+        for number in wanted_by.get(name, ()):
+            step = flow.steps[number]
+            if step.when is None and step.id not in never:
+                never.add(step.id)
+                ahead.append(step.id)
+                problem = f"step {step.id!r} never runs, since it needs {name!r}, which never does"
+                yield Found(("steps", number), problem)
+
+
+def _without_effect(work: Work) -> Iterator[Found]:
+    for each in work.texts:
+        if each.field == "idempotency_key" and each.constant:
+            problem = (
+                "the idempotency_key is the same in every run: "
+                "what the first one did is not done again"
+            )
+            yield Found((*work.path, "idempotency_key"), problem)
+
+
+def _nearly_built_in(flow: Flow, work: Work) -> Iterator[Found]:
+    uses = work.step.uses
+    if uses in built_ins() or uses in flow.subflows:
+        return
+    if hint := meant(uses, built_ins()):
+        yield Found((*work.path, "uses"), f"{uses!r} is no built-in{hint}")

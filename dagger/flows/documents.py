@@ -1,0 +1,86 @@
+"""A document: the flow as far as it could be read, and all that is wrong with it, by its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from dagger.flows.checking import errors_of, warnings_of
+from dagger.flows.flow import Flow
+from dagger.flows.grammar import grammar
+from dagger.flows.limits import MAX_PROBLEMS, text_of
+from dagger.flows.names import Names
+from dagger.flows.parsing import parse_tree
+from dagger.flows.reading import flow_from
+from dagger.flows.structure import fitted
+from dagger.flows.tree import Found, Node, Place, Problem, Scalar, place_of
+from dagger.words.errors import FlowProblem
+
+_NO_TREE = Scalar(None, Place(1, 1), (0, 0))
+
+
+class Draft(NamedTuple):
+    """A document that is read, and not yet asked what it means."""
+
+    path: str
+    flow: Flow
+    tree: Node
+    source: str
+    """Its text; empty for a flow that was made in Python."""
+    problems: tuple[Problem, ...]
+    readable: bool
+    """Whether enough of it could be read to ask what it means."""
+
+
+class Document(NamedTuple):
+    """A flow, and all that is wrong with its document in the order of its lines."""
+
+    flow: Flow
+    errors: tuple[FlowProblem, ...]
+    warnings: tuple[FlowProblem, ...]
+    """What is worth knowing of it; nothing while there are errors."""
+
+
+def draft(content: bytes, path: str) -> Draft:
+    """What a document says, as far as it says anything."""
+    text = text_of(content)
+    if isinstance(text, Problem):
+        return Draft(path, Flow(""), _NO_TREE, "", (text,), False)
+    tree, problems = parse_tree(text)
+    if tree is None:
+        return Draft(path, Flow(""), _NO_TREE, text, tuple(problems), False)
+    return fitted_draft(path, tree, text, problems)
+
+
+def fitted_draft(path: str, tree: Node, source: str, problems: Iterable[Problem]) -> Draft:
+    """A tree against the grammar."""
+    data, misfits = fitted(tree, grammar(), "")
+    flow = Flow("") if data is None else flow_from(data)
+    return Draft(path, flow, tree, source, (*problems, *misfits), data is not None)
+
+
+def finished(draft: Draft, flow: Flow, names: Names | None, unread: Mapping[str, str]) -> Document:
+    """The document of a draft: `flow` is its flow with its sub-flows, `unread` why some lack."""
+    problems = [*draft.problems]
+    if draft.readable:
+        problems += _placed(draft, errors_of(flow, names, unread))
+    errors = _in_order(draft.path, problems)
+    return Document(flow, errors, () if errors else _warnings(draft, flow, names))
+
+
+def _warnings(draft: Draft, flow: Flow, names: Names | None) -> tuple[FlowProblem, ...]:
+    return _in_order(draft.path, _placed(draft, warnings_of(flow, names)))
+
+
+def _placed(draft: Draft, findings: Iterable[Found]) -> Iterator[Problem]:
+    for each in islice(findings, MAX_PROBLEMS):
+        yield Problem(place_of(draft.tree, each, draft.source), each.text)
+
+
+def _in_order(path: str, problems: Iterable[Problem]) -> tuple[FlowProblem, ...]:
+    ordered = sorted(problems, key=lambda each: each.place[:2])[:MAX_PROBLEMS]
+    return tuple(
+        FlowProblem(path, each.place.line, each.place.column, each.text, each.place.path)
+        for each in ordered
+    )

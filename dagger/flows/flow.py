@@ -1,0 +1,62 @@
+"""A flow: its steps, and what is said of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dagger.flows.building import Used, step_of
+from dagger.flows.model import Defaults, Rescue, Schedule, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Steps that need each other: frozen data, the same from YAML and from Python.
+
+    `Flow("name").step(...).step(...)` makes one; each call of `step` gives another flow. Nothing
+    is checked by that: see `dagger.flows.check`.
+    """
+
+    name: str
+    description: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """JSON Schemas by name; one whose keyword `secret` is true is of a value to be kept secret."""
+    defaults: Defaults = field(default_factory=Defaults)
+    fail_fast: bool = True
+    steps: tuple[Step, ...] = ()
+    output: Any = None
+    schedule: Schedule | None = None
+    subflows: Mapping[str, Flow] = field(default_factory=dict)
+    """The flows that steps use, by what stands there: "./other.yml"."""
+
+    def step(self, id: str, uses: Used | Flow, **options: Any) -> Flow:
+        """The same with one step more: its id, what it uses, and what a step may say.
+
+        `uses` is a name, a `@step` function, an agent or a flow; `with_` stands for `with`, which
+        is a word of Python. The grammar tells the options. Raises DefinitionError for one that
+        there is not.
+        """
+        subflows = dict(self.subflows)
+
+        def file_of(used: object) -> str | None:
+            """What stands in a document for a flow, which then is one of the sub-flows."""
+            if not isinstance(used, Flow):
+                return None
+            subflows[f"./{used.name}.yml"] = used
+            return f"./{used.name}.yml"
+
+        where = f"step {id!r} of flow {self.name!r}"
+        made = step_of(id, uses, options, file_of, where)
+        return replace(self, steps=(*self.steps, made), subflows=subflows)
+
+    def said(self, step: Step | Rescue, name: str) -> Any:
+        """What holds for a step: what it says itself, or else what `defaults` say."""
+        said = getattr(step, name, None)
+        return getattr(self.defaults, name, None) if said is None else said
+
+    def all_steps(self) -> Iterator[Step | Rescue]:
+        """Its steps in order, each followed by its rescue steps."""
+        for each in self.steps:
+            yield each
+            yield from each.rescue

@@ -1,0 +1,163 @@
+"""Flows made in Python, of steps and of functions whose parameters name other steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dagger import Context, agent
+from dagger.flows import Flow, StepFunction, check, dump, flow_of, parse, step, step_functions
+from dagger.words.errors import DefinitionError
+
+
+@pytest.fixture(autouse=True)
+def only_these() -> Iterator[None]:
+    """No test meets the step functions of another one."""
+    step_functions.clear()
+    yield
+    step_functions.clear()
+
+
+def functions() -> list[StepFunction]:
+    """Three functions that make a flow."""
+
+    @step
+    def login(user: str) -> str:
+        """Log in."""
+        return f"token of {user}"
+
+    @step(retry="linear:2", timeout=30)
+    async def fetch(login: str, month: str, ctx: Context, pages: int = 3) -> list[str]:
+        """Fetch the invoices of a month."""
+        return [login, month] * pages
+
+    @step(name="store-all")
+    def store(fetch: list[str], **rest: Any) -> int:
+        return len(fetch)
+
+    return [login, fetch, store]
+
+
+def test_parameters_name_other_steps_and_inputs() -> None:
+    """A parameter with the name of a function gets its output, and others are inputs."""
+    flow = flow_of("invoices", *functions(), output=functions()[1])
+    check(flow)
+    assert dump(flow) == (
+        "name: invoices\n"
+        "inputs:\n"
+        "  user: {}\n"
+        "  month: {}\n"
+        "steps:\n"
+        "- id: login\n"
+        "  uses: login\n"
+        "  with: {user: '${{ inputs.user }}'}\n"
+        "- id: fetch\n"
+        "  uses: fetch\n"
+        "  with: {login: '${{ steps.login.output }}', month: '${{ inputs.month }}'}\n"
+        "- id: store-all\n"
+        "  uses: store-all\n"
+        "  with: {fetch: '${{ steps.fetch.output }}'}\n"
+        "output: ${{ steps.fetch.output }}\n"
+    )
+    assert parse(dump(flow)) == flow
+
+
+def test_inputs_may_be_declared() -> None:
+    """With inputs= a parameter that is neither is an error, with the nearest name."""
+    inputs = {"user": {"type": "string"}, "pages": {"default": 1}}
+    with pytest.raises(DefinitionError, match=r"parameter 'month' is neither a step nor an input"):
+        flow_of("invoices", *functions(), inputs=inputs)
+    flow = flow_of("invoices", *functions(), inputs={**inputs, "month": {}})
+    assert flow.steps[1].with_["pages"] == "${{ inputs.pages }}"
+
+
+def test_a_step_function_is_the_function_it_is() -> None:
+    """It can be called, and says what it takes; making it starts nothing."""
+    login, fetch, store = functions()
+    assert login("me") == "token of me"
+    assert (fetch.required, fetch.optional) == (("login", "month"), ("pages",))
+    assert (fetch.takes_context, store.takes_any) == (True, True)
+    assert (fetch.options, fetch.description) == (
+        {"retry": "linear:2", "timeout": 30},
+        "Fetch the invoices of a month.",
+    )
+    assert [*step_functions] == ["fetch", "login", "store-all"]
+    assert step_functions.get("fetch") is fetch
+    assert step_functions.get("nothing") is None
+
+
+def test_two_functions_of_one_name_are_refused() -> None:
+    """Another function of a name is; the same one, defined anew, replaces itself."""
+    first, second = functions()[0], functions()[0]
+    assert step_functions.get("login") is second is not first
+
+    with pytest.raises(DefinitionError, match="a step function named 'login' exists already"):
+
+        @step(name="login")
+        def other() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"retires": 3}, "@step has no option 'retires'; did you mean 'retry'"),
+        ({"timeout": 0}, "timeout= it must be a number of seconds above 0, not 0"),
+        ({"name": "a b"}, "name= it must be the name of an agent"),
+    ],
+)
+def test_options_are_checked(options: dict[str, Any], problem: str) -> None:
+    """What a step may not say in a file its function may not say either."""
+    with pytest.raises(DefinitionError, match=problem):
+        step(**options)(lambda: None)
+
+
+def test_arguments_are_given_by_name() -> None:
+    """A function that takes some by their places only cannot be a step."""
+    with pytest.raises(
+        DefinitionError, match="arguments are given by name, so 'a' cannot be filled"
+    ):
+
+        @step
+        def takes(a: int, /) -> None: ...
+
+
+def test_steps_use_what_they_are_given() -> None:
+    """A name, a step function, an agent or a flow; each call of `step` gives another flow."""
+
+    @agent(subscribe="orders", name="shipper")
+    async def ship(payload: Any) -> None: ...
+
+    inner = Flow("inner").step("a", "work")
+    empty = Flow("outer")
+    flow = (
+        empty.step("one", functions()[0], needs="zero")
+        .step("two", ship, compensate=inner)
+        .step("three", inner, rescue=[{"id": "four", "uses": ship, "with": {"x": 1}}])
+    )
+    assert empty.steps == ()
+    assert [each.uses for each in flow.all_steps()] == [
+        "login",
+        "shipper",
+        "./inner.yml",
+        "shipper",
+    ]
+    assert flow.subflows == {"./inner.yml": inner}
+    assert flow.steps[0].needs == ("zero",)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"need": "a"}, "a step has no option 'need'; did you mean 'needs'"),
+        ({"on_error": "stop"}, "on_error must be one of 'fail', 'continue', 'skip', not 'stop'"),
+        ({"rescue": [{"uses": "x"}]}, "rescue: it missing 1 required positional argument: 'id'"),
+        ({"compensate": 3}, "a step uses a name, a function decorated with @step"),
+    ],
+)
+def test_what_a_step_may_not_say(options: dict[str, Any], problem: str) -> None:
+    """A wrong option is refused where the step is made, naming step and flow."""
+    with pytest.raises(DefinitionError, match=problem) as raised:
+        Flow("f").step("a", "work", **options)
+    assert "step 'a' of flow 'f'" in str(raised.value)
