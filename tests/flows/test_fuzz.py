@@ -38,7 +38,7 @@ PIECES = [
     *("\ufeff", "\U0001f600", "\ud800", "{" * 70, "[" * 600, "- " * 80, "a" * 5_000),
 ]
 
-SECONDS = 60
+SECONDS = 30
 """How long it goes on where proof is wanted."""
 
 

@@ -32,7 +32,7 @@ from dagger.testing import assert_conserved, simulate, simulated
 from tests.conftest import PROVE, Figures
 from tests.state.meaning import live_state
 
-SEEDS = range(100 if PROVE else 10)
+SEEDS = range(60 if PROVE else 10)
 
 POOL = {"cpu": 2.0, "gpu": 1.0, "seat": 2.0}
 TOTALS = {**POOL, "all": 4.0, "a": 2.0, "b": 2.0}
