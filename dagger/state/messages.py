@@ -129,7 +129,14 @@ def _deliver(
     `special` says that parts of joins are among them, or that the message opens a scope.
     """
     source = None if publisher is None else publisher.queue.subscriber
-    envelope = _enveloped(state, publication, publisher, place, at, special)
+    if special or publisher is None or publisher.bond is not None:
+        envelope = _enveloped(state, publication, publisher, place, at, special)
+    else:  # the same, without the call: the usual case
+        above = publisher.envelope
+        cause = above.publication.id or above[1:3]
+        by = source.name  # type: ignore[union-attr]
+        fields = (publication, publisher.number, place, by, cause, at, above.scopes)
+        envelope = make(Envelope, fields)
     if publication.headers and (budget := budgets.budget_of(publication)) is not None:
         envelope = budgets.opened(state, run, envelope, budget)
     deliveries = run.deliveries

@@ -60,12 +60,16 @@ def digest(payload: bytes) -> bytes:
 def outlined(whole: bytes) -> tuple[bytes, Payloads]:
     """Packed rows with references, and what they refer to; the same rows if there is nothing."""
     found: Payloads = {}
+    if not _may_refer(whole):
+        return whole, found
     outline = _packed(_referring(row, found) for row in rows(whole, _refuse))
     return (outline, found) if found else (whole, found)
 
 
 def outlined_record(blob: bytes) -> tuple[bytes, Payloads]:
     """The same of one packed record; in the part that a fork begins with, too."""
+    if not _may_refer(blob):
+        return blob, {}
     (row,) = rows(blob, _refuse)
     if row[0] != _FORKED:
         return outlined(blob)
@@ -73,6 +77,23 @@ def outlined_record(blob: bytes) -> tuple[bytes, Payloads]:
     if not found:
         return blob, found
     return _packed([(*row[:_PART], msgpack.ExtType(ROWS, part), *row[_PART + 1 :])]), found
+
+
+def _may_refer(packed: bytes) -> bool:
+    """Whether there may be a large payload in it: without one it need not be unpacked.
+
+    One begins with the byte for bytes of more than 16 bits of length, and that length.
+    """
+    at = packed.find(_BIN32) if LARGE >= 2**16 else -1
+    while at >= 0:
+        size = int.from_bytes(packed[at + 1 : at + 5], "big")
+        if LARGE < size <= len(packed) - at - 5:
+            return True
+        at = packed.find(_BIN32, at + 1)
+    return LARGE < 2**16
+
+
+_BIN32 = b"\xc6"
 
 
 def _referring(value: Any, found: Payloads) -> Any:
