@@ -367,10 +367,10 @@ class Context:
 
         At most `limit` requests are in flight at once; all payloads are checked before the
         first goes out. `timeout` is that of each request, from when it is its turn, and
-        `budget` is what may be spent on each. Replies
-        are kept under the place of their payload, so that an attempt after a failure asks
-        only for those that it has not got. Calls are told apart by `key`, or else by their
-        order; then only one of them may be in flight.
+        `budget` is what may be spent on each. Replies are kept under the place of their
+        payload, so that an attempt after a failure asks only for those that it has not got.
+        Calls are told apart by `key`, or else by their order; then only one of them may be
+        in flight.
 
         Where some have no reply it waits for all the others, and raises ScatterFailed, which
         has the replies in `results` and the errors in `failures`, by place. With

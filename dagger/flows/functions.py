@@ -39,15 +39,19 @@ class StepFunction:
     """
 
     name: str
+    """What a step says in `uses`."""
     description: str
+    """What it is for: its docstring, where nothing else is said."""
     function: Callable[..., Any]
+    """The function that is called."""
     required: tuple[str, ...]
-    """Parameters without a default, which a step's `with` must give,"""
+    """Parameters without a default, which a step's `with` must give."""
     optional: tuple[str, ...]
-    """and those that it may."""
+    """Parameters with a default, which it may give."""
     takes_any: bool
     """Whether it takes arguments of other names as well (`**arguments`)."""
     takes_context: bool
+    """Whether it asks for `ctx`, the context of its invocation."""
     where: str
     """Where the function is: "function (file:line)"."""
     options: Mapping[str, Any] = field(default_factory=dict)

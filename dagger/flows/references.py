@@ -29,9 +29,9 @@ class Reference(NamedTuple):
     """A name in an expression: `parts` as written, such as ("steps", "fetch", "output")."""
 
     path: Path
-    """Of the text in the document,"""
+    """Of the text in the document."""
     offsets: tuple[int, ...]
-    """and where in it each part stands."""
+    """Where in the text each part stands."""
     parts: tuple[str | int, ...]
 
 

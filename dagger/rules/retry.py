@@ -56,9 +56,13 @@ class Exponential(_Strategy):
     """
 
     initial_delay: float = 0.1
+    """Seconds before the second attempt."""
     max_delay: float = 30.0
+    """Seconds that a delay may grow to."""
     multiplier: float = 2.0
+    """By which each delay is longer than the one before."""
     jitter: float = 0.1
+    """The fraction of a delay by which it is spread."""
 
     def __post_init__(self) -> None:
         _Strategy.__post_init__(self)
@@ -80,6 +84,7 @@ class Linear(_Strategy):
     """The same delay after every failure."""
 
     seconds: float
+    """Before each further attempt."""
 
     def __init__(
         self,
