@@ -88,6 +88,7 @@ class Context:
 
     @property
     def run_id(self) -> str:
+        """The id of the run that the invocation is of."""
         return self._invocation.run.id
 
     @property
@@ -102,6 +103,7 @@ class Context:
 
     @property
     def message(self) -> Message:
+        """The message that is handled; of a join the last part, with the payloads of all."""
         return self._invocation.message
 
     @property
@@ -261,7 +263,7 @@ class Context:
 
         `until` is a datetime with a timezone, or epoch seconds. When it is over is kept: a
         restart does not begin anew, and where it was over meanwhile, it is. What counts is
-        the wall clock, also if somebody sets it.
+        the wall clock, also if somebody sets it. Raises ExecutionError for what is no time.
         """
         held = self._invocation
         moment = _moment(held.host.now(), seconds, until)

@@ -72,6 +72,7 @@ class Exponential(_Strategy):
         _check_number("jitter", self.jitter, 0, 1)
 
     def delay(self, attempt: int, random: float) -> float:
+        """Seconds to wait after attempt number `attempt`; `random`, from 0 to 1, spreads them."""
         try:
             grown = self.initial_delay * float(self.multiplier) ** (attempt - 1)
         except OverflowError:
@@ -101,6 +102,7 @@ class Linear(_Strategy):
         object.__setattr__(self, "seconds", delay)
 
     def delay(self, attempt: int, random: float) -> float:
+        """The same seconds after each attempt."""
         return self.seconds
 
 
@@ -109,6 +111,7 @@ class Immediate(_Strategy):
     """No delay at all."""
 
     def delay(self, attempt: int, random: float) -> float:
+        """None: the next attempt follows at once."""
         return 0.0
 
 
