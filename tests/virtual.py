@@ -9,7 +9,7 @@ import anyio
 import trio.testing
 
 START = 1_700_000_000.0
-"""Epoch seconds at which a virtual clock may begin: some day in 2023, and never zero."""
+"""Epoch seconds at which the clocks of tests begin."""
 
 
 def on_virtual_time(main: Callable[[], Awaitable[Any]]) -> Any:
