@@ -103,6 +103,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.flows.flow_of",
             "dagger.flows.Names",
             "dagger.flows.Document",
+            "dagger.words.errors.FlowProblem",
             "dagger.flows.OnError",
         ),
     ),
@@ -252,7 +253,8 @@ def _errors() -> Iterator[str]:
         "|---|---|---|",
     )
     for name, kind in vars(errors).items():
-        if isinstance(kind, type) and not name.startswith("_"):
+        public = isinstance(kind, type) and not name.startswith("_")
+        if public and issubclass(kind, errors.DaggerError):
             shown = f"**`{name}`**" if name in dagger.__all__ else f"`{name}`"
             yield f"| {shown} | {_error_fields(kind)} | {cell(markdown(kind))} |"
 

@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ROOMS = sorted(
+    path.parent
+    for path in (ROOT / "dagger").rglob("__init__.py")
+    if path.parent.name not in ("dagger", "cli")  # which has a file for each command
+)
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 
@@ -38,6 +43,15 @@ def test_imports_go_down_the_floors() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.name)
+def test_a_room_tells_what_is_in_it(room: Path) -> None:
+    """Whoever enters a room finds each of its files named, in the docstring of the room."""
+    told = ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8"))) or ""
+    files = {path.stem for path in room.glob("*.py")} - {"__init__"}
+    rooms = {path.parent.name for path in room.glob("*/__init__.py")}
+    assert {name for name in files | rooms if f"`{name}`" not in told} == set()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -2,4 +2,12 @@
 
 `agent` turns a function into data (an `Agent`); `Context` is what a handler is
 given. Nothing here starts anything: an agent does nothing until an executor takes it.
+
+- how a function becomes an agent: `decorator`, `making`, with `options`, `signature` (how it is
+  called), `placing` (where it runs), `joining`, `upcasting`; what it then is, `agent`
+- how agents are found and known again: `registry`, `finding`, `fingerprint`
+- what a handler is given: `context`, and its parts `cache`, `tasks`, `view`; what it asks for:
+  `publishing`, `steps`, `questions`, `requests`, `reserving`
+- what an executor has to be for that, `host`, and the value between the two, `invocation`
+- what goes around each attempt: `hooks`
 """

@@ -27,20 +27,29 @@ class Agent:
     """
 
     name: str
+    """Its name, of which an executor has one."""
     description: str
+    """What it is for, in words: its docstring, where nothing else is said."""
     handler: Callable[..., Any]
+    """The function that is called, or the instance that is."""
     plan: CallPlan
+    """What is known of the handler: its kind, what it asks for, and where it is."""
     subscribe: tuple[str, ...]
+    """The channels it hears."""
     publish: Mapping[str, Schema | None]
     """The channels it publishes on, with the schema of each."""
     single: str | None
     """The channel that returned values go to; None unless it publishes on exactly one."""
     single_schema: Schema | None
+    """The schema of that channel; None where there is none."""
     publish_any: bool
+    """Whether it may publish on any channel (`publish="*"`)."""
     publish_each: bool
+    """Whether a returned list is published item by item."""
     stream: bool
     """Whether what it yields is published at once, as items of a stream."""
     input: Schema | None
+    """What payloads have to be; None where anything will do."""
     upcast: Steps | None
     """Makes messages of earlier versions into what the input schema says; None without."""
     build: Callable[[Any], Any] | None
@@ -48,25 +57,41 @@ class Agent:
     dump: Callable[[Any], Any] | None
     """Makes plain data of a returned value; None where it is plain already."""
     concurrency: int
+    """How many of its invocations run at once."""
     retry: RetryStrategy | None
+    """When a failed attempt is followed by another; None for what the settings say."""
     max_attempts: int | None
+    """Attempts of one delivery at most; None for what the strategy says."""
     timeout: float | None
+    """Seconds of running time that one attempt may take; None for no limit."""
     overflow: Overflow | None
+    """What its queue does when it is full; None for what channel or settings say."""
     capacity: int | None
+    """Pending deliveries of one run at most; None for what channel or settings say."""
     key: Callable[[Any], Any] | str | None
+    """What is handled in order, one at a time: a field of the payload or a function of it."""
     idempotency_key: Callable[[Any], Any] | str | None
+    """What is handled once: a field of the payload or a function of it."""
     on_failure: OnFailure
+    """What a dead delivery does to its run."""
     hears_itself: bool
+    """Whether it receives what it published itself."""
     unload: bool
     """Whether its handler is let go of while it waits."""
     resources: Resources | None
+    """What an invocation takes of the executor's pool; None for nothing."""
     priority: Callable[[Any], Any] | str | int
+    """How urgent an invocation is: a number, a field of the payload or a function of it."""
     preemptible: bool
     """Whether its handler may be interrupted, and its delivery put back, for something urgent."""
     concurrency_key: tuple[ConcurrencyKey, ...]
+    """How many run at once of what has the same key."""
     rate_limit: tuple[RateLimit, ...]
+    """How many begin in a time."""
     debounce: Debounce | None
+    """Has the last message of a burst handled; None where each is."""
     throttle: Throttle | None
+    """Has one message in a time handled; None where each is."""
     process: Importable | None
     """Where a worker process finds its handler; None where it runs in this one."""
     join: Join | None

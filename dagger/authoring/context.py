@@ -88,6 +88,7 @@ class Context:
 
     @property
     def run_id(self) -> str:
+        """The id of the run that the invocation is of."""
         return self._invocation.run.id
 
     @property
@@ -102,6 +103,7 @@ class Context:
 
     @property
     def message(self) -> Message:
+        """The message that is handled; of a join the last part, with the payloads of all."""
         return self._invocation.message
 
     @property
@@ -261,7 +263,7 @@ class Context:
 
         `until` is a datetime with a timezone, or epoch seconds. When it is over is kept: a
         restart does not begin anew, and where it was over meanwhile, it is. What counts is
-        the wall clock, also if somebody sets it.
+        the wall clock, also if somebody sets it. Raises ExecutionError for what is no time.
         """
         held = self._invocation
         moment = _moment(held.host.now(), seconds, until)
@@ -367,10 +369,10 @@ class Context:
 
         At most `limit` requests are in flight at once; all payloads are checked before the
         first goes out. `timeout` is that of each request, from when it is its turn, and
-        `budget` is what may be spent on each. Replies
-        are kept under the place of their payload, so that an attempt after a failure asks
-        only for those that it has not got. Calls are told apart by `key`, or else by their
-        order; then only one of them may be in flight.
+        `budget` is what may be spent on each. Replies are kept under the place of their
+        payload, so that an attempt after a failure asks only for those that it has not got.
+        Calls are told apart by `key`, or else by their order; then only one of them may be
+        in flight.
 
         Where some have no reply it waits for all the others, and raises ScatterFailed, which
         has the replies in `results` and the errors in `failures`, by place. With

@@ -41,6 +41,7 @@ class Attempt:
 
     @property
     def run_id(self) -> str:
+        """The id of the run that the invocation is of."""
         return self._invocation.run.id
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from dagger.authoring.agent import Agent
 from dagger.authoring.joining import completed, part_schemas
-from dagger.authoring.options import AgentOptions, Publishes, SchemaLike, check_names, policies
+from dagger.authoring.options import AgentOptions, Publishes, SchemaLike, check_options, policies
 from dagger.authoring.placing import placed
 from dagger.authoring.signature import CallPlan, make_plan, place_of
 from dagger.authoring.upcasting import check_steps
@@ -37,7 +37,7 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
 
     Raises DefinitionError or SchemaError, naming function, file and line.
     """
-    check_names(options, place_of(target))
+    check_options(options, AgentOptions.__annotations__, "@agent", place_of(target))
     handler = _handler(target)
     plan = make_plan(handler, names)
     each, publish = options.get("publish_each", False), options.get("publish")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, TypedDict, cast
 
@@ -53,14 +53,16 @@ class AgentOptions(TypedDict, total=False):
     run_in: str | None
 
 
-def check_names(options: AgentOptions, where: str) -> None:
-    """Raise DefinitionError for an option there is none of, naming the nearest."""
-    known = list(AgentOptions.__annotations__)
+def check_options(options: Iterable[str], known: Collection[str], of: str, where: str) -> None:
+    """Raise DefinitionError for an option that there is none of, naming the nearest.
+
+    `of` is what is said to have none, such as "@agent".
+    """
     for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise DefinitionError(f"@agent has no option {name!r}; {hint}", where)
+            raise DefinitionError(f"{of} has no option {name!r}; {hint}", where)
 
 
 def policies(options: AgentOptions, where: str) -> dict[str, Any]:

@@ -25,13 +25,17 @@ class TaskInfo:
     """A task as it stood when it was asked for."""
 
     id: str
+    """What it is claimed and completed by."""
     type: str
+    """A word of the caller's, to ask for tasks by."""
     data: Any
     """The caller's own copy."""
     status: TaskStatus
+    """Where it stands."""
     attempts: int
     """How often it was begun."""
     max_attempts: int
+    """How often it may be begun before it is Failed."""
     parent: str | None
     """The id of the task that this one is a part of."""
     claimed_by: str | None

@@ -38,6 +38,7 @@ class ExecutorView:
 
     @property
     def shared(self) -> CacheView:
+        """The cache across runs: `ctx.shared`."""
         return self._invocation.context.shared
 
     def list_agents(self) -> Sequence[Any]:

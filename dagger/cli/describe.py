@@ -43,9 +43,12 @@ def described(agent: Agent) -> dict[str, Any]:
         "timeout": agent.timeout,
         "overflow": agent.overflow,
         "capacity": agent.capacity,
-        "key": _key(agent),
+        "key": _named(agent.key),
+        "idempotency_key": _named(agent.idempotency_key),
         "on_failure": agent.on_failure,
         "hears_itself": agent.hears_itself,
+        "unload": agent.unload,
+        "join": agent.join and agent.join._asdict(),
         "resources": agent.resources and agent.resources.amounts(),
         "priority": _named(agent.priority),
         "preemptible": agent.preemptible,
@@ -63,7 +66,9 @@ def policies(agent: Agent) -> Iterator[str]:
     if agent.process is not None:
         yield "in a process"
     if agent.key is not None:
-        yield f"in order of {_key(agent)}"
+        yield f"in order of {_named(agent.key)}"
+    if agent.idempotency_key is not None:
+        yield f"once for each {_named(agent.idempotency_key)}"
     if agent.retry is not None:
         yield f"retry {type(agent.retry).__name__.lower()}"
     attempts = agent.max_attempts or (agent.retry.max_attempts if agent.retry else None)
@@ -78,6 +83,8 @@ def policies(agent: Agent) -> Iterator[str]:
         yield f"on failure {agent.on_failure}"
     if agent.hears_itself:
         yield "hears itself"
+    if agent.unload:
+        yield "unloaded while it waits"
     yield from _turn_policies(agent)
 
 
@@ -144,10 +151,6 @@ def _channels(agent: Agent) -> Iterator[tuple[str, str, str]]:
         yield "out", name, shape(declared.source if declared else None)
     if agent.publish_any:
         yield "out", "*", "on any channel"
-
-
-def _key(agent: Agent) -> str | None:
-    return None if agent.key is None else str(_named(agent.key))
 
 
 def _named(rule: Any) -> Any:

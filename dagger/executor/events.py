@@ -17,18 +17,27 @@ class Outcome:
     """The result of one delivery: usually of an invocation, else how it ended without one."""
 
     run_id: str
+    """The run it is of."""
     node_id: str
+    """The invocation: its node in the tree."""
     agent: str
+    """Whose it is."""
     channel: str
+    """Where the message came from."""
     message_id: str
+    """The message that was handled."""
     status: str
     """The disposition: "ok", "dead", "rejected", "dropped", "cancelled", ..."""
     attempts: int
+    """Attempts made; 0 where the handler was never called."""
     started: float
     """Epoch seconds, as is `ended`."""
     ended: float
+    """When it ended so."""
     error: Failure | None
+    """Why it failed; None if it did not."""
     publications: tuple[Publication, ...]
+    """What it published as it settled."""
     duplicate_of: str = ""
     """Of a "duplicate": the node whose publications these are; "" for any other."""
 
@@ -43,11 +52,17 @@ class LogLine:
     """Something a handler said with `ctx.log`."""
 
     run_id: str
+    """The run it is of."""
     node_id: str
+    """The invocation that said it."""
     agent: str
+    """Whose it is."""
     level: int
+    """As in `logging`: 20 is INFO."""
     text: str
+    """What it said."""
     at: float
+    """Epoch seconds."""
 
     def __str__(self) -> str:
         return f"{logging.getLevelName(self.level)} {self.node_id}: {self.text}"
@@ -58,19 +73,26 @@ class Emission:
     """An item of a stream: a message that a handler published before it was done."""
 
     run_id: str
+    """The run it is of."""
     node_id: str
     """The invocation: one stream each."""
     agent: str
+    """Whose stream it is."""
     channel: str
+    """Where it was published."""
     message_id: str
+    """The id of the message."""
     attempt: int
+    """The attempt that said it, from 1."""
     index: int
     """0, 1, 2, ... within an attempt, over all channels."""
     restarted: bool
     """True if an earlier attempt had said something else there: that, and what followed, is
     void."""
     payload: bytes
+    """The payload, encoded; `value` decodes it."""
     at: float
+    """Epoch seconds."""
 
     @property
     def value(self) -> Any:
@@ -83,13 +105,17 @@ class Retraction:
     """An invocation has ended ok with fewer items than an earlier attempt of it had streamed."""
 
     run_id: str
+    """The run it is of."""
     node_id: str
+    """The invocation: one stream each."""
     agent: str
+    """Whose stream it is."""
     index: int
     """Items from here on are void."""
     count: int
     """How many that are."""
     at: float
+    """Epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +123,9 @@ class Answered:
     """A question has been answered, or has become overdue."""
 
     run_id: str
+    """The run it is of."""
     node_id: str
+    """The invocation that asked."""
     question: str
     """Its id (see OpenQuestion)."""
     payload: bytes | None
@@ -105,6 +133,7 @@ class Answered:
     by: str
     """Who answered, where that is known: "autopilot" where the default was taken."""
     at: float
+    """Epoch seconds."""
 
     @property
     def value(self) -> Any:
@@ -117,6 +146,7 @@ class Missed:
     """How many events this watcher did not get: it came late, or was too slow."""
 
     count: int
+    """So many."""
 
 
 Event = Outcome | LogLine | Emission | Retraction | OpenQuestion | Answered | Missed

@@ -184,7 +184,8 @@ class Executor:
         pending or comes meanwhile, from outside too: in a store that lasts it goes on the
         next time. Schedules start nothing any more. There is no way back.
 
-        True once that is so; False if `grace` seconds have passed before.
+        True once that is so; False if `grace` seconds have passed before. Raises
+        ExecutorStopped.
         """
         engine = self._running("wind_down")
         with anyio.move_on_after(grace):
@@ -276,7 +277,7 @@ class Executor:
     ) -> Receipt:
         """Open a new run with this message; its receipt, once the message is kept.
 
-        Options are those of `start`.
+        Options and errors are those of `start`.
         """
         engine = self._running("publish")
         state = (await self._open(channel, payload, run_id, wait, limits)).state
@@ -367,7 +368,8 @@ class Executor:
     async def gc(self) -> tuple[str, ...]:
         """Let go, now and exactly, of ended runs that are not to be kept; their ids.
 
-        What they took on disk is free for others when this returns.
+        What they took on disk is free for others when this returns. Raises ExecutorStopped, and
+        StoreUnavailable where the store cannot be written.
         """
         engine = self._running("gc")
         engine.writable()
@@ -546,7 +548,10 @@ class Executor:
         return list_channels(self._running("list_channels"))
 
     def resources(self) -> ResourceUsage:
-        """What there is of resources, who has how much, and who waits for its turn, now."""
+        """What there is of resources, who has how much, and who waits for its turn, now.
+
+        Raises ExecutorStopped.
+        """
         return resource_usage(self._running("resources"))
 
     def topology(self) -> Topology:

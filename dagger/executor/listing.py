@@ -22,7 +22,9 @@ class ChannelInfo:
     """A channel as it is now, over all open runs."""
 
     name: str
+    """Its name."""
     subscriber_count: int
+    """Registered agents that hear it."""
     message_count: int
     """Messages ever published on it."""
     pending: Mapping[str, int]
@@ -30,6 +32,7 @@ class ChannelInfo:
     capacity: int
     """Of a queue for this channel, where its agent does not say otherwise."""
     overflow: str
+    """What a full queue for it does, where its agent does not say otherwise."""
     dropped: int
     """Deliveries from it that were ever pushed out of a queue."""
     created_at: float
@@ -43,16 +46,23 @@ class AgentInfo:
     """A registered agent as it is now."""
 
     name: str
+    """Its name."""
     description: str
+    """What it is for, in words."""
     subscribe: tuple[str, ...]
+    """The channels it hears."""
     publish: tuple[str, ...]
+    """The channels it says that it publishes on."""
     concurrency: int
+    """How many of its invocations run at once."""
     running: int
     """Deliveries it has in hand."""
     waiting: int
     """Handlers of it that wait without a worker."""
     pending: int
+    """Deliveries in its queues, over all open runs."""
     where: str
+    """Where the handler is: "function (file:line)"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,9 @@ class Progress:
     """How far a run has come; made in time proportional to its agents, not its messages."""
 
     run_id: str
+    """The id of the run."""
     status: RunStatus
+    """Where it stands, or how it has ended."""
     seconds: float
     """Wall time since it was opened, or from then to its end."""
     messages: int

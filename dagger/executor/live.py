@@ -107,10 +107,12 @@ class LiveRun:
 
     @property
     def id(self) -> str:
+        """The id of the run."""
         return self.state.id
 
     @property
     def status(self) -> RunStatus:
+        """Where it stands now, or how it has ended."""
         return self.state.standing()
 
     # -- from outside ----------------------------------------------------------------

@@ -18,14 +18,18 @@ class EventDriven:
     """A workflow as data: publish `payload` on `channel`, and see what follows."""
 
     channel: str
+    """Where it begins."""
     payload: Any
+    """The first message: plain JSON data."""
 
 
 class Receipt(NamedTuple):
     """What `executor.publish` returns once the message is kept."""
 
     run_id: str
+    """The run that the message is in: its own, unless it said another."""
     message_id: str
+    """The id of the message."""
 
 
 class Limits(TypedDict, total=False):
@@ -36,8 +40,11 @@ class Limits(TypedDict, total=False):
     deadline: float | None
     """Wall time, epoch seconds."""
     max_messages: int | None
+    """Messages that it may publish."""
     max_tokens: int | None
+    """Tokens that its handlers may spend."""
     max_cost: float | None
+    """Cost that they may spend, in whatever currency you count in."""
     max_concurrent: int | None
     """Handlers of it that run at once."""
     priority: int | None

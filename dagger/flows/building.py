@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
 from typing import Any
 
 from dagger.authoring.agent import Agent
+from dagger.authoring.options import check_options
 from dagger.flows.functions import StepFunction
 from dagger.flows.model import Compensation, OnError, Rescue, Step
 from dagger.words.errors import DefinitionError
@@ -26,11 +26,7 @@ _OPTIONS = tuple(each.name for each in fields(Step) if each.name not in ("id", "
 
 def step_of(id: str, uses: object, options: Mapping[str, Any], file_of: FileOf, where: str) -> Step:
     """The step that some options say. Raises DefinitionError, naming `where`."""
-    for name in options:
-        if name not in _OPTIONS:
-            near = difflib.get_close_matches(name, _OPTIONS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_OPTIONS)}"
-            raise DefinitionError(f"a step has no option {name!r}; {hint}", where)
+    check_options(options, _OPTIONS, "a step", where)
     name_of = partial(_name_of, file_of=file_of, where=where)
     return Step(id, name_of(uses), **_values(options, name_of, where))
 

@@ -18,10 +18,11 @@ from dagger.flows.flow import Flow
 from dagger.flows.grammar import built_ins
 from dagger.flows.model import Compensation, OnError, Rescue, Step
 from dagger.flows.names import Arguments, Names, arguments_of, is_required
-from dagger.flows.references import OPENING, Texts, Work, needs_of, texts_of, work_of
+from dagger.flows.references import Texts, Work, needs_of, texts_of, work_of
 from dagger.flows.scopes import Known, misread
 from dagger.flows.structure import meant, shown
 from dagger.flows.tree import Found, Path
+from dagger.rules.expressions.tokens import OPEN
 from dagger.rules.recurrence import recurrence
 from dagger.rules.retry import strategy
 from dagger.rules.schema import schema
@@ -249,7 +250,7 @@ def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
         if name not in flow.inputs:
             problem = f"the flow has no input {name!r}{meant(name, flow.inputs)}"
             yield Found(inner, problem, key=True)
-        elif OPENING in str(value):
+        elif OPEN in str(value):
             yield Found(inner, "a schedule gives values, and no expressions")
         else:
             made = _schema(flow.inputs[name])

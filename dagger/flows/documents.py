@@ -37,7 +37,9 @@ class Document(NamedTuple):
     """A flow, and all that is wrong with its document in the order of its lines."""
 
     flow: Flow
+    """The flow, as far as it could be read."""
     errors: tuple[FlowProblem, ...]
+    """What keeps it from being used."""
     warnings: tuple[FlowProblem, ...]
     """What is worth knowing of it; nothing while there are errors."""
 

@@ -19,14 +19,21 @@ class Flow:
     """
 
     name: str
+    """Its name."""
     description: str = ""
+    """What it is for, in words."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """JSON Schemas by name; one whose keyword `secret` is true is of a value to be kept secret."""
     defaults: Defaults = field(default_factory=Defaults)
+    """What holds for steps that do not say it themselves."""
     fail_fast: bool = True
+    """Whether all stops when a step has failed for good."""
     steps: tuple[Step, ...] = ()
+    """Its steps, in the order of the document."""
     output: Any = None
+    """What it gives when it has succeeded: a value, with expressions perhaps."""
     schedule: Schedule | None = None
+    """When it begins by itself; None for never."""
     subflows: Mapping[str, Flow] = field(default_factory=dict)
     """The flows that steps use, by what stands there: "./other.yml"."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack, cast, overload
 from weakref import WeakValueDictionary
 
+from dagger.authoring.options import check_options
 from dagger.authoring.signature import place_of
 from dagger.flows.structure import complaint
 from dagger.words.errors import DefinitionError
@@ -39,15 +39,19 @@ class StepFunction:
     """
 
     name: str
+    """What a step says in `uses`."""
     description: str
+    """What it is for: its docstring, where nothing else is said."""
     function: Callable[..., Any]
+    """The function that is called."""
     required: tuple[str, ...]
-    """Parameters without a default, which a step's `with` must give,"""
+    """Parameters without a default, which a step's `with` must give."""
     optional: tuple[str, ...]
-    """and those that it may."""
+    """Parameters with a default, which it may give."""
     takes_any: bool
     """Whether it takes arguments of other names as well (`**arguments`)."""
     takes_context: bool
+    """Whether it asks for `ctx`, the context of its invocation."""
     where: str
     """Where the function is: "function (file:line)"."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -162,12 +166,8 @@ def _make(target: Callable[..., Any], options: dict[str, Any]) -> StepFunction:
 
 def _check(options: dict[str, Any], where: str) -> None:
     """Raise DefinitionError for an option that there is none of, or that says nothing sensible."""
-    known = list(StepOptions.__annotations__)
+    check_options(options, StepOptions.__annotations__, "@step", where)
     for name, value in options.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise DefinitionError(f"@step has no option {name!r}; {hint}", where)
         grammar_name = "uses" if name == "name" else name
         if problem := complaint(grammar_name, value):
             raise DefinitionError(f"{name}= {problem}", where)

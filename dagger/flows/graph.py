@@ -40,9 +40,9 @@ class Graph(NamedTuple):
     needs: array[int]
     """How many steps each of them needs."""
     wants: array[int]
-    """The numbers of steps that need others, of all of them in one column;"""
+    """The numbers of steps that need others, in one column: see `wanted_by`."""
     first: array[int]
-    """for each step, where in that the steps begin that need it. They end where the next begin."""
+    """For each step, where in `wants` those begin that need it; they end where the next begin."""
     traits: tuple[Traits, ...]
     steps: int
     """How many of them are steps; the others are rescue steps."""

@@ -31,6 +31,7 @@ class StepStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
+        """Whether it is an end."""
         return self in ENDS
 
 

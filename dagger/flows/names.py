@@ -28,7 +28,9 @@ class Names:
     """
 
     agents: frozenset[str] = frozenset()
+    """The names of agents."""
     functions: Mapping[str, StepFunction] = field(default_factory=dict)
+    """Step functions by their names."""
 
     @classmethod
     def of(cls, agents: Iterable[str] = (), functions: Iterable[StepFunction] = ()) -> Names:

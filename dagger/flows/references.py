@@ -14,10 +14,8 @@ from dagger.flows.flow import Flow
 from dagger.flows.model import Rescue, Step
 from dagger.flows.tree import Found, Path
 from dagger.rules.expressions import Template, compiled, condition
+from dagger.rules.expressions.tokens import OPEN
 from dagger.words.errors import ExpressionError
-
-OPENING = "${{"
-"""What every expression begins with."""
 
 TEXTS_KEPT = 4096
 """Texts whose references are remembered: a flow is looked through when it is loaded, and when it
@@ -29,9 +27,9 @@ class Reference(NamedTuple):
     """A name in an expression: `parts` as written, such as ("steps", "fetch", "output")."""
 
     path: Path
-    """Of the text in the document,"""
+    """Of the text in the document."""
     offsets: tuple[int, ...]
-    """and where in it each part stands."""
+    """Where in the text each part stands."""
     parts: tuple[str | int, ...]
 
 
@@ -141,11 +139,11 @@ def _texts(step: Step | Rescue, path: Path) -> Iterator[Texts]:
 def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str | None]]:
     """The texts with expressions within a value, and where they stand; for a key None."""
     if isinstance(value, str):
-        if OPENING in value:
+        if OPEN in value:
             yield path, value
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            if OPENING in key:
+            if OPEN in key:
                 yield (*path, key), None
             yield from _strings(each, (*path, key))
     elif isinstance(value, (list, tuple)):

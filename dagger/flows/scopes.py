@@ -4,8 +4,8 @@
 |---|---|---|
 | `inputs.NAME` | an input of the flow | everywhere |
 | `steps.ID.output`, `.status`, `.error` | a step, which is needed by that | everywhere |
-| `secrets.NAME` | a variable of the environment, kept secret | arguments and conditions |
-| `item`, `index` | of a step with `foreach` | its arguments and key |
+| `secrets.NAME` | a variable of the environment, kept secret | everywhere but in `KEPT` |
+| `item`, `index` | of a step with `foreach` | in `FOR_EACH_ITEM` |
 | `run.id`, `.flow`, `.started`, `.scheduled` | the run itself | everywhere |
 """
 

@@ -56,9 +56,13 @@ class Exponential(_Strategy):
     """
 
     initial_delay: float = 0.1
+    """Seconds before the second attempt."""
     max_delay: float = 30.0
+    """Seconds that a delay may grow to."""
     multiplier: float = 2.0
+    """By which each delay is longer than the one before."""
     jitter: float = 0.1
+    """The fraction of a delay by which it is spread."""
 
     def __post_init__(self) -> None:
         _Strategy.__post_init__(self)
@@ -68,6 +72,7 @@ class Exponential(_Strategy):
         _check_number("jitter", self.jitter, 0, 1)
 
     def delay(self, attempt: int, random: float) -> float:
+        """Seconds to wait after attempt number `attempt`; `random`, from 0 to 1, spreads them."""
         try:
             grown = self.initial_delay * float(self.multiplier) ** (attempt - 1)
         except OverflowError:
@@ -80,6 +85,7 @@ class Linear(_Strategy):
     """The same delay after every failure."""
 
     seconds: float
+    """Before each further attempt."""
 
     def __init__(
         self,
@@ -96,6 +102,7 @@ class Linear(_Strategy):
         object.__setattr__(self, "seconds", delay)
 
     def delay(self, attempt: int, random: float) -> float:
+        """The same seconds after each attempt."""
         return self.seconds
 
 
@@ -104,6 +111,7 @@ class Immediate(_Strategy):
     """No delay at all."""
 
     def delay(self, attempt: int, random: float) -> float:
+        """None: the next attempt follows at once."""
         return 0.0
 
 

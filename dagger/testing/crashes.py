@@ -34,9 +34,13 @@ class Crash:
     """
 
     crash_at: int
+    """The write at which it dies, from 1."""
     lingering: bool = False
+    """Whether it goes on as far as it can without a disk."""
     times: int = 1
+    """How many processes die so."""
     seed: int | None = 0
+    """Of the order in which tasks have their turns; None for the usual one."""
     happened: int = field(default=0, init=False, repr=False)
     """How many processes have died; 0 if the program does not write that much."""
 

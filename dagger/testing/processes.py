@@ -27,6 +27,7 @@ class InlineProcesses:
         self.room: AbstractAsyncContextManager[Any] = nullcontext()
 
     async def call(self, agent: Agent, given: Mapping[str, Any], node_id: str) -> Any:
+        """What the handler returns; what goes in and comes out goes through `pickle`."""
         job = InlineThreads().start(partial(_call, agent, given))
         await job.done.wait()
         return job.outcome()

@@ -18,6 +18,7 @@ class ScriptedAgent(Agent):
     """An agent that answers by a script."""
 
     script: tuple[Any, ...]
+    """What each call answers: a value, an exception, or a function of the payload."""
     calls: list[Any]
     """The payload of each call, in order: attempts that followed a failure, and calls behind
     the end of the script included."""

@@ -30,9 +30,11 @@ class SimulatedClock:
     """Wall time that follows the loop's, also from one life of a program to the next."""
 
     def now(self) -> float:
+        """Seconds since the epoch, as the simulation has them."""
         return START + anyio.current_time()
 
     def monotonic(self) -> float:
+        """Seconds of virtual time: no work takes any."""
         return anyio.current_time()
 
 

@@ -39,6 +39,7 @@ class LaggingStore:
 
     lasting = True
     trouble: DatabaseError | None = None
+    """Why its disk fails, while it does; for `Store.trouble`."""
     clogged = False
 
     def __init__(self, disk: Disk | None = None) -> None:

@@ -16,6 +16,7 @@ class InlineThreads:
     """
 
     def start(self, call: Callable[[], Any]) -> Job:
+        """Run `call` once the loop comes to it; the job is over then."""
         job = Job(call)
 
         def run() -> None:
@@ -33,6 +34,7 @@ class InlineThreads:
         """There is no thread to give back."""
 
     def on_loop(self, call: Callable[[], Any]) -> Any:
+        """The result of `call`, which is on the loop's thread anyway."""
         return call()
 
     def close(self) -> None:

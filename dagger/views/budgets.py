@@ -21,6 +21,7 @@ class MessageBudget(NamedTuple):
     message: str
     """The id of the message."""
     channel: str
+    """Where it was published."""
     agent: str
     """Who published it with this budget; "" is the outside world."""
     within: str
@@ -47,6 +48,7 @@ class RunBudget(NamedTuple):
     it was active count.
     """
     left: Budget
+    """What may still be spent. None where there is no limit."""
     messages: tuple[MessageBudget, ...]
     """Budgets of messages, oldest first: the last of many, and those still drawn on."""
     total: int

@@ -20,10 +20,13 @@ class DeadLetter:
     id: str
     """The id of the message."""
     run_id: str
+    """The run it is of."""
     node_id: str
     """The invocation that ended so: its node in the execution tree."""
     agent: str
+    """Who rejected it, or failed on it."""
     channel: str
+    """Where it was published."""
     disposition: str
     """"rejected" or "dead"."""
     attempts: int

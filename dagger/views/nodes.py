@@ -37,13 +37,17 @@ class TreeNode(NamedTuple):
     """One invocation, or a delivery that never became one (a drop, a rejection)."""
 
     run_id: str
+    """The run it is of."""
     delivery: int
+    """Its number in the run, from 1."""
     parent: int
     """Delivery number of the invocation that published its message; 0 for the outside world."""
     place: int
     """The message's place among what the parent published."""
     channel: str
+    """Where the message came from."""
     agent: str
+    """Whose invocation it is."""
     status: str
     """A disposition in lower case, or "pending", "running", "waiting"."""
     attempts: int = 0
@@ -51,8 +55,11 @@ class TreeNode(NamedTuple):
     started: float | None = None
     """When the last attempt started, epoch seconds."""
     ended: float | None = None
+    """When it ended so, epoch seconds; None while it is open."""
     failure: Failure | None = None
+    """Why it failed; None if it did not."""
     tokens: int = 0
+    """Tokens that its attempts have spent."""
     notes: tuple[str, ...] = ()
     """What else is to be said of it, such as "default for 'approval'": nobody had answered."""
     lead: int = 0

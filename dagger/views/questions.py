@@ -17,12 +17,15 @@ class OpenQuestion(NamedTuple):
     """Something asked of people and not answered yet."""
 
     run_id: str
+    """The run it is of."""
     id: str
     """What it is answered by: `<run>.<delivery>/<name>`, the same after a restart."""
     node_id: str
     """The invocation that asks."""
     name: str
+    """Its name within the invocation."""
     question: Any
+    """What is asked: any JSON data."""
     at: float
     """When it was asked, epoch seconds."""
     to: str = ""

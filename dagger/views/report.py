@@ -37,6 +37,7 @@ class AgentCounts(NamedTuple):
     """What one agent was given in a run: `delivered` is the dispositions plus `open`."""
 
     delivered: int
+    """Deliveries it was given."""
     dispositions: dict[str, int]
     """How many deliveries ended so, by disposition; none that is zero."""
     open: int
@@ -49,21 +50,30 @@ class ChannelCounts(NamedTuple):
     """What went over one channel in a run: each message once to every agent that hears it."""
 
     messages: int
+    """Messages published on it."""
     outputs: int
     """Messages that no agent heard: results of the run."""
     delivered: int
+    """Deliveries that these made, to all agents together."""
     dispositions: dict[str, int]
+    """How many of those ended so, by disposition; none that is zero."""
     open: int
+    """Those that are pending, running or waiting."""
 
 
 class OpenTask(NamedTuple):
     """A task that is neither Completed nor Failed."""
 
     id: str
+    """The id of the task."""
     type: str
+    """Its type, as whoever added it said."""
     status: str
+    """"Pending" or "InProgress"."""
     attempts: int
+    """How often it was begun."""
     claimed_by: str | None
+    """The agent that has it in hand, or had it last; None if nobody had."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,7 +86,9 @@ class Report:
     """
 
     run_id: str
+    """The id of the run."""
     status: RunStatus
+    """Where it stands, or how it has ended."""
     reason: str
     """Why it ended so, where there is more to say than its status."""
     started: float
@@ -94,7 +106,9 @@ class Report:
     retries: int
     """Failed attempts that were given another one."""
     tokens: int
+    """Tokens that its handlers have spent."""
     dead_letters_total: int
+    """Messages that an agent rejected, or failed on for good."""
     error: Failure | None
     """The first failure of the run, with its causes; also of an attempt that was retried."""
     abandoned: tuple[str, ...]

@@ -13,7 +13,9 @@ class Usage(NamedTuple):
     """One resource, or what an agent may take of it."""
 
     total: float
+    """What there is of it."""
     used: float
+    """What invocations have of it now."""
     waiting: int
     """Invocations that wait because there is not enough of it."""
 
@@ -27,7 +29,9 @@ class Allocation(NamedTuple):
     """What one invocation has while its handler runs."""
 
     node_id: str
+    """The invocation."""
     agent: str
+    """Whose it is."""
     amounts: Mapping[str, float]
     """By resource; also the places of limits that it takes, one each."""
     since: float

@@ -17,17 +17,23 @@ class ScheduleInfo(NamedTuple):
     """One schedule. Times are epoch seconds."""
 
     id: str
+    """What it is shown, paused and removed by."""
     channel: str
+    """Where its runs begin."""
     payload: Any
+    """The first message of each run."""
     when: str
     """"every 5m", "at 2026-03-01T08:00:00Z", or a cron expression with its timezone."""
     misfire: str
+    """What becomes of slots that were missed: "one", "all" or "none"."""
     overlap: str
+    """What a slot does while the run before is open."""
     jitter: float
     """Seconds by which a slot may be late on purpose."""
     held: bool
     """Whether it is paused."""
     made: float
+    """When it was made."""
     last: float | None
     """The newest slot that was dealt with; None if none was yet."""
     next: float | None

@@ -63,6 +63,7 @@ class Topology:
     """Who subscribes to and publishes on what."""
 
     agents: tuple[AgentShape, ...] = ()
+    """Those that are registered."""
     channels: tuple[ChannelShape, ...] = ()
     """The declared ones; agents may name more."""
 

@@ -23,9 +23,11 @@ class Waiting(NamedTuple):
     """An invocation that waits, and for what."""
 
     node_id: str
+    """The invocation."""
     agent: str
+    """Whose it is."""
     what: str
-    """In words for people, such as "gpu", "rate limit 'api' = '7'" or "its next attempt"."""
+    """In words for people, such as "gpu", "rate limit api = '7'" or "its next attempt"."""
     since: float | None = None
     """Epoch seconds, where it is known."""
     until: float | None = None

@@ -38,14 +38,17 @@ class Amounts(NamedTuple):
 class Budget:
     """Amounts of what may be spent, or was: None for what has no limit.
 
-    `cost` is in whatever currency you count in, exact to a billionth. Raises ExecutionError
-    for an amount that is negative or no number.
+    Raises ExecutionError for an amount that is negative or no number.
     """
 
     tokens: int | None = None
+    """A whole number of them."""
     cost: float | Decimal | None = None
+    """In whatever currency you count in, exact to a billionth."""
     messages: int | None = None
+    """Messages that are published."""
     seconds: float | None = None
+    """Time, by the wall clock."""
 
     def __post_init__(self) -> None:
         for name in NAMES:

@@ -41,12 +41,14 @@ class LoopClock:
         self._origin: float | None = None
 
     def now(self) -> float:
+        """Seconds since the epoch: where they began, and what the loop has seen go by."""
         here = anyio.current_time()
         if self._origin is None:
             self._origin = here
         return self._start + here - self._origin
 
     def monotonic(self) -> float:
+        """Seconds by the loop's own clock."""
         return anyio.current_time()
 
 

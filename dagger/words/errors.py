@@ -149,15 +149,18 @@ class ScheduleError(DefinitionError):
 
 
 class FlowProblem(NamedTuple):
-    """One thing wrong with a flow, and where: `path` is its file."""
+    """One thing wrong with a flow, and where."""
 
     path: str
+    """Its file."""
     line: int
-    """From 1, as is the column. Both are 0 in a flow that was made in Python,"""
+    """From 1; 0 in a flow that was made in Python."""
     column: int
+    """From 1; 0 in a flow that was made in Python."""
     problem: str
+    """What is wrong, and what was probably meant."""
     part: str = ""
-    """of which this is the part, such as "steps[0].needs"."""
+    """Which part of a flow that was made in Python it is about, such as "steps[0].needs"."""
 
     def __str__(self) -> str:
         if self.line:

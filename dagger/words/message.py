@@ -37,16 +37,21 @@ class Message:
     source: str = ""
     """The publisher's node id, or a name of the caller's choice."""
     channel: str = ""
+    """Where it was published."""
     id: str = field(default_factory=new_id)
+    """Unique; of what agents publish, the same in each attempt."""
     timestamp: float = field(default_factory=time.time)
     """Seconds since the epoch, when it was published."""
     run_id: str | None = None
+    """The run it is in."""
     parent_id: str | None = None
     """The id of the message whose handling published this one."""
     task_id: str | None = None
+    """The task that it is about, where its publisher said one."""
     key: str | None = None
     """Messages of one key are handled in order, one at a time, by a `key=` agent."""
     headers: dict[str, str] = field(default_factory=dict)
+    """What travels beside the payload: texts by name."""
     stream: StreamItem | None = None
     """Its place in a stream; None for what was not emitted. Not for whoever publishes."""
 

@@ -1,6 +1,7 @@
 """Policies: what an agent says about when its invocations may begin.
 
-Frozen data, checked when it is made; `dagger.executor.policies` keeps to it.
+Frozen data, checked when it is made: DefinitionError says what makes no sense.
+`dagger.executor.policies` keeps to it.
 """
 
 from __future__ import annotations
@@ -27,18 +28,24 @@ PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0}
 class Resources:
     """What one invocation takes from the executor's pool while its handler runs.
 
-    `cpu` and `gpu` are counted in devices, `memory_mb` in MiB; `io` and `network` in units of
-    your own, as are those in `custom`, by name. Fractions are exact to a millionth. `timeout`
-    is how many seconds it may wait for them before the attempt fails with ResourceTimeout.
+    Fractions are exact to a millionth. Raises DefinitionError for an amount that is negative or no
+    number, and for a name in `custom` that is taken.
     """
 
     cpu: float = 0.0
+    """Processors."""
     memory_mb: float = 0.0
+    """MiB of memory."""
     gpu: float = 0.0
+    """GPUs."""
     io: float = 0.0
+    """In units of your own."""
     network: float = 0.0
+    """In units of your own."""
     custom: Mapping[str, float] = field(default_factory=dict)
+    """Resources of your own, by name."""
     timeout: float | None = None
+    """Seconds that it may wait for them before the attempt fails with ResourceTimeout."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "custom", _named(self.custom, "Resources"))
@@ -57,18 +64,24 @@ class Resources:
 class ResourcePool:
     """What there is for all invocations of an executor together.
 
-    Of `cpu`, `memory_mb` and `gpu`, what is None is what the machine has (see
-    `dagger.executor.machine`). Of the others there is what is said. `quotas` bound what the
-    invocations of one agent, by name, take together.
+    What is None is what the machine has (see `dagger.executor.machine`). Raises DefinitionError
+    as `Resources` does.
     """
 
     cpu: float | None = None
+    """Processors; None for those that this process may use."""
     memory_mb: float | None = None
+    """MiB of memory; None for what this process may use."""
     gpu: float | None = None
+    """GPUs; None for those of NVIDIA that are found, with the extra `gpu`."""
     io: float = 0.0
+    """In units of your own."""
     network: float = 0.0
+    """In units of your own."""
     custom: Mapping[str, float] = field(default_factory=dict)
+    """Resources of your own, by name."""
     quotas: Mapping[str, Resources] = field(default_factory=dict)
+    """By the name of an agent, what its invocations may take together."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "custom", _named(self.custom, "ResourcePool"))
@@ -89,13 +102,15 @@ class ResourcePool:
 class ConcurrencyKey:
     """At most `limit` invocations at once of what has the same key, over all runs.
 
-    Agents whose keys have the same `name` count together, and say the same limit; without one,
-    each counts alone.
+    Raises DefinitionError for a limit below 1, and for a key that is neither field nor function.
     """
 
     key: Key
+    """What is counted together: a field of the payload, or a function of it."""
     limit: int = 1
+    """Invocations at once."""
     name: str | None = None
+    """Agents that say the same name count together, and say the same limit; others count alone."""
 
     def __post_init__(self) -> None:
         _check_key("ConcurrencyKey", self.key)
@@ -107,16 +122,22 @@ class ConcurrencyKey:
 class RateLimit:
     """At most `count` invocations begin `per` period, over all runs, restarts and attempts.
 
-    A bucket of tokens: it holds `burst` of them (`count` where that is not said), and fills
-    evenly. `per` is in seconds, or "second", "minute", "hour", "day". With a `key` there is a
-    bucket for each. Agents whose limits have the same `name` share theirs, and say the same.
+    A bucket of tokens, which fills evenly; who begins takes one. Raises DefinitionError for a
+    number that is not above 0, or a period that is none.
     """
 
     count: float
+    """Tokens that the bucket gets in each period."""
     per: float | str = 1.0
+    """The period: seconds, or "second", "minute", "hour", "day"."""
     key: Key | None = None
+    """What has a bucket of its own: a field of the payload, or a function of it; None for one
+    bucket.
+    """
     burst: int | None = None
+    """Tokens that the bucket holds; None for `count`."""
     name: str | None = None
+    """Agents that say the same name share their buckets, and say the same limit."""
 
     def __post_init__(self) -> None:
         if type(self.per) is str:
@@ -152,12 +173,16 @@ class Debounce:
     """Of messages that come in close succession the last one is handled, `seconds` after it
     came; those before it are `superseded`. Over all runs, by `key` where there is one.
 
-    Where they never stop coming, one is handled `at_most` seconds after the first of them.
+    Where they never stop coming, one is handled `at_most` seconds after the first of them. Raises
+    DefinitionError for seconds that are not above 0.
     """
 
     seconds: float
+    """How long it has to be quiet."""
     key: Key | None = None
+    """What is told apart: a field of the payload, or a function of it."""
     at_most: float | None = None
+    """Seconds after the first of a burst at which one is handled anyway; None for never."""
 
     def __post_init__(self) -> None:
         _check_seconds("Debounce", self.seconds)
@@ -171,11 +196,13 @@ class Debounce:
 class Throttle:
     """One message is handled in `seconds`: the first at once, and of those that come meanwhile
     the last one when they are over; the others are `superseded`. Over all runs, by `key`
-    where there is one.
+    where there is one. Raises DefinitionError for seconds that are not above 0.
     """
 
     seconds: float
+    """The time in which one is handled."""
     key: Key | None = None
+    """What is told apart: a field of the payload, or a function of it."""
 
     def __post_init__(self) -> None:
         _check_seconds("Throttle", self.seconds)

@@ -25,7 +25,9 @@ class Failure(NamedTuple):
     """Why an attempt failed: plain text only, so that it can be kept."""
 
     type: str
+    """The name of the exception's class."""
     message: str
+    """Its text."""
     path: str = ""
     """JSON path, where the failure is about a payload."""
     causes: tuple[str, ...] = ()

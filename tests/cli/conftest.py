@@ -98,3 +98,11 @@ def invoke() -> Invoke:
         return CliRunner().invoke(main, arguments, input=input, prog_name="dagger")
 
     return invoked
+
+
+@pytest.fixture
+def nine(invoke: Invoke, write: Write, store: Path) -> Path:
+    """A store with the run "nine", in which `square` of AGENTS has squared 3."""
+    options = ("--store", str(store), "--run-id", "nine")
+    assert invoke("run", write(), "--input", "3", *options).exit_code == 0
+    return store

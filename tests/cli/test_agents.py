@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dagger import ConcurrencyKey, Debounce, Linear, RateLimit, Resources, agent
+from dagger import ConcurrencyKey, Context, Debounce, Linear, RateLimit, Resources, agent, batch
 from dagger.cli.describe import described, policies
 from tests.cli.conftest import Invoke, Write
 
@@ -90,6 +90,23 @@ def test_policies_are_told_in_words() -> None:
         "on failure continue",
         "hears itself",
     ]
+
+
+def test_what_is_declared_is_told() -> None:
+    """Joins, idempotency keys and handlers that are unloaded are declared like all else."""
+
+    @agent(subscribe=batch("numbers", size=3), unload=True)
+    async def joining(payload: list[Any], ctx: Context) -> None: ...
+
+    @agent(subscribe="numbers", idempotency_key="order.id")
+    async def once(payload: Any) -> None: ...
+
+    told = json.loads(json.dumps(described(joining)))
+    assert (told["unload"], told["join"]["kind"], told["join"]["size"]) == (True, "batch", 3)
+    assert list(policies(joining)) == ["unloaded while it waits"]
+    told = json.loads(json.dumps(described(once)))
+    assert (told["idempotency_key"], told["join"]) == ("order.id", None)
+    assert list(policies(once)) == ["once for each order.id"]
 
 
 def test_a_key_that_is_a_function_goes_by_its_name() -> None:

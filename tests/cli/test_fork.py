@@ -17,14 +17,6 @@ from tests.cli.processes import owning, said, tell
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 
 
-@pytest.fixture
-def nine(invoke: Invoke, write: Write, store: Path) -> Path:
-    """A store with the run "nine", which has squared 3 and ended."""
-    options = ("--store", str(store), "--run-id", "nine")
-    assert invoke("run", write(), "--input", "3", *options).exit_code == 0
-    return store
-
-
 def report_of(invoke: Invoke, store: Path, run_id: str) -> dict[str, Any]:
     """What `dagger show` says of a run."""
     shown = invoke("show", run_id, "--json", "--store", str(store))

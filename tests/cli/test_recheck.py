@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.cli.conftest import Invoke, Write
 
 CUBE = """
@@ -17,14 +15,6 @@ CUBE = """
         print("called")
         return payload ** 3
 """
-
-
-@pytest.fixture
-def nine(invoke: Invoke, write: Write, store: Path) -> Path:
-    """A store with the run "nine", in which square was what it says."""
-    options = ("--store", str(store), "--run-id", "nine")
-    assert invoke("run", write(), "--input", "3", *options).exit_code == 0
-    return store
 
 
 def test_the_same_code_does_the_same(invoke: Invoke, write: Write, nine: Path) -> None:

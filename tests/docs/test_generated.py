@@ -46,6 +46,19 @@ def test_every_public_name_is_described() -> None:
         assert re.search(rf"^(?:### {name}|\| \*\*`{name}`\*\* \|.*)$", text, re.M), name
 
 
+def test_every_field_is_told() -> None:
+    """Each field and value that the reference lists says what it is."""
+    lines = (DOCS / "reference.md").read_text("utf-8").splitlines()
+    assert [line for line in lines if line.startswith("| `") and line.endswith("|  |")] == []
+
+
+def test_every_member_is_told() -> None:
+    """Each method and property that the reference lists is described, not only named."""
+    text = (DOCS / "reference.md").read_text("utf-8")
+    text = re.sub(r"```.*?```|^`[^`]*`$", "", text, flags=re.DOTALL | re.MULTILINE)  # signatures
+    assert re.findall(r"^#### (.*)\s+(?=#|\Z)", text, re.M) == []
+
+
 def test_settings_without_effect_are_marked() -> None:
     """A setting that nothing looks at is told apart from those that do something."""
     source = code()

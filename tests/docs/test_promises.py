@@ -21,6 +21,12 @@ def test_every_promise_names_its_tests() -> None:
             assert (DOCS / link).is_file(), f"{title!r} names {link}"
 
 
+def test_every_promise_is_in_the_table() -> None:
+    """Whoever looks for a promise finds it in the table above them all, once."""
+    table = PROMISES.text.partition("\n## ")[0]
+    assert sorted(re.findall(r"\[([^]]+)\]\(#", table)) == sorted(PROMISES.sections())
+
+
 @pytest.mark.parametrize("folder", ["promises", "crash", "faults"])
 def test_every_test_of_a_promise_is_named(folder: str) -> None:
     """No file of these tests is without the promise that it is about."""

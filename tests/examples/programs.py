@@ -6,11 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from dagger import Report, Store
+from dagger.testing import Crash, assert_conserved
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +53,19 @@ def loaded(example: Path) -> ModuleType:
     module = sys.modules[spec.name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def survives(
+    main: Callable[[Store], Awaitable[Report]], outputs: Mapping[str, Any]
+) -> Callable[[Crash], None]:
+    """What a program has to come to, at whichever write its process dies."""
+
+    def check(crash: Crash) -> None:
+        report = crash.simulate(main)
+        assert report.outputs == outputs
+        assert_conserved(report)
+
+    return check
 
 
 def promised(example: Path) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from dagger import Report, Store, run
-from dagger.testing import Crash, assert_conserved, explore_crashes, simulated
+from dagger.testing import Crash, explore_crashes, simulated
 from tests.examples import programs
-from tests.examples.programs import EXAMPLES, loaded, promised
+from tests.examples.programs import EXAMPLES, loaded, promised, survives
 
 pytest.importorskip("bm25s", reason="the extra `examples` is not installed")
 pytest.importorskip("snowballstemmer", reason="the extra `examples` is not installed")
@@ -111,11 +111,7 @@ def test_the_answer_is_the_same_after_a_crash(folder: str, prove: bool) -> None:
         async with simulated(*loaded(RESEARCH).agents, store=store) as executor:
             return await executor.run("questions", case(folder, QUESTION), run_id="question")
 
-    def check(crash: Crash) -> None:
-        report = crash.simulate(main)
-        assert report.outputs == whole
-        assert_conserved(report)
-
+    check = survives(main, whole)
     if prove:
         assert explore_crashes(check) > 30
     else:

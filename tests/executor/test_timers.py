@@ -7,15 +7,15 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dagger.executor.timers import GLANCE, MANY, Timer, Timers
 from dagger.words.clock import LoopClock
+from tests.virtual import on_virtual_time
 
 
-def on_virtual_time(main: Callable[[Timers], Awaitable[Any]]) -> Any:
+def with_timers(main: Callable[[Timers], Awaitable[Any]]) -> Any:
     """What `main` returns, with timers that are served on a clock that jumps."""
 
     async def serve() -> Any:
@@ -27,8 +27,7 @@ def on_virtual_time(main: Callable[[Timers], Awaitable[Any]]) -> Any:
             finally:
                 timers.close()
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    return anyio.run(serve, backend="trio", backend_options={"clock": clock})
+    return on_virtual_time(serve)
 
 
 async def test_a_timer_calls_back() -> None:
@@ -77,7 +76,7 @@ def test_timers_go_off_in_order_and_in_time(plan: list[tuple[int, int, int | Non
         assert len(went_off) == len(expected)
         assert [at for at, _ in went_off] == sorted(at for at, _ in went_off)
 
-    on_virtual_time(main)
+    with_timers(main)
 
 
 def test_a_timer_may_set_and_cancel_others() -> None:
@@ -99,7 +98,7 @@ def test_a_timer_may_set_and_cancel_others() -> None:
         await anyio.sleep(100)
         return called
 
-    assert on_virtual_time(main) == ["first", "second", "child", "grandchild"]
+    assert with_timers(main) == ["first", "second", "child", "grandchild"]
 
 
 def test_cancelled_timers_are_forgotten() -> None:
@@ -112,7 +111,7 @@ def test_cancelled_timers_are_forgotten() -> None:
         assert all(timer.call is not None for timer in kept)
         return len(timers._heap)
 
-    assert on_virtual_time(main) <= 2 * MANY
+    assert with_timers(main) <= 2 * MANY
 
 
 def test_closed_timers_call_back_no_more() -> None:
@@ -125,7 +124,7 @@ def test_closed_timers_call_back_no_more() -> None:
         await anyio.sleep(100)
         return called
 
-    assert on_virtual_time(main) == []
+    assert with_timers(main) == []
 
 
 def test_timers_go_on_while_their_task_is_cancelled() -> None:
@@ -141,8 +140,7 @@ def test_timers_go_on_while_their_task_is_cancelled() -> None:
             tasks.cancel_scope.cancel()
         return called
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    assert anyio.run(main, backend="trio", backend_options={"clock": clock}) == ["in time"]
+    assert on_virtual_time(main) == ["in time"]
 
 
 jumps = st.lists(st.tuples(st.integers(1, 300), st.integers(-5_000, 200_000)), max_size=4)
@@ -184,5 +182,4 @@ def test_moments_follow_the_wall_clock(moments: list[int], jumps: list[tuple[int
             await anyio.sleep(wait)
             shift_by(by)
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": clock})
+    on_virtual_time(main)

@@ -97,6 +97,14 @@ def store(new_store: NewStore) -> Store | None:
 
 
 @pytest.fixture
+def lasting(store: Store | None) -> Store:
+    """A store that outlives its executor, and keeps history; without one a test is skipped."""
+    if store is None:
+        pytest.skip("without a store nothing outlives its executor")
+    return store
+
+
+@pytest.fixture
 def make_executor(new_store: NewStore) -> MakeExecutor:
     """The one way in which these tests make executors."""
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 
 from dagger import (
     Agent,
@@ -28,9 +27,8 @@ from dagger import (
 )
 from dagger.testing import LaggingStore
 from tests.promises.conftest import MakeExecutor
+from tests.virtual import START, on_virtual_time
 from tests.waiting import in_hand, turns, until
-
-START = 1_700_000_000.0
 
 
 @agent(subscribe="ask", publish="done")
@@ -218,8 +216,7 @@ def test_a_timeout_goes_on_through_a_restart() -> None:
             with pytest.raises(RequestTimeout):
                 await executor.request("ask", 1, run_id="r")
 
-    clock_of_trio = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": clock_of_trio})
+    on_virtual_time(main)
     assert ended == [pytest.approx(100), pytest.approx(100)]
 
 

@@ -938,13 +938,11 @@ async def test_a_budget_of_a_message_is_one(make_executor: MakeExecutor, budget:
 
 
 async def test_budgets_of_messages_outlive_the_process(
-    store: Store | None, make_executor: MakeExecutor
+    lasting: Store, make_executor: MakeExecutor
 ) -> None:
     """Another executor goes on with what was spent and what is left, and knows when the time
     was over.
     """
-    if store is None:
-        pytest.skip("nothing is kept without a store")
 
     @agent(subscribe="start", publish=["work", "wait"])
     async def start(payload: Any, ctx: Context) -> None:
@@ -963,7 +961,7 @@ async def test_budgets_of_messages_outlive_the_process(
         await ctx.ask("too late?")
 
     agents = [start, work, wait]
-    async with make_executor(agents, store=store) as executor:
+    async with make_executor(agents, store=lasting) as executor:
         run = await executor.start("start", 0, run_id="run")
         await until(lambda: len(run.questions) > 0 and bool(run.report().budget.messages))
         asked = [each for each in run.questions if each.node_id.startswith("work")]
@@ -971,7 +969,7 @@ async def test_budgets_of_messages_outlive_the_process(
             await anyio.sleep(0.001)
             asked = [each for each in run.questions if each.node_id.startswith("work")]
     await anyio.sleep(0.05)
-    async with make_executor(agents, store=store) as executor:
+    async with make_executor(agents, store=lasting) as executor:
         run = executor.live("run")
         await until(lambda: run.report().dispositions.get("dead") == 1)
         await run.answer(asked[0].id, "yes")

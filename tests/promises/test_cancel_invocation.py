@@ -337,10 +337,8 @@ async def test_several_may_want_the_same(make_executor: MakeExecutor) -> None:
         assert (await run.result()).dispositions == {"cancelled": 1}
 
 
-async def test_it_stays_so_in_the_store(make_executor: MakeExecutor, store: Store | None) -> None:
+async def test_it_stays_so_in_the_store(make_executor: MakeExecutor, lasting: Store) -> None:
     """What was cancelled while its run was left alone is not handled by who goes on with it."""
-    if store is None:
-        pytest.skip("nothing is kept without a store")
     handled: list[Any] = []
 
     @agent(subscribe="work", concurrency=1)
@@ -348,13 +346,13 @@ async def test_it_stays_so_in_the_store(make_executor: MakeExecutor, store: Stor
         handled.append(payload)
         await ctx.ask("go on?")
 
-    async with make_executor([spread, work], store=store) as executor:
+    async with make_executor([spread, work], store=lasting) as executor:
         run = await executor.start("start", [0, 1], run_id="mine")
         await until(lambda: len(run.questions) == 2)
     handled.clear()
-    async with make_executor([], store=store, resume=False) as executor:
+    async with make_executor([], store=lasting, resume=False) as executor:
         await executor.live("mine").cancel_invocation("work:mine.2")
-    async with make_executor([spread, work], store=store) as executor:
+    async with make_executor([spread, work], store=lasting) as executor:
         run = executor.live("mine")
         await until(lambda: handled == [1])
         await run.answer(run.questions[0].id, None)

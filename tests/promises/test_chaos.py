@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from dagger import Agent, Config, Context, Executor, Linear, LoopClock, MemorySt
 from dagger.testing import simulate
 from dagger.words.errors import DaggerError
 from tests.promises.conftest import Audited
+from tests.virtual import on_virtual_time
 
 KINDS = (
     "returns",
@@ -209,7 +209,7 @@ class Story:
                     await run.answer(question.id, "yes")
 
 
-def on_virtual_time(main: Callable[[], Any], seed: int | None) -> None:
+def play(main: Callable[[], Any], seed: int | None) -> None:
     """Run it on a clock that jumps: where everything waits for ever, it jumps to a failure.
 
     On trio, or on asyncio in an order that is drawn by the seed.
@@ -222,8 +222,7 @@ def on_virtual_time(main: Callable[[], Any], seed: int | None) -> None:
     if seed is not None:
         simulate(patiently, seed=seed)
     else:
-        clock = trio.testing.MockClock(autojump_threshold=0)
-        anyio.run(patiently, backend="trio", backend_options={"clock": clock})
+        on_virtual_time(patiently)
 
 
 options = st.tuples(
@@ -260,7 +259,7 @@ def test_everything_ends_when_the_block_is_left(
         assert len(ended) == len(reports)
         assert trouble.running <= sum(len(report.abandoned) for report in reports)
 
-    on_virtual_time(main, seed)
+    play(main, seed)
 
 
 @given(options, st.lists(stories, min_size=1, max_size=3), seeds)
@@ -290,4 +289,4 @@ def test_everything_ends_over_several_executors(
             assert all(each.ended is not None for each in executor.runs())
             assert await executor.drain() == []
 
-    on_virtual_time(main, seed)
+    play(main, seed)

@@ -525,25 +525,21 @@ async def test_many_old_results_are_forgotten_a_few_at_a_time(
 
 
 async def test_a_result_outlives_its_run_and_its_process(
-    make_executor: MakeExecutor, store: Store | None
+    make_executor: MakeExecutor, lasting: Store
 ) -> None:
     """A run may be forgotten, the executor another one: the store knows what was handled."""
-    if store is None:
-        pytest.skip("nothing is kept without a store")
     till = opened()
     for number in range(2):
-        async with make_executor([till.agent], store=store, config={"keep_runs": 0}) as executor:
+        async with make_executor([till.agent], store=lasting, config={"keep_runs": 0}) as executor:
             report = await executor.run("start", number, idempotency_key=KEY)
             assert report.outputs == {"charged": ["receipt 1"]}
     assert till.calls == [0]
 
 
 async def test_the_first_stays_the_first_in_the_next_process(
-    make_executor: MakeExecutor, store: Store | None
+    make_executor: MakeExecutor, lasting: Store
 ) -> None:
     """What was in flight is in flight again, though another one may be taken before it."""
-    if store is None:
-        pytest.skip("nothing is kept without a store")
     calls: list[Any] = []
     gate = anyio.Event()
 
@@ -557,13 +553,13 @@ async def test_the_first_stays_the_first_in_the_next_process(
         calls.append(payload["number"])
         return await ctx.ask("go on?")
 
-    async with make_executor([later, ask], store=store) as executor:
+    async with make_executor([later, ask], store=lasting) as executor:
         await executor.start("later", {"id": 1, "number": 0}, run_id="0")
         first = await executor.start("start", {"id": 1, "number": 1}, run_id="1")
         await until(lambda: bool(first.questions))
         gate.set()
         await until(lambda: lined(executor) == 1)
-    async with make_executor([later, ask], store=store) as executor:
+    async with make_executor([later, ask], store=lasting) as executor:
         await until(lambda: calls == [1, 1] and lined(executor) == 1)
         assert [run.id for run in await executor.drain()] == ["0", "1"]
         await executor.live("1").answer("question-0", "yes")

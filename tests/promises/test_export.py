@@ -17,7 +17,7 @@ from dagger import (
     agent,
 )
 from dagger.executor.exporting import exported
-from tests.promises.conftest import MakeExecutor, NewStore
+from tests.promises.conftest import MakeExecutor
 from tests.state.meaning import live_state
 
 
@@ -40,15 +40,6 @@ async def handle(payload: int, ctx: Context) -> int:
 
 
 AGENTS = [spread, handle]
-
-
-@pytest.fixture
-def lasting(new_store: NewStore) -> Store:
-    """A store that keeps history."""
-    store = new_store()
-    if store is None:
-        pytest.skip("without a store there is no history")
-    return store
 
 
 async def lines(make_executor: MakeExecutor, store: Store, items: list[int]) -> list[Any]:

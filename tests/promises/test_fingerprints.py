@@ -9,7 +9,7 @@ import pytest
 
 from dagger import Agent, Executor, Store, agent
 from dagger.words.records import RunCancelling
-from tests.promises.conftest import MakeExecutor, NewStore
+from tests.promises.conftest import MakeExecutor
 from tests.state.meaning import live_state
 from tests.waiting import in_hand, until
 
@@ -49,15 +49,6 @@ def quick_too() -> Agent:
         return payload  # as it is
 
     return work
-
-
-@pytest.fixture
-def lasting(new_store: NewStore) -> Store:
-    """A store that runs go on in."""
-    store = new_store()
-    if store is None:
-        pytest.skip("without a store no run goes on")
-    return store
 
 
 async def left_open(executor: Executor, run_id: str = "mine") -> None:

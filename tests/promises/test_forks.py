@@ -17,7 +17,7 @@ from dagger import (
     Store,
     agent,
 )
-from tests.promises.conftest import MakeExecutor, NewStore
+from tests.promises.conftest import MakeExecutor
 
 
 @agent(subscribe="start", publish="items", publish_each=True)
@@ -37,15 +37,6 @@ async def count(payload: int, ctx: Context) -> int:
 
 
 AGENTS = [spread, count]
-
-
-@pytest.fixture
-def lasting(new_store: NewStore) -> Store:
-    """A store that keeps history: forks are made of it."""
-    store = new_store()
-    if store is None:
-        pytest.skip("without a store there is no history")
-    return store
 
 
 async def test_a_fork_begins_as_the_run_was(make_executor: MakeExecutor, lasting: Store) -> None:

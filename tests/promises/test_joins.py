@@ -7,7 +7,6 @@ from typing import Any, TypedDict
 
 import anyio
 import pytest
-import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +28,7 @@ from dagger import (
     gather,
 )
 from tests.promises.conftest import MakeExecutor
+from tests.virtual import on_virtual_time
 from tests.waiting import until
 
 
@@ -328,8 +328,7 @@ def test_a_batch_in_time() -> None:
                 await anyio.sleep(1_000)
             await run.result()
 
-    virtual = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": virtual})
+    on_virtual_time(main)
     assert found == [(50, [0, 1, 2]), (125, [3, 4, 5]), (210, [6, 7])]
 
 
@@ -524,12 +523,8 @@ async def test_first_of_remembers_who_has_won(
     assert report.agents["fastest"].dispositions == {"ok": 1, "cancelled": 1}
 
 
-async def test_a_fork_has_the_half_done_joins(
-    make_executor: MakeExecutor, store: Store | None
-) -> None:
+async def test_a_fork_has_the_half_done_joins(make_executor: MakeExecutor, lasting: Store) -> None:
     """What a join held when a message was published it holds in a fork at that message."""
-    if store is None:
-        pytest.skip("without a store there is no history")
 
     @agent(subscribe="start", publish=["a", "more"])
     async def begin(ctx: Context) -> None:
@@ -540,7 +535,7 @@ async def test_a_fork_has_the_half_done_joins(
     async def more(payload: int) -> int:
         return payload
 
-    async with make_executor([begin, more, both()], store=store) as executor:
+    async with make_executor([begin, more, both()], store=lasting) as executor:
         report = await executor.run("start", None, run_id="parent")
         assert report.outputs == {"out": [{"a": "one", "b": 1}]}
         fork = await executor.fork("parent", at="parent.1.1", payload=2)
@@ -558,13 +553,11 @@ async def test_a_fork_has_the_half_done_joins(
     ids=["all_of", "gather", "batch"],
 )
 async def test_a_fork_at_the_last_part_has_the_others(
-    make_executor: MakeExecutor, store: Store | None, kind: Any, first: str, expected: Any
+    make_executor: MakeExecutor, lasting: Store, kind: Any, first: str, expected: Any
 ) -> None:
     """A join that the message makes whole is handled with all parts, and the message may say
     something else.
     """
-    if store is None:
-        pytest.skip("without a store there is no history")
 
     @agent(subscribe="start", publish=[first, "more", "aside"])
     async def begin(ctx: Context) -> None:
@@ -583,7 +576,7 @@ async def test_a_fork_at_the_last_part_has_the_others(
     async def join(payload: Any) -> Any:
         return payload
 
-    async with make_executor([begin, more, aside, join], store=store) as executor:
+    async with make_executor([begin, more, aside, join], store=lasting) as executor:
         report = await executor.run("start", None, run_id="parent")
         [last] = [node for node in report.tree.nodes() if node.agent == "more"]
         fork = await executor.fork("parent", at=f"parent.{last.delivery}.0", payload=20)

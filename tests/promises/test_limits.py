@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 
 from dagger import (
     Agent,
@@ -26,9 +25,8 @@ from dagger.testing import LaggingStore, assert_conserved
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, spread
 from tests.state.meaning import live_state
+from tests.virtual import START, on_virtual_time
 from tests.waiting import idle, until
-
-START = 1_700_000_000.0
 
 
 class Counted:
@@ -248,12 +246,6 @@ async def test_what_waits_says_for_what(make_executor: MakeExecutor) -> None:
 
 
 # -- in a time -------------------------------------------------------------------------------
-
-
-def on_virtual_time(main: Any) -> None:
-    """Run it on a clock that jumps to where something happens."""
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": clock})
 
 
 class Timed:

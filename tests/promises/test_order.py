@@ -11,13 +11,8 @@ import pytest
 from dagger import Agent, Context, LoopClock, agent
 from tests.patience import SLOWER
 from tests.promises.conftest import MakeExecutor
+from tests.promises.gates import spread
 from tests.waiting import in_hand, pending, until
-
-
-@agent(subscribe="start", publish="work", publish_each=True)
-async def spread(payload: list[Any]) -> list[Any]:
-    """Publish a list item by item."""
-    return payload
 
 
 async def test_one_worker_first_starts_a_runs_deliveries_in_publish_order(

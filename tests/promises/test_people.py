@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import anyio
 import pytest
-import trio.testing
 from pydantic import BaseModel, Field
 
 from dagger import (
@@ -28,6 +27,7 @@ from dagger import (
 )
 from tests.patience import PATIENCE
 from tests.promises.conftest import MakeExecutor
+from tests.virtual import on_virtual_time
 from tests.waiting import turns, until
 
 
@@ -241,8 +241,7 @@ def in_time(config: dict[str, Any], how: dict[str, Any], wait: float = 1e6) -> R
             if run.report().ended is None:
                 await run.cancel()
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": clock})
+    on_virtual_time(main)
     return found[0]
 
 

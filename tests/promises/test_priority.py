@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 
 from dagger import (
     Config,
@@ -25,6 +24,7 @@ from dagger.rules.turns import AGEING
 from dagger.testing import assert_conserved
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, spread
+from tests.virtual import on_virtual_time
 from tests.waiting import idle, in_hand, until
 
 GPU = Resources(gpu=1)
@@ -240,8 +240,7 @@ def test_nobody_gives_way_to_who_waits_for_a_time() -> None:
                 await run.publish("high", 2)
             await run.result()
 
-    virtual = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": virtual})
+    on_virtual_time(main)
     assert [name for name, _ in begun] == ["high", "low", "high", "low"]
     assert [at for _, at in begun] == pytest.approx([0, 1, 10, 10], abs=0.1)
 

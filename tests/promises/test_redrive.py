@@ -53,14 +53,6 @@ class Works:
         return payload
 
 
-@pytest.fixture
-def lasting(store: Store | None) -> Store:
-    """A store that keeps history: forks are made of it."""
-    if store is None:
-        pytest.skip("without a store there is no history")
-    return store
-
-
 # -- in an open run ------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 
 from dagger import (
     Agent,
@@ -30,6 +29,7 @@ from dagger import (
 from dagger.words.records import Failure
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, filled
+from tests.virtual import START, on_virtual_time
 from tests.waiting import in_hand, pending, turns, until
 
 
@@ -406,8 +406,6 @@ async def test_a_late_answer_does_not_answer_the_next_request(make_executor: Mak
 
 # -- why there is no reply -----------------------------------------------------------------
 
-START = 1_700_000_000.0
-
 
 def same_error(one: Exception, other: Exception) -> bool:
     """Whether two errors say the same, in their text and in every field."""
@@ -479,12 +477,6 @@ def _whole(failure: Failure) -> bool:
     return told == ("ValueError", "cannot answer", ("KeyError: 'which'",)) and (
         "test_requests.py" in failure.trace
     )
-
-
-def on_virtual_time(main: Any) -> Any:
-    """What it returns, on a clock that jumps to where something happens."""
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    return anyio.run(main, backend="trio", backend_options={"clock": clock})
 
 
 def test_a_timeout_goes_on_through_a_restart() -> None:

@@ -21,6 +21,7 @@ from dagger import (
 from dagger.words.errors import ChannelNotFound, ExecutorBusy, RunClosed, RunNotFound
 from tests.patience import SLOWER
 from tests.promises.conftest import MakeExecutor
+from tests.virtual import on_virtual_time
 from tests.waiting import in_hand, turns, until
 
 
@@ -422,7 +423,6 @@ async def test_a_run_that_is_forgotten_at_once_has_its_report(make_executor: Mak
 
 def test_ended_runs_are_kept_for_a_time() -> None:
     """Runs that ended more than `keep_runs_seconds` ago are forgotten."""
-    import trio.testing
 
     async def main() -> list[str]:
         config = Config(keep_runs_seconds=60)
@@ -432,8 +432,7 @@ def test_ended_runs_are_kept_for_a_time() -> None:
                 await anyio.sleep(25)
             return [report.run_id for report in executor.runs()]
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    kept = anyio.run(main, backend="trio", backend_options={"clock": clock})
+    kept = on_virtual_time(main)
     assert kept == ["1", "2", "3"]
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
-import trio.testing
 
 from dagger import (
     Agent,
@@ -34,6 +32,7 @@ from dagger.rules.occurrence import run_id
 from dagger.rules.recurrence import recurrence
 from dagger.rules.slots import slots
 from tests.promises.conftest import MakeExecutor
+from tests.virtual import on_virtual_time
 from tests.waiting import until
 
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -64,12 +63,6 @@ class Still:
     def now(self) -> float:
         """What it shows."""
         return self._at
-
-
-def on_virtual_time(main: Callable[[], Awaitable[Any]]) -> None:
-    """Run it on a clock that jumps to where something happens."""
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": clock})
 
 
 def note(into: list[Any], **how: Any) -> Agent:

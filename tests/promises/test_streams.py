@@ -284,11 +284,9 @@ async def test_an_attempt_that_says_less_retracts_the_rest(
 
 @pytest.mark.parametrize("kind", ["stream", "emit"])
 async def test_a_re_execution_repeats_none(
-    make_executor: MakeExecutor, store: Store | None, kind: str
+    make_executor: MakeExecutor, lasting: Store, kind: str
 ) -> None:
     """Who goes on after a restart sends only what was not sent."""
-    if store is None:
-        pytest.skip("nothing outlives an executor without a store")
     got: Heard = []
     lives: list[int] = []
 
@@ -313,7 +311,7 @@ async def test_a_re_execution_repeats_none(
     talk = stream if kind == "stream" else emit
     for _ in range(2):
         lives.append(1)
-        async with make_executor([talk, hearer(got)], store=store) as executor:
+        async with make_executor([talk, hearer(got)], store=lasting) as executor:
             if len(lives) == 1:
                 await executor.start("start", None, run_id="r")
                 await until(lambda: len(got) == 3)
@@ -324,11 +322,9 @@ async def test_a_re_execution_repeats_none(
 
 
 async def test_a_re_execution_that_says_something_else_fails_its_attempt(
-    make_executor: MakeExecutor, store: Store | None
+    make_executor: MakeExecutor, lasting: Store
 ) -> None:
     """StreamDiffers names the item; another attempt says what it says, and consumers are told."""
-    if store is None:
-        pytest.skip("nothing outlives an executor without a store")
     got: Heard = []
     errors: list[StreamDiffers] = []
     lives: list[int] = []
@@ -346,7 +342,7 @@ async def test_a_re_execution_that_says_something_else_fails_its_attempt(
 
     for _ in range(2):
         lives.append(1)
-        async with make_executor([talk, hearer(got)], store=store) as executor:
+        async with make_executor([talk, hearer(got)], store=lasting) as executor:
             if len(lives) == 1:
                 await executor.start("start", None, run_id="r")
                 await until(lambda: len(got) == 2)
@@ -607,17 +603,13 @@ def values(events: list[Any]) -> list[Any]:
     return [each.value for each in events if isinstance(each, Emission)]
 
 
-async def test_who_comes_back_misses_nothing(
-    make_executor: MakeExecutor, store: Store | None
-) -> None:
+async def test_who_comes_back_misses_nothing(make_executor: MakeExecutor, lasting: Store) -> None:
     """A watcher that goes on behind its cursor, again and again, is told all, and nothing twice:
     while the run goes on, after its end, and in another executor.
     """
-    if store is None:
-        pytest.skip("without a store there is nothing to go on with")
     seen: list[Any] = []
     cursor = "0"
-    async with make_executor([counting, forgetful], store=store) as executor:
+    async with make_executor([counting, forgetful], store=lasting) as executor:
         run = await executor.start("start", 30, run_id="r")
         for _ in range(15):
             events = run.watch(after=cursor)
@@ -629,7 +621,7 @@ async def test_who_comes_back_misses_nothing(
             seen.append(await anext(events))
             cursor = events.cursor
         whole = [event async for event in run.watch(after="0")]
-    async with make_executor([counting, forgetful], store=store) as executor:
+    async with make_executor([counting, forgetful], store=lasting) as executor:
         events = executor.live("r").watch(after=cursor)
         seen += [event async for event in events]
         assert [event async for event in executor.live("r").watch(after="0")] == whole
@@ -640,13 +632,9 @@ async def test_who_comes_back_misses_nothing(
     assert len(outcomes) == len({each.node_id for each in outcomes}) == 31
 
 
-async def test_who_reads_slowly_misses_nothing(
-    make_executor: MakeExecutor, store: Store | None
-) -> None:
+async def test_who_reads_slowly_misses_nothing(make_executor: MakeExecutor, lasting: Store) -> None:
     """With a cursor, what falls out of the buffer is read in the store."""
-    if store is None:
-        pytest.skip("without a store there is nothing to be read")
-    async with make_executor([counting], config={"watcher_buffer": 2}, store=store) as executor:
+    async with make_executor([counting], config={"watcher_buffer": 2}, store=lasting) as executor:
         run = await executor.start("start", 50)
         events = run.watch(after="0")
         seen: list[Any] = [await anext(events), await anext(events)]
@@ -657,18 +645,16 @@ async def test_who_reads_slowly_misses_nothing(
 
 
 async def test_all_runs_are_watched_behind_a_cursor(
-    make_executor: MakeExecutor, store: Store | None
+    make_executor: MakeExecutor, lasting: Store
 ) -> None:
     """`executor.watch(after=)` tells of every run that is kept, in the order of the journal."""
-    if store is None:
-        pytest.skip("without a store there is nothing to go on with")
-    async with make_executor([counting], store=store) as executor:
+    async with make_executor([counting], store=lasting) as executor:
         for count in (2, 3):
             await executor.run("start", count)
         events = executor.watch(after="0")
         seen = [await anext(events) for _ in range(3)]
         await executor.run("start", 4)
-    async with make_executor([counting], store=store) as executor:
+    async with make_executor([counting], store=lasting) as executor:
         events = executor.watch(after=events.cursor)
         seen += [await anext(events) for _ in range(9)]
         run = await executor.start("start", 1)

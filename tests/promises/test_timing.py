@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 
 from dagger import (
     Config,
@@ -23,15 +22,8 @@ from dagger import (
 )
 from dagger.testing import LaggingStore
 from tests.promises.conftest import MakeExecutor
+from tests.virtual import START, on_virtual_time
 from tests.waiting import in_hand, until
-
-START = 1_700_000_000.0
-
-
-def on_virtual_time(main: Any) -> None:
-    """Run it on a clock that jumps to where something happens."""
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": clock})
 
 
 def test_a_message_comes_when_it_is_due() -> None:

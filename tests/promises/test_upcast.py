@@ -11,7 +11,7 @@ import pytest
 
 from dagger import Agent, DefinitionError, SchemaError, Store, agent
 from dagger.views.report import Report
-from tests.promises.conftest import MakeExecutor, NewStore
+from tests.promises.conftest import MakeExecutor
 from tests.waiting import deliveries, until
 
 
@@ -106,14 +106,11 @@ async def test_a_message_without_a_version_has_a_step_of_its_own(
 
 
 async def test_what_was_pending_is_upcast_after_a_deployment(
-    make_executor: MakeExecutor, new_store: NewStore
+    make_executor: MakeExecutor, lasting: Store
 ) -> None:
     """A message that waited in a store while its reader moved on is of the version it was."""
-    store = new_store()
-    if store is None:
-        pytest.skip("nothing waits without a store")
-    await left_open(make_executor, store)
-    async with make_executor([writer(PARTS), reader(FULL, STEPS)], store=store) as executor:
+    await left_open(make_executor, lasting)
+    async with make_executor([writer(PARTS), reader(FULL, STEPS)], store=lasting) as executor:
         report = await executor.live("mine").result()
     assert report.outputs == {"read": [{"first": "Ann", "born": None}]}
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 
 from dagger import Context, Executor, Exponential, Linear, LoopClock, MemoryStore, agent
 from dagger.testing import simulate
+from tests import virtual
 from tests.patience import PATIENCE
 
 HOUR = 3600.0
@@ -22,18 +22,12 @@ HOUR = 3600.0
 OnVirtualTime = Callable[[Callable[[], Awaitable[Any]]], Any]
 
 
-def on_trio(main: Callable[[], Awaitable[Any]]) -> Any:
-    """What `main` returns, on trio's clock that jumps whenever all tasks wait."""
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    return anyio.run(main, backend="trio", backend_options={"clock": clock})
-
-
 def on_our_loop(main: Callable[[], Awaitable[Any]]) -> Any:
     """What `main` returns, simulated."""
     return simulate(main, limit=math.inf)
 
 
-@pytest.fixture(params=[on_trio, on_our_loop])
+@pytest.fixture(params=[virtual.on_virtual_time, on_our_loop])
 def on_virtual_time(request: pytest.FixtureRequest) -> OnVirtualTime:
     """Runs a program on virtual time, of either kind, and sees that it takes no time."""
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 
 from dagger import Context, Executor, ExecutorStopped, Linear, LoopClock, MemoryStore, Store, agent
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, endless, filled
+from tests.virtual import on_virtual_time
 from tests.waiting import in_hand, pending, turns, until
 
 
@@ -217,6 +217,5 @@ def test_schedules_start_nothing_any_more() -> None:
             await anyio.sleep(1)
             assert executor.schedules.show("m").fired == 2
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(main, backend="trio", backend_options={"clock": clock})
+    on_virtual_time(main)
     assert came == [1, 1]
