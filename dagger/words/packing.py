@@ -68,7 +68,10 @@ def packer() -> Callable[[Record], bytes]:
     def packed(record: Record) -> bytes:
         kind = type(record)
         if kind is Settled or kind is Wrote:
-            record = _tagged(record)  # type: ignore[arg-type]
+            effects = record.effects  # type: ignore[union-attr]
+            # Without the call for the usual one: a message, or nothing.
+            if effects and (len(effects) > 1 or type(effects[0]) is not Publication):
+                record = _tagged(record)  # type: ignore[arg-type]
         try:
             return pack((numbers[kind], *record))
         except UnicodeEncodeError:

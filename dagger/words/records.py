@@ -604,6 +604,8 @@ _WORLD = frozenset(
 def run_of(record: Record) -> int:
     """The number of the run that a record belongs to, or WIRING, or WORLD."""
     kind = type(record)
+    if kind is Settled:  # most of what is written
+        return record[0]  # type: ignore[return-value]
     if kind in _WIRING:
         return WIRING
     if kind in _WORLD:
