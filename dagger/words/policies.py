@@ -29,7 +29,7 @@ class Resources:
 
     `cpu` and `gpu` are counted in devices, `memory_mb` in MiB; `io` and `network` in units of
     your own, as are those in `custom`, by name. Fractions are exact to a millionth. `timeout`
-    is how many seconds it may wait for them before the attempt fails with ResourceTimeout.
+    is how many seconds it may wait for its turn before the attempt fails with ResourceTimeout.
     """
 
     cpu: float = 0.0
