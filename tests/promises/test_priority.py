@@ -391,6 +391,37 @@ async def test_what_gives_way_as_its_agent_goes_is_not_lost(
     assert later.handled == ([1] if successor else [])
 
 
+async def test_what_gives_way_may_wait_as_it_does(make_executor: MakeExecutor) -> None:
+    """Whoever is interrupted and waits once more on its way out has no turn then, and is put
+    back all the same.
+    """
+    begun: list[int] = []
+    gave_way = anyio.Event()
+
+    @agent(subscribe="low", preemptible=True, resources=GPU)
+    async def low(payload: int, ctx: Context) -> None:
+        begun.append(payload)
+        if not gave_way.is_set():
+            try:
+                await anyio.sleep_forever()
+            finally:
+                gave_way.set()
+                await ctx.sleep(3_600, name="cleaning up")
+
+    urgent = Gate("high", "high", priority=1, resources=GPU)
+    async with make_executor([low, urgent.agent], resources=ONE) as executor:
+        async with await executor.start("low", 1) as run:
+            await until(lambda: begun == [1])
+            await run.publish("high", 1)
+            await run.publish("high", 2)
+            await until(lambda: urgent.handled == [1])
+            await until(lambda: gave_way.is_set() and in_hand(executor, "low") == 0)
+            urgent.open.set()
+        assert (await run.result()).status == "completed"
+        await idle(executor)
+    assert begun == [1, 1]
+
+
 async def test_nobody_gives_way_whose_agent_is_let_go(make_executor: MakeExecutor) -> None:
     """What an agent has in hand as it is unregistered is finished."""
     low = Gate("low", "low", preemptible=True, resources=GPU)

@@ -172,20 +172,22 @@ class Policing:
         ticket.bell = None
         if ticket.begun:
             self._begun(ticket, worker)
-        elif worker.ticket is ticket:
-            self.end(worker)
+        elif ticket.stage is Stage.WAITING:
+            self.turns.end(ticket, self._engine.now())
         await anyio.lowlevel.checkpoint_if_cancelled()
 
     def put_back(self, worker: Worker) -> None:
         """What the worker had in hand had to give way: it stands in line again, as it did.
 
-        Or is pending in its queue, or discarded, where its run or agent is halted or gone by now.
+        Or is pending in its queue, or discarded, where its run is halted or its agent gone by now,
+        and where it has cleaned up without a turn.
         """
         ticket, worker.ticket = worker.ticket, None
         assert ticket is not None
         engine, delivery, now = self._engine, ticket.delivery, self._engine.now()
         self._set_aside(ticket, now)
-        if not (delivery.queue.run.paused or ticket.crew.leaving or engine.winding):
+        halted = delivery.queue.run.paused or ticket.crew.leaving or engine.winding
+        if ticket.begun and not halted:
             self.turns.put_back(ticket, now)
             self._follows(ticket.flow)
             self._look_soon()  # who has been told to wait for this one may take another's
