@@ -315,7 +315,7 @@ class Turns(Generic[T]):
         """
         if any(each.timed and each.lacks(turn, much, 0, now) for each, much in _asked_for(turn)):
             return []
-        favoured = self._favour()
+        favoured = self._favoured
         missing = {}
         for bound, amount in _asked_for(turn):
             kept = favoured.need(bound) if favoured not in (None, turn.flow) else 0
