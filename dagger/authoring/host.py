@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +37,12 @@ class Parking(Protocol):
 
     def blameless(self) -> AbstractContextManager[None]:
         """Meanwhile the handler only waits: should the process die, it was not its doing."""
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """Meanwhile the handler does not give way to others: a thread works for it."""
+
+    async def wait_for_room(self, wait: Awaitable[None]) -> None:
+        """In the middle of the handler: what it shares with others is theirs meanwhile."""
 
 
 Log = Callable[["Invocation", int, str], None]

@@ -52,8 +52,7 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
     if options.get("stream") is True:
         _check_stream(plan, single, each)
     if options.get("preemptible") is True and plan.kind.threaded:
-        problem = "a plain def runs in a thread or a process, and is not put back"
-        raise DefinitionError(f"preemptible=True needs an async def handler: {problem}", plan.where)
+        _check_preemptible(plan, options.get("run_in"))
     if options.get("output_schema") is not None and not outputs:
         raise DefinitionError(
             "output_schema= needs publish= with the channel it is for", plan.where
@@ -83,6 +82,14 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         process=placed(handler, plan, options.get("run_in")),
         **policies(options, plan.where),
     )
+
+
+def _check_preemptible(plan: CallPlan, run_in: str | None) -> None:
+    """Raise DefinitionError for a thread, which nobody can interrupt; a process can be killed."""
+    if run_in != "process":
+        problem = "a plain def runs in a thread, which nobody can interrupt"
+        hint = 'preemptible=True needs an async def handler, or run_in="process"'
+        raise DefinitionError(f"{hint}: {problem}", plan.where)
 
 
 def _check_stream(plan: CallPlan, single: str | None, each: bool) -> None:

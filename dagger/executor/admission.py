@@ -178,8 +178,9 @@ class Admissions:
         if not plan.full:
             enter(plan)
             return
-        with invocation.worker.blameless():
-            await self.wait(look, enter, invocation)
+        worker = invocation.worker
+        with worker.blameless():
+            await worker.wait_for_room(self.wait(look, enter, invocation))
 
     async def wait(
         self,

@@ -226,6 +226,7 @@ class Engine:
         """Take nothing more; return once nothing is in hand but what waits."""
         self.winding = True
         self._hold()
+        self.policing.wind_down()
         while (worker := next((each for each in self.workers if each.at_work), None)) is not None:
             while worker.at_work:
                 await self._less_in_hand()

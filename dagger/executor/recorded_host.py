@@ -5,7 +5,7 @@ What is asked for and not in the record is not done: the handler is stopped ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,12 @@ class RecordedHost:
 
     def blameless(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    async def wait_for_room(self, wait: Awaitable[None]) -> None:
+        await wait
 
     # -- plain calls -----------------------------------------------------------------
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ class Worker:
         "_preempted",
         "_seat",
         "_task",
+        "_threads",
         "cancelled",
         "crew",
         "engine",
@@ -88,6 +90,7 @@ class Worker:
         self.lost = False  # its handler was given up: it ends as soon as it can
         self.ticket: Ticket | None = None  # of what is in hand, where it has to have one
         self._preempted = False  # what is in hand has to give way
+        self._threads = 0  # that work for what is in hand
         self._absence: Absence | None = None  # begins when the handler that it is of is gone
         self._task = 0  # the id of its own task, where handlers are unloaded in no other
         self._grace: Timer | None = None  # gives the handler up when it goes off
@@ -367,6 +370,8 @@ class Worker:
         """Cancel what is in hand; it has the grace to end, wherever it is."""
         self.cancelled = True
         self.scope.cancel()
+        if self.ticket is not None and self.ticket.bell is not None:
+            self.ticket.bell.set()  # it goes on without a turn, to its end
         if self.invocation is not None:
             self._start_grace()
 
@@ -392,11 +397,25 @@ class Worker:
         self._preempted = True
         self.cancel()
 
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Meanwhile a thread works for the handler, which nobody can interrupt: it would go on
+        with what others have by then, and beside itself once the handler is called again.
+        """
+        self._threads += 1
+        try:
+            yield
+        finally:
+            self._threads -= 1
+            self.engine.policing.reconsider()
+
     @property
     def interruptible(self) -> bool:
-        """Whether a handler is at work that could be put back: it has no lease on tasks."""
+        """Whether a handler is at work that could be put back: it has no lease on tasks, and no
+        thread.
+        """
         invocation = self.invocation
-        if invocation is None or invocation.closed or self.cancelled:
+        if invocation is None or invocation.closed or self.cancelled or self._threads:
             return False
         tasks = invocation.run.task_fold
         return tasks is None or not tasks.holds(invocation.delivery.number)
@@ -448,6 +467,13 @@ class Worker:
             and self._seat.slot is not Slot.PARKED
             and not self.engine.admissions.holds(invocation.delivery)
         )
+
+    async def wait_for_room(self, wait: Awaitable[None]) -> None:
+        """In the middle of the handler: what the agent shares with others is theirs meanwhile."""
+        if self.ticket is None:
+            await wait
+        else:
+            await self.engine.policing.wait_for_room(self, wait)
 
     def parked(self) -> Seat:
         """Meanwhile the handler waits: without a slot, and without its timeout running."""

@@ -23,12 +23,13 @@ whatever happens costs the logarithm of how many there are. Pure: no wait, no cl
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from enum import Enum
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 AGEING = 16
 """Rounds of waiting that a priority of 1 is worth."""
@@ -58,6 +59,11 @@ class Bound:
     timed = False
     """Whether there is room again after a while, whoever has it: nothing is kept free for
     those who wait for that, nobody has to give way to them, and who comes back needs none.
+    """
+
+    stalls = False
+    """Whether who has some of it may wait for others that need something else, such as for room
+    in a queue: nothing is kept free meanwhile for those who wait for that.
     """
 
     def __init__(self, label: str, total: int) -> None:
@@ -94,7 +100,7 @@ class Bound:
         line = self.line
         while line:
             turn = line[0][2]
-            if turn.flow.at is self and turn.flow.first() is turn:
+            if turn.flow.at is self and turn.flow.begins_with(line[0]):
                 return turn
             heappop(line)
         return None
@@ -117,6 +123,11 @@ class Turn:
         self.order = 0.0  # the smallest goes first
         self.number = 0  # of two that are as urgent, the earlier
         self.giving = False  # it has been told to give back what it has
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has what it needs."""
+        return self.stage is Stage.BEGUN
 
     @property
     def comes_back(self) -> bool:
@@ -153,9 +164,13 @@ class Flow:
     def first(self) -> Turn | None:
         """The most urgent that waits."""
         waiting = self.waiting
-        while waiting and waiting[0][2].stage is not Stage.WAITING:
+        while waiting and not _waits(waiting[0]):
             heappop(waiting)
         return waiting[0][2] if waiting else None
+
+    def begins_with(self, place: Place) -> bool:
+        """Whether that is the place of the most urgent that waits: not one it once had."""
+        return self.first() is place[2] and _waits(place)
 
     def need(self, bound: Bound) -> int:
         """How much of a bound each of its turns needs."""
@@ -179,10 +194,11 @@ class Turns(Generic[T]):
         self._number = count(1)
         self._round = 0  # the latest that somebody has begun in
         self._latest: dict[Hashable, int] = {}  # rounds that sources have come to, ahead of that
+        self._many = FEW  # of those: then it is looked which are no more
         self._flows: dict[Hashable, Flow] = {}  # those in which somebody waits
         self._elders: list[Place] = []  # first ones of flows; those that have gone on are skipped
         self._favoured: Flow | None = None  # who is kept room free for
-        self._freed: list[Bound] = []  # where somebody may be blocked no more
+        self._freed: OrderedDict[Bound, None] = OrderedDict()  # somebody may be blocked no more
         self._asking: Turn | None = None  # who is told as an answer
 
     @property
@@ -208,7 +224,7 @@ class Turns(Generic[T]):
         tag = self._round if again else max(self._round, self._latest.get(source, 0)) + 1
         if not again:
             self._latest[source] = tag
-            if len(self._latest) % FEW == 0:
+            if len(self._latest) > self._many:
                 self._forget()
         turn.due = turn.order = tag - turn.priority * self._ageing
         return self._enter(turn, now)
@@ -219,9 +235,9 @@ class Turns(Generic[T]):
         self._want(turn.flow, -1)
         return self._enter(turn, now)
 
-    def pause(self, turn: Turn, now: float) -> None:
-        """What has begun gives back what it has, and will `come_back`."""
-        self._give(turn)
+    def pause(self, turn: Turn, now: float, besides: Bound | None = None) -> None:
+        """What has begun gives back what it has, `besides` one thing, and will `come_back`."""
+        self._give(turn, besides)
         turn.stage = Stage.PAUSED
         self._want(turn.flow, 1)
         self.look(turn.flow.bounds, now)
@@ -250,10 +266,11 @@ class Turns(Generic[T]):
             turn.stage = Stage.OVER
             if stage is Stage.PAUSED:
                 self._want(flow, -1)
-            for bound, _ in flow.needs:
-                bound.give(turn)
-            if self._flows and stage is Stage.BEGUN:
-                self._freed += flow.bounds
+        if self._flows:  # also who waits to go on may have kept something
+            begun = stage is Stage.BEGUN
+            self._free_up(each for each in flow.bounds if begun or turn in each.holders)
+        for bound, _ in flow.needs:
+            bound.give(turn)
         if self._flows and look:
             self.look((), now)
 
@@ -266,10 +283,10 @@ class Turns(Generic[T]):
 
     def look(self, bounds: Iterable[Bound], now: float) -> None:
         """There may be room: whoever may begin is called, the most urgent first."""
-        self._freed += bounds
+        self._free_up(bounds)
         self._favour()
         while self._freed:
-            bound = self._freed.pop(0)
+            bound, _ = self._freed.popitem(last=False)
             while (turn := bound.first()) is not None:
                 blocker = self._blocker(turn, now)
                 if blocker is bound:
@@ -283,16 +300,16 @@ class Turns(Generic[T]):
                 self._favour()
                 if turn is not self._asking:
                     self._call(cast("T", turn))
+            self._favour()  # who has just come to stand elsewhere may be the most urgent of all
 
     # -- in line ---------------------------------------------------------------------
 
     def waiting(self) -> Iterator[tuple[T, Bound]]:
         """All who stand in line, with what the first of their flow lacks."""
         for flow in self._flows.values():
-            turn: Any
-            for _, _, turn in sorted(flow.waiting):
-                if turn.stage is Stage.WAITING and flow.at is not None:
-                    yield turn, flow.at
+            for place in sorted(flow.waiting):
+                if _waits(place) and flow.at is not None:
+                    yield cast("T", place[2]), flow.at
 
     def victims(self, turn: T, willing: Callable[[T], bool], now: float) -> list[T]:
         """Who would have to give back what they have, so that this one can begin: of those
@@ -302,11 +319,12 @@ class Turns(Generic[T]):
         """
         if any(each.timed and each.lacks(turn, much, 0, now) for each, much in _asked_for(turn)):
             return []
-        missing = {
-            bound: bound.used + amount - bound.total - _coming(bound)
-            for bound, amount in turn.flow.needs
-            if bound.used + amount > bound.total
-        }
+        favoured = self._favoured
+        missing = {}
+        for bound, amount in _asked_for(turn):
+            kept = favoured.need(bound) if favoured not in (None, turn.flow) else 0
+            if bound.used + amount + kept > bound.total:
+                missing[bound] = bound.used + amount + kept - bound.total - _coming(bound)
         able = {
             cast("T", each)
             for bound in missing
@@ -336,6 +354,8 @@ class Turns(Generic[T]):
 
     def _enter(self, turn: Turn, now: float) -> bool:
         turn.number = next(self._number)
+        if turn.comes_back and any(turn in bound.holders for bound in turn.flow.bounds):
+            turn.number = -turn.number  # others of its flow may wait for what it has kept
         flow = turn.flow = self._flows.get(turn.flow.key, turn.flow)
         before = flow.first()
         if before is not None and before.rank < turn.rank:
@@ -380,13 +400,13 @@ class Turns(Generic[T]):
             del self._flows[flow.key]
             self._want(flow, -1)
         if at is not None:
-            self._freed.append(at)
+            self._freed[at] = None
 
     def _stand(self, turn: Turn, at: Bound, now: float) -> None:
         """The first of a flow stands in that line, and in no other one."""
         flow = turn.flow
         if flow.at is not None and flow.at is not at:
-            self._freed.append(flow.at)
+            self._freed[flow.at] = None
         flow.at = at
         self._push(turn, at)
         at.stood(now)
@@ -400,9 +420,15 @@ class Turns(Generic[T]):
         if len(self._elders) > many:
             self._elders = _renewed(self._elders)
 
+    def _free_up(self, bounds: Iterable[Bound]) -> None:
+        """There may be room in these: each is looked at once, however often that is said."""
+        for bound in bounds:
+            self._freed[bound] = None
+
     def _forget(self) -> None:
         """Sources that are not ahead of the others have nothing to remember."""
         self._latest = {key: tag for key, tag in self._latest.items() if tag > self._round}
+        self._many = max(FEW, 2 * len(self._latest))
 
     # -- whether it may --------------------------------------------------------------
 
@@ -428,35 +454,47 @@ class Turns(Generic[T]):
         turn.order = turn.due
         self._round = max(self._round, int(turn.due) + turn.priority * self._ageing)
 
-    def _give(self, turn: Turn) -> None:
+    def _give(self, turn: Turn, besides: Bound | None = None) -> None:
         turn.giving = False
         for bound, _ in turn.flow.needs:
-            bound.give(turn)
+            if bound is not besides:
+                bound.give(turn)
 
     def _favour(self) -> Flow | None:
         """Whom room is kept free for: the most urgent of all, once it is overdue."""
         elders = self._elders
-        while elders and not _may_be_favoured(elders[0][2]):
+        while elders and not _may_be_favoured(elders[0]):
             heappop(elders)
         overdue = bool(elders) and elders[0][0] + OVERDUE < self._round
         favoured = elders[0][2].flow if overdue else None
         if favoured is not self._favoured:
             if self._favoured is not None:  # what was kept free for it is there for others
-                self._freed += self._favoured.bounds
+                self._free_up(self._favoured.bounds)
             self._favoured = favoured
         return favoured
 
 
 def _asked_for(turn: Turn) -> Iterable[tuple[Bound, int]]:
-    """What it needs now: a limit in a time counts what begins, and not what goes on."""
+    """What it needs now. Who goes on may have kept something, and a limit in a time counts what
+    begins.
+    """
     needs = turn.flow.needs
-    return [each for each in needs if not each[0].timed] if turn.comes_back else needs
+    if not turn.comes_back:
+        return needs
+    return [each for each in needs if not each[0].timed and turn not in each[0].holders]
 
 
-def _may_be_favoured(turn: Turn) -> bool:
-    """Whether it is the first of its flow, and waits for what others will give back."""
-    flow = turn.flow
-    return flow.first() is turn and flow.at is not None and not flow.at.timed
+def _waits(place: Place) -> bool:
+    """Whether somebody waits there: it may have begun since, and wait again as another."""
+    order, number, turn = place
+    return turn.stage is Stage.WAITING and turn.order == order and turn.number == number
+
+
+def _may_be_favoured(place: Place) -> bool:
+    """Whether that is the first of its flow, and waits for what others will give back."""
+    flow = place[2].flow
+    at = flow.at
+    return flow.begins_with(place) and at is not None and not (at.timed or at.stalls)
 
 
 def _coming(bound: Bound) -> int:
@@ -466,6 +504,6 @@ def _coming(bound: Bound) -> int:
 
 def _renewed(places: Iterable[Place]) -> list[Place]:
     """A heap of those who are still the first of their flows, each of them once."""
-    heap = list({each for each in places if each[2].flow.first() is each[2]})
+    heap = list({each for each in places if each[2].flow.begins_with(each)})
     heapify(heap)
     return heap

@@ -28,8 +28,12 @@ PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0}
 class Resources:
     """What one invocation takes from the executor's pool while its handler runs.
 
-    Fractions are exact to a millionth. Raises DefinitionError for an amount that is negative or no
-    number, and for a name in `custom` that is taken.
+    `cpu` and `gpu` are counted in devices, `memory_mb` in MiB; `io` and `network` in units of
+    your own, as are those in `custom`, by name. Fractions are exact to a millionth. `timeout`
+    is how many seconds it may wait for its turn before the attempt fails with ResourceTimeout.
+
+    Raises DefinitionError for an amount that is negative or no number, and for a name in
+    `custom` that is taken.
     """
 
     cpu: float = 0.0

@@ -14,7 +14,7 @@ from typing import Any
 
 import pydantic
 
-from dagger import Message, agent
+from dagger import Message, Resources, agent
 from dagger.rules.retry import Immediate
 
 
@@ -83,6 +83,17 @@ def hang(payload: str) -> None:
     Path(payload, "new").write_text(f"{os.getpid()} {child.pid}")
     Path(payload, "new").rename(Path(payload, "pids"))
     threading.Event().wait()
+
+
+@agent(subscribe="long", run_in="process", preemptible=True, resources=Resources(gpu=1))
+def give_way(payload: str) -> None:
+    """Note who is there, and never end the first time."""
+    pids = Path(payload, "pids")
+    again = pids.exists()
+    Path(payload, "new").write_text(f"{os.getpid()}")
+    Path(payload, "new").rename(pids)
+    if not again:
+        threading.Event().wait()
 
 
 @agent(subscribe="hurry", run_in="process", max_attempts=1, timeout=0.5)

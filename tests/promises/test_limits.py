@@ -14,6 +14,7 @@ from dagger import (
     Context,
     DefinitionError,
     Executor,
+    Linear,
     LoopClock,
     MemoryStore,
     RateLimit,
@@ -245,6 +246,29 @@ async def test_what_waits_says_for_what(make_executor: MakeExecutor) -> None:
         assert (await run.result()).status == "cancelled"
 
 
+async def test_nothing_is_kept_of_keys_that_waited_in_vain(make_executor: MakeExecutor) -> None:
+    """Limits by key are made when they are needed, and gone when what needed them has ended."""
+    holder = Gate("holder", "hold", resources=Resources(gpu=1))
+    limit = ConcurrencyKey(lambda payload: payload, 1)
+    options: dict[str, Any] = {
+        "concurrency_key": limit,
+        "rate_limit": RateLimit(9, key=lambda payload: payload),
+    }
+    work = Gate("work", resources=Resources(gpu=1), concurrency=9, **options)
+    pool = ResourcePool(gpu=1)
+    async with make_executor([spread, holder.agent, work.agent], resources=pool) as executor:
+        await executor.start("hold", 0)
+        await until(lambda: holder.handled == [0])
+        run = await executor.start("start", list(range(5)), max_concurrent=9)
+        await until(lambda: len(executor.resources().waiting) == 5)
+        engine = executor._engine
+        assert engine is not None
+        known = engine.policing._lasting._known
+        assert len(known) == 11
+        await run.cancel("no more")
+        assert known == {}
+
+
 # -- in a time -------------------------------------------------------------------------------
 
 
@@ -339,6 +363,51 @@ def test_who_comes_back_from_a_wait_takes_no_token() -> None:
 
     on_virtual_time(main)
     assert back == pytest.approx([3, 103], abs=0.1)
+
+
+@pytest.mark.parametrize("how", ["late", "paused", "restarted"])
+def test_who_waits_no_more_is_not_said_to(how: str) -> None:
+    """What was written down that it waits for is over when its wait has failed, and when it begins
+    at once after a pause, or in another executor.
+    """
+    clock, store = LoopClock(START), MemoryStore()
+    pool, gpu = ResourcePool(gpu=1), Resources(gpu=1, timeout=5 if how == "late" else None)
+    waits: list[list[str]] = []
+
+    def life() -> tuple[Gate, Gate]:
+        holder = Gate("holder", "hold", resources=gpu)
+        return holder, Gate("work", resources=gpu, retry=Linear(1_000))
+
+    def told(executor: Executor, run_id: str) -> None:
+        waits.append([each.what for each in executor.live(run_id).report().waiting])
+
+    async def main() -> None:
+        holder, work = life()
+        agents = [holder.agent, work.agent]
+        async with Executor(agents, store=store, clock=clock, resources=pool) as executor:
+            await executor.start("hold", 0, run_id="holds")
+            await anyio.sleep(1)
+            run = await executor.start("work", 1, run_id="waits")
+            await anyio.sleep(3)
+            told(executor, "waits")
+            if how == "late":
+                await anyio.sleep(5)
+            elif how == "paused":
+                await run.pause()
+                holder.open.set()
+                await anyio.sleep(1)
+                await run.resume()
+            if how != "restarted":
+                await anyio.sleep(3)
+                told(executor, "waits")
+                return
+        holder, work = life()
+        async with Executor([work.agent], store=store, clock=clock, resources=pool) as executor:
+            await anyio.sleep(3)
+            told(executor, "waits")
+
+    on_virtual_time(main)
+    assert waits == [["gpu"], ["its next attempt"] if how == "late" else []]
 
 
 def test_each_key_has_its_own_bucket() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import Any
 
 import anyio
@@ -25,7 +26,7 @@ from dagger.testing import assert_conserved
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, spread
 from tests.virtual import on_virtual_time
-from tests.waiting import idle, in_hand, until
+from tests.waiting import idle, in_hand, turns, until
 
 GPU = Resources(gpu=1)
 ONE = ResourcePool(gpu=1)
@@ -290,6 +291,186 @@ async def test_a_preempted_one_whose_run_is_cancelled_ends(make_executor: MakeEx
         assert executor.resources().waiting == ()
 
 
+async def test_low_priorities_give_way_to_the_usual(make_executor: MakeExecutor) -> None:
+    """Higher is what counts: 0 is more urgent than what says that it is less than usual."""
+    low = Gate("low", "low", priority=-1, preemptible=True, resources=GPU)
+    usual = Gate("usual", "usual", resources=GPU)
+    async with make_executor([low.agent, usual.agent], resources=ONE) as executor:
+        async with await executor.start("low", 1) as run:
+            await until(lambda: low.handled == [1])
+            await run.publish("usual", 1)
+            await until(lambda: usual.handled == [1])
+            low.open.set()
+            usual.open.set()
+        assert (await run.result()).status == "completed"
+
+
+async def test_the_urgent_of_two_agents_take_what_each_needs(make_executor: MakeExecutor) -> None:
+    """Who finds that enough have been told to give way may need another one, once it is clear that
+    they did so for somebody else.
+    """
+    low = Gate("low", "low", preemptible=True, concurrency=2, resources=GPU)
+    one = Gate("one", "urgent", priority=1, resources=GPU)
+    other = Gate("other", "urgent", priority=1, resources=GPU)
+    agents = [low.agent, one.agent, other.agent]
+    async with make_executor(agents, resources=ResourcePool(gpu=2)) as executor:
+        async with await executor.start("low", 1) as run:
+            await run.publish("low", 2)
+            await until(lambda: len(low.handled) == 2)
+            await run.publish("urgent", 1)
+            await until(lambda: len(one.handled) + len(other.handled) == 2)
+            for each in (low, one, other):
+                each.open.set()
+        assert (await run.result()).status == "completed"
+
+
+class Reluctant:
+    """A preemptible agent that takes its time, once, to clean up as it gives way."""
+
+    def __init__(self) -> None:
+        self.handled: list[Any] = []
+        self.gives_way, self.gone = anyio.Event(), anyio.Event()
+
+        @agent(name="low", subscribe="low", preemptible=True, resources=GPU)
+        async def low(payload: Any) -> None:
+            self.handled.append(payload)
+            if not self.gives_way.is_set():
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self.gives_way.set()
+                    with anyio.CancelScope(shield=True):
+                        await self.gone.wait()
+
+        self.agent = low
+
+
+async def test_what_gives_way_in_a_paused_run_is_not_taken(make_executor: MakeExecutor) -> None:
+    """Put back in a run that was paused meanwhile, it is called only when that goes on."""
+    low, urgent = Reluctant(), Gate("high", "high", priority=1, resources=GPU)
+    urgent.open.set()
+    async with make_executor([low.agent, urgent.agent], resources=ONE) as executor:
+        run = await executor.start("low", 1)
+        await until(lambda: low.handled == [1])
+        other = await executor.start("high", 1)
+        await low.gives_way.wait()
+        await run.pause("for now")
+        low.gone.set()
+        assert (await other.result()).status == "completed"
+        await turns()
+        assert low.handled == [1]
+        await run.resume()
+        assert (await run.result()).status == "completed"
+    assert low.handled == [1, 1]
+
+
+@pytest.mark.parametrize("successor", [True, False])
+async def test_what_gives_way_as_its_agent_goes_is_not_lost(
+    make_executor: MakeExecutor, successor: bool
+) -> None:
+    """A successor gets it; without one it is discarded, as what is pending."""
+    low, urgent = Reluctant(), Gate("high", "high", priority=1, resources=GPU)
+    later = Gate("low", "low")
+    later.open.set()
+    urgent.open.set()
+    async with make_executor([low.agent, urgent.agent], resources=ONE) as executor:
+        run = await executor.start("low", 1)
+        await until(lambda: low.handled == [1])
+        other = await executor.start("high", 1)
+        await low.gives_way.wait()
+        if successor:
+            executor.register(later.agent, replace=True)
+        else:
+            executor.unregister("low")
+        low.gone.set()
+        assert (await other.result()).status == "completed"
+        report = await run.result()
+        await idle(executor)
+    assert report.dispositions == ({"ok": 1} if successor else {"discarded": 1})
+    assert later.handled == ([1] if successor else [])
+
+
+async def test_what_gives_way_may_wait_as_it_does(make_executor: MakeExecutor) -> None:
+    """Whoever is interrupted and waits once more on its way out has no turn then, and is put
+    back all the same.
+    """
+    begun: list[int] = []
+    gave_way = anyio.Event()
+
+    @agent(subscribe="low", preemptible=True, resources=GPU)
+    async def low(payload: int, ctx: Context) -> None:
+        begun.append(payload)
+        if not gave_way.is_set():
+            try:
+                await anyio.sleep_forever()
+            finally:
+                gave_way.set()
+                await ctx.sleep(3_600, name="cleaning up")
+
+    urgent = Gate("high", "high", priority=1, resources=GPU)
+    async with make_executor([low, urgent.agent], resources=ONE) as executor:
+        async with await executor.start("low", 1) as run:
+            await until(lambda: begun == [1])
+            await run.publish("high", 1)
+            await run.publish("high", 2)
+            await until(lambda: urgent.handled == [1])
+            await until(lambda: gave_way.is_set() and in_hand(executor, "low") == 0)
+            urgent.open.set()
+        assert (await run.result()).status == "completed"
+        await idle(executor)
+    assert begun == [1, 1]
+
+
+async def test_nobody_gives_way_whose_agent_is_let_go(make_executor: MakeExecutor) -> None:
+    """What an agent has in hand as it is unregistered is finished."""
+    low = Gate("low", "low", preemptible=True, resources=GPU)
+    urgent = Gate("high", "high", priority=1, resources=GPU)
+    urgent.open.set()
+    async with make_executor([low.agent, urgent.agent], resources=ONE) as executor:
+        run = await executor.start("low", 1)
+        await until(lambda: low.handled == [1])
+        executor.unregister("low")
+        other = await executor.start("high", 1)
+        await until(lambda: len(executor.resources().waiting) == 1)
+        await turns()
+        low.open.set()
+        assert (await run.result()).dispositions == {"ok": 1}
+        assert (await other.result()).status == "completed"
+
+
+async def test_a_thread_is_not_left_with_what_others_have(make_executor: MakeExecutor) -> None:
+    """While a step runs in a thread, which nobody can interrupt, its handler does not give way."""
+    go_on = threading.Event()
+    inside: list[int] = []
+    seen: list[int] = []
+
+    def load() -> None:
+        inside.append(1)
+        go_on.wait()
+        inside.pop()
+
+    @agent(subscribe="low", preemptible=True, resources=GPU)
+    async def low(payload: int, ctx: Context) -> None:
+        await ctx.step("load", load)
+        if not seen:
+            await anyio.sleep_forever()
+
+    @agent(subscribe="high", priority=1, resources=GPU)
+    async def high(payload: int) -> None:
+        seen.append(len(inside))
+
+    async with make_executor([low, high], resources=ONE) as executor:
+        async with await executor.start("low", 1) as run:
+            await until(lambda: bool(inside))
+            await run.publish("high", 1)
+            await until(lambda: len(executor.resources().waiting) == 1)
+            await turns()
+            assert in_hand(executor, "low") == 1
+            go_on.set()
+        assert (await run.result()).status == "completed"
+    assert seen == [0]
+
+
 async def test_a_handler_that_fails_as_it_gives_way_has_not_failed(
     make_executor: MakeExecutor,
 ) -> None:
@@ -369,7 +550,7 @@ def test_odd_priorities_are_refused(make_executor: MakeExecutor) -> None:
     """Of agents where they are declared, of runs where they are begun."""
     with pytest.raises(DefinitionError, match="priority must be a whole number"):
         agent(subscribe="x", priority=1.5)(lambda payload: None)  # type: ignore[call-overload]
-    with pytest.raises(DefinitionError, match="a plain def runs in a thread"):
+    with pytest.raises(DefinitionError, match="runs in a thread, which nobody can interrupt"):
         agent(subscribe="x", preemptible=True)(lambda payload: None)
     with pytest.raises(ConfigError, match="max_concurrent"):
         Config(max_concurrent=0)

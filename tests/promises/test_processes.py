@@ -12,11 +12,21 @@ from pathlib import Path
 import anyio
 import pytest
 
-from dagger import Config, DefinitionError, Executor, Immediate, agent
+from dagger import (
+    Config,
+    DefinitionError,
+    Executor,
+    Immediate,
+    ResourcePool,
+    Resources,
+    agent,
+)
 from dagger.testing import simulate, simulated
 from tests.cli.processes import running, said
 from tests.promises import crunching
 from tests.promises.conftest import MakeExecutor
+from tests.promises.gates import Gate
+from tests.waiting import until
 
 PATIENCE = 20.0
 
@@ -310,3 +320,23 @@ def test_the_option_is_the_usual_case_of_a_plain_def() -> None:
     def plain(payload: int) -> None: ...
 
     assert plain.process is None
+
+
+async def test_a_process_gives_way_by_being_killed(
+    make_executor: MakeExecutor, tmp_path: Path
+) -> None:
+    """A handler that may be interrupted is, and is called again in another process."""
+    urgent = Gate("urgent", "urgent", priority=1, resources=Resources(gpu=1))
+    pool = ResourcePool(gpu=1)
+    async with make_executor([crunching.give_way, urgent.agent], resources=pool) as executor:
+        async with await executor.start("long", str(tmp_path)) as run:
+            [pid] = await written(tmp_path / "pids")
+            await run.publish("urgent", 1)
+            with anyio.fail_after(PATIENCE):
+                await until(lambda: urgent.handled == [1])
+            await gone(pid)
+            urgent.open.set()
+        report = await run.result()
+    assert report.status == "completed"
+    assert report.retries == 0
+    assert await written(tmp_path / "pids") != [pid]

@@ -158,6 +158,13 @@ async def test_what_can_never_be_is_refused_at_once(make_executor: MakeExecutor)
         make_executor([greedy], resources=ResourcePool(cpu=4, quotas=quotas))
 
 
+def test_sums_of_fractions_are_exact(make_executor: MakeExecutor) -> None:
+    """To a millionth: what amounts to all there is can begin."""
+    sum_of_two = Gate("two", resources=Resources(cpu=0.1 + 0.2)).agent
+    pool = ResourcePool(cpu=0.3, quotas={"two": Resources(cpu=0.3)})
+    assert make_executor([sum_of_two], resources=pool) is not None
+
+
 async def test_a_quota_bounds_one_agent(make_executor: MakeExecutor) -> None:
     """What all of an agent's invocations take together stays within its quota."""
     greedy = Gate("greedy", "work", concurrency=9, resources=Resources(cpu=1))
@@ -223,6 +230,115 @@ async def test_a_handler_that_waits_has_nothing_meanwhile(make_executor: MakeExe
         await idle(executor)
     assert order == ["asks", "answers", "goes on"]
     assert report.status == "completed"
+
+
+async def test_who_stops_waiting_by_itself_needs_its_turn(make_executor: MakeExecutor) -> None:
+    """A handler whose own scope ends a wait has what it needs again before it goes on."""
+    gate = Gate("other", "other", resources=Resources(gpu=1))
+    scope = anyio.CancelScope()
+    went_on: list[int] = []
+
+    @agent(subscribe="start", resources=Resources(gpu=1))
+    async def asks(payload: int, ctx: Context) -> None:
+        with scope:
+            await ctx.ask("?", name="it")
+        went_on.append(in_hand(executor, "other"))
+
+    pool = ResourcePool(gpu=1)
+    async with make_executor([asks, gate.agent], resources=pool) as executor:
+        run = await executor.start("start", 1)
+        await until(lambda: bool(run.questions))
+        await run.publish("other", 1)
+        await until(lambda: gate.handled == [1])
+        scope.cancel()
+        await until(lambda: len(executor.resources().waiting) == 1)
+        await turns()
+        assert went_on == []
+        gate.open.set()
+        await until(lambda: bool(went_on))
+    assert scope.cancelled_caught
+    assert went_on == [0]
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop"])
+async def test_who_waits_to_go_on_can_be_cancelled(make_executor: MakeExecutor, how: str) -> None:
+    """It ends at once, and has no turn to clean up in."""
+    gate = Gate("other", "other", resources=Resources(gpu=1))
+    ends: list[str] = []
+
+    @agent(subscribe="start", resources=Resources(gpu=1))
+    async def asks(payload: int, ctx: Context) -> None:
+        try:
+            await ctx.ask("?", name="it")
+            ends.append("went on")
+        finally:
+            ends.append("cleaned up")
+
+    async with make_executor([asks, gate.agent], resources=ResourcePool(gpu=1)) as executor:
+        run = await executor.start("start", 1)
+        await until(lambda: bool(run.questions))
+        await executor.start("other", 1)
+        await until(lambda: gate.handled == [1])
+        await run.answer("it", None)
+        await until(lambda: len(executor.resources().waiting) == 1)
+        if how == "cancel":
+            assert (await run.cancel("no more")).dispositions == {"cancelled": 1}
+            gate.open.set()
+            await idle(executor)
+            assert executor.resources().allocations == ()
+    assert ends == ["cleaned up"]
+
+
+@pytest.mark.parametrize("how", ["emit", "scatter"])
+async def test_who_waits_for_room_midway_keeps_no_resources(
+    make_executor: MakeExecutor, how: str
+) -> None:
+    """Nor does a handler that streams, or asks, into a full queue, or nobody could empty that."""
+
+    @agent(subscribe="start", publish="items", resources=Resources(gpu=1))
+    async def source(payload: int, ctx: Context) -> None:
+        if how == "scatter":
+            await ctx.scatter("items", [*range(payload)])
+            return
+        for number in range(payload):
+            await ctx.emit("items", number)
+
+    @agent(subscribe="items", capacity=1, overflow="block", resources=Resources(gpu=1))
+    async def sink(payload: int) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    pool = ResourcePool(gpu=1)
+    async with make_executor([source, sink], resources=pool) as executor:
+        async with await executor.start("start", 5, max_concurrent=1) as run:
+            await run.publish("start", 5)
+        report = await run.result()
+        await idle(executor)
+        assert executor.resources().pool["gpu"].used == 0
+    assert report.status == "completed"
+    assert report.agents["sink"].dispositions == {"ok": 10}
+
+
+async def test_who_waits_for_room_midway_keeps_its_place(make_executor: MakeExecutor) -> None:
+    """Its agent begins no more meanwhile, or full queues would hold nobody back."""
+    gate = Gate("sink", "items", capacity=1, overflow="block")
+    begun: list[int] = []
+
+    @agent(subscribe="start", publish="items", resources=Resources(gpu=1))
+    async def source(payload: int, ctx: Context) -> None:
+        begun.append(payload)
+        for number in range(3):
+            await ctx.emit("items", number)
+
+    async with make_executor([source, gate.agent], resources=ResourcePool(gpu=2)) as executor:
+        async with await executor.start("start", 1) as run:
+            await run.publish("start", 2)
+            await until(lambda: executor.resources().pool["gpu"].used == 0 and begun == [1])
+            await turns()
+            assert begun == [1]
+            assert [each.what for each in run.report().waiting] == ["places of agent 'source'"]
+            gate.open.set()
+        assert (await run.result()).status == "completed"
+    assert begun == [1, 2]
 
 
 async def test_who_waits_for_room_needs_no_resources(make_executor: MakeExecutor) -> None:

@@ -210,6 +210,25 @@ async def test_a_paused_or_cancelled_one_keeps_nobody_waiting(make_executor: Mak
     assert gate.handled == [0]
 
 
+def test_nothing_is_kept_of_those_that_were_superseded() -> None:
+    """Only the last of a key waits for its moment: the others are gone as they end."""
+    saves = Saves(debounce=Debounce(3_600, key="file"))
+
+    async def main() -> None:
+        async with Executor([saves.agent], clock=saves.clock) as executor:
+            engine = executor._engine
+            assert engine is not None
+            for number in range(500):
+                await executor.publish("file", {"file": "a", "text": str(number)})
+            await until(lambda: engine.state.open_runs == 1)
+            assert len(engine.timers._heap) < 200
+            await executor.drain()
+            assert engine.succession._timers == {}
+
+    on_virtual_time(main)
+    assert [text for text, _ in saves.seen] == ["499"]
+
+
 @given(st.integers(0, 2**32))
 def test_random_messages_are_handled_as_a_list_says(seed: int) -> None:
     """However they come, the debounce of an unbroken life is that of a simple list."""

@@ -10,7 +10,18 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Context, Executor, ExecutorStopped, Linear, LoopClock, MemoryStore, Store, agent
+from dagger import (
+    Context,
+    Executor,
+    ExecutorStopped,
+    Linear,
+    LoopClock,
+    MemoryStore,
+    ResourcePool,
+    Resources,
+    Store,
+    agent,
+)
 from tests.promises.conftest import MakeExecutor
 from tests.promises.gates import Gate, endless, filled
 from tests.virtual import on_virtual_time
@@ -142,6 +153,32 @@ async def test_who_goes_on_meanwhile_is_in_hand_again(make_executor: MakeExecuto
             await run.answer("it", 42)
             await turns()
             gate.open.set()
+        assert run.report().outputs == {"answers": [42]}
+
+
+async def test_what_waits_for_its_turn_is_left(make_executor: MakeExecutor) -> None:
+    """It begins no more, and has nothing that a handler needs that goes on meanwhile."""
+    gpu = Resources(gpu=1)
+    gate, later = Gate("gate", "gate", resources=gpu), Gate("later", "later", resources=gpu)
+
+    @agent(subscribe="start", publish="answers", resources=gpu)
+    async def asks(payload: Any, ctx: Context) -> Any:
+        return await ctx.ask("?", name="it")
+
+    agents = [asks, gate.agent, later.agent]
+    async with make_executor(agents, resources=ResourcePool(gpu=1)) as executor:
+        run = await executor.start("start", None)
+        await until(lambda: bool(run.questions))
+        await run.publish("gate", "in hand")
+        await until(lambda: gate.handled == ["in hand"])
+        await run.publish("later", "not yet")
+        await until(lambda: len(executor.resources().waiting) == 1)
+        async with winding_down(executor):
+            await run.answer("it", 42)
+            await turns()
+            gate.open.set()
+        assert later.handled == []
+        assert pending(executor, "later") == 1
         assert run.report().outputs == {"answers": [42]}
 
 

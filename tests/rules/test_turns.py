@@ -73,6 +73,7 @@ class House:
             first = bound.first()
             assert first is None or self.turns._blocker(first, 0.0) is not None
         assert {each for each, _ in self.turns.waiting()} == self.waiting.keys()
+        assert self.begun or not self.waiting
 
 
 TOTALS = {"cpu": 4, "gpu": 2, "one": 1, "many": 8}
@@ -259,6 +260,113 @@ def test_ten_thousand_that_wait_cost_little_each(monkeypatch: pytest.MonkeyPatch
         house.end(house.order[-1])
     assert len(house.order) == 10_000
     assert looked < 60_000
+
+
+def test_many_sources_cost_little_each() -> None:
+    """Nor is it looked over and over again whether sources have nothing to remember."""
+    looked = 0
+
+    class Looking(Turns[Told]):
+        def _forget(self) -> None:
+            nonlocal looked
+            looked += len(self._latest)
+            super()._forget()
+
+    house = House({"one": 1})
+    house.turns = Looking(house._called)
+    for number in range(6_401):
+        house.ask(f"source {number % 640}", one=1)
+    assert looked < 6_401
+
+
+class Place(Bound):
+    """Something that one may have who waits for somebody else."""
+
+    stalls = True
+
+
+def test_nothing_is_kept_free_for_who_waits_for_who_waits() -> None:
+    """Or nobody could make room for who has what it lacks."""
+    house = House({"one": 1})
+    house.bounds["place"] = Place("place", 1)
+    stuck = house.ask("a", place=1, one=1)
+    house.turns.release(stuck, [house.bounds["one"]], 0.0)  # it waits for room
+    for number in range(OVERDUE + 2):
+        house.end(house.ask(f"passing {number}", one=1))
+    overdue = house.ask("a", OVERDUE, place=1, one=1)
+    house.end(house.ask("b", one=1))
+    assert overdue in house.waiting
+    for number in range(OVERDUE + 2):
+        house.end(house.ask(f"passing {number}", one=1))
+    assert house.ask("makes room", one=1) in house.begun
+
+
+def test_room_is_kept_free_by_what_somebody_is_due_now_and_not_by_what_was() -> None:
+    """Who went on before all others, and had to give way, is as urgent as it was at first."""
+    house = House({"gpu": 1, "cpu": 2})
+    first, other = house.ask("first", gpu=1, cpu=1), house.turn("other", gpu=1)
+    house.paused[first] = house.begun.pop(first)
+    house.turns.pause(first, 0.0)
+    house.enter(other)
+    del house.paused[first]
+    house.enter(first, house.turns.come_back)
+    house.end(other)
+    urgent = house.ask("urgent", 9, gpu=1)
+    house.waiting[first] = house.begun.pop(first)
+    house.turns.put_back(first, 0.0)
+    assert urgent.begun
+    assert first.stage is Stage.WAITING
+    assert house.ask("small", cpu=2).begun
+    house.check()
+
+
+def test_nobody_gives_way_in_vain_for_what_is_kept_free() -> None:
+    """What is kept free for another one is not there for the urgent, whoever gives way."""
+    house = House({"gpu": 2})
+    house.ask("stays", gpu=1)
+    low = house.ask("low", -1, gpu=1)
+    big = house.ask("big", gpu=2)
+    house.turns._round += OVERDUE + 2
+    urgent = house.ask("urgent", 1, gpu=1)
+    assert house.turns._favour() is big.flow
+    assert house.turns.victims(urgent, lambda turn: turn is low, 0.0) == []
+
+
+def test_who_goes_on_may_have_kept_something() -> None:
+    """It asks for the rest alone, and gives all of it back in the end."""
+    house = House({"own": 1, "cpu": 1})
+    first = house.ask("a", own=1, cpu=1)
+    other = house.ask("b", cpu=1)
+    del house.begun[first]
+    house.turns.pause(first, 0.0, besides=house.bounds["own"])
+    assert other in house.begun
+    behind = house.ask("a", own=1)
+    house.enter(first, house.turns.come_back)
+    assert house.waiting.keys() == {first, behind}
+    house.end(other)
+    assert first in house.begun
+    house.end(first)
+    assert behind in house.begun
+    house.check()
+
+
+def test_who_has_kept_something_goes_before_who_waits_for_that() -> None:
+    """Of two of a flow that go on the one goes first that the other one waits for."""
+    house = House({"own": 1, "cpu": 1})
+    first = house.ask("a", own=1, cpu=1)
+    del house.begun[first]
+    house.turns.pause(first, 0.0)
+    second = house.ask("a", own=1, cpu=1)
+    del house.begun[second]
+    house.turns.pause(second, 0.0, besides=house.bounds["own"])
+    other = house.ask("b", cpu=1)
+    house.enter(first, house.turns.come_back)
+    house.enter(second, house.turns.come_back)
+    house.end(other)
+    assert second in house.begun
+    house.end(second)
+    assert first in house.begun
+    house.check()
 
 
 class Closed(Bound):

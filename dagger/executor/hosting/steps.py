@@ -71,12 +71,12 @@ class Steps:
     async def _tried(self, invocation: Invocation, step: Step) -> Any:
         """What the function returns, called as often as the step's strategy allows."""
         if step.retry is None:
-            return await self._called(step.call)
+            return await self._called(invocation, step.call)
         allowed = attempts_allowed(None, step.retry, self._engine.config.max_attempts)
         tries = 1
         while True:
             try:
-                return await self._called(step.call)
+                return await self._called(invocation, step.call)
             except Exception as error:
                 fence(invocation)
                 if tries >= allowed or not step.retry.retries(error):
@@ -87,12 +87,13 @@ class Steps:
             await self._keeping.pause(invocation, delay)
             tries += 1
 
-    async def _called(self, call: Callable[[], Any]) -> Any:
+    async def _called(self, invocation: Invocation, call: Callable[[], Any]) -> Any:
         """What a function returns: in a thread unless it is async."""
         if _is_async(getattr(call, "func", call)):
             return await call()
         job = self._engine.threads.start(call)
-        await job.done.wait()
+        with invocation.worker.uninterrupted():
+            await job.done.wait()
         result = job.outcome()
         return await result if inspect.isawaitable(result) else result
 

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from dagger.executor.policies.ticket import Ticket
 
 
-class CrewPlaces(Bound):
+class Places(Bound):
+    """An agent's own: who has returned and waits for room, or streams and does, has one."""
+
+    __slots__ = ()
+
+    stalls = True
+
+
+class CrewPlaces(Places):
     """The slots of a crew that counts them itself."""
 
     __slots__ = ("_asked", "_crew", "_granted", "_policing")

@@ -47,9 +47,9 @@ class Pool:
         quota = self._pool.quotas.get(agent.name)
         allowed = quota.amounts() if quota is not None else {}
         for name, amount in needed.items():
-            if amount > self.total(name):
+            if units(amount) > units(self.total(name)):
                 raise ResourceUnavailable(agent.name, name, amount, self.total(name))
-            if name in allowed and amount > allowed[name]:
+            if name in allowed and units(amount) > units(allowed[name]):
                 raise ResourceUnavailable(agent.name, name, amount, allowed[name], quota=True)
 
     def needs(self, agent: str, resources: Resources | None) -> Needs:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.authoring.invocation import Invocation
     from dagger.executor.engine import Engine
+    from dagger.executor.timers import Timer
     from dagger.state.queues import Delivery
     from dagger.state.run import Run
     from dagger.views.waiting import Reason
@@ -47,6 +48,7 @@ class Succession:
         self._engine = engine
         self._waiting: dict[Place, Delivery] = {}  # the latest; there is no other one
         self._opening: dict[Place, float] = {}  # and when its moment comes
+        self._timers: dict[Place, Timer] = {}
 
     def turn(self, invocation: Invocation) -> bool:
         """Whether it goes on; if not, it has ended, or waits, or has failed."""
@@ -72,14 +74,15 @@ class Succession:
         """Accept it if its moment has come, or let it wait."""
         engine, now = self._engine, self._engine.now()
         opens = self._opens(agent, place, delivery, began, now)
+        self._leave(place)
         if now < opens:
             self._waiting[place], self._opening[place] = delivery, opens
             if agent.debounce is not None and agent.debounce.at_most is not None:
                 self._keep(delivery, _BURST, encode(began))
             delivery.stage = WAITING
-            engine.timers.at(opens, partial(self._again, place, delivery))
+            again = partial(self._again, place, delivery)
+            self._timers[place] = engine.timers.at(opens, again)
             return False
-        self._leave(place)
         if agent.throttle is not None:
             full = now + agent.throttle.seconds
             engine.commit(TokenTaken(_limit(place), place[1], full, now))
@@ -114,6 +117,9 @@ class Succession:
     def _leave(self, place: Place) -> None:
         self._waiting.pop(place, None)
         self._opening.pop(place, None)
+        timer = self._timers.pop(place, None)
+        if timer is not None:
+            timer.cancel()
 
     def lines(self, run: Run) -> dict[int, Reason]:
         """Who of a run waits for its moment, by number of delivery."""

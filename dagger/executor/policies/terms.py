@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.executor.keys import value_of
+from dagger.executor.policies.places import Places
 from dagger.executor.policies.rates import Rate
 from dagger.rules.turns import Bound, Flow, Needs, Turns
 from dagger.words.errors import DefinitionError
@@ -75,7 +76,7 @@ class Terms:
             for place, each in enumerate(_limits(agent))
         ]
         self.policed = engine.config.max_concurrent is not None or agent.has_policies
-        self.places: Bound = Bound(f"places of agent {agent.name!r}", agent.concurrency)
+        self.places: Bound = Places(f"places of agent {agent.name!r}", agent.concurrency)
         self._shared: Needs = (
             *engine.policing.everybody,
             *engine.policing.pool.needs(agent.name, agent.resources),
