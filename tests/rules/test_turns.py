@@ -301,21 +301,30 @@ def test_nothing_is_kept_free_for_who_waits_for_who_waits() -> None:
     assert house.ask("makes room", one=1) in house.begun
 
 
-def test_room_is_kept_free_by_what_somebody_is_due_now_and_not_by_what_was() -> None:
-    """Who went on before all others, and had to give way, is as urgent as it was at first."""
-    house = House({"gpu": 1, "cpu": 2})
-    first, other = house.ask("first", gpu=1, cpu=1), house.turn("other", gpu=1)
-    house.paused[first] = house.begun.pop(first)
-    house.turns.pause(first, 0.0)
-    house.enter(other)
-    del house.paused[first]
-    house.enter(first, house.turns.come_back)
-    house.end(other)
+def test_who_had_to_give_way_is_as_urgent_as_it_was_at_first() -> None:
+    """Room was kept free for it while it came back before all others, and is so no more."""
+    house = House({"gpu": 1, "cpu": 2, "disk": 1})
+
+    def goes_on(turn: Told, **needs: int) -> Told:
+        """One waits to go on, for what another has in the meantime, which it returns."""
+        del house.begun[turn]
+        house.paused[turn] = None
+        house.turns.pause(turn, 0.0)
+        other = house.ask("other", **needs)
+        del house.paused[turn]
+        house.enter(turn, house.turns.come_back)
+        assert turn.stage is Stage.WAITING
+        return other
+
+    elder, first = house.ask("elder", disk=1), house.ask("first", gpu=1, cpu=1)
+    of_elder, of_first = goes_on(elder, disk=1), goes_on(first, gpu=1)
+    house.end(of_first)
     urgent = house.ask("urgent", 9, gpu=1)
     house.waiting[first] = house.begun.pop(first)
     house.turns.put_back(first, 0.0)
+    house.end(of_elder)
     assert urgent.begun
-    assert first.stage is Stage.WAITING
+    assert elder.begun
     assert house.ask("small", cpu=2).begun
     house.check()
 
