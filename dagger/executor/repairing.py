@@ -47,16 +47,18 @@ def repair(path: Path, keep: Keep | None = None) -> Iterator[str]:
         found = _first(path, keep)
         if found is not None:
             yield f"copied the journal as it was to {set_aside(path)}"
+        whole = found is None or _histories_are_whole(path)
         tries = Counter[tuple[str, int, int]]()
         for _ in range(ROUNDS):
             if found is None:
                 return
             what = found.where, found.run, found.position
             try:
-                done = _mend(path, found, keep, tries[what])
+                done = _mend(path, found, keep, tries[what], whole)
             except StoreCorrupt as error:  # of pages that only showed when they were written to
                 what = "file", 0, 0
-                done = _mend(path, Finding(0, "file", error.problem), keep, tries[what])
+                whole = False
+                done = _mend(path, Finding(0, "file", error.problem), keep, tries[what], whole)
             tries[what] += 1
             yield done
             found = _first(path, keep)
@@ -75,12 +77,27 @@ def _first(path: Path, keep: Keep | None) -> Finding | None:
     return found
 
 
+def _histories_are_whole(path: Path) -> bool:
+    """Whether all that is wrong with the file is known to be in databases of other things.
+
+    One that has lost its last rows looks like that of a run that has not come so far.
+    """
+    problems = [found.problem for found in pages(path)]
+    return all(each.startswith("main/") and not each.startswith(_HISTORY) for each in problems)
+
+
+_HISTORY = "main/history DB"
+
+
 def _beyond(path: Path, found: Finding | None) -> DatabaseError:
     return DatabaseError(f"{path} cannot be repaired: {found}; go back to a backup")
 
 
-def _mend(path: Path, found: Finding, keep: Keep | None, tries: int) -> str:
-    """See to one finding, after some tries at it; what was done, in words."""
+def _mend(path: Path, found: Finding, keep: Keep | None, tries: int, whole: bool) -> str:
+    """See to one finding, after some tries at it; what was done, in words.
+
+    `whole` says that no history can have lost anything.
+    """
     match found.where:
         case "history" if tries < 2:
             return _renew_history(path, found, wiring=tries == 1)
@@ -95,7 +112,7 @@ def _mend(path: Path, found: Finding, keep: Keep | None, tries: int) -> str:
         case "journal":
             return _cut(path, found)
         case "snapshot" if found.run:
-            return _renew_part(path, found, keep)
+            return _renew_part(path, found, keep, whole)
         case "state" if found.run:
             with _surgery(path) as surgery:
                 surgery.forget(found.run)
@@ -182,10 +199,10 @@ def _wiring(state: State) -> Iterator[Record]:
             yield ChannelShut(channel.name, channel.created_at)
 
 
-def _renew_part(path: Path, found: Finding, keep: Keep | None) -> str:
-    """The run is folded anew from its history; without one it is lost."""
+def _renew_part(path: Path, found: Finding, keep: Keep | None, whole: bool) -> str:
+    """The run is folded anew from its history; without a whole one it is lost."""
     with StoreReader(path) as reader:
-        run = _from_history(reader, found.run, keep)
+        run = _from_history(reader, found.run, keep) if whole else None
     with _surgery(path) as surgery:
         if run is not None:
             surgery.put_part(found.run, b"".join(copy_run(run).pieces()))
