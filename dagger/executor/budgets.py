@@ -227,7 +227,7 @@ class Budgets:
                 return
             held = each is spender or each.stage == HELD  # or belongs to what it is a part of
             error = None if held else self.over(run, each)
-            if error is None or run.deliveries.get(each.number) is not each:
+            if error is None or not each.is_open:
                 continue
             if each.stage == RUNNING:
                 engine.cancel(each)

@@ -41,15 +41,11 @@ def _meant(run: Run, node: str) -> Delivery:
     digits = node.rpartition(".")[2]
     number = int(digits) if digits.isdecimal() else 0
     delivery = run.deliveries.get(number)
-    if delivery is None or _id(delivery) != node:
-        known = tuple(map(_id, run.deliveries.values()))
+    if delivery is None or delivery.node_id != node:
+        known = tuple(each.node_id for each in run.deliveries.values())
         raise InvocationNotFound(node, known, _why(run, node, number))
     bond = delivery.bond
     return run.deliveries[bond.lead] if bond is not None and bond.lead else delivery
-
-
-def _id(delivery: Delivery) -> str:
-    return node_id(delivery.queue.subscriber.name, delivery.queue.run.id, delivery.number)
 
 
 def _why(run: Run, node: str, number: int) -> str:

@@ -229,7 +229,7 @@ class Settling:
     def goes_on(self, invocation: Invocation) -> bool:
         """Whether its delivery has not ended, and is to go on."""
         delivery = invocation.delivery
-        known = invocation.run.deliveries.get(delivery.number) is delivery
+        known = delivery.is_open
         return known and not self._unwanted(invocation) and not self._engine.keeping
 
     def _unwanted(self, invocation: Invocation) -> bool:
@@ -248,7 +248,7 @@ class Settling:
 
     def crashed(self, run: Run, delivery: Delivery) -> None:
         """A delivery that the process has died under too often: it is not taken again."""
-        node = node_id(delivery.queue.subscriber.name, run.id, delivery.number)
+        node = delivery.node_id
         failure = Failure(CRASHED, f"the process died {delivery.deaths} times while {node} ran")
         self._warn("%s: it is a dead letter now", failure.message)
         self.bury(run, delivery, failure, delivery.attempts + 1)

@@ -60,7 +60,7 @@ class Timekeeper:
         """Nobody has it in hand, and nobody need take it any more."""
         run = delivery.queue.run
         bound = delivery.stage == HELD and delivery.bond is not None and delivery.bond.lead
-        if not _is_open(delivery) or delivery.stage in (RUNNING, UNLOADED) or bound:
+        if not delivery.is_open or delivery.stage in (RUNNING, UNLOADED) or bound:
             return
         expired = Swept(run.number, (delivery.number,), _EXPIRED, self._engine.now())
         self._engine.commit(expired)
@@ -69,13 +69,8 @@ class Timekeeper:
 
 
 def _again(delivery: Delivery) -> None:
-    if _is_open(delivery):
+    if delivery.is_open:
         delivery.queue.again(delivery)
-
-
-def _is_open(delivery: Delivery) -> bool:
-    """Whether it has not ended; one that is redriven is another one of the same number."""
-    return delivery.queue.run.deliveries.get(delivery.number) is delivery
 
 
 def _expired(delivery: Delivery, now: float) -> bool:

@@ -34,7 +34,6 @@ from dagger.words.effects import (
     is_request,
     make,
 )
-from dagger.words.ids import node_id
 from dagger.words.outcomes import DEAD_LETTER, Disposition
 from dagger.words.payload import encode
 from dagger.words.records import (
@@ -359,7 +358,7 @@ def _failed(run: Run, delivery: Delivery, record: Settled, failure: Failure) -> 
         run.failure = failure
     run.tree.fail(delivery.number, failure)
     if failure.type == ABANDONED:
-        run.abandoned += (node_id(delivery.queue.subscriber.name, run.id, delivery.number),)
+        run.abandoned += (delivery.node_id,)
     if record.disposition in DEAD_LETTER:
         run.bury(
             DeadLetter(

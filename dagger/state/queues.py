@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.words.effects import Publication
+from dagger.words.ids import node_id
 from dagger.words.joins import Join
 from dagger.words.outcomes import DISPOSITIONS
 from dagger.words.records import Remembered
@@ -109,6 +110,16 @@ class Delivery:
         self.bells: dict[tuple[str, str], list[Callable[[], None]]] | None = None
         self.bond: Bond | None = None  # of a join
         self.stream: Stream | None = None  # what it has emitted
+
+    @property
+    def node_id(self) -> str:
+        """The id of the invocation that handles it."""
+        return node_id(self.queue.subscriber.name, self.queue.run.id, self.number)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended; one that is redriven is another one of the same number."""
+        return self.queue.run.deliveries.get(self.number) is self
 
     def keep(self, name: str, key: str, answer: Answer) -> None:
         """Keep an answer, the first one, and tell whoever waits for it."""

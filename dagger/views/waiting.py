@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.state.queues import HELD, WAITING, Delivery
 from dagger.views.questions import question_id
-from dagger.words.ids import node_id
 from dagger.words.payload import decode
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def waiting(run: Run, now: float, lines: Mapping[int, Reason]) -> tuple[Waiting,
     turns |= lines
     return tuple(
         Waiting(
-            node_id(delivery.queue.subscriber.name, run.id, delivery.number),
+            delivery.node_id,
             delivery.queue.subscriber.name,
             *reason,
         )

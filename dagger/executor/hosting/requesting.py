@@ -117,7 +117,7 @@ class Requesting:
 
     def _late(self, invocation: Invocation, request: Request, room: anyio.CancelScope) -> None:
         """There is no reply, or not even room for the request: it is waited for no more."""
-        if invocation.run.deliveries.get(invocation.delivery.number) is invocation.delivery:
+        if invocation.delivery.is_open:
             said = overdue(request.timeout or 0.0)
             self._keeping.put(invocation, "request", request.key, said, failed=True)
             room.cancel()

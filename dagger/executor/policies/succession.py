@@ -109,7 +109,7 @@ class Succession:
         known = self._waiting.get(place)
         if known is None or known is delivery:
             return None
-        if not _is_open(known):
+        if not known.is_open:
             self._leave(place)
             return None
         return known
@@ -126,14 +126,14 @@ class Succession:
         return {
             delivery.number: ("its moment, lest others come", _came(delivery), self._opening[place])
             for place, delivery in self._waiting.items()
-            if delivery.queue.run is run and _is_open(delivery)
+            if delivery.queue.run is run and delivery.is_open
         }
 
     def _again(self, place: Place, delivery: Delivery) -> None:
         """Its moment has come, if it still waits for it."""
         if self._waiting.get(place) is not delivery:
             return
-        if not _is_open(delivery):
+        if not delivery.is_open:
             self._leave(place)
         elif delivery.stage == WAITING:
             delivery.queue.again(delivery)
@@ -148,10 +148,6 @@ class Succession:
         run = delivery.queue.run.number
         if delivery.kept is None or (name, "") not in delivery.kept:
             self._engine.commit(Kept(run, delivery.number, name, "", value, self._engine.now()))
-
-
-def _is_open(delivery: Delivery) -> bool:
-    return delivery.queue.run.deliveries.get(delivery.number) is delivery
 
 
 def _key(invocation: Invocation) -> str:

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from dagger.executor.policies.pool import UNIT
 from dagger.views.resources import Allocation, ResourceUsage, Usage
 from dagger.views.waiting import Waiting
-from dagger.words.ids import node_id
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.executor.policies.ticket import Ticket
     from dagger.rules.turns import Bound
-    from dagger.state.queues import Delivery
     from dagger.state.run import Run
     from dagger.views.waiting import Reason
 
 
 def resource_usage(engine: Engine) -> ResourceUsage:
     """How things stand."""
-    waits = [_told(ticket, bound) for ticket, bound in engine.policing.turns.waiting()]
-    missing = Counter(bound for _, bound in engine.policing.turns.waiting())
+    waiting = list(engine.policing.turns.waiting())
+    missing = Counter(bound for _, bound in waiting)
     pool = {
         name: Usage(bound.total / UNIT, bound.used / UNIT, missing[bound])
         for name, bound in engine.policing.pool.rows()
     }
-    return ResourceUsage(pool, tuple(allocations(engine)), tuple(waits))
+    return ResourceUsage(pool, tuple(allocations(engine)), tuple(starmap(_told, waiting)))
 
 
 def allocations(engine: Engine, run: Run | None = None) -> Iterator[Allocation]:
@@ -42,7 +41,9 @@ def allocations(engine: Engine, run: Run | None = None) -> Iterator[Allocation]:
                 for bound, amount in ticket.flow.needs
                 if ticket in bound.holders and bound not in engine.policing.pool.quotas.values()
             }
-            yield Allocation(_node(delivery), delivery.queue.subscriber.name, amounts, ticket.since)
+            yield Allocation(
+                delivery.node_id, delivery.queue.subscriber.name, amounts, ticket.since
+            )
 
 
 def lines(engine: Engine, run: Run) -> dict[int, Reason]:
@@ -58,8 +59,4 @@ def lines(engine: Engine, run: Run) -> dict[int, Reason]:
 def _told(ticket: Ticket, bound: Bound) -> Waiting:
     delivery = ticket.delivery
     agent = delivery.queue.subscriber.name
-    return Waiting(_node(delivery), agent, bound.label, ticket.since)
-
-
-def _node(delivery: Delivery) -> str:
-    return node_id(delivery.queue.subscriber.name, delivery.queue.run.id, delivery.number)
+    return Waiting(delivery.node_id, agent, bound.label, ticket.since)
