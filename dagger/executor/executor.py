@@ -584,15 +584,16 @@ def run(
     store: Store | str | PathLike[str] | None = None,
     *,
     config: Config | None = None,
+    resources: ResourcePool | None = None,
     **options: Any,
 ) -> Report:
     """Run agents from synchronous code: one executor, one run, its report.
 
-    Options are those of `Executor.run`.
+    `store`, `config` and `resources` are those of `Executor`, other options of `Executor.run`.
     """
 
     async def main() -> Report:
-        async with Executor(agents, store=store, config=config) as executor:
+        async with Executor(agents, store=store, config=config, resources=resources) as executor:
             return await executor.run(channel, payload, **options)
 
     return anyio.run(main)

@@ -17,6 +17,7 @@ from dagger import (
     ResourceTimeout,
     ResourceUnavailable,
     agent,
+    run,
 )
 from dagger.testing import assert_conserved
 from tests.promises.conftest import MakeExecutor
@@ -137,6 +138,19 @@ async def test_what_comes_as_another_is_called_is_taken_too(make_executor: MakeE
             await until(lambda: len(work.handled) == 2)
             work.open.set()
         assert (await run.result()).status == "completed"
+
+
+def test_a_run_from_synchronous_code_has_a_pool_too() -> None:
+    """`run(resources=)` is the pool of its executor."""
+
+    @agent(subscribe="work", resources=Resources(gpu=2))
+    async def work(payload: int) -> None:
+        """It has what it needs."""
+
+    report = run([work], "work", 1, resources=ResourcePool(gpu=2))
+    assert report.status == "completed"
+    with pytest.raises(ResourceUnavailable):
+        run([work], "work", 1, resources=ResourcePool(gpu=1))
 
 
 async def test_what_can_never_be_is_refused_at_once(make_executor: MakeExecutor) -> None:
