@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.placing import Importable
 from dagger.authoring.publishing import refusal
@@ -17,6 +17,9 @@ from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.payload import encoded
 from dagger.words.policies import ConcurrencyKey, Debounce, RateLimit, Resources, Throttle
 from dagger.words.strategy import RetryStrategy
+
+if TYPE_CHECKING:
+    from dagger.state.queues import Delivery
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -76,6 +79,8 @@ class Agent:
     """What a dead delivery does to its run."""
     hears_itself: bool
     """Whether it receives what it published itself."""
+    cleans_up: bool
+    """Whether its handler is told of being cancelled, and may clean up."""
     unload: bool
     """Whether its handler is let go of while it waits."""
     resources: Resources | None
@@ -98,6 +103,10 @@ class Agent:
     """What it handles together; None for one message at a time."""
     parts: Mapping[str, Schema | None]
     """Of a join, what a payload of each channel has to be."""
+    definition: str
+    """What it was made from, where its handler's code does not say it: a digest."""
+    obstacle: Callable[[Delivery], str] | None
+    """Why a delivery that was begun elsewhere cannot go on here; "" if it can."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.handler(*args, **kwargs)

@@ -16,6 +16,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from dagger.authoring.cache import CacheView
+from dagger.authoring.calls import Calls
 from dagger.authoring.publishing import Sending, budgeted, published_by, sent
 from dagger.authoring.questions import NO_DEFAULT, asked
 from dagger.authoring.requests import at_once, made
@@ -426,6 +427,14 @@ class Context:
             return await held.host.emit(held, ready)
         finally:
             self._flights.discard(flight)
+
+    def calls(self) -> Calls:
+        """Requests that are in flight together, as a block: `with ctx.calls() as calls:`.
+
+        See `Calls`; for a list of payloads on one channel `ctx.scatter` is simpler.
+        """
+        self._guard()
+        return Calls(self._invocation, self._invocation.host.calls(self._invocation))
 
     @_awaited
     async def spend(self, tokens: int = 0, *, cost: float | Decimal = 0) -> None:

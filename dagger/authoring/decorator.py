@@ -43,6 +43,8 @@ def agent(handler: Handler | None = None, /, **options: Unpack[AgentOptions]) ->
     - `on_failure`: "fail" (the run goes on and ends failed), "stop" (it is cancelled),
       "continue" (its status stays untouched).
     - `hears_itself`: whether it receives what it published itself.
+    - `cleans_up`: whether its handler is told when its run is cancelled (by `calls.next()`, see
+      `ctx.calls`), instead of being cancelled, and may clean up then.
     - `unload`: whether a handler that waits (`ctx.sleep`, `ask`, `request`) is let go of, and
       called again when that is over, as after a restart: what it was told before it gets back.
       For many that wait for long: a waiting invocation then takes 1.5 KB and not 8.

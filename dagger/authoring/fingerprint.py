@@ -65,6 +65,10 @@ def _told(agent: Agent) -> dict[str, Any]:
             known[name] = _policy(value)
     if agent.process is not None:
         known["run_in"] = "process"
+    if agent.cleans_up:
+        known["cleans_up"] = True
+    if agent.definition:
+        known["definition"] = agent.definition
     if rule is not None:
         known["idempotency_key"] = _code(rule) if callable(rule) else rule
     return (

@@ -11,6 +11,7 @@ from dagger.state.cache import Cache
 from dagger.words.effects import E, Publication
 
 if TYPE_CHECKING:
+    from dagger.authoring.calls import Flying
     from dagger.authoring.invocation import Invocation
     from dagger.authoring.questions import Asked
     from dagger.authoring.requests import Request
@@ -98,6 +99,9 @@ class Host(Protocol):
         Raises ScatterFailed once each has ended, or with `first_failure` the error of the
         first that fails, at once.
         """
+
+    def calls(self, invocation: Invocation) -> Flying:
+        """Requests of an invocation that are in flight together."""
 
     async def emit(self, invocation: Invocation, ready: Publication) -> str:
         """Publish the next item of its stream at once, unless it was; the message's id.

@@ -42,6 +42,7 @@ class AgentOptions(TypedDict, total=False):
     idempotency_key: Callable[[Any], Any] | str | None
     on_failure: str
     hears_itself: bool
+    cleans_up: bool
     unload: bool
     resources: Resources | None
     priority: Callable[[Any], Any] | str | int
@@ -81,7 +82,7 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         if rule is not None and not (callable(rule) or isinstance(rule, str)):
             problem = f"{option} must be the name of a field or a function, not {rule!r}"
             raise DefinitionError(problem, where)
-    for option in ("hears_itself", "publish_each", "stream", "unload", "preemptible"):
+    for option in ("hears_itself", "publish_each", "stream", "unload", "preemptible", "cleans_up"):
         if type(given.get(option, False)) is not bool:
             raise DefinitionError(f"{option} must be True or False, not {given[option]!r}", where)
     overflow = given.get("overflow")
@@ -97,6 +98,7 @@ def policies(options: AgentOptions, where: str) -> dict[str, Any]:
         "on_failure": _one_of(OnFailure, given.get("on_failure", "fail"), "on_failure", where),
         "hears_itself": given.get("hears_itself", False),
         "unload": given.get("unload", False),
+        "cleans_up": given.get("cleans_up", False),
         **_turn_policies(given, where),
     }
 

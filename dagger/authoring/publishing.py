@@ -11,7 +11,15 @@ from dagger.rules.schema import Schema
 from dagger.rules.violation import Violation
 from dagger.words.budget import Budget, written
 from dagger.words.clock import epoch
-from dagger.words.effects import BUDGET, IDEMPOTENCY_KEY, OURS, Publication, make
+from dagger.words.effects import (
+    BUDGET,
+    CLEANUP,
+    IDEMPOTENCY_KEY,
+    OURS,
+    Publication,
+    is_cleanup,
+    make,
+)
 from dagger.words.errors import (
     VALUE_SHOWN,
     ChannelUndeclared,
@@ -102,7 +110,7 @@ def published_by(
     agent, host = held.agent, held.host
     if channel not in agent.publish and not agent.publish_any:
         raise ChannelUndeclared(channel, agent.name, tuple(agent.publish))
-    return addressed(
+    ready = addressed(
         channel,
         value,
         agent.publish.get(channel),
@@ -113,6 +121,8 @@ def published_by(
         task_id=task_id,
         headers=headers,
     )
+    cleans = held.publication.headers and is_cleanup(held.publication)
+    return ready._replace(headers=(*ready.headers, CLEANUP)) if cleans else ready
 
 
 class Timing(TypedDict, total=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,13 +24,18 @@ class Request(NamedTuple):
 
 
 def made(
-    held: Invocation, channel: str, payload: Any, key: str, timeout: float | None = None
+    held: Invocation,
+    channel: str,
+    payload: Any,
+    key: str,
+    timeout: float | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Request:
     """A request of an invocation, ready to be published.
 
     Raises ChannelUndeclared, SerializationError, ValidationError or ExecutionError.
     """
-    ready = published_by(held, channel, payload)
+    ready = published_by(held, channel, payload, headers=headers)
     reply_to = (REPLY_TO, f"{held.delivery.number}/{key}")
     return Request(key, ready._replace(headers=(*ready.headers, reply_to)), patience(timeout))
 

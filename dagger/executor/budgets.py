@@ -73,11 +73,17 @@ class Budgets:
     def _open(self, run: Run, invocation: Invocation | None) -> Iterator[Run | Account]:
         """The purses of an invocation, or of the outside, none of which may be over."""
         if run.status is not _RUNNING:
-            raise RunCancelled(run.id, run.reason)
+            self._may_clean_up(run, invocation)
+            return
         for purse in _purses(run, invocation) if run.bounded else ():
             if isinstance(purse, Account) and (error := self._over(run, purse)):
                 raise error
             yield purse
+
+    def _may_clean_up(self, run: Run, invocation: Invocation | None) -> None:
+        """Raise RunCancelled for whoever does not clean up, which costs what it costs."""
+        if invocation is None or not self._engine.cleanup.goes_on(invocation):
+            raise RunCancelled(run.id, run.reason)
 
     def _has_room(
         self,
@@ -148,7 +154,7 @@ class Budgets:
         """Set something aside for an invocation. Raises BudgetExceeded, RunCancelled."""
         run, outer = invocation.run, wanted.outer
         if run.status is not _RUNNING:
-            raise RunCancelled(run.id, run.reason)
+            self._may_clean_up(run, invocation)
         for name in COUNTED:
             amount = getattr(wanted.amounts, name)
             if amount is None:

@@ -1,8 +1,11 @@
-"""Cancelling one invocation: it ends `cancelled`, and the rest of its run goes on."""
+"""Cancelling invocations: they end `cancelled`, and the rest of their run goes on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+import anyio
 
 from dagger.state.queues import RUNNING
 from dagger.words.errors import InvocationNotFound, RunClosed
@@ -19,21 +22,38 @@ _CANCELLED = int(Disposition.CANCELLED)
 
 
 async def cancel_invocation(engine: Engine, run: Run, node: str) -> None:
-    """Return once the invocation has ended, after `cancel_grace` at the latest.
+    """Return once the invocation has ended, after `cancel_grace` at the latest; one that cleans
+    up goes on with that by itself.
 
     Raises RunClosed, and InvocationNotFound for one that is not there or has ended.
     """
     if run.status is not RunStatus.RUNNING:
         raise RunClosed(run.id, run.status)
-    delivery = _meant(run, node)
-    if delivery.stage == RUNNING:
-        over = engine.settling.revoke(delivery)
-        engine.cancel(delivery)
+    for over in cancel_deliveries(engine, run, [_meant(run, node)]):
         await over.wait()
-        return
-    engine.commit(Swept(run.number, (delivery.number,), _CANCELLED, engine.now()))
-    engine.admissions.room()
-    engine.runs.quiet(run)
+
+
+def cancel_deliveries(
+    engine: Engine, run: Run, deliveries: Iterable[Delivery]
+) -> list[anyio.Event]:
+    """Have deliveries end `cancelled`: at once, or as soon as whoever has them in hand is done
+    with them, which the events tell. Who cleans up is told to, and ends by itself.
+    """
+    idle: list[int] = []
+    ends: list[anyio.Event] = []
+    for each in deliveries:
+        if engine.cleanup.told_alone(each):
+            engine.cleanup.tell(run, each, "cancelled by who wanted it")
+        elif each.stage == RUNNING:
+            ends.append(engine.settling.revoke(each))
+            engine.cancel(each)
+        else:
+            idle.append(each.number)
+    if idle:
+        engine.commit(Swept(run.number, tuple(idle), _CANCELLED, engine.now()))
+        engine.admissions.room()
+        engine.runs.quiet(run)
+    return ends
 
 
 def _meant(run: Run, node: str) -> Delivery:

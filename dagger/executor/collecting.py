@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.publishing import addressed, publication
-from dagger.words.effects import Publication, Reply, is_request
+from dagger.words.effects import CLEANUP, Publication, Reply, is_cleanup, is_request
 from dagger.words.errors import ExecutionError
 from dagger.words.garbage import MANY, no_garbage
 from dagger.words.message import Message
@@ -64,8 +64,8 @@ class Collecting:
             )
         if agent.dump is not None and type(value) is not dict:
             value = agent.dump(value)
-        ready = addressed if type(value) is Message else publication
-        return ready(
+        make = addressed if type(value) is Message else publication
+        ready = make(
             channel,
             value,
             agent.single_schema,
@@ -73,6 +73,10 @@ class Collecting:
             self._limit,
             self._channel_schemas.get(channel),
         )
+        request = invocation.publication
+        if request.headers and is_cleanup(request):
+            ready = ready._replace(headers=(*ready.headers, CLEANUP))
+        return ready
 
 
 def _has_replied(invocation: Invocation) -> bool:

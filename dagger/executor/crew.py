@@ -169,7 +169,7 @@ class Crew:
             self.active += 1
             if self.active >= self.limit:
                 self.subscriber.bell = None
-            elif self.subscriber.ready:
+            elif self.subscriber.has_more:
                 self.ring()
         return delivery
 

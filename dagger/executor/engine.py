@@ -17,6 +17,7 @@ import anyio.lowlevel
 from dagger.executor.accepting import Acceptance
 from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.budgets import Budgets
+from dagger.executor.cleanup import Cleanup
 from dagger.executor.commands import Commands
 from dagger.executor.crew import UNBOUNDED, Crew
 from dagger.executor.entrance import Entrance
@@ -111,6 +112,7 @@ class Engine:
         self.repeating = Repeating(self)
         self.succession = Succession(self)
         self.budgets = Budgets(self)
+        self.cleanup = Cleanup(self)
         self.entrance = Entrance(self)
         self.runs: Runs = Runs(self)
         self.policing = Policing(self, pool or Pool(None))
@@ -316,11 +318,15 @@ class Engine:
         self.supervisor.start(worker.serve, crew.title, tells=True)
         return worker
 
-    def cancel(self, what: Run | Delivery) -> None:
+    def cancel(
+        self, what: Run | Delivery, besides: Callable[[Delivery], bool] | None = None
+    ) -> None:
         """Cancel what is in hand of a run, or one delivery; also of agents that are gone."""
         for worker in self.workers:
             invocation = worker.invocation
-            if invocation is not None and what in (invocation.run, invocation.delivery):
+            if invocation is None or what not in (invocation.run, invocation.delivery):
+                continue
+            if besides is None or not besides(invocation.delivery):
                 worker.cancel()
 
     def left(self, worker: Worker) -> None:

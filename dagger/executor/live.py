@@ -341,6 +341,7 @@ class LiveRun:
         self._lost = self.state.ended_at is None
         self.state.bell = None
         self._engine.budgets.ended(self.state)
+        self._engine.cleanup.ended(self.state)
         if self.clock is not None:
             self.clock.stop()
         for timer in (self.deadline, self.patience):

@@ -5,12 +5,13 @@ What is asked for and not in the record is not done: the handler is stopped ther
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import anyio
 
+from dagger.authoring.calls import CancelAsked, Returned
 from dagger.authoring.reserving import inside
 from dagger.executor.hosting.asking import answer_of
 from dagger.executor.hosting.requesting import first_failed
@@ -20,8 +21,9 @@ from dagger.state.tasks import Task, Tasks
 from dagger.words.effects import E, Publication, TaskWrite
 from dagger.words.errors import ContextClosed
 from dagger.words.ids import STREAMED, message_id
-from dagger.words.payload import MAX_BYTES
-from dagger.words.replies import gathered, opened, unheard
+from dagger.words.payload import MAX_BYTES, decode
+from dagger.words.records import CANCEL, OVER
+from dagger.words.replies import gathered, landed, opened, unheard
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
@@ -147,9 +149,9 @@ class RecordedHost:
         return [
             ChannelInfo(
                 name=name,
-                subscriber_count=len(self._hearers(name)),
+                subscriber_count=len(self.hearers(name)),
                 message_count=0,
-                pending=dict.fromkeys(self._hearers(name), 0),
+                pending=dict.fromkeys(self.hearers(name), 0),
                 capacity=0,
                 overflow="",
                 dropped=0,
@@ -195,9 +197,12 @@ class RecordedHost:
         """What is kept of the reply; that nobody hears the channel is told from today's agents."""
         key, channel = request.key, request.publication.channel
         self.requests[key] = request.publication
-        if ("request", key) not in self._attempt.kept and not self._hearers(channel):
+        if ("request", key) not in self._attempt.kept and not self.hearers(channel):
             return unheard()
         return (await self._answer("request", key, f"a reply on {channel!r}")).value
+
+    def calls(self, invocation: Invocation) -> RecordedCalls:
+        return RecordedCalls(self, self._attempt)
 
     async def emit(self, invocation: Invocation, ready: Publication) -> str:
         """It is noted."""
@@ -223,15 +228,54 @@ class RecordedHost:
     async def _answer(self, kind: str, key: str, what: str) -> Answer:
         """What is kept; without an answer, the handler does not get any further."""
         kept = self._attempt.kept.get((kind, key))
-        while kept is None:
-            self.unknown = self.unknown or f"asks for {what}, which was not taken"
+        return await self.stuck(what) if kept is None else kept
+
+    async def stuck(self, what: str) -> Never:
+        """The handler asks for what is not in the record, and does not get any further."""
+        self.unknown = self.unknown or f"asks for {what}, which was not taken"
+        while True:
             self.scope.cancel()
             await anyio.sleep_forever()
-        return kept
 
-    def _hearers(self, channel: str) -> list[str]:
+    def hearers(self, channel: str) -> list[str]:
         known = self._state.subscribers.values()
         return [each.name for each in known if channel in each.subscriptions]
+
+
+class RecordedCalls:
+    """Calls whose replies come from the record, in the order of then."""
+
+    def __init__(self, host: RecordedHost, attempt: Attempt) -> None:
+        self._host = host
+        self._kept = attempt.kept
+        self._out: dict[str, Request] = {}
+        self._told = [place for place in attempt.kept if place[0] == CANCEL]
+
+    async def send(self, request: Request) -> None:
+        """It is noted."""
+        self._out[request.key] = request
+        self._host.requests[request.key] = request.publication
+
+    async def next(self) -> Returned | CancelAsked:
+        """What came next then; the handler gets no further where nothing did."""
+        for name, key in self._kept:
+            if (name, key) in self._told:
+                self._told.remove((name, key))
+                return CancelAsked(decode(self._kept[name, key].value), over=key == OVER)
+            if name == "request" and key in self._out:
+                channel = self._out.pop(key).publication.channel
+                return Returned(key, *landed(channel, self._kept[name, key].value))
+        for key, request in self._out.items():
+            if not self._host.hearers(request.publication.channel):
+                del self._out[key]
+                return Returned(key, *landed(request.publication.channel, unheard()))
+        return await self._host.stuck("a reply")
+
+    def cancel(self, keys: Collection[str]) -> None:
+        """They have ended."""
+
+    def end(self) -> None:
+        """Nothing is waited for."""
 
 
 def _goes_out(invocation: Invocation) -> None:

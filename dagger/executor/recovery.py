@@ -157,16 +157,16 @@ def catch_up(engine: Engine) -> None:
 
 
 def resume(engine: Engine, run: Run) -> None:
-    """Go on after all with a run that was left alone."""
+    """Go on after all with a run that was left alone, or whose obstacle is gone."""
     live = engine.runs.live.get(run.number)
-    if live is not None and run.obstacle == LEFT_ALONE:
+    if live is not None and run.obstacle:
         _go_on_with(engine, live)
 
 
 def _go_on_with(engine: Engine, live: LiveRun) -> None:
-    """Go on with a run that was halted, unless agents are missing."""
+    """Go on with a run that was halted, unless there is still an obstacle."""
     run = live.state
-    run.obstacle = _missing(engine, run)
+    run.obstacle = _obstacle(engine, run)
     if not run.obstacle:
         _note_changes(engine, run)
         engine.budgets.go_on(run)
@@ -176,9 +176,9 @@ def _go_on_with(engine: Engine, live: LiveRun) -> None:
 def open_again(engine: Engine, run: Run, obstacle: str = "") -> None:
     """Watch over a run that others have begun; who did not survive it too often is given up."""
     if run.status is RunStatus.CANCELLING:  # the process died while it wound down
-        engine.runs.sweep(run)
+        engine.runs.wind_down(run)
     live = engine.runs.adopt(run)
-    obstacle = obstacle or _missing(engine, run)
+    obstacle = obstacle or _obstacle(engine, run)
     if run.on_hold or obstacle:
         engine.runs.halt(live, obstacle)
     _wait_again(engine, run)
@@ -199,11 +199,17 @@ def _note_changes(engine: Engine, run: Run) -> None:
         engine.gate.after(partial(logger.warning, told, run.id, ", ".join(names)))
 
 
-def _missing(engine: Engine, run: Run) -> str:
-    """The agents that a run has deliveries for and that are not there; "" if none is."""
+def _obstacle(engine: Engine, run: Run) -> str:
+    """What keeps a run from going on here: agents that are not there, or that cannot; or ""."""
     names = {each.queue.subscriber.name for each in run.deliveries.values()}
     missing = sorted(names - engine.crews.keys())
-    return "missing agents: " + ", ".join(missing) if missing else ""
+    if missing:
+        return "missing agents: " + ", ".join(missing)
+    for each in run.deliveries.values():
+        asks = engine.crews[each.queue.subscriber.name].agent.obstacle
+        if asks is not None and (told := asks(each)):
+            return told
+    return ""
 
 
 def _wait_again(engine: Engine, run: Run) -> None:

@@ -41,6 +41,7 @@ from dagger.words.replies import overdue
 
 if TYPE_CHECKING:
     from dagger.executor.engine import Engine
+    from dagger.state.queues import Delivery
 
 
 # Looking a member up in its enum costs more than what is done with it.
@@ -285,20 +286,34 @@ class Runs:
         if self.closing(run):
             return
         self._wind_down(run, reason, target)
-        self._engine.cancel(run)
+        self._engine.cancel(run, besides=self._engine.cleanup.spares)
         self.quiet(run)
 
     def _wind_down(self, run: Run, reason: str, target: RunStatus) -> None:
-        """Cancel all of a run that nobody has in hand; nothing more of it is taken."""
+        """Cancel all of a run that nobody has in hand; nothing more of it is taken but what
+        cleans up.
+        """
         engine = self._engine
+        held, live = run.on_hold, self.live[run.number]
         engine.commit(RunCancelling(run.number, target.value, reason, engine.now()))
-        self.sweep(run)
+        self.wind_down(run)
+        if held and not run.obstacle and run.deliveries:
+            self.go_on(live)
         if engine.admissions.any:
             engine.admissions.room()
 
-    def sweep(self, run: Run) -> None:
+    def wind_down(self, run: Run) -> None:
+        """Of a run that is cancelled, only what cleans up goes on."""
+        self._engine.cleanup.begin(run)
+        self.sweep(run, besides=self._engine.cleanup.spares)
+
+    def sweep(self, run: Run, besides: Callable[[Delivery], bool] | None = None) -> None:
         """Cancel all of a run that nobody has in hand."""
-        idle = tuple(each.number for each in run.deliveries.values() if each.stage != RUNNING)
+        idle = tuple(
+            each.number
+            for each in run.deliveries.values()
+            if each.stage != RUNNING and (besides is None or not besides(each))
+        )
         if idle:
             now = self._engine.now()
             self._engine.commit(Swept(run.number, idle, int(Disposition.CANCELLED), now))

@@ -160,7 +160,7 @@ class Settling:
         spent = isinstance(error, BudgetExceeded) and error.run_id == run.id and not error.node
         if isinstance(error, BudgetExceeded) and spent and not error.message:
             engine.runs.over_budget(run, error)
-        if self._unwanted(invocation):
+        if self._unwanted(invocation) or self._ends_as_told(invocation, error):
             own = not isinstance(error, DaggerError)  # not what the end itself has caused
             self._cancelled(invocation, describe(error) if own else None)
             return
@@ -234,7 +234,15 @@ class Settling:
 
     def _unwanted(self, invocation: Invocation) -> bool:
         """Whether nobody wants any more what an attempt in hand would come to."""
-        return self._engine.runs.closing(invocation.run) or invocation.delivery in self._revoked
+        engine = self._engine
+        if invocation.delivery in self._revoked:
+            return True
+        return engine.runs.closing(invocation.run) and not engine.cleanup.goes_on(invocation)
+
+    def _ends_as_told(self, invocation: Invocation, error: BaseException) -> bool:
+        """Whether it was to come to an end by itself, and has."""
+        told = self._engine.cleanup.was_told(invocation.delivery)
+        return told and isinstance(error, RunCancelled)
 
     def _cancelled(self, invocation: Invocation, failure: Failure | None) -> None:
         self._settled(invocation, _CANCELLED, failure)

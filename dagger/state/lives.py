@@ -114,6 +114,7 @@ def run_cancelling(state: State, record: RunCancelling) -> None:
     run.status = RunStatus.CANCELLING
     run.target = STATUS[record.status]
     run.reason = record.reason
+    run.on_hold = False
 
 
 def run_paused(state: State, record: RunPaused) -> None:

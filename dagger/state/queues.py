@@ -371,6 +371,14 @@ class Subscriber:
             return delivery
         return None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be something to take: a queue is in the rotation until it is found
+        to be empty.
+        """
+        ready = self.ready
+        return len(ready) > 1 or (bool(ready) and bool(ready[0].depth or ready[0].retries))
+
 
 class Channel:
     """A channel as the state knows it, over all runs."""

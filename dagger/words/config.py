@@ -124,6 +124,11 @@ class Config(pydantic.BaseModel):
         default=5.0,
         description="Seconds that a cancelled handler may take before it is abandoned.",
     )
+    cleanup_timeout: SecondsOrNone = Field(
+        default=300.0,
+        description="Seconds that cleaning up (the compensations of a flow) may take in a run "
+        "that is cancelled or timed out; what has not been undone by then is told.",
+    )
     max_processes: Count | Literal["cpus"] = Field(
         default="cpus",
         description='Worker processes for the agents of run_in="process", together; cpus means one '

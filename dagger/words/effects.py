@@ -109,13 +109,21 @@ STREAM = "dagger-stream"
 BUDGET = "dagger-budget"
 """The header of a message whose descendants have a budget (see `dagger.words.budget`)."""
 
-OURS = frozenset({REPLY_TO, IDEMPOTENCY_KEY, STREAM, BUDGET})
+CLEANUP = ("dagger-cleanup", "1")
+"""The header of a message that is handled also when its run is cancelled; so is what it causes."""
+
+OURS = frozenset({REPLY_TO, IDEMPOTENCY_KEY, STREAM, BUDGET, CLEANUP[0]})
 """Headers that mean something here: nobody else gives them to a message, or passes them on."""
 
 
 def is_request(publication: Publication) -> bool:
     """Whether somebody waits for an answer to this message."""
     return any(name == REPLY_TO for name, _ in publication.headers)
+
+
+def is_cleanup(publication: Publication) -> bool:
+    """Whether it is handled also when its run is cancelled."""
+    return CLEANUP in publication.headers
 
 
 Effect = Publication | CacheWrite | TaskWrite | Reply | RepeatOf

@@ -173,6 +173,11 @@ class Kept(NamedTuple):
     """Who answered a question, where that is known: AUTOPILOT, if nobody did in time."""
 
 
+CANCEL, OVER = "cancel", "over"
+"""The name under which an invocation that cleans up is told to: with the key "", and once the
+time for it is over with OVER.
+"""
+
 AUTOPILOT = "autopilot"
 """Takes the default of a question that nobody answers in time."""
 

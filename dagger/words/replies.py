@@ -76,6 +76,14 @@ def opened(channel: str, blob: bytes) -> Any:
     raise RequestFailed(channel, str(told))
 
 
+def landed(channel: str, blob: bytes) -> tuple[Any, RequestFailed | None]:
+    """The value of a reply, or why there is none."""
+    try:
+        return opened(channel, blob), None
+    except RequestFailed as error:
+        return None, error
+
+
 def gathered(channel: str, blobs: Sequence[bytes]) -> list[Any]:
     """The values of several requests, in their order. Raises ScatterFailed."""
     results: list[Any] = []

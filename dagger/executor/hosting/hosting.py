@@ -41,6 +41,7 @@ class Hosting:
         self.ask = Asking(engine, keeping).ask
         requesting = Requesting(engine, keeping)
         self.request, self.scatter = requesting.request, requesting.scatter
+        self.calls = requesting.calls
         self.emit = Streaming(engine).emit
 
     @property

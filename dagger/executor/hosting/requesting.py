@@ -10,7 +10,7 @@ or by us, when it is overdue
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from dagger.authoring.reserving import inside
+from dagger.executor.hosting.calls import Calls
+from dagger.executor.hosting.flights import Flights
 from dagger.executor.hosting.keeping import Keeping
 from dagger.executor.unloading import meanwhile
 from dagger.words.ids import REQUESTS
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from dagger.authoring.requests import Request
     from dagger.executor.admission import Plan
     from dagger.executor.engine import Engine
-    from dagger.executor.latch import Latch
     from dagger.executor.timers import Timer
     from dagger.state.queues import Answer
 
@@ -79,12 +80,17 @@ class Requesting:
                     request = waiting.popleft()
                     flights.begin(request.key)
                     flights.out[request.key].timer = await self.send(invocation, request)
-                kept = await flights.next()
+                _, kept = await flights.next()
                 if first_failure and kept.failed:
                     return kept
         finally:
             flights.end()
         return None
+
+    def calls(self, invocation: Invocation) -> Calls:
+        """Requests of an invocation whose replies it gets as they come."""
+        flights = Flights(invocation, self._keeping, self._engine.latch)
+        return Calls(invocation, self._engine, flights, self.send)
 
     # -- one of them -----------------------------------------------------------------
 
@@ -149,61 +155,6 @@ class Requesting:
                 block.publish()
 
         await engine.admissions.enter(look, enter, invocation)
-
-
-class Flight:
-    """One request that is out."""
-
-    __slots__ = ("_stop", "timer")
-
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop = stop
-        self.timer: Timer | None = None
-
-    def end(self) -> None:
-        """It is waited for no more."""
-        self._stop()
-        _cancel(self.timer)
-
-
-class Flights:
-    """Requests of one invocation that are out, and those whose replies have come."""
-
-    def __init__(
-        self, invocation: Invocation, keeping: Keeping, latch: Callable[[], Latch | anyio.Event]
-    ) -> None:
-        self.out: dict[str, Flight] = {}  # by key
-        self.landed: deque[str] = deque()
-        self._invocation = invocation
-        self._keeping = keeping
-        self._new_latch = latch
-        self._latch = latch()
-
-    def begin(self, key: str) -> None:
-        """It goes out now."""
-        land = partial(self._land, key)
-        self.out[key] = Flight(self._keeping.listen(self._invocation, "request", key, land))
-
-    async def next(self) -> Answer:
-        """The reply that has come first, of those that have not been asked for."""
-        while not self.landed:
-            self._latch = self._new_latch()
-            async with self._invocation.worker.parked():
-                await self._latch.wait()
-        key = self.landed.popleft()
-        self.out.pop(key).end()
-        kept = self._keeping.get(self._invocation, "request", key)
-        assert kept is not None
-        return kept
-
-    def end(self) -> None:
-        """Those that are still out are waited for no more."""
-        for flight in self.out.values():
-            flight.end()
-
-    def _land(self, key: str) -> None:
-        self.landed.append(key)
-        self._latch.set()
 
 
 def first_failed(

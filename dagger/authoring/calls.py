@@ -1,0 +1,122 @@
+"""Calls: requests that are in flight together, whose replies come one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+
+from dagger.authoring.publishing import Sending, sent
+from dagger.authoring.requests import Request, made
+from dagger.words.effects import CLEANUP, is_cleanup
+from dagger.words.errors import ExecutionError, RequestFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from dagger.authoring.invocation import Invocation
+
+
+class Returned(NamedTuple):
+    """The reply to one of several requests."""
+
+    key: str
+    """That of the request."""
+    value: Any
+    """What was replied."""
+    error: RequestFailed | None
+    """Why there is no reply; None if there is one."""
+
+
+class CancelAsked(NamedTuple):
+    """The handler is to come to an end: only agents of `cleans_up=True` are told."""
+
+    reason: str
+    over: bool
+    """False the first time; True when the time for cleaning up is over."""
+
+
+class Flying(Protocol):
+    """The calls of one invocation, as its host has them."""
+
+    async def send(self, request: Request) -> None:
+        """Send a request, unless it was sent before; returns as soon as there is room."""
+
+    async def next(self) -> Returned | CancelAsked:
+        """What has come next."""
+
+    def cancel(self, keys: Collection[str]) -> None:
+        """Have those end who handle the requests of these keys."""
+
+    def end(self) -> None:
+        """Nothing is waited for any more."""
+
+
+class Calls:
+    """Requests of one handler that are in flight together: `with ctx.calls() as calls:`.
+
+    A handler that is called again after a restart gets the replies again in the order in which
+    they came: what it decides by them alone, it decides again.
+    """
+
+    __slots__ = ("_flying", "_held", "_out")
+
+    def __init__(self, held: Invocation, flying: Flying) -> None:
+        self._held = held
+        self._flying = flying
+        self._out: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._flying.end()
+
+    def __len__(self) -> int:
+        """Requests in flight."""
+        return len(self._out)
+
+    async def send(
+        self,
+        channel: str,
+        payload: Any,
+        *,
+        key: str,
+        timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cleanup: bool = False,
+    ) -> None:
+        """Send a request, as `ctx.request` does, and do not wait for its reply.
+
+        It returns as soon as there is room. With `cleanup` the request, and what it causes, is
+        handled also when the run is cancelled. Raises ExecutionError if a request of that key is
+        in flight, and what `ctx.request` raises before it waits.
+        """
+        if key in self._out:
+            raise ExecutionError(f"{self._held.node_id} has two calls with key {key!r} in flight")
+        request = made(self._held, channel, payload, key, timeout, headers)
+        publication = request.publication
+        if cleanup and not is_cleanup(publication):
+            publication = publication._replace(headers=(*publication.headers, CLEANUP))
+        if idempotency_key is not None:
+            options: Sending = {"idempotency_key": idempotency_key}
+            publication = sent(publication, options, 0.0)
+        self._out.add(key)
+        await self._flying.send(request._replace(publication=publication))
+
+    async def next(self) -> Returned | CancelAsked:
+        """Wait for the next reply; or, of an agent of `cleans_up=True`, for being cancelled."""
+        found = await self._flying.next()
+        if isinstance(found, Returned):
+            self._out.discard(found.key)
+        return found
+
+    def cancel(self, *keys: str) -> None:
+        """Have those end who handle the requests of these keys; their replies come all the same."""
+        self._flying.cancel(keys)

@@ -1,0 +1,70 @@
+"""Calls: several requests in flight, whose replies an invocation hears of one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING
+
+from dagger.authoring.calls import CancelAsked, Returned
+from dagger.executor.cancelling import cancel_deliveries
+from dagger.words.payload import decode
+from dagger.words.records import CANCEL, OVER
+from dagger.words.replies import landed
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+    from dagger.authoring.requests import Request
+    from dagger.executor.engine import Engine
+    from dagger.executor.hosting.flights import Flight, Flights
+    from dagger.executor.timers import Timer
+
+Send = Callable[["Invocation", "Request"], Awaitable["Timer | None"]]
+
+
+class Calls:
+    """The calls of one invocation."""
+
+    def __init__(
+        self, invocation: Invocation, engine: Engine, flights: Flights, send: Send
+    ) -> None:
+        self._invocation = invocation
+        self._engine = engine
+        self._flights = flights
+        self._send = send
+        self._channels: dict[str, str] = {}  # of what is out, by key
+        self._told: list[Flight] = [flights.listen(CANCEL, key) for key in ("", OVER)]
+
+    async def send(self, request: Request) -> None:
+        """Send a request, unless it was sent before."""
+        key, invocation = request.key, self._invocation
+        self._channels[key] = request.publication.channel
+        flight = self._flights.begin(key)
+        kept = invocation.delivery.kept
+        if kept is None or ("request", key) not in kept:
+            flight.timer = await self._send(invocation, request)
+
+    async def next(self) -> Returned | CancelAsked:
+        """The next reply, or that the handler is to come to an end."""
+        (name, key), kept = await self._flights.next()
+        if name == CANCEL:
+            return CancelAsked(decode(kept.value), over=key == OVER)
+        return Returned(key, *landed(self._channels.pop(key), kept.value))
+
+    def cancel(self, keys: Collection[str]) -> None:
+        """Have those end who handle the requests of these keys."""
+        run, delivery = self._invocation.run, self._invocation.delivery
+        kept = delivery.kept or {}
+        found = (kept.get(("requested", key)) for key in keys)
+        places = {decode(place.value) for place in found if place is not None}
+        meant = [
+            each
+            for each in run.deliveries.values()
+            if each.envelope.parent == delivery.number and each.envelope.place in places
+        ]
+        cancel_deliveries(self._engine, run, meant)
+
+    def end(self) -> None:
+        """Nothing is waited for any more."""
+        self._flights.end()
+        for flight in self._told:
+            flight.end()
