@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dagger.authoring.origin import Origin
 from dagger.authoring.placing import Importable
 from dagger.authoring.publishing import refusal
 from dagger.authoring.signature import CallPlan
@@ -17,9 +18,6 @@ from dagger.words.outcomes import OnFailure, Overflow
 from dagger.words.payload import encoded
 from dagger.words.policies import ConcurrencyKey, Debounce, RateLimit, Resources, Throttle
 from dagger.words.strategy import RetryStrategy
-
-if TYPE_CHECKING:
-    from dagger.state.queues import Delivery
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -103,10 +101,8 @@ class Agent:
     """What it handles together; None for one message at a time."""
     parts: Mapping[str, Schema | None]
     """Of a join, what a payload of each channel has to be."""
-    definition: str
-    """What it was made from, where its handler's code does not say it: a digest."""
-    obstacle: Callable[[Delivery], str] | None
-    """Why a delivery that was begun elsewhere cannot go on here; "" if it can."""
+    origin: Origin | None
+    """What it was made from, where that is more than its handler; else None."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.handler(*args, **kwargs)

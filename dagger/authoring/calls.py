@@ -26,6 +26,8 @@ class Returned(NamedTuple):
     """What was replied."""
     error: RequestFailed | None
     """Why there is no reply; None if there is one."""
+    duplicate: bool = False
+    """Whether it is the reply to an earlier request of the same idempotency key."""
 
 
 class CancelAsked(NamedTuple):
@@ -88,20 +90,22 @@ class Calls:
         *,
         key: str,
         timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
+        message_key: str | None = None,
         idempotency_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         cleanup: bool = False,
     ) -> None:
         """Send a request, as `ctx.request` does, and do not wait for its reply.
 
-        It returns as soon as there is room. With `cleanup` the request, and what it causes, is
+        It returns as soon as there is room. `key` is what the reply is told by, `message_key` that
+        of the message. With `cleanup` the request, and what it causes, is
         handled also when the run is cancelled. Raises ExecutionError if a request of that key is
         in flight, and what `ctx.request` raises before it waits.
         """
         if key in self._out:
             raise ExecutionError(f"{self._held.node_id} has two calls with key {key!r} in flight")
         request = made(self._held, channel, payload, key, timeout, headers)
-        publication = request.publication
+        publication = request.publication._replace(key=message_key)
         if cleanup and not is_cleanup(publication):
             publication = publication._replace(headers=(*publication.headers, CLEANUP))
         if idempotency_key is not None:

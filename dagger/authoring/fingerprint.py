@@ -67,8 +67,8 @@ def _told(agent: Agent) -> dict[str, Any]:
         known["run_in"] = "process"
     if agent.cleans_up:
         known["cleans_up"] = True
-    if agent.definition:
-        known["definition"] = agent.definition
+    if agent.origin is not None:
+        known["definition"] = agent.origin.definition
     if rule is not None:
         known["idempotency_key"] = _code(rule) if callable(rule) else rule
     return (

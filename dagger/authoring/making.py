@@ -79,8 +79,7 @@ def make(target: Handler, names: Mapping[str, Any], options: AgentOptions) -> Ag
         upcast=check_steps(options.get("upcast"), schema_in, plan.where),
         build=build,
         dump=returned.build if returned else None,
-        definition="",
-        obstacle=None,
+        origin=None,
         process=placed(handler, plan, options.get("run_in")),
         **policies(options, plan.where),
     )

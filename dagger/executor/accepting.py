@@ -51,6 +51,7 @@ class Acceptance:
         "_key",
         "_known",
         "_parts",
+        "_prepare",
         "_refusing",
         "_schema",
         "_succession",
@@ -70,13 +71,14 @@ class Acceptance:
         successive = agent.debounce is not None or agent.throttle is not None
         self._succession = succession if successive else None
         self._schema = agent.input
+        self._prepare = None if agent.origin is None else agent.origin.prepare
         self._upcast = agent.upcast
         self._build = agent.build
         self._key = agent.key
         self._join, self._parts = agent.join, agent.parts
         self._known = agent.idempotency_key is not None
         alone = agent.build is None and agent.key is None and agent.join is None and not self._known
-        alone = alone and not successive
+        alone = alone and not successive and agent.origin is None
         self._bare = alone and agent.input is None and agent.upcast is None
         self.agreed = agent.input.number if agent.input is not None and alone else -1
         """A message that was checked against this schema needs no asking."""
@@ -88,6 +90,8 @@ class Acceptance:
         if self._bare:
             return not invocation.publication.headers or self._turn(invocation)
         schema = self._schema
+        if self._prepare is not None and not self._prepared(invocation, self._prepare):
+            return False
         if self._join is not None and not self._whole(invocation):
             return False
         if self._upcast is not None and not self._upcasted(invocation, self._upcast):
@@ -106,6 +110,16 @@ class Acceptance:
         if (self._known or invocation.publication.headers) and not self._turn(invocation):
             return False
         return self._key is None or self._in_turn(invocation)
+
+    def _prepared(self, invocation: Invocation, prepare: Callable[[Any, str, str], Any]) -> bool:
+        """Whether the payload could be made what the handler is given."""
+        try:
+            data = prepare(invocation.data, invocation.channel, invocation.run.id)
+        except Exception as error:
+            self._refusing.fail(invocation, error)
+            return False
+        invocation.data = invocation.payload = data
+        return True
 
     def _whole(self, invocation: Invocation) -> bool:
         """Whether each part is what it has to be; one that is not ends alone."""

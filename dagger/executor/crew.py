@@ -171,6 +171,8 @@ class Crew:
                 self.subscriber.bell = None
             elif self.subscriber.has_more:
                 self.ring()
+            else:
+                self.tune()
         return delivery
 
     def _pass_on(self) -> None:

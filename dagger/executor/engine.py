@@ -45,6 +45,7 @@ from dagger.words.outcomes import Overflow
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
+    from dagger.authoring.origin import Origin
     from dagger.executor.around import Around
     from dagger.executor.processes.processes import Processes
     from dagger.executor.supervisor import Supervisor
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from dagger.words.config import Config
     from dagger.words.effects import Publication
     from dagger.words.records import Record
+    from dagger.words.secrets import Secrets
 
 
 OUTSIDE_TURN = 32
@@ -97,6 +99,8 @@ class Engine:
         self.channel_schemas: dict[str, Schema] = {}
         self.channel_limits: dict[str, tuple[int | None, Overflow | None]] = {}
         self.crews: dict[str, Crew] = {}
+        self.doors: dict[str, Origin] = {}  # of channels whose first messages are looked at
+        self.veils: list[Secrets] = []  # over what is never written down
         self.hands = store.hands if store.lasting else NO_HANDS
         self.free = self.hands.free
         self.gate = Gate(store)
@@ -136,6 +140,9 @@ class Engine:
 
     def commit(self, record: Record) -> None:
         """Make a fact true: applied, appended to the journal, seen by who watches."""
+        if self.veils:
+            for veil in self.veils:
+                record = veil.masked(record) if veil else record
         if self.watchers.any:
             events = self.watchers.events(record)  # asked before what it ends is gone
             self._apply(record)
@@ -144,6 +151,12 @@ class Engine:
         else:
             self._apply(record)
             self._append(record)
+
+    def masked(self, text: str) -> str:
+        """A text as it may be shown."""
+        for veil in self.veils:
+            text = veil.masked(text)
+        return text
 
     @contextmanager
     def applying(self, apply: Callable[[Record], None]) -> Iterator[None]:
@@ -285,16 +298,25 @@ class Engine:
         if not terms.policed:
             terms.places = self.policing.places(crew)
         self.crews[agent.name] = crew
+        if agent.origin is not None:
+            self._know(agent, agent.origin)
         crew.hold(self.held)
         self.relimit()
         self.scheduler.stir()
         if crew.subscriber.ready:
             crew.ring()
 
+    def _know(self, agent: Agent, origin: Origin) -> None:
+        self.doors.update(dict.fromkeys(agent.subscribe, origin))
+        if not any(each is origin.secrets for each in self.veils):
+            self.veils.append(origin.secrets)
+
     def dismiss(self, name: str) -> None:
         """The agent takes nothing more; what its crew has in hand is settled."""
         crew = self.crews.pop(name, None)
         if crew is not None:
+            for channel in crew.agent.subscribe:
+                self.doors.pop(channel, None)
             crew.leave()
             self.policing.dismiss(crew)
             self.relimit()

@@ -23,6 +23,7 @@ from dagger.words.errors import (
     NoAgentsRegistered,
     RunConflict,
 )
+from dagger.words.ids import new_id
 from dagger.words.payload import same, string
 
 if TYPE_CHECKING:
@@ -38,6 +39,18 @@ class Entrance:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._limits = default_limits(engine.config)
+
+    def received(self, channel: str, payload: Any, run_id: str | None) -> tuple[Any, str | None]:
+        """What a new run begins with, and its id, where somebody looks at what comes first on
+        its channel: without secrets, which are kept for the run of that id alone.
+
+        Raises ValidationError.
+        """
+        door = self._engine.doors.get(channel)
+        if door is None:
+            return payload, run_id
+        run_id = new_id() if run_id is None else run_id
+        return door.receive(payload, run_id), run_id
 
     def message(self, channel: str, payload: Any, options: Opening) -> Publication:
         """The first message of a run, checked.
@@ -62,6 +75,7 @@ class Entrance:
     ) -> LiveRun:
         """The run of that id, or a new one with this first message, as soon as there is room."""
         engine = self._engine
+        payload, run_id = self.received(channel, payload, run_id)
         first, bounds = self.message(channel, payload, options), self.bounds(options)
         if run_id is None and not engine.runs.crowded():
             return engine.runs.open(engine.stamped(first), None, bounds)

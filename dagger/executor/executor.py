@@ -311,6 +311,7 @@ class Executor:
         """
         engine = self._running("request")
         within, options = patience(timeout), cast("Opening", limits)
+        payload, run_id = engine.entrance.received(channel, payload, run_id)
         request = asking(engine.entrance.message(channel, payload, options))
         bounds = engine.entrance.bounds(options)
         if within is not None:

@@ -17,6 +17,7 @@ from dagger.executor.hosting.asking import answer_of
 from dagger.executor.hosting.requesting import first_failed
 from dagger.executor.hosting.steps import known
 from dagger.executor.listing import AgentInfo, ChannelInfo
+from dagger.state.queues import SECOND_HAND
 from dagger.state.tasks import Task, Tasks
 from dagger.words.effects import E, Publication, TaskWrite
 from dagger.words.errors import ContextClosed
@@ -263,8 +264,9 @@ class RecordedCalls:
                 self._told.remove((name, key))
                 return CancelAsked(decode(self._kept[name, key].value), over=key == OVER)
             if name == "request" and key in self._out:
-                channel = self._out.pop(key).publication.channel
-                return Returned(key, *landed(channel, self._kept[name, key].value))
+                channel, kept = self._out.pop(key).publication.channel, self._kept[name, key]
+                value, error = landed(channel, kept.value)
+                return Returned(key, value, error, kept.digest == SECOND_HAND)
         for key, request in self._out.items():
             if not self._host.hearers(request.publication.channel):
                 del self._out[key]

@@ -206,8 +206,8 @@ def _obstacle(engine: Engine, run: Run) -> str:
     if missing:
         return "missing agents: " + ", ".join(missing)
     for each in run.deliveries.values():
-        asks = engine.crews[each.queue.subscriber.name].agent.obstacle
-        if asks is not None and (told := asks(each)):
+        origin = engine.crews[each.queue.subscriber.name].agent.origin
+        if origin is not None and (told := origin.obstacle(each)):
             return told
     return ""
 

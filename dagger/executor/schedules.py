@@ -69,6 +69,8 @@ def _first(engine: Engine, channel: str, payload: Any) -> Publication:
     limit = engine.max_payload_bytes
     if not engine.crews:
         return addressed(channel, payload, None, None, limit)
+    if channel in engine.doors:
+        payload = engine.doors[channel].receive(payload, "")
     first = addressed(channel, payload, engine.channel_schema(channel), None, limit)
     value, agents = decode(first.payload), [crew.agent for crew in engine.crews.values()]
     refusals = [each.refuses(channel, value) for each in agents if channel in each.subscribe]

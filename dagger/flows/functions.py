@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack, cast, overload
@@ -15,6 +16,9 @@ from dagger.words.errors import DefinitionError
 
 CONTEXT = "ctx"
 """The parameter that stands for the context, and for no argument."""
+
+KEY = "idempotency_key"
+"""The parameter that stands for what the step is known by: the same in each attempt at it."""
 
 
 class StepOptions(TypedDict, total=False):
@@ -52,8 +56,12 @@ class StepFunction:
     """Whether it takes arguments of other names as well (`**arguments`)."""
     takes_context: bool
     """Whether it asks for `ctx`, the context of its invocation."""
+    takes_key: bool
+    """Whether it asks for `idempotency_key`, what the step is known by."""
     where: str
     """Where the function is: "function (file:line)"."""
+    names: Mapping[str, Any]
+    """Local names that its annotations may use."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What is said of it with `@step(...)`, but for its name and description."""
 
@@ -122,22 +130,27 @@ def step(function: Callable[..., Any] | None = None, /, **options: Unpack[StepOp
     """Make a step function, `async def` or `def`, that flows use by its name.
 
     Its parameters are the arguments that a step gives it in `with`; one named `ctx` is the
-    context of the invocation. What it returns is the step's output. `name` and `description`
+    context of the invocation, and `idempotency_key` what the step is known by, the same each
+    time it is tried. What it returns is the step's output. `name` and `description`
     are otherwise those of the function; the other options are as in a flow's grammar, and hold
     where a step says nothing.
 
     Raises DefinitionError, naming function, file and line.
     """
+    names = dict(sys._getframe(1).f_locals)
 
     def decorate(target: Callable[..., Any]) -> StepFunction:
-        made = _make(target, cast("dict[str, Any]", options))
+        made = make(target, cast("dict[str, Any]", options), names)
         step_functions.add(made)
         return made
 
     return decorate if function is None else decorate(function)
 
 
-def _make(target: Callable[..., Any], options: dict[str, Any]) -> StepFunction:
+def make(
+    target: Callable[..., Any], options: dict[str, Any], names: Mapping[str, Any]
+) -> StepFunction:
+    """A step function that nobody finds by its name. Raises DefinitionError."""
     where = place_of(target)
     if not callable(target):
         raise DefinitionError(f"@step is for functions, not {target!r}", None)
@@ -148,7 +161,8 @@ def _make(target: Callable[..., Any], options: dict[str, Any]) -> StepFunction:
             problem = f"arguments are given by name, so {each.name!r} cannot be filled"
             raise DefinitionError(problem, where)
     named = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
-    arguments = [each for each in named if each.name != CONTEXT]
+    arguments = [each for each in named if each.name not in (CONTEXT, KEY)]
+    asked = {each.name for each in named}
     name = options.pop("name", getattr(target, "__name__", type(target).__name__))
     description = options.pop("description", None)
     return StepFunction(
@@ -158,8 +172,10 @@ def _make(target: Callable[..., Any], options: dict[str, Any]) -> StepFunction:
         required=tuple(each.name for each in arguments if each.default is each.empty),
         optional=tuple(each.name for each in arguments if each.default is not each.empty),
         takes_any=any(each.kind is each.VAR_KEYWORD for each in parameters),
-        takes_context=len(arguments) < len(named),
+        takes_context=CONTEXT in asked,
+        takes_key=KEY in asked,
         where=where,
+        names=names,
         options=options,
     )
 

@@ -6,6 +6,7 @@ the same time.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from hashlib import blake2b
 
@@ -19,6 +20,15 @@ def run_id(schedule_id: str, slot: int) -> str:
     `schedule_id` is: a text that is not empty and that UTF-8 can carry.
     """
     return f"{schedule_id}@{EPOCH + timedelta(seconds=slot):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def moment_of(run_id: str) -> str | None:
+    """The slot that started the run of an id, such as "2026-03-01T08:00:00Z"; None if none did."""
+    found = _SLOT.search(run_id)
+    return None if found is None else found[1]
+
+
+_SLOT = re.compile(r"@(\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\Z")
 
 
 def jitter(schedule_id: str, slot: int, most: float) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from dagger.words.errors import ConfigError, NonDeterminism, StepFailed, StreamDiffers
+from dagger.words.errors import ConfigError, DaggerError, NonDeterminism, StepFailed, StreamDiffers
 from dagger.words.strategy import RetryStrategy
 
 Exceptions = type[Exception] | tuple[type[Exception], ...]
@@ -158,6 +158,8 @@ def may_follow(strategy: RetryStrategy, error: BaseException) -> bool:
     Of a step that failed, what its function raised counts; where that is not known any
     more (see StepFailed), it may. Another attempt may stream something else.
     """
+    if isinstance(error, DaggerError) and not error.again:
+        return False
     if isinstance(error, NonDeterminism) and not isinstance(error, StreamDiffers):
         return False
     if isinstance(error, StepFailed):

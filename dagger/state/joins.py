@@ -286,7 +286,9 @@ def _leave(joins: Joins, scope: Scope) -> list[Delivery]:
         for name, group in joins.groups.pop(shared, {}).items():
             parts = group.all()
             if parts:
-                joins.unfilled = (*joins.unfilled, _lacking(name, parts))
+                join = parts[0].queue.subscriber.join
+                if join is None or not join.optional:
+                    joins.unfilled = (*joins.unfilled, _lacking(name, parts))
                 left += parts
     return left
 

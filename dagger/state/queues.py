@@ -72,6 +72,9 @@ class Answer(NamedTuple):
     failed: bool = False
 
 
+SECOND_HAND = "duplicate"
+"""The digest of a reply that a duplicate got: it is that of the first one."""
+
 _ASKED = frozenset({"requested", "refused"})
 """Names under which it is kept that a request was published: one that failed is refused."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dagger.state import budgets
 from dagger.state.queues import (
     PENDING,
+    SECOND_HAND,
     WAITING,
     Answer,
     Delivery,
@@ -19,6 +20,7 @@ from dagger.words.effects import (
     Publication,
     Reply,
 )
+from dagger.words.outcomes import Disposition
 from dagger.words.payload import encode
 from dagger.words.records import (
     AUTOPILOT,
@@ -37,6 +39,8 @@ from dagger.words.replies import unanswered, unheard
 
 if TYPE_CHECKING:
     from dagger.state.state import State
+
+_DUPLICATE = int(Disposition.DUPLICATE)
 
 
 def attempt_failed(state: State, record: AttemptFailed) -> None:
@@ -91,7 +95,8 @@ def answer(
     envelope = delivery.envelope
     for each in effects:
         if type(each) is Reply:
-            _answered(run, envelope.publication, envelope.place, Answer(each.value))
+            by = SECOND_HAND if disposition == _DUPLICATE else ""
+            _answered(run, envelope.publication, envelope.place, Answer(each.value, by))
             return
     refusal = unanswered(delivery.queue.subscriber.name, disposition, failure)
     _answered(run, envelope.publication, envelope.place, Answer(refusal, failed=True))

@@ -20,6 +20,7 @@ DaggerError
 ├── NoAgentsRegistered        a run was asked of an executor without agents
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema
+│   └── ArgumentsRefused      or the arguments of a step, or its result
 ├── ChannelError
 │   ├── ChannelFull           overflow="reject" and the queue has no room
 │   ├── ChannelClosed         the channel was shut down
@@ -43,6 +44,8 @@ DaggerError
 │   ├── DuplicateDeadlock     a duplicate and its first one wait for each other
 │   ├── StepFailed            the function of a step raised
 │   ├── FlowEventRefused      a flow was told something that cannot have happened
+│   ├── FlowFailed            a flow has failed; what was undone of it
+│   ├── SecretMissing         a flow needs a secret that is not there
 │   ├── WorkerCrashed         the worker process of a handler died
 │   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
@@ -91,6 +94,9 @@ VALUE_SHOWN = 200
 
 class DaggerError(Exception):
     """The root: catching it catches everything Dagger raises on purpose."""
+
+    again = True
+    """Whether another attempt could come to something else: if not, there is none."""
 
 
 class DefinitionError(DaggerError):
@@ -310,6 +316,12 @@ class ValidationError(DaggerError):
         super().__init__(
             f"{whose}{where} at {path} breaks {rule!r}: {problem} (value: {self.value})"
         )
+
+
+class ArgumentsRefused(ValidationError):
+    """What a step of a flow is given, or has come to, is not what its function says."""
+
+    again = False
 
 
 class ChannelError(DaggerError):
@@ -661,6 +673,58 @@ class FlowEventRefused(ExecutionError):
         self.event = event
         self.problem = problem
         super().__init__(f"a flow cannot take {event}: {problem}")
+
+
+class FlowFailed(ExecutionError):
+    """A run of a flow has failed: `reason` says which step and why.
+
+    `undone` are the steps that were undone, `stuck` those that could not be, and why, and `left`
+    those that were not in time.
+    """
+
+    def __init__(
+        self,
+        flow: str,
+        reason: str,
+        undone: Sequence[str] = (),
+        stuck: Mapping[str, str] | None = None,
+        left: Sequence[str] = (),
+    ) -> None:
+        self.flow = flow
+        self.reason = reason
+        self.undone = tuple(undone)
+        self.stuck = dict(stuck or {})
+        self.left = tuple(left)
+        told = [f"flow {flow!r} failed: {reason}"]
+        if undone:
+            told.append(f"undone: {', '.join(undone)}")
+        told += [f"{step} could not be undone: {why}" for step, why in self.stuck.items()]
+        if left:
+            told.append(f"not undone: {', '.join(left)}")
+        super().__init__("; ".join(told))
+
+
+class SecretMissing(ExecutionError):
+    """A flow needs a secret called `name`, and there is none; with `run_id`, an input of a run.
+
+    With `scheduled` there is one, which cannot be kept for later.
+    """
+
+    def __init__(self, name: str, run_id: str = "", *, scheduled: bool = False) -> None:
+        self.name = name
+        self.run_id = run_id
+        if scheduled:
+            super().__init__(
+                f"the input {name!r} is secret, and a schedule keeps what it gives; set the "
+                f"environment variable {name} where its runs are carried out"
+            )
+            return
+        what = f"the secret input {name!r} of run {run_id!r}" if run_id else f"the secret {name!r}"
+        again = ", or give it again to the run of that id" if run_id else ""
+        super().__init__(
+            f"{what} is not there; set the environment variable {name}, or give it with "
+            f"Flows(secrets={{{name!r}: ...}}){again}"
+        )
 
 
 class RunConflict(ExecutionError):

@@ -24,3 +24,5 @@ class Join(NamedTuple):
     """Of a batch; 0 for any."""
     within: float = 0.0
     """Seconds after the first part of a batch; 0 for any."""
+    optional: bool = False
+    """Whether parts that are left over at the end are no matter: the run is complete without."""

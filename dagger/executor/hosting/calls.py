@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dagger.authoring.calls import CancelAsked, Returned
 from dagger.executor.cancelling import cancel_deliveries
+from dagger.state.queues import SECOND_HAND
 from dagger.words.payload import decode
 from dagger.words.records import CANCEL, OVER
 from dagger.words.replies import landed
@@ -48,7 +49,8 @@ class Calls:
         (name, key), kept = await self._flights.next()
         if name == CANCEL:
             return CancelAsked(decode(kept.value), over=key == OVER)
-        return Returned(key, *landed(self._channels.pop(key), kept.value))
+        value, error = landed(self._channels.pop(key), kept.value)
+        return Returned(key, value, error, kept.digest == SECOND_HAND)
 
     def cancel(self, keys: Collection[str]) -> None:
         """Have those end who handle the requests of these keys."""

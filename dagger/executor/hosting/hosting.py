@@ -67,6 +67,8 @@ class Hosting:
         return written
 
     def log(self, invocation: Invocation, level: int, text: str) -> None:
+        text = self._engine.masked(text)
+
         def write() -> None:
             fence(invocation)
             self._engine.commit(

@@ -1,0 +1,51 @@
+"""The inputs of a run: checked when it begins, and with defaults for what is not given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from dagger.flows.names import is_required
+from dagger.flows.running.program import Program
+from dagger.flows.structure import meant
+from dagger.rules.violation import Violation
+from dagger.words.errors import ValidationError
+from dagger.words.secrets import MASK
+
+
+def check_inputs(program: Program, given: Any, *, absent: Collection[str] = ()) -> None:
+    """Raise ValidationError for inputs that are not what the flow says.
+
+    Those in `absent` need not be there.
+    """
+    if not isinstance(given, Mapping):
+        raise _refused(program, "$", "type", "the inputs of a flow are a mapping", given)
+    for name in given:
+        if name not in program.flow.inputs:
+            problem = f"the flow has no input {name!r}{meant(name, program.flow.inputs)}"
+            raise _refused(program, f"$.{name}", "additionalProperties", problem, given[name])
+    for name, source in program.flow.inputs.items():
+        if name in given:
+            _check(program, name, given[name])
+        elif is_required(source) and name not in absent:
+            problem = f"the input {name!r} is missing"
+            raise _refused(program, "$", "required", problem, sorted(given))
+
+
+def _check(program: Program, name: str, value: Any) -> None:
+    violation: Violation | None = program.schemas[name].violation(value)
+    if violation is None:
+        return
+    if name in program.secret:
+        problem = f"the secret input {name!r} does not fit its schema"
+        raise _refused(program, f"$.{name}", violation.rule, problem, MASK)
+    path = f"$.{name}{violation.path.removeprefix('$')}"
+    raise _refused(program, path, violation.rule, violation.problem, violation.value)
+
+
+def _refused(program: Program, path: str, rule: str, problem: str, value: Any) -> ValidationError:
+    name = program.flow.name
+    shown = value if isinstance(value, str) else repr(value)
+    return ValidationError(
+        path, rule, problem, shown, agent=name, channel=program.channel, direction="input"
+    )

@@ -1,0 +1,157 @@
+"""Origins: what an executor is told of the agents that a flow has become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dagger.flows.references import texts_of
+from dagger.flows.running.arguments import Arguments
+from dagger.flows.running.coordinator import KEPT
+from dagger.flows.running.definition import difference, digest_of, flow_of
+from dagger.flows.running.inputs import check_inputs
+from dagger.flows.running.keeper import Keeper
+from dagger.flows.running.program import Program
+from dagger.words.errors import SecretMissing
+from dagger.words.payload import decode
+from dagger.words.secrets import Secrets
+
+if TYPE_CHECKING:
+    from dagger.state.queues import Delivery
+
+
+class StepOrigin:
+    """Of an agent that carries out steps: `arguments` are what each gets, by its channel."""
+
+    def __init__(self, definition: str, keeper: Keeper, arguments: Mapping[str, Arguments]) -> None:
+        self.definition = definition
+        self.secrets: Secrets = keeper.vault.secrets
+        self._keeper = keeper
+        self._arguments = arguments
+
+    def receive(self, payload: Any, run_id: str) -> Any:
+        return payload
+
+    def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
+        """The arguments, with the secrets in them. Raises ExpressionError, SecretMissing."""
+        arguments = self._arguments.get(channel)
+        return payload if arguments is None else self._keeper.come(arguments, payload, run_id)
+
+    def obstacle(self, delivery: Delivery) -> str:
+        return ""
+
+
+class InnerOrigin:
+    """Of the coordinator of a flow within another."""
+
+    def __init__(self, definition: str, secrets: Secrets) -> None:
+        self.definition = definition
+        self.secrets = secrets
+
+    def receive(self, payload: Any, run_id: str) -> Any:
+        return payload
+
+    def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
+        return payload
+
+    def obstacle(self, delivery: Delivery) -> str:
+        return ""
+
+
+class FlowOrigin(InnerOrigin):
+    """Of the coordinator of a flow that runs begin with."""
+
+    def __init__(
+        self, keeper: Keeper, definition: Mapping[str, Any], *, accept_changes: bool
+    ) -> None:
+        super().__init__(digest_of(definition), keeper.vault.secrets)
+        self._vault = keeper.vault
+        self._program = keeper.program
+        self._definition = definition
+        self._accept_changes = accept_changes
+
+    def receive(self, payload: Any, run_id: str) -> Any:
+        """The inputs without those that are secret, which the vault keeps for the run.
+
+        Raises ValidationError, and SecretMissing where one is needed and nowhere to be found.
+        """
+        program = self._program
+        known = {name for name in program.secret if self._vault.has_input(run_id, name)}
+        given = {} if payload is None else payload
+        check_inputs(program, given, absent=known)
+        secret = {name: given[name] for name in program.secret if name in given}
+        if secret and not run_id:
+            raise SecretMissing(min(secret), scheduled=True)
+        self._vault.keep(run_id, secret)
+        self._need_secrets()
+        return {name: value for name, value in given.items() if name not in secret}
+
+    def _need_secrets(self) -> None:
+        for name in secrets_of(self._program):
+            if not self._vault.has(name):
+                raise SecretMissing(name)
+
+    def obstacle(self, delivery: Delivery) -> str:
+        """Why a run that was begun elsewhere cannot go on here."""
+        return self._changes(delivery) or self._missing(delivery.queue.run.id)
+
+    def _missing(self, run_id: str) -> str:
+        try:
+            self._need_secrets()
+            for name in sorted(self._program.secret - self._program.defaults.keys()):
+                self._vault.input(run_id, name)
+        except SecretMissing as error:
+            return str(error)
+        return ""
+
+    def _changes(self, delivery: Delivery) -> str:
+        """What of the flow is not as it was when the run began, if that matters."""
+        kept = [each for each in (delivery.kept or {}) if each[0] == f"step:{KEPT}"]
+        if not kept or kept[-1][1] == self.definition:
+            return ""
+        assert delivery.kept is not None
+        was = flow_of(decode(delivery.kept[kept[-1]].value))
+        if self._accept_changes and _goes_on(self._program, Program(was, ""), delivery):
+            return ""
+        now = flow_of(self._definition)
+        told = difference(was, now)
+        why = "changes what has run" if self._accept_changes else "has changed"
+        hint = (
+            ""
+            if self._accept_changes
+            else (
+                "; put it back, or go on where what has run is as it was: "
+                "Flows(accept_changes=True), --accept-changes"
+            )
+        )
+        return f"flow {was.name!r} {why} since the run began{hint}\n{told}"
+
+
+def secrets_of(program: Program) -> Iterator[str]:
+    """The secrets that a flow names, and those within it."""
+    flow = program.flow
+    for work in program.works.values():
+        given = [work.said.with_] if work.undo is None else [work.said.with_, work.undo.said.with_]
+        for arguments in given:
+            for reference in texts_of("with", arguments, ()).references:
+                if reference.parts[0] == "secrets" and len(reference.parts) > 1:
+                    yield str(reference.parts[1])
+    for inner in flow.subflows.values():
+        yield from secrets_of(Program(inner, ""))
+
+
+def _goes_on(program: Program, was: Program, delivery: Delivery) -> bool:
+    """Whether what has begun of a run is in a changed flow as it was, with what it needs."""
+    begun = {key.partition("[")[0] for name, key in delivery.kept or {} if name == "requested"}
+    begun = {each.removeprefix("undo:") for each in begun}
+    return (
+        all(
+            each in program.works
+            and each in was.works
+            and program.works[each].said == was.works[each].said
+            and program.works[each].needs == was.works[each].needs
+            for each in begun
+        )
+        and program.flow.defaults == was.flow.defaults
+        and program.flow.inputs == was.flow.inputs
+    )

@@ -1,0 +1,161 @@
+"""Undoing what the steps of a run have done: what was begun, in which order, and how far it is.
+
+What has to be undone is registered as it is sent, which is on disk before anybody acts: the
+order and the state are `dagger.rules.undo`'s.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable
+from typing import Any
+
+from dagger.flows.running.arguments import Scope
+from dagger.flows.running.facts import Error, error_of
+from dagger.flows.running.orders import Order, Send, key_of
+from dagger.flows.running.program import Program, Work
+from dagger.flows.running.report import UndoneReport
+from dagger.rules import undo
+from dagger.rules.undo import Action
+from dagger.words.errors import DaggerError, ExpressionError
+
+PREFIX = "undo:"
+"""Of the keys of compensations."""
+
+
+class _Begun:
+    """A step, or an item of it, that was sent."""
+
+    __slots__ = ("after", "completed", "key", "result", "scope", "work")
+
+    def __init__(
+        self, key: str, work: Work | None, after: tuple[str, ...], scope: Scope | None
+    ) -> None:
+        self.key = key
+        self.work = work  # None for what only hands on who came after whom
+        self.after = after
+        self.scope = scope
+        self.completed: int | None = None
+        self.result: Any = None
+
+    def action(self) -> Action:
+        wanted = self.work is not None and self.work.undo is not None
+        return Action(self.key, self.after, self.completed, wanted)
+
+
+class Undoing:
+    """The undoing of one run; of a flow without compensations it does nothing."""
+
+    def __init__(self, program: Program, steps: dict[str, dict[str, Any]]) -> None:
+        self._program = program
+        self._steps = steps
+        self._begun: dict[str, _Begun] = {}
+        self._tails: dict[str, tuple[str, ...]] = {}  # by step: what came last of it
+        self._completed = 0
+        self._state: undo.Undoing | None = None
+
+    # -- what is done ----------------------------------------------------------------
+
+    def begin_step(self, work: Work, item: int | None, scope: Scope, owner: str | None) -> None:
+        """A step, or an item of it, is sent; `owner` is the step that it rescues."""
+        if not self._program.undoes:
+            return
+        needs = work.needs if owner is None else (owner,)
+        after = tuple(dict.fromkeys(key for need in needs for key in self._tails.get(need, ())))
+        key = key_of(work.id, item)
+        self._begun[key] = _Begun(key, work, after, None if work.undo is None else scope)
+        if item is None:
+            self._tails[work.id if owner is None else owner] = (key,)
+
+    def complete(self, step: str, item: int | None, result: Any, *, reused: bool) -> None:
+        """It has given a result; one that others have made is not this run's to undo."""
+        begun = self._begun.get(key_of(step, item))
+        if begun is None:
+            return
+        begun.completed, begun.result = self._completed, result
+        self._completed += 1
+        if reused:
+            begun.work = None
+
+    def end_items(self, work: Work, items: int) -> None:
+        """All items of a step that have been sent have ended: who comes later comes after them."""
+        if not self._program.undoes:
+            return
+        keys = [key_of(work.id, item) for item in range(items)]
+        group = f"{work.id}[]"
+        sent = tuple(key for key in keys if key in self._begun)
+        self._begun[group] = _Begun(group, None, sent, None)
+        self._tails[work.id] = (group,)
+
+    def pass_on(self, work: Work) -> None:
+        """A step has ended without being sent: who needs it comes after what it would have."""
+        if self._program.undoes and work.id not in self._tails:
+            tails = (key for need in work.needs for key in self._tails.get(need, ()))
+            self._tails[work.id] = tuple(dict.fromkeys(tails))
+
+    # -- and undone ------------------------------------------------------------------
+
+    def begin(self) -> list[Order]:
+        """Undo all of it."""
+        actions = [each.action() for each in self._begun.values()]
+        if not any(each.compensated for each in actions):
+            return []
+        self._state, commands = undo.step(undo.undoing(actions), undo.Start())
+        return self._sent(commands)
+
+    def heard(self, key: str, error: DaggerError | None) -> list[Order]:
+        """A compensation has ended, well or with an error."""
+        id = key.removeprefix(PREFIX)
+        if error is None:
+            return self._go_on(undo.Undone(id))
+        return self._go_on(undo.UndoFailed(id, _told(error_of(error))))
+
+    def give_up(self) -> None:
+        """There is no more time."""
+        if self._state is not None and not self._state.over:
+            self._go_on(undo.Stop())
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self._state is None or self._state.over
+
+    def report(self) -> UndoneReport | None:
+        """What was undone so far; None if nothing had to be."""
+        if self._state is None:
+            return None
+        report = self._state.report()
+        return UndoneReport(report.undone, dict(report.failed), report.left)
+
+    def _go_on(self, event: undo.Event) -> list[Order]:
+        assert self._state is not None
+        self._state, commands = undo.step(self._state, event)
+        return self._sent(commands)
+
+    def _sent(self, commands: Iterable[undo.Compensate]) -> list[Order]:
+        orders: list[Order] = []
+        for each in commands:
+            try:
+                orders.append(self._compensation(self._begun[each.id]))
+            except ExpressionError as error:
+                orders += self._go_on(undo.UndoFailed(each.id, _told(error_of(error))))
+        return orders
+
+    def _compensation(self, begun: _Begun) -> Send:
+        """What undoes it. It knows its own step's output, of an item that item's. Raises
+        ExpressionError.
+        """
+        work, scope = begun.work, begun.scope
+        assert work is not None
+        assert work.undo is not None
+        assert scope is not None
+        own = {"status": "succeeded", "error": None, **self._steps.get(work.id, {})}
+        own["output"] = begun.result
+        known = {**scope, "steps": ChainMap({work.id: own}, self._steps)}
+        payload = work.undo.arguments.sent(known)
+        channel = work.undo.channel
+        return Send(f"{PREFIX}{begun.key}", channel, payload, cleanup=True)
+
+
+def _told(error: Error) -> str:
+    return f"{error.type}: {error.message}"

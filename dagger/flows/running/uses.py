@@ -1,0 +1,100 @@
+"""What the steps of flows use: step functions and agents by their names, given or registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from dagger.authoring.agent import Agent
+from dagger.authoring.registry import Registry, registry
+from dagger.flows.flow import Flow
+from dagger.flows.functions import StepFunction, StepFunctions, step_functions
+from dagger.flows.model import Compensation, OnError, Rescue, Step
+from dagger.flows.names import Names
+from dagger.flows.references import used_by
+from dagger.words.errors import AgentNotFound, DefinitionError
+
+Given = StepFunction | Agent | ModuleType
+
+_FILLED = ("retry", "timeout", "cache", "priority", "idempotency_key", "resources")
+
+
+class Uses:
+    """What was given goes before what is registered."""
+
+    def __init__(
+        self,
+        given: Iterable[Given] = (),
+        *,
+        functions: StepFunctions = step_functions,
+        agents: Registry = registry,
+    ) -> None:
+        self._given: dict[str, StepFunction | Agent] = {}
+        self._functions, self._agents = functions, agents
+        for each in given:
+            for found in _in(each):
+                self._given[found.name] = found
+
+    def find(self, name: str) -> StepFunction | Agent | None:
+        """What is called so; None if nothing is. Raises DefinitionError if several things are."""
+        found = self._given.get(name) or self._functions.get(name)
+        if found is not None:
+            return found
+        try:
+            return self._agents.get(name)
+        except AgentNotFound:
+            return None
+
+    def names(self, flow: Flow) -> Names:
+        """Those names that a flow may use, to check it with."""
+        known = {name: self.find(name) for name in _all_used(flow)}
+        registered = {name: self._functions.get(name) for name in self._functions}
+        found = {**registered, **self._given, **known}
+        return Names.of(
+            [*self._agents, *(name for name, each in found.items() if isinstance(each, Agent))],
+            [each for each in found.values() if isinstance(each, StepFunction)],
+        )
+
+    def filled(self, flow: Flow) -> Flow:
+        """The flow with what its step functions say of themselves where its steps say nothing."""
+        subflows = {name: self.filled(each) for name, each in flow.subflows.items()}
+        return replace(flow, steps=tuple(map(self._step, flow.steps)), subflows=subflows)
+
+    def _step(self, step: Step) -> Step:
+        found = self.find(step.uses)
+        said: dict[str, Any] = self._said(step)
+        if isinstance(found, StepFunction) and step.on_error is None:
+            on_error = found.options.get("on_error")
+            said["on_error"] = None if on_error is None else OnError(on_error)
+        rescue = tuple(replace(each, **self._said(each)) for each in step.rescue)
+        return replace(step, **said, rescue=rescue)
+
+    def _said(self, step: Step | Rescue) -> dict[str, Any]:
+        undo = step.compensate
+        found = self._options(step, _FILLED)
+        if undo is not None:
+            undo = replace(undo, **self._options(undo, ("retry", "timeout")))
+        return {**found, "compensate": undo}
+
+    def _options(self, part: Step | Rescue | Compensation, names: Iterable[str]) -> dict[str, Any]:
+        found = self.find(part.uses)
+        if not isinstance(found, StepFunction):
+            return {}
+        wanted = [name for name in names if getattr(part, name) is None]
+        return {name: found.options[name] for name in wanted if name in found.options}
+
+
+def _all_used(flow: Flow) -> list[str]:
+    within = [name for each in flow.subflows.values() for name in _all_used(each)]
+    return [*used_by(flow), *within]
+
+
+def _in(given: Any) -> Iterable[StepFunction | Agent]:
+    if isinstance(given, StepFunction | Agent):
+        return [given]
+    if isinstance(given, ModuleType):
+        return [each for each in vars(given).values() if isinstance(each, StepFunction | Agent)]
+    problem = "steps use functions decorated with @step, agents, and modules with them"
+    raise DefinitionError(f"{problem}, not {given!r}", None)

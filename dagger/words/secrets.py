@@ -1,0 +1,91 @@
+"""Secrets: texts that are in no record, and so in no journal, report, tree or log line.
+
+Where one would be written, `***` stands instead. That is done to what is about to become true
+(see `Engine.commit`), and not to what is said of it later: nothing behind it has to take care.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgpack
+
+MASK = "***"
+
+WHOLE = 4
+"""Characters below which a secret is hidden only where it is a whole text: it might be a part of
+many others.
+"""
+
+
+class Secrets:
+    """Texts to be hidden. They are never let go of: what is known late may be written later."""
+
+    __slots__ = ("_blobs", "_long", "_short")
+
+    def __init__(self) -> None:
+        self._long: list[str] = []  # the longest first: one may be a part of another
+        self._short: set[str] = set()
+        self._blobs: list[bytes] = []
+
+    def add(self, value: Any) -> None:
+        """Hide a text from now on; of other values, the texts and numbers in them."""
+        for text in _texts(value):
+            if text in self._short or text in self._long:
+                continue
+            if len(text) < WHOLE:
+                self._short.add(text)
+            else:
+                self._long = sorted([*self._long, text], key=len, reverse=True)
+            self._blobs.append(text.encode("utf-8", "surrogatepass"))
+
+    def __bool__(self) -> bool:
+        return bool(self._blobs)
+
+    def masked(self, value: Any) -> Any:
+        """A value without secrets: a text, the bytes of a payload, or tuples and mappings of
+        them. What has none is returned as it is.
+        """
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, bytes):
+            return self._blob(value)
+        if isinstance(value, tuple):
+            found = [self.masked(each) for each in value]
+            if all(one is other for one, other in zip(found, value, strict=True)):
+                return value
+            return tuple.__new__(type(value), found)
+        if isinstance(value, list):
+            return [self.masked(each) for each in value]
+        if isinstance(value, Mapping):
+            return {self.masked(key): self.masked(each) for key, each in value.items()}
+        return value
+
+    def _text(self, text: str) -> str:
+        if text in self._short:
+            return MASK
+        for each in self._long:
+            if each in text:
+                text = text.replace(each, MASK)
+        return text
+
+    def _blob(self, blob: bytes) -> bytes:
+        if not any(each in blob for each in self._blobs):
+            return blob
+        try:
+            value = msgpack.unpackb(blob, strict_map_key=False, unicode_errors="surrogatepass")
+        except ValueError:
+            return blob  # no payload: of what was encoded otherwise nothing is a text
+        masked: bytes = msgpack.packb(self.masked(value), unicode_errors="surrogatepass")
+        return masked
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        return [value] if value else []
+    if isinstance(value, Mapping):
+        return [text for each in value.values() for text in _texts(each)]
+    if isinstance(value, list | tuple):
+        return [text for each in value for text in _texts(each)]
+    return []
