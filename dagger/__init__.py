@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dagger.executor.specs import EventDriven, Receipt
     from dagger.flows.flow import Flow
     from dagger.flows.functions import step
+    from dagger.flows.running.flows import Flows
+    from dagger.flows.running.report import FlowReport
     from dagger.rules.retry import Exponential, Immediate, Linear
     from dagger.store.contract import Store
     from dagger.store.lmdb import LmdbStore
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from dagger.words.errors import (
         AgentNotFound,
         AnswerRefused,
+        ArgumentsRefused,
         BudgetExceeded,
         CacheConflict,
         CacheKeyNotFound,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
         ExecutorBusy,
         ExecutorStopped,
         FlowError,
+        FlowFailed,
         HookFailed,
         InvocationNotFound,
         LetterNotFound,
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
         ScheduleError,
         ScheduleNotFound,
         SchemaError,
+        SecretMissing,
         SerializationError,
         StepFailed,
         StoreCorrupt,
@@ -112,6 +117,7 @@ __all__ = [
     "AgentNotFound",
     "AnswerRefused",
     "Answered",
+    "ArgumentsRefused",
     "AroundAttempt",
     "Attempt",
     "Budget",
@@ -148,6 +154,9 @@ __all__ = [
     "Exponential",
     "Flow",
     "FlowError",
+    "FlowFailed",
+    "FlowReport",
+    "Flows",
     "HookFailed",
     "Immediate",
     "InvocationNotFound",
@@ -194,6 +203,7 @@ __all__ = [
     "ScheduleInfo",
     "ScheduleNotFound",
     "SchemaError",
+    "SecretMissing",
     "SerializationError",
     "StepFailed",
     "Store",
@@ -233,6 +243,8 @@ _HOMES = {
     "executor.specs": ("EventDriven", "Receipt"),
     "flows.flow": ("Flow",),
     "flows.functions": ("step",),
+    "flows.running.flows": ("Flows",),
+    "flows.running.report": ("FlowReport",),
     "rules.retry": ("Exponential", "Immediate", "Linear"),
     "store.contract": ("Store",),
     "store.lmdb": ("LmdbStore",),

@@ -4,10 +4,11 @@
 given. Nothing here starts anything: an agent does nothing until an executor takes it.
 
 - how a function becomes an agent: `decorator`, `making`, with `options`, `signature` (how it is
-  called), `placing` (where it runs), `joining`, `upcasting`; what it then is, `agent`
+  called), `placing` (where it runs), `joining`, `upcasting`; what it then is, `agent`; and what
+  it was made from, where that is more, `origin`
 - how agents are found and known again: `registry`, `finding`, `fingerprint`
 - what a handler is given: `context`, and its parts `cache`, `tasks`, `view`; what it asks for:
-  `publishing`, `steps`, `questions`, `requests`, `reserving`
+  `publishing`, `steps`, `questions`, `requests`, `calls`, `reserving`
 - what an executor has to be for that, `host`, and the value between the two, `invocation`
 - what goes around each attempt: `hooks`
 """

@@ -13,7 +13,7 @@ The only room that waits. Its files, by what they are about:
 - when it is time: `timers`, `timekeeper` (deliveries), `scheduler`
 - whether there is room: `admission`, `deadlock`; and anything left to spend: `budgets`
 - how runs begin, live and end: `entrance`, `runs`, `recovery`, `retention`; `forking`,
-  `redriving`, `exporting`, and `cancelling` of one invocation
+  `redriving`, `exporting`, `cancelling` of invocations, and `cleanup`, which goes on after that
 - what a handler is served: `hosting`; and who answers its questions: `people`
 - who looks on: `watchers`, `events`, `past` (what was before), behind the `gate`
 - what other processes ask for: `commands`

@@ -20,6 +20,7 @@ import anyio
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.accepting import Acceptance
+    from dagger.executor.latch import Latch
     from dagger.executor.policies.terms import Terms
     from dagger.executor.worker import Worker
     from dagger.state.queues import Delivery, Subscriber
@@ -57,6 +58,7 @@ class Crew:
         acceptance: Acceptance,
         limit: int,
         hire: Callable[[Crew], Worker],
+        latch: Callable[[], Latch | anyio.Event],
     ) -> None:
         self.agent = agent
         self.title = f"dagger agent {agent.name}"  # of its workers' tasks
@@ -68,9 +70,10 @@ class Crew:
         self.parked = 0  # workers whose handler waits without a slot
         self.leaving = False  # the agent was unregistered: nothing is taken any more
         self._hire = hire
+        self._latch = latch
         self._take: Callable[[], Delivery | None] = subscriber.take
         self._called: deque[Delivery] = deque()  # those whose turn it is; their slots are held
-        self._idle: list[anyio.Event] = []
+        self._idle: list[Latch | anyio.Event] = []
         self._returning: deque[Bell] = deque()
         self.tune()
 
@@ -194,7 +197,7 @@ class Crew:
         self.tune()
         if len(self._idle) >= self.agent.concurrency:
             return False
-        event = anyio.Event()
+        event = self._latch()
         self._idle.append(event)
         try:
             await event.wait()

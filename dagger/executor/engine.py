@@ -293,7 +293,8 @@ class Engine:
         accept = Acceptance(agent, self.settling, self.repeating.turn, self.succession.turn)
         terms = self.policing.terms(agent)
         limit = UNBOUNDED if terms.policed else agent.concurrency
-        crew = Crew(agent, self.state.subscribers[agent.name], accept, limit, self._enlist)
+        subscriber = self.state.subscribers[agent.name]
+        crew = Crew(agent, subscriber, accept, limit, self._enlist, self.latch)
         crew.terms = terms
         if not terms.policed:
             terms.places = self.policing.places(crew)

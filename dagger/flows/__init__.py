@@ -1,7 +1,8 @@
 """Floor 4: flows, which are steps that need each other, written down in YAML or in Python.
 
-What is here is pure: it reads, checks, draws and plans, and carries nothing out. Its files, in
-the order in which a document comes through them:
+What stands in this folder is pure: it reads, checks, draws and plans. `running` carries flows
+out, and `builtins` has what every flow may use. The files, in the order in which a document
+comes through them:
 
 - `limits` (before anything is parsed), `parsing` (YAML to a tree that knows its places: `tree`,
   `scalars`), `structure` (the tree against the grammar: `grammar`, `flow.schema.json`), `reading`
@@ -22,18 +23,24 @@ from dagger.flows.loading import check, documents, load, parse
 from dagger.flows.model import Compensation, Defaults, OnError, Rescue, Schedule, Step
 from dagger.flows.names import Names
 from dagger.flows.picture import to_dot
+from dagger.flows.running.flows import Flows
+from dagger.flows.running.report import FlowReport, StepReport, UndoneReport
 
 __all__ = [
     "Compensation",
     "Defaults",
     "Document",
     "Flow",
+    "FlowReport",
+    "Flows",
     "Names",
     "OnError",
     "Rescue",
     "Schedule",
     "Step",
     "StepFunction",
+    "StepReport",
+    "UndoneReport",
     "check",
     "documents",
     "dump",

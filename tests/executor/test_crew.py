@@ -29,7 +29,9 @@ def made(concurrency: int) -> tuple[Crew, list[Any]]:
     assert isinstance(handler, Agent)
     subscriber = Subscriber("handler", ("start",), hears_itself=False)
     nobody: Any = None  # is told of refusals: there are none here
-    return Crew(handler, subscriber, Acceptance(handler, nobody), concurrency, hire), hired
+    return Crew(
+        handler, subscriber, Acceptance(handler, nobody), concurrency, hire, anyio.Event
+    ), hired
 
 
 def test_a_crew_hires_when_there_is_work() -> None:

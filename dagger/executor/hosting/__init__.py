@@ -3,5 +3,6 @@
 - `hosting`: the Host that all invocations share, and its plain calls
 - `steps`, `asking`, `requesting`, `sleeping`: the awaited calls, each a way to wait for an
   answer that is kept across attempts; `streaming`: items that are published at once
-- `keeping`: what they have in common
+- `calls`: requests whose replies a handler hears of one by one
+- `keeping` and `flights`: what they have in common
 """

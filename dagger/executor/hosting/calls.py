@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Protocol
 
 from dagger.authoring.calls import CancelAsked, Returned
 from dagger.executor.cancelling import cancel_deliveries
@@ -19,19 +19,27 @@ if TYPE_CHECKING:
     from dagger.executor.hosting.flights import Flight, Flights
     from dagger.executor.timers import Timer
 
-Send = Callable[["Invocation", "Request"], Awaitable["Timer | None"]]
+
+class Sending(Protocol):
+    """Who sends requests."""
+
+    def send_now(self, invocation: Invocation, request: Request) -> bool:
+        """Publish it if that takes no waiting; whether it is out."""
+
+    async def send(self, invocation: Invocation, request: Request) -> Timer | None:
+        """Publish it as soon as there is room; the timer of a reply that is overdue."""
 
 
 class Calls:
     """The calls of one invocation."""
 
     def __init__(
-        self, invocation: Invocation, engine: Engine, flights: Flights, send: Send
+        self, invocation: Invocation, engine: Engine, flights: Flights, requesting: Sending
     ) -> None:
         self._invocation = invocation
         self._engine = engine
         self._flights = flights
-        self._send = send
+        self._requesting = requesting
         self._channels: dict[str, str] = {}  # of what is out, by key
         self._told: list[Flight] = [flights.listen(CANCEL, key) for key in ("", OVER)]
 
@@ -41,8 +49,10 @@ class Calls:
         self._channels[key] = request.publication.channel
         flight = self._flights.begin(key)
         kept = invocation.delivery.kept
-        if kept is None or ("request", key) not in kept:
-            flight.timer = await self._send(invocation, request)
+        if kept is not None and ("request", key) in kept:
+            return
+        if not self._requesting.send_now(invocation, request):
+            flight.timer = await self._requesting.send(invocation, request)
 
     async def next(self) -> Returned | CancelAsked:
         """The next reply, or that the handler is to come to an end."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.executor.timers import Timer
     from dagger.state.queues import Answer
+    from dagger.words.effects import Publication
 
 
 class Requesting:
@@ -90,7 +91,7 @@ class Requesting:
     def calls(self, invocation: Invocation) -> Calls:
         """Requests of an invocation whose replies it gets as they come."""
         flights = Flights(invocation, self._keeping, self._engine.latch)
-        return Calls(invocation, self._engine, flights, self.send)
+        return Calls(invocation, self._engine, flights, self)
 
     # -- one of them -----------------------------------------------------------------
 
@@ -128,33 +129,70 @@ class Requesting:
             self._keeping.put(invocation, "request", request.key, said, failed=True)
             room.cancel()
 
+    def send_now(self, invocation: Invocation, request: Request) -> bool:
+        """Publish it if that takes no waiting, neither for room nor for a time; whether it is
+        out, or in vain, or was before.
+        """
+        if request.timeout is not None:
+            return False
+        if self._keeping.get(invocation, "requested", request.key) is not None:
+            return True
+        outgoing = self._outgoing(invocation, request)
+        return outgoing is None or outgoing.enters()
+
     async def _ask_agents(self, invocation: Invocation, request: Request) -> None:
         """Publish a request at once, or as soon as there is room."""
-        engine, run = self._engine, invocation.run
-        key, publication = request.key, request.publication
-        if not engine.state.lane(run, publication.channel).routes:
-            self._keeping.put(invocation, "request", key, unheard(), failed=True)
-            return
+        outgoing = self._outgoing(invocation, request)
+        if outgoing is not None:
+            await self._engine.admissions.enter(outgoing.look, outgoing.enter, invocation)
+
+    def _outgoing(self, invocation: Invocation, request: Request) -> Outgoing | None:
+        """The request as it is published; None if nobody would hear it, which is kept."""
+        engine, publication = self._engine, request.publication
+        if not engine.state.lane(invocation.run, publication.channel).routes:
+            self._keeping.put(invocation, "request", request.key, unheard(), failed=True)
+            return None
         if engine.stamp is not None:
             publication = engine.stamp(publication, invocation.publication.headers)
+        return Outgoing(engine, invocation, request.key, publication)
 
-        block = inside(invocation)
 
-        def look() -> Plan:
-            engine.budgets.may_publish(run, invocation, block)
-            return engine.admit(run, (publication,), None)
+class Outgoing:
+    """A request that is about to be published."""
 
-        def enter(plan: Plan) -> None:
-            number, at = invocation.delivery.number, engine.now()
-            place = REQUESTS + invocation.delivery.asked
-            dropped, blame = plan.dropped, plan.blame
-            engine.commit(
-                Requested(run.number, number, key, publication, place, dropped, blame, at)
-            )
-            if block is not None:
-                block.publish()
+    __slots__ = ("_block", "_engine", "_invocation", "_key", "_publication")
 
-        await engine.admissions.enter(look, enter, invocation)
+    def __init__(
+        self, engine: Engine, invocation: Invocation, key: str, publication: Publication
+    ) -> None:
+        self._engine = engine
+        self._invocation = invocation
+        self._key = key
+        self._publication = publication
+        self._block = inside(invocation)
+
+    def enters(self) -> bool:
+        """Publish it if there is room; whether there was."""
+        plan = self.look()
+        if plan.full:
+            return False
+        self.enter(plan)
+        return True
+
+    def look(self) -> Plan:
+        """What it takes. Raises RunCancelled, BudgetExceeded, and what admission raises."""
+        engine, run = self._engine, self._invocation.run
+        engine.budgets.may_publish(run, self._invocation, self._block)
+        return engine.admit(run, (self._publication,), None)
+
+    def enter(self, plan: Plan) -> None:
+        """Publish it."""
+        engine, delivery = self._engine, self._invocation.delivery
+        place, dropped, blame = REQUESTS + delivery.asked, plan.dropped, plan.blame
+        fields = (self._key, self._publication, place, dropped, blame, engine.now())
+        engine.commit(Requested(self._invocation.run.number, delivery.number, *fields))
+        if self._block is not None:
+            self._block.publish()
 
 
 def first_failed(

@@ -32,7 +32,7 @@ from dagger.flows.happenings import (
     Succeeded,
 )
 from dagger.flows.model import OnError, Step
-from dagger.flows.plan import advance, begin
+from dagger.flows.plan import advance
 from dagger.flows.running.arguments import Scope
 from dagger.flows.running.caching import opened
 from dagger.flows.running.facts import Error, Facts, error_of
@@ -40,7 +40,8 @@ from dagger.flows.running.orders import Halt, Order, Send, Tell, key_of
 from dagger.flows.running.program import Program, Work
 from dagger.flows.running.report import FlowReport, StepReport, UndoneReport
 from dagger.flows.running.undoing import Undoing
-from dagger.words.errors import DaggerError, ExecutionError, ExpressionError
+from dagger.flows.state import State
+from dagger.words.errors import DaggerError, ExecutionError, ExpressionError, RequestTimeout
 
 _UNHEARD = frozenset({StepStatus.SKIPPED, StepStatus.BLOCKED})
 """Ends of steps that nobody else tells of."""
@@ -57,7 +58,7 @@ class Conductor:
         outer: Mapping[str, Any] | None = None,
     ) -> None:
         self.program = program
-        self.plan = begin(program.flow)
+        self.plan = State(program.graph)
         self.finished: FlowStatus | None = None
         """How it has ended, once nothing is left to be waited for."""
         self.reason = ""
@@ -96,6 +97,8 @@ class Conductor:
         work, item = flight
         if error is None:
             return self._advance(self._succeeded(work, item, value, duplicate))
+        if isinstance(error, RequestTimeout):
+            self._orders.append(Halt((key,)))  # nobody waits for it any more
         if key in self._halted:
             return self._advance(Stopped(work.id, item))
         return self._advance(self._failed(work, item, error_of(error)))
@@ -187,7 +190,10 @@ class Conductor:
     # -- results ---------------------------------------------------------------------
 
     def _fact(self, work: Work) -> Facts:
-        return self._facts.setdefault(work.id, Facts())
+        found = self._facts.get(work.id)
+        if found is None:
+            found = self._facts[work.id] = Facts()
+        return found
 
     def _succeeded(self, work: Work, item: int | None, value: Any, duplicate: bool) -> Event:
         facts = self._fact(work)
