@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent
 HEAVY = (
     "cronsim",
     "graphviz",
+    "httpcore",
+    "httpx",
     "jsonschema",
     "jsonschema_rs",
     "lmdb",

@@ -207,6 +207,15 @@ class Config(pydantic.BaseModel):
         description="Modules with the agents and step functions that flows use by name; a flow "
         "itself names no module.",
     )
+    flow_private_addresses: bool = Field(
+        default=False,
+        description="Whether http.request in a flow may go to addresses that are not public: those "
+        "of this machine, of its networks, and of the services that clouds have there.",
+    )
+    flow_shell: bool = Field(
+        default=False,
+        description="Whether a flow may run programs (shell), with all the rights of this process.",
+    )
 
     @pydantic.model_validator(mode="wrap")
     @classmethod

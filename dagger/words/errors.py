@@ -46,6 +46,9 @@ DaggerError
 │   ├── FlowEventRefused      a flow was told something that cannot have happened
 │   ├── FlowFailed            a flow has failed; what was undone of it
 │   ├── SecretMissing         a flow needs a secret that is not there
+│   ├── HttpFailed            an HTTP request failed, and another attempt may help
+│   │   └── HttpRefused       or would not
+│   ├── ShellFailed           a program failed, or could not be started
 │   ├── WorkerCrashed         the worker process of a handler died
 │   ├── HookFailed            the hook around attempts raised, or ended too early
 │   ├── NonDeterminism        a handler that goes on asks for something else than before
@@ -80,8 +83,9 @@ match on the fields and a person can act on the text.
 
 from __future__ import annotations
 
+import re
 from signal import Signals
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +94,9 @@ if TYPE_CHECKING:
 
 VALUE_SHOWN = 200
 """Characters of an offending value that an error repeats."""
+
+STDERR_SHOWN = 500
+"""Characters that a program wrote last to stderr, which an error repeats."""
 
 
 class DaggerError(Exception):
@@ -725,6 +732,58 @@ class SecretMissing(ExecutionError):
             f"{what} is not there; set the environment variable {name}, or give it with "
             f"Flows(secrets={{{name!r}: ...}}){again}"
         )
+
+
+class HttpFailed(ExecutionError):
+    """An HTTP request failed, and another attempt may help: no connection, one that broke, or an
+    answer of 408, 425, 429 or 5xx.
+
+    `url` is without userinfo, query and fragment, which may hold secrets; of headers and bodies
+    nothing is told. `status` is None where none came.
+    """
+
+    _hint: ClassVar[str] = "; another attempt may help"
+
+    def __init__(self, method: str, url: str, status: int | None, problem: str) -> None:
+        self.method = method
+        self.url = _bare(url)
+        self.status = status
+        self.problem = problem
+        how = "failed" if status is None else f"was answered {status}"
+        super().__init__(f"{method} {self.url} {how}: {problem}{self._hint}")
+
+
+class HttpRefused(HttpFailed):
+    """An HTTP request failed, and another attempt would not help: any other answer of 4xx, an
+    address that is not public, a redirect that is not followed, a response that is too large, or
+    a request that is none.
+    """
+
+    _hint: ClassVar[str] = ""
+
+
+def _bare(url: str) -> str:
+    """A URL, as short as others are shown, without its userinfo, query and fragment."""
+    place = re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.sub(r"^([^/]*//)?[^/]*@", r"\1", place)[:VALUE_SHOWN]
+
+
+class ShellFailed(ExecutionError):
+    """A program ended with another exit code than 0, was stopped, or could not be started.
+
+    `command` is its first word, since the others may hold secrets; `stderr` the last that it
+    wrote there, at most 500 characters. `code` is as `subprocess` tells it, less than 0 for a
+    signal; it is None, and `problem` says why, where the program has not ended by itself.
+    """
+
+    def __init__(self, command: str, code: int | None, stderr: str, problem: str = "") -> None:
+        self.command = command
+        self.code = code
+        self.stderr = stderr[-STDERR_SHOWN:]
+        self.problem = problem
+        happened = ([] if code is None else [_death(code)]) + ([problem] if problem else [])
+        last = f"; the last it wrote to stderr: {self.stderr}" if self.stderr else ""
+        super().__init__(f"the program {command!r} failed: {'; '.join(happened)}{last}")
 
 
 class RunConflict(ExecutionError):
