@@ -712,20 +712,11 @@ class FlowFailed(ExecutionError):
 
 
 class SecretMissing(ExecutionError):
-    """A flow needs a secret called `name`, and there is none; with `run_id`, an input of a run.
+    """A flow needs a secret called `name`, and there is none; with `run_id`, an input of a run."""
 
-    With `scheduled` there is one, which cannot be kept for later.
-    """
-
-    def __init__(self, name: str, run_id: str = "", *, scheduled: bool = False) -> None:
+    def __init__(self, name: str, run_id: str = "") -> None:
         self.name = name
         self.run_id = run_id
-        if scheduled:
-            super().__init__(
-                f"the input {name!r} is secret, and a schedule keeps what it gives; set the "
-                f"environment variable {name} where its runs are carried out"
-            )
-            return
         what = f"the secret input {name!r} of run {run_id!r}" if run_id else f"the secret {name!r}"
         again = ", or give it again to the run of that id" if run_id else ""
         super().__init__(
@@ -759,6 +750,7 @@ class HttpRefused(HttpFailed):
     a request that is none.
     """
 
+    again = False
     _hint: ClassVar[str] = ""
 
 

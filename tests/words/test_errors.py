@@ -32,6 +32,8 @@ def example(kind: type[DaggerError]) -> DaggerError:
             "Sequence[FlowProblem]": [errors.FlowProblem("path", 1, 2, word)],
             "Failure": Failure(f"{name}-type", word),
             "list[Any]": [None] * 700,
+            "Sequence[str]": [word],
+            "Mapping[str, str]": {word: word},
             "Mapping[int, RequestFailed]": {0: errors.RequestFailed("", word)},
         }
         made[name] = by_type.get(each.annotation.removesuffix(" | None"), word)

@@ -32,6 +32,15 @@ def check_inputs(program: Program, given: Any, *, absent: Collection[str] = ()) 
             raise _refused(program, "$", "required", problem, sorted(given))
 
 
+def cannot_be_kept(program: Program, name: str) -> ValidationError:
+    """The error for a secret input of runs that begin later."""
+    problem = (
+        f"the input {name!r} is secret, and a schedule keeps what it gives; set the environment "
+        f"variable {name} where its runs are carried out"
+    )
+    return _refused(program, f"$.{name}", "secret", problem, MASK)
+
+
 def _check(program: Program, name: str, value: Any) -> None:
     violation: Violation | None = program.schemas[name].violation(value)
     if violation is None:

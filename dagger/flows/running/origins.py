@@ -9,7 +9,7 @@ from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
 from dagger.flows.running.coordinator import KEPT
 from dagger.flows.running.definition import difference, digest_of, flow_of
-from dagger.flows.running.inputs import check_inputs
+from dagger.flows.running.inputs import cannot_be_kept, check_inputs
 from dagger.flows.running.keeper import Keeper
 from dagger.flows.running.program import Program
 from dagger.words.errors import SecretMissing
@@ -81,7 +81,7 @@ class FlowOrigin(InnerOrigin):
         check_inputs(program, given, absent=known)
         secret = {name: given[name] for name in program.secret if name in given}
         if secret and not run_id:
-            raise SecretMissing(min(secret), scheduled=True)
+            raise cannot_be_kept(program, min(secret))
         self._vault.keep(run_id, secret)
         self._need_secrets()
         return {name: value for name, value in given.items() if name not in secret}

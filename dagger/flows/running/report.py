@@ -14,6 +14,7 @@ class StepReport:
     """One step or rescue step."""
 
     id: str
+    """Its id."""
     status: str
     """As docs/flows.md names them."""
     reason: str = ""
@@ -25,6 +26,7 @@ class StepReport:
     items: int | None = None
     """How many it ran for; None without `foreach`."""
     items_failed: tuple[int, ...] = ()
+    """The numbers of those that have failed, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class UndoneReport:
     """What was undone. Steps are named by their ids, their items as in "store[3]"."""
 
     undone: tuple[str, ...] = ()
+    """What has been undone."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """What could not be undone, and why."""
     left: tuple[str, ...] = ()
@@ -43,11 +46,17 @@ class FlowReport:
     """One run of a flow."""
 
     flow: str
+    """The name of the flow."""
     run: str
+    """The id of the run."""
     status: FlowStatus
+    """How it has ended, or that it goes on."""
     reason: str = ""
+    """Why it has not succeeded."""
     output: Any = None
+    """What it gives."""
     steps: tuple[StepReport, ...] = ()
+    """Each step, and behind it its rescue steps."""
     undo: UndoneReport | None = None
     """None where nothing had to be undone."""
     definition: Mapping[str, Any] = field(default_factory=dict)
