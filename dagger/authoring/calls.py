@@ -34,6 +34,7 @@ class CancelAsked(NamedTuple):
     """The handler is to come to an end: only agents of `cleans_up=True` are told."""
 
     reason: str
+    """Who cancels, or why."""
     over: bool
     """False the first time; True when the time for cleaning up is over."""
 
