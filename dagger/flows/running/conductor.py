@@ -107,7 +107,8 @@ class Conductor:
         """The run is to end."""
         if not self.plan.left:
             return []
-        self.reason = self.reason or reason
+        if self.plan.status is FlowStatus.RUNNING:
+            self.reason = reason
         return self._advance(Cancelled(reason))
 
     def give_up(self) -> None:
@@ -228,9 +229,14 @@ class Conductor:
         self._see(work, status, self._output(work, status))
         if status in _UNHEARD:
             self._orders.append(Tell(f"step {work.id!r} was {status}: {reason}"))
-        if status is StepStatus.FAILED and not self.reason and work.owner is None:
+        if status is StepStatus.FAILED and not self.reason and self._is_fatal(work):
             error = facts.error
             self.reason = f"step {work.id!r} failed: {error.type}: {error.message}" if error else ""
+
+    def _is_fatal(self, work: Work) -> bool:
+        """Whether the flow fails if it does."""
+        on_error = self.program.flow.said(work.said, "on_error")
+        return work.owner is None and on_error in (None, OnError.FAIL)
 
     def _output(self, work: Work, status: StepStatus) -> Any:
         """What a step has given by how it has ended."""
