@@ -229,14 +229,9 @@ class Conductor:
         self._see(work, status, self._output(work, status))
         if status in _UNHEARD:
             self._orders.append(Tell(f"step {work.id!r} was {status}: {reason}"))
-        if status is StepStatus.FAILED and not self.reason and self._is_fatal(work):
+        if status is StepStatus.FAILED and not self.reason and self.plan.fatal(work.id):
             error = facts.error
             self.reason = f"step {work.id!r} failed: {error.type}: {error.message}" if error else ""
-
-    def _is_fatal(self, work: Work) -> bool:
-        """Whether the flow fails if it does."""
-        on_error = self.program.flow.said(work.said, "on_error")
-        return work.owner is None and on_error in (None, OnError.FAIL)
 
     def _output(self, work: Work, status: StepStatus) -> Any:
         """What a step has given by how it has ended."""
