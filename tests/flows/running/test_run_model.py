@@ -24,9 +24,7 @@ ARGUMENTS = ("step", "item", "seen")
 INNER = Flow(
     "inner",
     inputs={name: {} for name in ARGUMENTS},
-    steps=(
-        Step("w", "work", with_={x: f"${{{{ inputs.{x} }}}}" for x in ARGUMENTS}, retry=RETRY),
-    ),
+    steps=(Step("w", "work", with_={x: f"${{{{ inputs.{x} }}}}" for x in ARGUMENTS}, retry=RETRY),),
     output="${{ steps.w.output }}",
 )
 
@@ -95,9 +93,7 @@ class World:
         """What all steps use."""
 
         @step
-        async def work(
-            step: str, item: int | None, seen: dict[str, Any], ctx: Context
-        ) -> str:
+        async def work(step: str, item: int | None, seen: dict[str, Any], ctx: Context) -> str:
             piece = step, item
             self.calls.append((piece, ctx.attempt))
             self.seen[step] = seen
@@ -216,7 +212,9 @@ def test_a_flow_comes_to_what_the_rules_say(case: Case, inner: frozenset[str], s
         for rescue in step.rescue:
             told = report.step(rescue.id).status
             good = case.fates[rescue.id].ends == "ok"
-            assert told == ("skipped" if rescue.id not in ran else "succeeded" if good else "failed")
+            assert told == (
+                "skipped" if rescue.id not in ran else "succeeded" if good else "failed"
+            )
     fatal = [
         step.id
         for step in flow.steps

@@ -56,8 +56,11 @@ def cases(draw: st.DrawFn) -> Case:
                 needs=tuple(f"s{each}" for each in sorted(needs)),
                 foreach=foreach,
                 compensate=_undo(id, item) if draw(st.integers(0, 3)) else None,
-                idempotency_key=f"{id} ${{{{ index }}}}" if known == "key" and item else
-                id if known == "key" else None,
+                idempotency_key=f"{id} ${{{{ index }}}}"
+                if known == "key" and item
+                else id
+                if known == "key"
+                else None,
                 cache=FOR_LONG if known == "cache" else None,
                 on_error=draw(st.sampled_from([None, OnError.CONTINUE])),
                 rescue=(
@@ -195,9 +198,7 @@ def test_what_was_done_is_undone(
         assert key not in world.done
     _check_report(world, report)
     _check_order(world)
-    assert world.given == {
-        key: f"made by {key}" if key in world.done else None for key in undone
-    }
+    assert world.given == {key: f"made by {key}" if key in world.done else None for key in undone}
 
 
 def _check_report(world: World, report: FlowReport) -> None:
@@ -213,9 +214,7 @@ def _check_report(world: World, report: FlowReport) -> None:
         {key: f"OSError: cannot undo {key}" for key in hopeless},
         (),
     )
-    assert world.tries == {
-        key: min(ATTEMPTS, 1 + fails[key.partition("[")[0]]) for key in undone
-    }
+    assert world.tries == {key: min(ATTEMPTS, 1 + fails[key.partition("[")[0]]) for key in undone}
 
 
 def _check_order(world: World) -> None:
