@@ -56,7 +56,7 @@ def _step(said: Step, fates: Mapping[str, Fate], inner: bool) -> Step:
 
 
 def _rescue(said: Rescue, fates: Mapping[str, Fate]) -> Rescue:
-    given = {"step": said.id, "item": None, "seen": {}}
+    given: dict[str, Any] = {"step": said.id, "item": None, "seen": {}}
     when = "run.flow == 'f'" if fates[said.id].ends != "no" else "run.flow == 'g'"
     return replace(said, uses="work", with_=given, when=when, retry=RETRY)
 
@@ -205,20 +205,20 @@ def test_a_flow_comes_to_what_the_rules_say(case: Case, inner: frozenset[str], s
     report, ended = carried_out(case, flow, world, seed)
     assert {id: report.step(id).status for id in model.ends} == model.ends
     _check_calls(case, world, model)
-    for step in flow.steps:
-        if model.runs(step.id) and (model.pieces(step.id)):
-            assert world.seen[step.id] == {need: model.output(need) for need in step.needs}
-        ran = model.rescues(step.id)
-        for rescue in step.rescue:
+    for said in flow.steps:
+        if model.runs(said.id) and (model.pieces(said.id)):
+            assert world.seen[said.id] == {need: model.output(need) for need in said.needs}
+        ran = model.rescues(said.id)
+        for rescue in said.rescue:
             told = report.step(rescue.id).status
             good = case.fates[rescue.id].ends == "ok"
             assert told == (
                 "skipped" if rescue.id not in ran else "succeeded" if good else "failed"
             )
     fatal = [
-        step.id
-        for step in flow.steps
-        if model.ends[step.id] == "failed" and step.on_error is not OnError.CONTINUE
+        said.id
+        for said in flow.steps
+        if model.ends[said.id] == "failed" and said.on_error is not OnError.CONTINUE
     ]
     assert (report.status, ended.status) == (
         ("failed", "failed") if fatal else ("succeeded", "completed")
@@ -233,28 +233,28 @@ def test_a_flow_comes_to_what_the_rules_say(case: Case, inner: frozenset[str], s
 def _check_calls(case: Case, world: World, model: Model) -> None:
     """Each piece was called as often as its fate says, one attempt after the other."""
     wanted: dict[Piece, int] = {}
-    for step in case.flow.steps:
-        pieces = model.pieces(step.id) | {(each, None) for each in model.rescues(step.id)}
-        may_stop = step.foreach is not None and step.on_error in (None, OnError.FAIL)
+    for said in case.flow.steps:
+        pieces = model.pieces(said.id) | {(each, None) for each in model.rescues(said.id)}
+        may_stop = said.foreach is not None and said.on_error in (None, OnError.FAIL)
         called = {piece for piece, _ in world.calls}
-        stops = may_stop and not all(case.fates[step.id].items)
+        stops = may_stop and not all(case.fates[said.id].items)
         for piece in pieces:
             if piece in called or not stops:
                 good = world.goes_well(piece)
                 wanted[piece] = world.attempts(piece) if good else ATTEMPTS
-        assert world.most.get(step.id, 0) <= (step.max_parallel or 10)
+        assert world.most.get(said.id, 0) <= (said.max_parallel or 10)
     found: dict[Piece, list[int]] = {}
     for piece, attempt in world.calls:
         found.setdefault(piece, []).append(attempt)
     assert found == {piece: [*range(1, count + 1)] for piece, count in wanted.items()}
     order = [piece[0] for piece, _ in world.calls]
-    for step in case.flow.steps:
-        before = [*step.needs, *(x for need in step.needs for x in model.rescues(need))]
-        if step.id in order:
-            begun = order.index(step.id)
+    for said in case.flow.steps:
+        before = [*said.needs, *(x for need in said.needs for x in model.rescues(need))]
+        if said.id in order:
+            begun = order.index(said.id)
             assert not {*order[begun:]} & {*before}, "what it needs has ended before"
-        ran = model.rescues(step.id)
-        firsts = [order.index(each) for each in [*([step.id] if step.id in order else []), *ran]]
+        ran = model.rescues(said.id)
+        firsts = [order.index(each) for each in [*([said.id] if said.id in order else []), *ran]]
         assert firsts == sorted(firsts), "rescue steps follow their step, in their order"
 
 
@@ -267,13 +267,13 @@ def test_a_flow_that_ends_early_starts_nothing_more(
     """
     flow, world, model = work_of(case, inner), World(case, seed), Model(case)
     report, ended = carried_out(case, flow, world, seed, cancel_after)
-    for step in flow.steps:
-        may_be = {model.ends[step.id], "cancelled"}
-        if step.rescue and case.fates[step.id].ends == "bad":
-            may_be |= {"skipped"} if step.on_error is OnError.SKIP else {"failed"}
-        if step.on_error is OnError.CONTINUE and step.foreach is not None:
+    for said in flow.steps:
+        may_be = {model.ends[said.id], "cancelled"}
+        if said.rescue and case.fates[said.id].ends == "bad":
+            may_be |= {"skipped"} if said.on_error is OnError.SKIP else {"failed"}
+        if said.on_error is OnError.CONTINUE and said.foreach is not None:
             may_be |= {"failed"}
-        assert report.step(step.id).status in may_be, step
+        assert report.step(said.id).status in may_be, said
     assert len({*world.ended}) == len(world.ended), "nothing is done twice"
     over = cancel_after if ended.status == "cancelled" else world.first_fatal
     if over is not None:
