@@ -68,6 +68,12 @@ class Cleanup:
             now = self._engine.now()
             self._engine.commit(Kept(run.number, delivery.number, CANCEL, key, encode(reason), now))
 
+    def turn_away(self, run: Run) -> None:
+        """What was published in a run that only winds down is not handled, unless it cleans up."""
+        if run.status is RunStatus.CANCELLING:
+            self._engine.runs.sweep(run, besides=self.spares)
+            self._engine.runs.quiet(run)
+
     def begin(self, run: Run) -> None:
         """A run winds down, or goes on with that: tell who cleans up, and keep the time."""
         spared = [each for each in run.deliveries.values() if self.spares(each)]

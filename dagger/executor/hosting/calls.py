@@ -51,8 +51,12 @@ class Calls:
         kept = invocation.delivery.kept
         if kept is not None and ("request", key) in kept:
             return
-        if not self._requesting.send_now(invocation, request):
-            flight.timer = await self._requesting.send(invocation, request)
+        try:
+            if not self._requesting.send_now(invocation, request):
+                flight.timer = await self._requesting.send(invocation, request)
+        except BaseException:
+            self._flights.out.pop(key).end()
+            raise
 
     async def next(self) -> Returned | CancelAsked:
         """The next reply, or that the handler is to come to an end."""

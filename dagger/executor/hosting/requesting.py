@@ -22,6 +22,7 @@ from dagger.executor.hosting.calls import Calls
 from dagger.executor.hosting.flights import Flights
 from dagger.executor.hosting.keeping import Keeping
 from dagger.executor.unloading import meanwhile
+from dagger.words.effects import is_cleanup
 from dagger.words.ids import REQUESTS
 from dagger.words.payload import decode, encode
 from dagger.words.records import Requested
@@ -191,6 +192,8 @@ class Outgoing:
         place, dropped, blame = REQUESTS + delivery.asked, plan.dropped, plan.blame
         fields = (self._key, self._publication, place, dropped, blame, engine.now())
         engine.commit(Requested(self._invocation.run.number, delivery.number, *fields))
+        if not is_cleanup(self._publication):
+            engine.cleanup.turn_away(self._invocation.run)
         if self._block is not None:
             self._block.publish()
 
