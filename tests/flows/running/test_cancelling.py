@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import anyio
@@ -9,8 +10,9 @@ import pytest
 
 from dagger import Config, Executor, Flow, FlowReport, Flows, LmdbStore, Report, step
 from dagger.executor.live import LiveRun
-from dagger.testing import simulate, simulated
+from dagger.testing import explore, simulate, simulated
 from dagger.words.ids import node_id
+from tests.conftest import PROVE
 from tests.flows.running.stage import ONCE, Stage, acting, line
 from tests.waiting import turns, until
 
@@ -268,3 +270,37 @@ def test_who_ignores_being_stopped_is_abandoned() -> None:
     assert ended == 6
     assert (report.status, told.status, undone) == ("cancelled", "cancelled", ["at 6"])
     assert [each.partition(":")[0] for each in report.abandoned] == ["f.stubborn"]
+
+
+def test_at_whichever_moment_it_is_cancelled() -> None:
+    """Also in the midst of a turn, when replies have come that nobody has heard of yet: what was
+    done is undone, the last first, and nothing is done after it was cancelled.
+    """
+    flow = line("a", "b", "c", "d")
+
+    async def main() -> tuple[str, ...]:
+        stage = Stage()
+        flows = stage.flows(flow)
+        async with simulated(*flows.agents, config=ONCE) as executor:
+            live = await flows.start(executor, flow)
+            await turns(random.randrange(40))
+            if live.report().ended is not None:
+                return ("too late",)
+            done = [*stage.noted]
+            report = await live.cancel("enough")
+            began = any(each.channel == "line:report" for each in live.state.kept_outputs())
+            told = flows.report(live) if began else None
+        if told is not None and told.status == "succeeded":  # by itself, before it heard of it
+            assert (stage.noted, told.undo) == ([*"abcd"], None)
+            return ("succeeded",)
+        undone = [f"undo {each}" for each in reversed(done)]
+        after = stage.noted[len(done) :]
+        assert stage.noted[: len(done)] == done
+        assert all(each.startswith("undo") for each in after)
+        assert after[len(after) - len(done) :] == undone
+        assert report.status == "cancelled"
+        assert told is None or (told.status, told.reason) == ("cancelled", "enough")
+        return tuple(done)
+
+    found = explore(main, seeds=range(1000 if PROVE else 80))
+    assert {*found} >= {tuple("abcd"[:count]) for count in range(4)}
