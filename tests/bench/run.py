@@ -65,6 +65,8 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "both_cores": ("times", 1.7),
     "flow_loading": ("s", 0.7),
     "planning": ("ratio", 1.2),
+    "flow_steps": ("us", 100.0),
+    "flow_steps_at_once": ("us", 100.0),
 }
 """The figure that matters of each scenario, and what it may be."""
 
