@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio.lowlevel
+
 from dagger.authoring.calls import CancelAsked, Returned
 from dagger.executor.cancelling import cancel_deliveries
 from dagger.state.queues import SECOND_HAND
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.executor.hosting.flights import Flight, Flights
     from dagger.executor.timers import Timer
+
+
+TURN = 50
+"""Requests that are sent before the others have the loop."""
 
 
 class Sending(Protocol):
@@ -41,6 +47,7 @@ class Calls:
         self._flights = flights
         self._requesting = requesting
         self._channels: dict[str, str] = {}  # of what is out, by key
+        self._sent = 0
         self._told: list[Flight] = [flights.listen(CANCEL, key) for key in ("", OVER)]
 
     async def send(self, request: Request) -> None:
@@ -51,6 +58,9 @@ class Calls:
         kept = invocation.delivery.kept
         if kept is not None and ("request", key) in kept:
             return
+        self._sent += 1
+        if self._sent % TURN == 0:
+            await anyio.lowlevel.checkpoint()
         if not self._requesting.send_now(invocation, request):
             flight.timer = await self._requesting.send(invocation, request)
 
