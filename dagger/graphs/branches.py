@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from dagger.graphs.merging import merge
+from dagger.graphs.reach import Reach
 from dagger.graphs.reducers import Reduce
 from dagger.graphs.values import View
 
@@ -131,10 +132,11 @@ class Branches:
             each in reaching or each == node for each in self.waiting if each not in (besides, "")
         )
 
-    def others_may_come(self, node: str, reaching: Collection[str]) -> bool:
+    def others_may_come(self, node: str, reach: Reach) -> bool:
         """Whether branches that do not wait at a node may still come to it."""
         if len(self.live) == len(self.waiting[node]):
             return False
+        reaching = reach.who_reaches(node)
         return any(each in reaching for each in self._running) or any(
             each in reaching for each in self.waiting if each != node
         )

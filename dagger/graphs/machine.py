@@ -270,11 +270,7 @@ class Machine:
         waiting = self.branches.waiting
         if not waiting:
             return False
-        ready = [
-            name
-            for name in waiting
-            if not self.branches.others_may_come(name, self._reach.who_reaches(name))
-        ]
+        ready = [name for name in waiting if not self.branches.others_may_come(name, self._reach)]
         if not ready and not self.executions:
             ready = [min(waiting, key=self.branches.first)]
         begun = False
