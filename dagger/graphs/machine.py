@@ -125,6 +125,9 @@ class Machine:
         execution = self._ended(path, at)
         if execution.kind is Kind.ASK_ABOUT:
             self._decided(execution, outcome)
+        elif execution.kind is Kind.ROUTE:
+            if self.goes_on:
+                self._go(execution.branch, self._ways(self.nodes[execution.node], outcome))
         elif self.goes_on:
             self._complete(execution, outcome)
         else:
