@@ -30,8 +30,7 @@ class Collecting:
         """Hold back what the handler returned: a message, several, or the reply to a request
         that it has not replied to.
         """
-        request = invocation.publication
-        if request.headers and is_request(request) and not _has_replied(invocation):
+        if _asked(invocation) and not _has_replied(invocation):
             invocation.effects.append(Reply(replied(value, invocation.node_id)))
         elif value is None:
             return
@@ -77,6 +76,14 @@ class Collecting:
         if request.headers and is_cleanup(request):
             ready = ready._replace(headers=(*ready.headers, CLEANUP))
         return ready
+
+
+def _asked(invocation: Invocation) -> bool:
+    """Whether somebody waits for a reply to the message, or to another part of what it is with."""
+    request, bond = invocation.publication, invocation.delivery.bond
+    if request.headers and is_request(request):
+        return True
+    return bond is not None and any(is_request(x.envelope.publication) for x in bond.parts)
 
 
 def _has_replied(invocation: Invocation) -> bool:

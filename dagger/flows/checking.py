@@ -19,7 +19,7 @@ from dagger.flows.grammar import built_ins
 from dagger.flows.model import Compensation, OnError, Rescue, Step
 from dagger.flows.names import Arguments, Names, arguments_of, is_required
 from dagger.flows.references import Texts, Work, needs_of, texts_of, work_of
-from dagger.flows.scopes import Known, misread
+from dagger.flows.scopes import Known, is_secret, misread
 from dagger.flows.structure import meant, shown
 from dagger.flows.tree import Found, Path
 from dagger.rules.expressions.tokens import OPEN
@@ -49,6 +49,8 @@ def errors_of(
         yield from _expressions(each, known)
         yield from _uses(flow, each, names, unread)
         yield from _policies(each.step, each.path)
+        yield from _waits(each)
+        yield from _secrets(flow, each, known)
     yield from _combinations(flow)
     yield from _policies(flow.defaults, ("defaults",))
     yield from _inputs(flow)
@@ -132,15 +134,19 @@ def _expressions(work: Work, known: Known) -> Iterator[Found]:
 def _uses(
     flow: Flow, work: Work, names: Names | None, unread: Mapping[str, str]
 ) -> Iterator[Found]:
-    parts: list[tuple[Step | Rescue | Compensation, Path]] = [(work.step, work.path)]
-    if work.step.compensate is not None:
-        parts.append((work.step.compensate, (*work.path, "compensate")))
-    for part, path in parts:
+    for part, path in _parts(work):
         if problem := _unusable(part.uses, flow, names, unread):
             yield Found((*path, "uses"), problem)
         wanted = arguments_of(part.uses, flow, names)
         if wanted is not None:
             yield from _arguments(part.uses, part.with_, wanted, path)
+
+
+def _parts(work: Work) -> Iterator[tuple[Step | Rescue | Compensation, Path]]:
+    """A step, and what undoes it."""
+    yield work.step, work.path
+    if work.step.compensate is not None:
+        yield work.step.compensate, (*work.path, "compensate")
 
 
 def _unusable(uses: str, flow: Flow, names: Names | None, unread: Mapping[str, str]) -> str | None:
@@ -167,6 +173,37 @@ def _arguments(
     for name in wanted.required:
         if name not in given:
             yield Found((*path, "uses"), f"{uses!r} must be given the {wanted.noun} {name!r}")
+
+
+def _waits(work: Work) -> Iterator[Found]:
+    """What is waited for has to be known before anything runs: somebody listens to it."""
+    for part, path in _parts(work):
+        channel = part.with_.get("channel", "")
+        if part.uses == "wait_for" and OPEN in str(channel):
+            problem = "the channel of wait_for is written down as it is, and is no expression"
+            yield Found((*path, "with", "channel"), problem)
+
+
+def _secrets(flow: Flow, work: Work, known: Known) -> Iterator[Found]:
+    """Where a secret would be written down by what gets it."""
+    for part, path in _parts(work):
+        leading = [
+            each
+            for each in texts_of("with", part.with_, (*path, "with")).references
+            if is_secret(each.parts, known.secrets)
+        ]
+        if leading and isinstance(part, (Step, Rescue)) and part.cache is not None:
+            problem = "what is cached is known by what it was given, and that has a secret in it"
+            yield Found((*path, "cache"), problem)
+        inner = flow.subflows.get(part.uses)
+        if inner is None:
+            continue
+        hidden = Known.of(inner).secrets
+        for each in leading:
+            name = str(each.path[len(path) + 1])
+            if name in inner.inputs and name not in hidden:
+                problem = f"the input {name!r} of {part.uses!r} is not secret, and gets a secret"
+                yield Found(each.path, problem, each.offsets[0])
 
 
 # -- values ---------------------------------------------------------------------------
@@ -252,6 +289,9 @@ def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
             yield Found(inner, problem, key=True)
         elif OPEN in str(value):
             yield Found(inner, "a schedule gives values, and no expressions")
+        elif name in Known.of(flow).secrets:
+            problem = f"the input {name!r} is secret, and a schedule is kept and shown"
+            yield Found(inner, f"{problem}; set the environment variable {name} instead")
         else:
             made = _schema(flow.inputs[name])
             violation = None if isinstance(made, str) else made.violation(value)
@@ -259,7 +299,8 @@ def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
                 problem = f"{shown(value)} does not fit input {name!r}: {violation.problem}"
                 yield Found(inner, problem)
     for name, source in flow.inputs.items():
-        if is_required(source) and name not in given:
+        hidden = name in Known.of(flow).secrets
+        if is_required(source) and name not in given and not hidden:
             problem = f"the schedule gives no {name!r}, which has no default"
             yield Found(("schedule",), problem)
 

@@ -259,7 +259,7 @@ class _Turn:
         if traits.on_error is OnError.SKIP:
             self._end(number, StepStatus.SKIPPED, "it failed, and on_error is skip")
             return
-        fatal = traits.owner < 0 and traits.on_error is OnError.FAIL
+        fatal = self.state.fatal(self.graph.ids[number])
         self.state.failed |= fatal
         self._end(number, StepStatus.FAILED)
         if fatal and self.graph.fail_fast and not self._is_ending:

@@ -36,6 +36,7 @@ KEPT = {
     "output": "the output of a flow is kept and shown",
     "foreach": "items are kept and shown",
     "idempotency_key": "keys are kept and shown",
+    "when": "what a condition decides is kept, and has to come out the same after a restart",
 }
 """Fields whose values go into the journal, where no secret may be."""
 
@@ -59,6 +60,14 @@ class Known:
         steps = dict.fromkeys(each.id for each in flow.steps if each.id)
         secrets = tuple(name for name, schema in flow.inputs.items() if _is_secret(schema))
         return cls(flow.inputs, steps, secrets, rescued_by)
+
+
+def is_secret(parts: tuple[str | int, ...], inputs: Collection[str]) -> bool:
+    """Whether a reference leads to a secret; `inputs` are those that are secret."""
+    root, *rest = parts
+    if root == "secrets":
+        return True
+    return root == "inputs" and bool(inputs) and (not rest or rest[0] in inputs)
 
 
 def misread(texts: Texts, known: Known, work: Work | None = None) -> Iterator[Found]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dagger.flows.graph import Graph
 from dagger.flows.happenings import FlowStatus, StepStatus
 from dagger.flows.items import Items
+from dagger.flows.model import OnError
 
 
 class State:
@@ -46,6 +47,11 @@ class State:
     def steps(self) -> dict[str, StepStatus]:
         """Where every step and rescue step stands, by its id."""
         return dict(zip(self.graph.ids, self.stands, strict=True))
+
+    def fatal(self, step: str) -> bool:
+        """Whether the flow fails if a step does."""
+        traits = self.graph.traits[self.graph.numbers[step]]
+        return traits.owner < 0 and traits.on_error is OnError.FAIL
 
     def items_failed(self, step: str) -> tuple[int, ...]:
         """The items of a step that have failed, in their order."""

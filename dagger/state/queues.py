@@ -85,6 +85,7 @@ class Delivery:
     __slots__ = (
         "asked",
         "attempts",
+        "awaits",
         "bells",
         "bond",
         "deaths",
@@ -111,6 +112,7 @@ class Delivery:
         self.kept: dict[tuple[str, str], Answer] | None = None  # by name and key
         # The executor's, while it waits: by name and key of what it waits for.
         self.bells: dict[tuple[str, str], list[Callable[[], None]]] | None = None
+        self.awaits = False  # the executor's: nothing of it goes on until a reply comes
         self.bond: Bond | None = None  # of a join
         self.stream: Stream | None = None  # what it has emitted
 

@@ -291,9 +291,17 @@ class Run:
             return self.status
         if self.paused:
             return RunStatus.PAUSED
-        if self.questions and len(self.questions) == self.active:
+        if self.questions and self._only_people():
             return RunStatus.WAITING
         return _RUNNING
+
+    def _only_people(self) -> bool:
+        """Whether all that goes on is asked of people, or waits for the replies of what is."""
+        waiting = len(self.questions)
+        if waiting < self.active:
+            others = (each for each in self.deliveries.values() if each.awaits)
+            waiting += sum(each.number not in self.questions for each in others)
+        return waiting == self.active
 
     def depends(self) -> bool:
         """Whether all that is left of it waits for other deliveries of the same idempotency key,

@@ -76,6 +76,7 @@ class Flights:
         """The next answer that has come; a request that it is for is out no more."""
         while not self._known and not self.landed:
             self._latch = self._new_latch()
+            self._keeping.awaits(self._invocation)
             async with self._invocation.worker.parked():
                 await self._latch.wait()
         place = heapq.heappop(self._known)[1] if self._known else self.landed.popleft()
@@ -87,11 +88,13 @@ class Flights:
 
     def end(self) -> None:
         """What is still out is waited for no more."""
+        self._invocation.delivery.awaits = False
         for flight in self.out.values():
             flight.end()
 
     def _land(self, place: Place) -> None:
         self.landed.append(place)
+        self._invocation.delivery.awaits = False
         self._latch.set()
 
 

@@ -57,12 +57,21 @@ class Keeping:
         while (kept := self.get(invocation, name, key)) is None:
             latch = self._engine.latch()
             stop = self.listen(invocation, name, key, latch.set)
+            if name == "request":
+                self.awaits(invocation)
             try:
                 async with invocation.worker.parked():
                     await latch.wait()
             finally:
                 stop()
+                invocation.delivery.awaits = False
         return kept
+
+    def awaits(self, invocation: Invocation) -> None:
+        """Nothing of an invocation goes on until a reply comes; perhaps people have to bring it."""
+        invocation.delivery.awaits = True
+        if invocation.run.questions:
+            self._engine.runs.quiet(invocation.run)
 
     def listen(
         self, invocation: Invocation, name: str, key: str, bell: Callable[[], None]

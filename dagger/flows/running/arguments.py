@@ -16,6 +16,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from dagger.flows.references import Reference, texts_of
+from dagger.flows.scopes import is_secret
 from dagger.flows.tree import Path
 from dagger.rules.expressions import Template, compiled
 from dagger.words.secrets import MASK
@@ -51,7 +52,11 @@ class Arguments:
         by_path: dict[Path, list[Reference]] = {}
         for each in texts_of("with", given, ()).references:
             by_path.setdefault(each.path, []).append(each)
-        late = [path for path, found in by_path.items() if any(is_secret(x, secret) for x in found)]
+        late = [
+            path
+            for path, found in by_path.items()
+            if any(is_secret(x.parts, secret) for x in found)
+        ]
         self.late = tuple(
             Late(path, compiled(_at(given, path)), tuple(by_path[path])) for path in late
         )
@@ -78,14 +83,6 @@ class Arguments:
             known = _with_secrets(scope, each.references, secrets)
             _put(arguments, each.path, each.template.render(known))
         return arguments
-
-
-def is_secret(reference: Reference, inputs: Collection[str]) -> bool:
-    """Whether it leads to a secret; `inputs` are those that are secret."""
-    root, *rest = reference.parts
-    if root == "secrets":
-        return True
-    return root == "inputs" and bool(inputs) and (not rest or rest[0] in inputs)
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -39,9 +39,15 @@ def _ask(config: Config) -> Callable[..., Any]:
         timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
         to: str = "",
     ) -> Any:
-        """Ask a person, and give the answer."""
+        """Ask a person, and give the answer; the question is called as the step is."""
         return await ctx.ask(
-            question, choices=choices, schema=schema, default=default, timeout=timeout, to=to
+            question,
+            name=ctx.channel.rpartition(".")[2],
+            choices=choices,
+            schema=schema,
+            default=default,
+            timeout=timeout,
+            to=to,
         )
 
     return ask

@@ -228,7 +228,7 @@ class Conductor:
         self._see(work, status, self._output(work, status))
         if status in _UNHEARD:
             self._orders.append(Tell(f"step {work.id!r} was {status}: {reason}"))
-        if status is StepStatus.FAILED and not self.reason and work.owner is None:
+        if status is StepStatus.FAILED and not self.reason and self.plan.fatal(work.id):
             error = facts.error
             self.reason = f"step {work.id!r} failed: {error.type}: {error.message}" if error else ""
 
