@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dagger.authoring.calls import CancelAsked, Returned
 from dagger.executor.cancelling import cancel_deliveries
 from dagger.state.queues import SECOND_HAND
-from dagger.words.payload import decode
-from dagger.words.records import CANCEL, OVER
+from dagger.words.payload import decode, encode
+from dagger.words.records import BASE, CANCEL, OVER, Condensed
 from dagger.words.replies import landed
 
 if TYPE_CHECKING:
@@ -61,6 +61,19 @@ class Calls:
             return CancelAsked(decode(kept.value), over=key == OVER)
         value, error = landed(self._channels.pop(key), kept.value)
         return Returned(key, value, error, kept.digest == SECOND_HAND)
+
+    def base(self, key: str) -> Any:
+        """What the invocation goes on from; None for the beginning."""
+        kept = (self._invocation.delivery.kept or {}).get((BASE, key))
+        return None if kept is None else decode(kept.value)
+
+    def condense(self, key: str, value: Any) -> None:
+        """From now on it goes on from a value, and what it has heard is not kept any more."""
+        invocation, engine = self._invocation, self._engine
+        blob = encode(value, invocation.node_id, limit=2**31)
+        left = tuple(self._flights.out)
+        number, now = invocation.delivery.number, engine.now()
+        engine.commit(Condensed(invocation.run.number, number, key, blob, left, now))
 
     def cancel(self, keys: Collection[str]) -> None:
         """Have those end who handle the requests of these keys."""

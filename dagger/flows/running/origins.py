@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagger.authoring.context import Context
 from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
 from dagger.flows.running.coordinator import KEPT
@@ -17,6 +18,7 @@ from dagger.words.payload import decode
 from dagger.words.secrets import Secrets
 
 if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
     from dagger.state.queues import Delivery
 
 
@@ -28,6 +30,9 @@ class StepOrigin:
         self.secrets: Secrets = keeper.vault.secrets
         self._keeper = keeper
         self._arguments = arguments
+
+    def context(self, invocation: Invocation) -> Context:
+        return Context(invocation)
 
     def receive(self, payload: Any, run_id: str) -> Any:
         return payload
@@ -47,6 +52,9 @@ class InnerOrigin:
     def __init__(self, definition: str, secrets: Secrets) -> None:
         self.definition = definition
         self.secrets = secrets
+
+    def context(self, invocation: Invocation) -> Context:
+        return Context(invocation)
 
     def receive(self, payload: Any, run_id: str) -> Any:
         return payload
