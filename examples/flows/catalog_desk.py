@@ -25,6 +25,7 @@ class Desk:
     """Where months are checked: a folder for store and database, and the service's address."""
 
     def __init__(self, folder: Path, address: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.address = address
         self.database = folder / "invoices.sqlite"

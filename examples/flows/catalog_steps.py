@@ -78,7 +78,8 @@ CREATE TABLE IF NOT EXISTS invoices (
 @contextmanager
 def opened(database: str) -> Iterator[sqlite3.Connection]:
     """The database, for one transaction: whole, or not at all."""
-    with closing(sqlite3.connect(database, timeout=30)) as db, db:
+    # Others are waited for less long than a step may take: no thread of one outlives it.
+    with closing(sqlite3.connect(database, timeout=10)) as db, db:
         db.execute(TABLE)
         yield db
 

@@ -61,7 +61,6 @@ def test_each_invoice_is_stored_once_wherever_it_is_killed(
     kills = runs = rows = 0
     for day in range(10 if prove else 1):
         folder = tmp_path / str(day)
-        folder.mkdir()
         said, complaints = run(
             CHECK, "kill", "--kills", "5", "--seed", str(day), "--folder", folder
         )
@@ -79,7 +78,7 @@ def test_each_invoice_is_stored_once_wherever_it_is_killed(
 
 def stored(folder: Path, months: int) -> int:
     """How many rows there are; they are the invoices of so many months."""
-    with closing(sqlite3.connect(folder / "invoices.sqlite")) as db:
+    with closing(sqlite3.connect(folder / "kills" / "invoices.sqlite")) as db:
         found = db.execute("SELECT month, number, customer, cents FROM invoices").fetchall()
     names = sorted({month for month, *_ in found})
     invoices = module("service").invoices
