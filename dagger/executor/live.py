@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dagger.executor.timers import Timer
     from dagger.executor.watchers import Events
     from dagger.state.run import Question, Run
+    from dagger.store.contract import Source
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
     from dagger.views.tree import ExecutionTree
@@ -272,6 +273,11 @@ class LiveRun:
         if after is not None:
             return watch(self._engine, self.state, after)
         return self._engine.watchers.watch(self.state)
+
+    def history(self) -> Source | None:
+        """Where all records of the run are; None without a store that lasts."""
+        store = self._engine.store
+        return store if store.lasting else None
 
     async def result(self) -> Report:
         """Wait until the run has ended, or waits for people, or is paused; its report.

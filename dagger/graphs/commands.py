@@ -18,6 +18,8 @@ class Run(NamedTuple):
     """Call the function of a node; say `done` or `failed`. It sees the view of its branch."""
 
     path: Path
+    graph: str
+    """The name of the graph that the node is of."""
     node: Node
     visit: int
     """Which visit of the node it is, from 1; of a loop, which turn."""
@@ -27,6 +29,7 @@ class Route(NamedTuple):
     """Only ask the router of a node, which has failed and goes on, where to go."""
 
     path: Path
+    graph: str
     node: Node
 
 
@@ -62,6 +65,7 @@ class Undo(NamedTuple):
     """Undo an execution; say `undone`."""
 
     path: Path
+    graph: str
     node: Node
     update: dict[str, Any]
     """What it had changed in the state; empty where it is not known to have completed."""

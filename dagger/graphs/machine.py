@@ -374,14 +374,16 @@ class Machine:
             case Kind.ASK:
                 return Ask(path, node)
             case Kind.ROUTE:
-                return Route(path, node)
+                return Route(path, self.definition.name, node)
             case Kind.ASK_ABOUT:
                 return AskAbout(path, node, execution.error)
             case Kind.WAKE:
                 return Wake(path, self.deadlines[node.name])
             case _:
                 turn = execution.branch.turns + 1
-                return Run(path, node, turn if node.loop else self.visits[node.name])
+                return Run(
+                    path, self.definition.name, node, turn if node.loop else self.visits[node.name]
+                )
 
     def _execution(self, node: str, branch: Branch, kind: Kind) -> Execution:
         self.last_execution += 1
@@ -612,7 +614,7 @@ class Machine:
 
     def _undoing_of(self, number: int) -> Undo:
         node, changed = self.undoing.what(number)
-        return Undo((*self.path, number), node, changed)
+        return Undo((*self.path, number), self.definition.name, node, changed)
 
     def _has_undone(self, number: int, problem: str) -> None:
         for each in self.undoing.ended(number, problem):

@@ -46,6 +46,8 @@ DaggerError
 │   ├── StepFailed            the function of a step raised
 │   ├── FlowEventRefused      a flow was told something that cannot have happened
 │   ├── FlowFailed            a flow has failed; what was undone of it
+│   ├── CheckpointRefused     a checkpoint of a graph cannot be gone on from
+│   ├── RouteUnknown          the router of a node says what it has no edge for
 │   ├── StateRefused          a node gives the state of a graph what it cannot have
 │   ├── GraphEventRefused     a graph was told something that cannot have happened
 │   ├── GraphFailed           a graph has failed; what was undone of it
@@ -727,6 +729,28 @@ class GraphError(DefinitionError):
         self.graph = graph
         self.problems = tuple(problems)
         super().__init__("\n".join(problems), f"graph {graph!r}")
+
+
+class CheckpointRefused(ExecutionError):
+    """A checkpoint of a graph cannot be gone on from; `problem` says why."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"this checkpoint cannot be gone on from: {problem}")
+
+
+class RouteUnknown(ExecutionError):
+    """The router of a `node` says a `label` that is none of those it has."""
+
+    again = False
+
+    def __init__(self, node: str, label: str, known: tuple[str, ...]) -> None:
+        self.node = node
+        self.label = label
+        self.known = known
+        super().__init__(
+            f"the router of node {node!r} says {label!r}; it may say {', '.join(known)}"
+        )
 
 
 class StateRefused(ExecutionError):
