@@ -61,12 +61,13 @@ async def fail(desk: Desk) -> None:
     print(f"rows that are left: {len(desk.rows(FORMER))}")
 
 
-async def schedule(desk: Desk, seconds: float = 1) -> None:
+async def schedule(desk: Desk) -> None:
     """On the first of each month at four; and, not to wait that long, in a second."""
-    inputs, soon = desk.inputs(MONTH), datetime.now(UTC) + timedelta(seconds=seconds)
+    inputs = desk.inputs(MONTH)
     async with desk.executor() as executor:
         outcomes = executor.outcomes()
         monthly = await executor.schedule(NAME, inputs, "0 4 1 * *", timezone="Europe/Paris")
+        soon = datetime.now(UTC) + timedelta(seconds=1)
         await executor.schedule(NAME, inputs, soon, id="soon")
         print(f"{monthly.when}: next at {datetime.fromtimestamp(monthly.next or 0, UTC)}")
         async for outcome in outcomes:

@@ -117,7 +117,7 @@ async def test_what_was_undone_is_done_by_the_next_run(desk: Any, catalog: Any) 
 
 def test_it_begins_by_itself(desk: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """At its moment a run of the schedule begins, and stores the month."""
-    anyio.run(loaded(CHECK).schedule, desk, 0)
+    anyio.run(loaded(CHECK).schedule, desk)
     said = capsys.readouterr().out
     assert "0 4 1 * * (Europe/Paris): next at " in said
     assert re.search(r"^soon@\S+: succeeded$", said, re.MULTILINE)
