@@ -235,6 +235,9 @@ def _combinations(flow: Flow) -> Iterator[Found]:
         if step.max_parallel is not None and step.foreach is None:
             yield Found((*path, "max_parallel"), "max_parallel is for steps with foreach")
         leaves_out = step.foreach is not None and flow.said(step, "on_error") is OnError.SKIP
+        if step.cache is not None and step.compensate is not None:
+            problem = "what is undone cannot be used again by others; leave out cache or compensate"
+            yield Found((*path, "cache"), problem)
         if step.rescue and leaves_out:
             problem = (
                 "rescue would never run: with foreach and on_error: skip, "

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from dagger.graphs.merging import merge
+from dagger.graphs.reach import Reach
 from dagger.graphs.reducers import Reduce
 from dagger.graphs.values import View
 
@@ -81,6 +82,7 @@ class Branches:
         self.root: Branch | Frame
         self._reducers = reducers
         self._running: dict[str, int] = {}  # how many there are, by node
+        self._coming: dict[str, Branch | None] = {}  # by node, one that may still come to it
         self.root = self.make(view, None, 0.0)
 
     # -- where they stand ------------------------------------------------------------
@@ -131,13 +133,25 @@ class Branches:
             each in reaching or each == node for each in self.waiting if each not in (besides, "")
         )
 
-    def others_may_come(self, node: str, reaching: Collection[str]) -> bool:
+    def others_may_come(self, node: str, reach: Reach) -> bool:
         """Whether branches that do not wait at a node may still come to it."""
         if len(self.live) == len(self.waiting[node]):
             return False
-        return any(each in reaching for each in self._running) or any(
-            each in reaching for each in self.waiting if each != node
-        )
+        reaching = reach.who_reaches(node)
+        if len(reaching) < len(self.live):
+            return any(x in self._running or (x in self.waiting and x != node) for x in reaching)
+        known = self._coming.get(node)
+        if known is None or not self._may_come(known, node, reaching):
+            # Whoever has come last is mostly the last to go on.
+            known = next(
+                (x for x in reversed(self.live.values()) if self._may_come(x, node, reaching)), None
+            )
+            self._coming[node] = known
+        return known is not None
+
+    def _may_come(self, branch: Branch, node: str, reaching: Collection[str]) -> bool:
+        elsewhere = branch.node != node or branch.stage is not Stage.WAITING
+        return branch.stage is not Stage.ENDED and elsewhere and branch.node in reaching
 
     def first(self, node: str) -> tuple[float, ...]:
         """The order of the first that waits at a node."""
@@ -147,8 +161,7 @@ class Branches:
 
     def split(self, branch: Branch, count: int) -> list[Branch]:
         """So many branches in the place of one, which is none any more."""
-        self._leave(branch)
-        del self.live[branch.number]
+        self.end(branch)
         frame = Frame(branch.view, branch.frame, branch.place)
         self._put(branch.frame, branch.place, frame)
         made = [self.make(View(branch.view), frame, float(place)) for place in range(count)]

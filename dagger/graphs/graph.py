@@ -79,6 +79,22 @@ class Graph:
         self._reducers = names
         self.functions.update(functions)
 
+    @classmethod
+    def of(
+        cls, definition: Definition, functions: Mapping[str, Function], state: Any = dict
+    ) -> Self:
+        """The graph of a definition, with its functions by their names."""
+        graph = cls(definition.name, state, description=definition.description)
+        graph._nodes = dict(definition.nodes)
+        graph._edges = {name: list(each) for name, each in definition.edges.items()}
+        graph._choices = dict(definition.choices)
+        graph._reducers = {**graph._reducers, **definition.reducers}
+        graph.functions = {**graph.functions, **functions}
+        graph.subgraphs = {
+            name: cls.of(each, functions) for name, each in definition.subgraphs.items()
+        }
+        return graph
+
     # -- nodes -----------------------------------------------------------------------
 
     def add_node(

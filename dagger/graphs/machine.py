@@ -125,6 +125,9 @@ class Machine:
         execution = self._ended(path, at)
         if execution.kind is Kind.ASK_ABOUT:
             self._decided(execution, outcome)
+        elif execution.kind is Kind.ROUTE:
+            if self.goes_on:
+                self._go(execution.branch, self._ways(self.nodes[execution.node], outcome))
         elif self.goes_on:
             self._complete(execution, outcome)
         else:
@@ -270,11 +273,7 @@ class Machine:
         waiting = self.branches.waiting
         if not waiting:
             return False
-        ready = [
-            name
-            for name in waiting
-            if not self.branches.others_may_come(name, self._reach.who_reaches(name))
-        ]
+        ready = [name for name in waiting if not self.branches.others_may_come(name, self._reach)]
         if not ready and not self.executions:
             ready = [min(waiting, key=self.branches.first)]
         begun = False

@@ -8,8 +8,7 @@ from typing import Any
 import catalog_steps
 from catalog_service import PASSWORD
 
-from dagger import Config, Executor
-from dagger.flows.running.flows import Flows
+from dagger import Config, Executor, Flows
 
 NAME = "quick_catalog_check"
 

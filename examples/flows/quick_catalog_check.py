@@ -32,8 +32,7 @@ from catalog_desk import NAME, Desk, flows
 from catalog_kills import checked
 from catalog_service import Catalog, Service, invoices
 
-from dagger import Outcome
-from dagger.flows.running.report import FlowReport
+from dagger import FlowReport, Outcome
 
 MONTH, FORMER = "2026-03", "2025-12"
 

@@ -113,7 +113,8 @@ class Assembled:
             "subscribe": [self._of(graph).function(each.uses) for each in nodes],
             **_policies(first),
         }
-        return self._made(caller.awaited if is_async else caller.plain, options)
+        handler = caller.awaited if is_async else caller.plain
+        return self._made(handler, options, careful=first.undo is not None)
 
     def _undoing(self, graph: Graph, node: Node, calling: Calling, function: NodeFunction) -> Agent:
         caller = _Caller(self.hub, calling)
@@ -175,8 +176,11 @@ class Assembled:
                 if node.undo is not None:
                     yield channels.undo(node)
 
-    def _made(self, handler: Callable[..., Any], options: AgentOptions) -> Agent:
-        return replace(make(handler, {}, options), origin=NodeOrigin(self.digest))
+    def _made(
+        self, handler: Callable[..., Any], options: AgentOptions, *, careful: bool = False
+    ) -> Agent:
+        """An agent; what can be undone begins only once it is on disk that it does."""
+        return replace(make(handler, {}, options), origin=NodeOrigin(self.digest, careful=careful))
 
     def _name(self, wanted: str) -> str:
         name, count = wanted, 1
@@ -323,7 +327,7 @@ def _called(definition: Definition, functions: Mapping[str, NodeFunction]) -> It
 
 def _told(node: Node) -> str:
     """The policies of a node, as a text."""
-    said = [node.retry, node.timeout, node.resources, node.priority]
+    said = [node.retry, node.timeout, node.resources, node.priority, node.undo is not None]
     return json.dumps(said, sort_keys=True)
 
 
