@@ -183,7 +183,8 @@ class Outgoing:
     def look(self) -> Plan:
         """What it takes. Raises RunCancelled, BudgetExceeded, and what admission raises."""
         engine, run = self._engine, self._invocation.run
-        engine.budgets.may_publish(run, self._invocation, self._block)
+        if not is_cleanup(self._publication):  # which costs what it costs
+            engine.budgets.may_publish(run, self._invocation, self._block)
         return engine.admit(run, (self._publication,), None)
 
     def enter(self, plan: Plan) -> None:

@@ -302,5 +302,5 @@ def test_at_whichever_moment_it_is_cancelled() -> None:
         assert told is None or (told.status, told.reason) == ("cancelled", "enough")
         return tuple(done)
 
-    found = explore(main, seeds=range(1000 if PROVE else 80))
+    found = explore(main, seeds=range(1000 if PROVE else 50))
     assert {*found} >= {tuple("abcd"[:count]) for count in range(4)}

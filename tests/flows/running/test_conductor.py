@@ -56,7 +56,7 @@ def test_a_step_is_sent_with_what_it_is_given() -> None:
     found = conductor(flow, {"x": [1]})
     assert found.begin() == [Send("a", "f.a", {"x": [1]})]
     (order,) = found.heard("a", {"n": 7}, None)
-    assert order == Send("b", "f.b", {"all": [8, "f of r"]}, idempotency_key="7")
+    assert order == Send("b", "f.b", {"all": [8, "f of r"]}, idempotency_key="f.b/7")
 
 
 def test_who_is_waited_for_no_more_is_halted() -> None:

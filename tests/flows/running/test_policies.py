@@ -101,6 +101,34 @@ async def test_what_failed_under_a_key_is_done_again() -> None:
     assert (first.status, second.status, second.output) == ("failed", "succeeded", 3)
 
 
+async def test_what_was_undone_is_done_again_under_its_key() -> None:
+    """A key stands for what is there: after a run has undone it, the next one does it anew; what
+    an earlier run has done is neither undone nor done again.
+    """
+    flow = acting(Flow("f"), "a", idempotency_key="k")
+    flow = flow.step("b", "act", with_={"name": "b"}, needs="a")
+    failing, stage = Stage(fails=["b"]), Stage()
+    store = MemoryStore()
+    for each in (failing, stage, stage, failing):
+        flows = each.flows(flow)
+        async with Executor(flows.agents, config=ONCE, store=store) as executor:
+            await flows.run(executor, flow)
+    assert failing.noted == ["a", "b", "undo a", "b"]
+    assert stage.noted == ["a", "b", "b"]
+
+
+async def test_a_key_is_that_of_its_step() -> None:
+    """Steps that use the same function under one key are each carried out."""
+    stage = Stage()
+    flow = Flow("f")
+    for name in ("a", "b"):
+        flow = flow.step(name, "act", with_={"name": name}, idempotency_key="k")
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        await flows.run(executor, flow)
+    assert sorted(stage.noted) == ["a", "b"]
+
+
 @pytest.mark.parametrize("key", ["${{ inputs.x }}", "${{ inputs.x == 1 }}"])
 async def test_what_is_no_key_fails_the_step(key: str) -> None:
     """A key that is empty, or no text and no number, is told as an error of its expression."""
