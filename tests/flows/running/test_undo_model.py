@@ -41,7 +41,7 @@ def cases(draw: st.DrawFn) -> Case:
     for number in range(draw(st.integers(1, 10))):
         id = f"s{number}"
         needs = draw(st.sets(st.sampled_from(range(number)), max_size=2)) if number else set()
-        foreach = draw(st.sampled_from([None, None, [0], [0, 0, 0]]))
+        foreach = draw(st.sampled_from([None, None, [], [0], [0, 0, 0]]))
         if draw(st.integers(0, 5)) == 0:
             bad.add(id)
         rescued = foreach is None and draw(st.integers(0, 3)) == 0
@@ -54,6 +54,7 @@ def cases(draw: st.DrawFn) -> Case:
                 "act",
                 with_={"step": id, "item": item},
                 needs=tuple(f"s{each}" for each in sorted(needs)),
+                when=draw(st.sampled_from([None, None, True, False])),
                 foreach=foreach,
                 compensate=_undo(id, item)
                 if known != "cache" and draw(st.integers(0, 3))
