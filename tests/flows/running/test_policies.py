@@ -299,6 +299,33 @@ def test_a_flow_within_another_is_timed_as_a_whole() -> None:
     ]
 
 
+async def test_a_flow_within_another_is_tried_again_as_a_whole() -> None:
+    """What it did in vain is undone before the next attempt, which does all of it anew; a restart
+    in the midst of that changes nothing.
+    """
+    store, retry = MemoryStore(), {"kind": "immediate", "max_attempts": 2}
+    inner = line("x", "y", flow=Flow("inner", output="${{ steps.y.output }}"))
+    flow = Flow("f", output="${{ steps.a.output }}").step("a", inner, retry=retry)
+    stage = Stage(waits=["undo x"], fails=["y"])
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        live = await flows.start(executor, flow, run_id="r")
+        await stage.reached("undo x")
+        stage.fails.clear()
+        stage.gates["undo x"].set()
+        stage.gates["y"] = anyio.Event()
+        await until(lambda: stage.noted.count("y") == 2)
+    assert stage.noted[:7] == ["x", "y", "undo y", "undo x", "x", "y", "y stopped"]
+    stage = Stage()
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        live = await flows.start(executor, flow, run_id="r")
+        await live.result()
+        report = flows.report(live)
+    assert stage.noted == ["y"]
+    assert (report.status, report.output) == ("succeeded", "made y")
+
+
 def test_a_compensation_has_a_timeout_and_attempts_of_its_own() -> None:
     """One that takes too long is tried again, and in the end told as not undone."""
     flow = Flow("f").step(

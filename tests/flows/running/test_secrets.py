@@ -146,6 +146,26 @@ def _with_canary(folder: Path) -> list[Path]:
     return [path for path, blob in blobs if TOKEN.encode() in blob or KEY.encode() in blob]
 
 
+async def test_a_secret_that_a_flow_makes_of_one_is_one() -> None:
+    """What is given to a secret input of a flow within another is masked there and around it."""
+    inner = Flow("inner", inputs={"code": SECRET}, output="${{ steps.say.output }}")
+    inner = inner.step("say", "echo", with_={"text": "${{ inputs.code }}"})
+    flow = Flow("f", inputs={"token": SECRET}, output="${{ steps.a.output }}")
+    flow = flow.step("a", inner, with_={"code": "${{ upper(inputs.token) }}"})
+    said: list[str] = []
+
+    @step
+    async def echo(text: str) -> str:
+        said.append(text)
+        return f"it is {text}"
+
+    flows = Flows(flow, uses=[echo], config=ONCE)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        report = await flows.run(executor, flow, {"token": TOKEN})
+    assert said == [TOKEN.upper()]
+    assert report.output == "it is ***"
+
+
 async def test_the_shell_is_given_a_secret_and_its_output_has_none(memory_path: Path) -> None:
     """A program gets it as an argument; where it says it again, it is masked."""
     flow = Flow("f", output="${{ steps.run.output.stdout }}")
