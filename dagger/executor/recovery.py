@@ -152,8 +152,13 @@ def go_on(engine: Engine, resume: bool) -> None:
 def catch_up(engine: Engine) -> None:
     """Go on with the runs whose missing agents have come."""
     for live in list(engine.runs.live.values()):
-        if live.state.obstacle and live.state.obstacle != LEFT_ALONE:
-            _go_on_with(engine, live)
+        look_again(engine, live)
+
+
+def look_again(engine: Engine, live: LiveRun) -> None:
+    """Go on with a run whose obstacle is gone."""
+    if live.state.obstacle and live.state.obstacle != LEFT_ALONE:
+        _go_on_with(engine, live)
 
 
 def resume(engine: Engine, run: Run) -> None:
