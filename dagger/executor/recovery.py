@@ -206,15 +206,15 @@ def _note_changes(engine: Engine, run: Run) -> None:
 
 def _obstacle(engine: Engine, run: Run) -> str:
     """What keeps a run from going on here: agents that are not there, or that cannot; or ""."""
-    names = {each.queue.subscriber.name for each in run.deliveries.values()}
-    missing = sorted(names - engine.crews.keys())
-    if missing:
-        return "missing agents: " + ", ".join(missing)
+    missing: set[str] = set()
     for each in run.deliveries.values():
-        origin = engine.crews[each.queue.subscriber.name].agent.origin
-        if origin is not None and (told := origin.obstacle(each)):
-            return told
-    return ""
+        name = each.queue.subscriber.name
+        crew = engine.crews.get(name)
+        if crew is None:
+            missing.add(name)
+        elif crew.agent.origin is not None and (told := crew.agent.origin.obstacle(each)):
+            return told  # which may be why others are missing
+    return f"missing agents: {', '.join(sorted(missing))}" if missing else ""
 
 
 def _wait_again(engine: Engine, run: Run) -> None:
