@@ -50,6 +50,7 @@ def errors_of(
         yield from _uses(flow, each, names, unread)
         yield from _policies(each.step, each.path)
         yield from _waits(each)
+        yield from _reuse(each)
         yield from _secrets(flow, each, known)
     yield from _combinations(flow)
     yield from _policies(flow.defaults, ("defaults",))
@@ -184,6 +185,13 @@ def _waits(work: Work) -> Iterator[Found]:
             yield Found((*path, "with", "channel"), problem)
 
 
+def _reuse(work: Work) -> Iterator[Found]:
+    """What others use again cannot be undone."""
+    if work.step.cache is not None and work.step.compensate is not None:
+        problem = "what is undone cannot be used again by others; leave out cache or compensate"
+        yield Found((*work.path, "cache"), problem)
+
+
 def _secrets(flow: Flow, work: Work, known: Known) -> Iterator[Found]:
     """Where a secret would be written down by what gets it."""
     for part, path in _parts(work):
@@ -235,9 +243,6 @@ def _combinations(flow: Flow) -> Iterator[Found]:
         if step.max_parallel is not None and step.foreach is None:
             yield Found((*path, "max_parallel"), "max_parallel is for steps with foreach")
         leaves_out = step.foreach is not None and flow.said(step, "on_error") is OnError.SKIP
-        if step.cache is not None and step.compensate is not None:
-            problem = "what is undone cannot be used again by others; leave out cache or compensate"
-            yield Found((*path, "cache"), problem)
         if step.rescue and leaves_out:
             problem = (
                 "rescue would never run: with foreach and on_error: skip, "
