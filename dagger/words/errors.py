@@ -9,6 +9,7 @@ DaggerError
 ├── FlowError                 a flow is written wrongly: all that is wrong with it
 ├── ConfigError               a setting is unknown or out of range
 ├── AgentNotFound             no agent of that name
+├── ToolNotFound              no tool of that name
 ├── ChannelNotFound           no channel of that name
 ├── RunNotFound               no run of that id
 ├── TaskNotFound              no task of that id
@@ -20,7 +21,8 @@ DaggerError
 ├── NoAgentsRegistered        a run was asked of an executor without agents
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema
-│   └── ArgumentsRefused      or the arguments of a step, or its result
+│   ├── ArgumentsRefused      or the arguments of a step, or its result
+│   └── ToolRefused           or those of a tool, or its result
 ├── ChannelError
 │   ├── ChannelFull           overflow="reject" and the queue has no room
 │   ├── ChannelClosed         the channel was shut down
@@ -223,6 +225,12 @@ class AgentNotFound(_NotFound):
     noun = "agent"
 
 
+class ToolNotFound(_NotFound):
+    """No tool of that name is in the registry."""
+
+    noun = "tool"
+
+
 class ChannelNotFound(_NotFound):
     """No channel of that name exists."""
 
@@ -318,17 +326,34 @@ class ValidationError(DaggerError):
         self.agent = agent
         self.channel = channel
         self.direction = direction
-        whose = f"{direction} of agent {agent!r}" if agent else direction
+        owner = self._owner()
+        whose = f"{direction} of {owner}" if owner else direction
         where = f" on channel {channel!r}" if channel else ""
         super().__init__(
             f"{whose}{where} at {path} breaks {rule!r}: {problem} (value: {self.value})"
         )
+
+    def _owner(self) -> str:
+        return f"agent {self.agent!r}" if self.agent else ""
 
 
 class ArgumentsRefused(ValidationError):
     """What a step of a flow is given, or has come to, is not what its function says."""
 
     again = False
+
+
+class ToolRefused(ValidationError):
+    """What a tool is given, or has come to, is not what its function says; `tool` is its name."""
+
+    def __init__(
+        self, tool: str, path: str, rule: str, problem: str, value: str, direction: str = "input"
+    ) -> None:
+        self.tool = tool
+        super().__init__(path, rule, problem, value, direction=direction)
+
+    def _owner(self) -> str:
+        return f"tool {self.tool!r}"
 
 
 class ChannelError(DaggerError):
