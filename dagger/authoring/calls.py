@@ -48,6 +48,15 @@ class Flying(Protocol):
     async def next(self) -> Returned | CancelAsked:
         """What has come next."""
 
+    def base(self, key: str) -> Any:
+        """What the invocation goes on from; None for the beginning."""
+
+    def condense(self, key: str, value: Any) -> None:
+        """From now on it goes on from a value, and what it has heard is not kept any more."""
+
+    def forget(self, channel: str, idempotency_key: str) -> None:
+        """What this run has done under a key is undone: it may be done again under it."""
+
     def cancel(self, keys: Collection[str]) -> None:
         """Have those end who handle the requests of these keys."""
 
@@ -121,6 +130,26 @@ class Calls:
         if isinstance(found, Returned):
             self._out.discard(found.key)
         return found
+
+    def base(self, key: str = "") -> Any:
+        """The value that was given to `condense` last; None before that."""
+        return self._flying.base(key)
+
+    def condense(self, value: Any, key: str = "") -> None:
+        """Go on from a value after a restart, instead of from the replies that have come so far,
+        which are not kept any more: for handlers that make very many calls.
+
+        The value says all that follows from them, and which calls are still in flight: those
+        are sent again then, under the same keys, which sends nothing twice. What was told of
+        being cancelled stays told.
+        """
+        self._flying.condense(key, value)
+
+    def forget(self, channel: str, idempotency_key: str) -> None:
+        """What this run has done under a key, by a request on a channel, is undone: whoever
+        comes next with the key does it again.
+        """
+        self._flying.forget(channel, idempotency_key)
 
     def cancel(self, *keys: str) -> None:
         """Have those end who handle the requests of these keys; their replies come all the same."""

@@ -108,6 +108,15 @@ class Context:
         return self._invocation.message
 
     @property
+    def delivery(self) -> int:
+        """The number of the delivery within its run: the last part of `node_id`."""
+        return self._invocation.delivery.number
+
+    def now(self) -> float:
+        """The wall time, epoch seconds."""
+        return self._invocation.host.now()
+
+    @property
     def attempt(self) -> int:
         """1 for the first attempt."""
         return self._invocation.attempt

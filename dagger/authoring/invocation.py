@@ -106,7 +106,8 @@ class Invocation:
     @property
     def context(self) -> Context:
         if self._context is None:
-            self._context = Context(self)
+            origin = self.agent.origin
+            self._context = Context(self) if origin is None else origin.context(self)
         return self._context
 
     @property

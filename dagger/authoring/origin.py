@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from dagger.authoring.context import Context
+    from dagger.authoring.invocation import Invocation
     from dagger.state.queues import Delivery
     from dagger.words.secrets import Secrets
 
@@ -17,8 +19,15 @@ class Origin(Protocol):
         """A digest of what it was made from: it is part of the agent's fingerprint."""
 
     @property
+    def careful(self) -> bool:
+        """Whether its handlers begin only once all that led to that is on disk."""
+
+    @property
     def secrets(self) -> Secrets:
         """What is not to be written down of what it handles."""
+
+    def context(self, invocation: Invocation) -> Context:
+        """What a handler is given as `ctx`."""
 
     def receive(self, payload: Any, run_id: str) -> Any:
         """The payload that a new run begins with, for what the outside gave: checked, and

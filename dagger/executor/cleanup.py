@@ -71,7 +71,7 @@ class Cleanup:
         for each in spared:
             if self.told_alone(each):
                 self.tell(run, each, run.reason)
-        seconds = self._engine.config.cleanup_timeout
+        seconds = run.limits.get("cleanup_timeout", self._engine.config.cleanup_timeout)
         if spared and seconds is not None and run.number not in self._timers:
             late = partial(self._late, run)
             self._timers[run.number] = self._engine.timers.after(seconds, late)

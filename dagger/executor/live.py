@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dagger.executor.timers import Timer
     from dagger.executor.watchers import Events
     from dagger.state.run import Question, Run
+    from dagger.store.contract import Source
     from dagger.views.questions import OpenQuestion
     from dagger.views.report import Report
     from dagger.views.tree import ExecutionTree
@@ -273,15 +274,24 @@ class LiveRun:
             return watch(self._engine, self.state, after)
         return self._engine.watchers.watch(self.state)
 
+    def history(self) -> Source | None:
+        """Where all records of the run are; None without a store that lasts."""
+        store = self._engine.store
+        return store if store.lasting else None
+
     async def result(self) -> Report:
         """Wait until the run has ended, or waits for people, or is paused; its report.
 
         Raises ExecutorStopped if the executor stops first and the run stays open.
         """
+        await self.rest()
+        return self.report()
+
+    async def rest(self) -> None:
+        """The same without a report, for who wants another one."""
         while self.state.ended_at is None and not (self.waiting or self.state.paused):
             await self._change()
         await self._engine.store.flush()
-        return self.report()
 
     async def reply(self) -> Any:
         """Wait for the reply to the request that the run was begun with; its value.

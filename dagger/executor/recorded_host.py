@@ -23,7 +23,7 @@ from dagger.words.effects import E, Publication, TaskWrite
 from dagger.words.errors import ContextClosed
 from dagger.words.ids import STREAMED, message_id
 from dagger.words.payload import MAX_BYTES, decode
-from dagger.words.records import CANCEL, OVER
+from dagger.words.records import BASE, CANCEL, OVER
 from dagger.words.replies import gathered, landed, opened, unheard
 
 if TYPE_CHECKING:
@@ -272,6 +272,17 @@ class RecordedCalls:
                 del self._out[key]
                 return Returned(key, *landed(request.publication.channel, unheard()))
         return await self._host.stuck("a reply")
+
+    def base(self, key: str) -> Any:
+        """What it went on from."""
+        kept = self._kept.get((BASE, key))
+        return None if kept is None else decode(kept.value)
+
+    def condense(self, key: str, value: Any) -> None:
+        """Nothing is written."""
+
+    def forget(self, channel: str, idempotency_key: str) -> None:
+        """Nothing is written."""
 
     def cancel(self, keys: Collection[str]) -> None:
         """They have ended."""

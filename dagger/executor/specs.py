@@ -39,6 +39,8 @@ class Limits(TypedDict, total=False):
     """Seconds of active time."""
     deadline: float | None
     """Wall time, epoch seconds."""
+    cleanup_timeout: float | None
+    """Seconds that cleaning up may take once it is cancelled or timed out."""
     max_messages: int | None
     """Messages that it may publish."""
     max_tokens: int | None
@@ -62,6 +64,7 @@ class Asking(Sending, total=False):
 
     deadline: float | None
     """Wall time, epoch seconds."""
+    cleanup_timeout: float | None
     max_messages: int | None
     max_tokens: int | None
     max_cost: float | None

@@ -16,7 +16,7 @@ from dagger.words.effects import Publication
 from dagger.words.ids import node_id
 from dagger.words.joins import Join
 from dagger.words.outcomes import DISPOSITIONS
-from dagger.words.records import Remembered
+from dagger.words.records import BASE, Remembered
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
@@ -74,6 +74,8 @@ class Answer(NamedTuple):
 
 SECOND_HAND = "duplicate"
 """The digest of a reply that a duplicate got: it is that of the first one."""
+
+_OF_REQUESTS = frozenset({"request", "requested", "refused", "request due"})
 
 _ASKED = frozenset({"requested", "refused"})
 """Names under which it is kept that a request was published: one that failed is refused."""
@@ -133,8 +135,24 @@ class Delivery:
         if (name, key) not in self.kept:
             self.kept[name, key] = answer
             self.asked += name in _ASKED
+            if name == BASE:
+                self.asked += int(answer.digest)
         for bell in self.bells.get((name, key), ()) if self.bells else ():
             bell()
+
+    def condense(self, key: str, value: bytes, left: frozenset[str]) -> None:
+        """Keep a value that requests and their replies have come to, instead of them; `left` are
+        the keys of those that have not. How many there were is kept with it.
+        """
+        before = self.kept or {}
+        rest = {
+            place: told
+            for place, told in before.items()
+            if (place[0] not in _OF_REQUESTS or place[1] in left) and place != (BASE, key)
+        }
+        counted = sum(name in _ASKED for name, _ in rest)
+        counted += sum(int(told.digest) for (name, _), told in rest.items() if name == BASE)
+        self.kept = {(BASE, key): Answer(value, str(self.asked - counted)), **rest}
 
     def remembered(self) -> tuple[Remembered, ...]:
         """What another attempt would not ask anew, in the order in which it was kept."""

@@ -41,6 +41,7 @@ from dagger.words.records import (
     ChannelOpened,
     ChannelShut,
     CommandTaken,
+    Condensed,
     Emitted,
     Kept,
     KeyClaimed,
@@ -242,4 +243,5 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     TokenTaken: tokens.token_taken,
     Waits: waits.waits,
     WaitOver: waits.wait_over,
+    Condensed: waits.condensed,
 }

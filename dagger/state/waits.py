@@ -26,6 +26,7 @@ from dagger.words.records import (
     AUTOPILOT,
     Asked,
     AttemptFailed,
+    Condensed,
     Emitted,
     Failure,
     Kept,
@@ -73,6 +74,12 @@ def kept(state: State, record: Kept) -> None:
         run.answered(record.delivery, record.key)
         if record.by == AUTOPILOT:
             run.tree.note(record.delivery, f"default for {record.key!r}")
+
+
+def condensed(state: State, record: Condensed) -> None:
+    """What came to it so far is in a value that it goes on from."""
+    delivery = state.runs[record.run].deliveries[record.delivery]
+    delivery.condense(record.key, record.value, frozenset(record.left))
 
 
 def asked(state: State, record: Asked) -> None:

@@ -16,6 +16,7 @@ from dagger.words.records import (
     AttemptFailed,
     ChannelOpened,
     ChannelShut,
+    Condensed,
     Failure,
     Flow,
     Kept,
@@ -68,6 +69,7 @@ RECORDS: tuple[Record, ...] = (
     TokenTaken("limit", "key", 27.5, 26.0),
     Waits(1, (1, 2), "gpu", 27.0, 28.5),
     WaitOver(1, 1, 29.0),
+    Condensed(1, 1, "", b"\xa0", ("k",), 30.0),
 )
 """One of nearly every kind, with every kind of field in it."""
 

@@ -5,6 +5,7 @@ DaggerError
 │   ├── SchemaError           a JSON Schema is not one
 │   ├── DuplicateAgent        two agents of one name
 │   ├── ResourceUnavailable   an agent needs more than there can ever be
+│   ├── GraphError            a graph is written wrongly
 │   └── ScheduleError         a time, an interval, a cron expression or a timezone is not one
 ├── FlowError                 a flow is written wrongly: all that is wrong with it
 ├── ConfigError               a setting is unknown or out of range
@@ -47,6 +48,12 @@ DaggerError
 │   ├── StepFailed            the function of a step raised
 │   ├── FlowEventRefused      a flow was told something that cannot have happened
 │   ├── FlowFailed            a flow has failed; what was undone of it
+│   ├── CheckpointRefused     a checkpoint of a graph cannot be gone on from
+│   ├── RouteUnknown          the router of a node says what it has no edge for
+│   ├── StateRefused          a node gives the state of a graph what it cannot have
+│   ├── GraphEventRefused     a graph was told something that cannot have happened
+│   ├── GraphFailed           a graph has failed; what was undone of it
+│   ├── MergeConflict         branches of a graph have set one key to different values
 │   ├── SecretMissing         a flow needs a secret that is not there
 │   ├── HttpFailed            an HTTP request failed, and another attempt may help
 │   │   └── HttpRefused       or would not
@@ -90,7 +97,7 @@ from signal import Signals
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dagger.words.records import Failure
 
@@ -707,6 +714,15 @@ class FlowEventRefused(ExecutionError):
         super().__init__(f"a flow cannot take {event}: {problem}")
 
 
+def _undoing(undone: Sequence[str], stuck: Mapping[str, str], left: Sequence[str]) -> Iterator[str]:
+    """What was undone, and what was not, in phrases."""
+    if undone:
+        yield f"undone: {', '.join(undone)}"
+    yield from (f"{name} could not be undone: {why}" for name, why in stuck.items())
+    if left:
+        yield f"not undone: {', '.join(left)}"
+
+
 class FlowFailed(ExecutionError):
     """A run of a flow has failed: `reason` says which step and why.
 
@@ -727,13 +743,99 @@ class FlowFailed(ExecutionError):
         self.undone = tuple(undone)
         self.stuck = dict(stuck or {})
         self.left = tuple(left)
-        told = [f"flow {flow!r} failed: {reason}"]
-        if undone:
-            told.append(f"undone: {', '.join(undone)}")
-        told += [f"{step} could not be undone: {why}" for step, why in self.stuck.items()]
-        if left:
-            told.append(f"not undone: {', '.join(left)}")
-        super().__init__("; ".join(told))
+        told = _undoing(self.undone, self.stuck, self.left)
+        super().__init__("; ".join([f"flow {flow!r} failed: {reason}", *told]))
+
+
+class GraphError(DefinitionError):
+    """A graph is written wrongly; `problems` are all that is wrong with it, in sentences."""
+
+    def __init__(self, graph: str, problems: Sequence[str]) -> None:
+        self.graph = graph
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems), f"graph {graph!r}")
+
+
+class CheckpointRefused(ExecutionError):
+    """A checkpoint of a graph cannot be gone on from; `problem` says why."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"this checkpoint cannot be gone on from: {problem}")
+
+
+class RouteUnknown(ExecutionError):
+    """The router of a `node` says a `label` that is none of those it has."""
+
+    again = False
+
+    def __init__(self, node: str, label: str, known: tuple[str, ...]) -> None:
+        self.node = node
+        self.label = label
+        self.known = known
+        super().__init__(
+            f"the router of node {node!r} says {label!r}; it may say {', '.join(known)}"
+        )
+
+
+class StateRefused(ExecutionError):
+    """A `node` of a graph gives a `key` of the state what it cannot have."""
+
+    again = False
+
+    def __init__(self, node: str, key: str, problem: str) -> None:
+        self.node = node
+        self.key = key
+        self.problem = problem
+        super().__init__(f"node {node!r} cannot set {key!r} of the state: {problem}")
+
+
+class GraphEventRefused(ExecutionError):
+    """The machine of a graph was told an `event` that cannot follow: a bug of whoever carries it
+    out.
+    """
+
+    def __init__(self, event: str, problem: str) -> None:
+        self.event = event
+        self.problem = problem
+        super().__init__(f"a graph cannot take {event}: {problem}")
+
+
+class GraphFailed(ExecutionError):
+    """A run of a graph has failed: `reason` says which node and why.
+
+    `undone` are the nodes that were undone, `stuck` those that could not be, and why, and `left`
+    those that were not in time.
+    """
+
+    def __init__(
+        self,
+        graph: str,
+        reason: str,
+        undone: Sequence[str] = (),
+        stuck: Mapping[str, str] | None = None,
+        left: Sequence[str] = (),
+    ) -> None:
+        self.graph = graph
+        self.reason = reason
+        self.undone = tuple(undone)
+        self.stuck = dict(stuck or {})
+        self.left = tuple(left)
+        told = _undoing(self.undone, self.stuck, self.left)
+        super().__init__("; ".join([f"graph {graph!r} failed: {reason}", *told]))
+
+
+class MergeConflict(ExecutionError):
+    """Two branches have set one `key` of the state to different values, and it has no reducer."""
+
+    def __init__(self, key: str, first: str, second: str) -> None:
+        self.key = key
+        self.first = first
+        self.second = second
+        super().__init__(
+            f"nodes {first!r} and {second!r} ran side by side and set {key!r} of the state to "
+            f"different values; give it a reducer, such as reducers={{{key!r}: 'last'}}"
+        )
 
 
 class SecretMissing(ExecutionError):

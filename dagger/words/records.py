@@ -173,6 +173,9 @@ class Kept(NamedTuple):
     """Who answered a question, where that is known: AUTOPILOT, if nobody did in time."""
 
 
+BASE = "base"
+"""The name under which it is kept what an invocation goes on from (see Condensed)."""
+
 CANCEL, OVER = "cancel", "over"
 """The name under which an invocation that cleans up is told to: with the key "", and once the
 time for it is over with OVER.
@@ -497,6 +500,19 @@ class Waits(NamedTuple):
     at: float
 
 
+class Condensed(NamedTuple):
+    """An invocation goes on from a value: the replies that came to it are not kept any more."""
+
+    run: int
+    delivery: int
+    key: str
+    """Which value of the invocation it is; a later one of the key takes its place."""
+    value: bytes
+    left: tuple[str, ...]
+    """Keys of requests that are not in the value yet, and are still kept."""
+    at: float
+
+
 class WaitOver(NamedTuple):
     """It is the turn of a delivery of which it was told that it waits."""
 
@@ -545,6 +561,7 @@ Record = (
     | TokenTaken
     | Waits
     | WaitOver
+    | Condensed
 )
 
 # The position in these tables is the number on disk: append, never reorder.
@@ -588,6 +605,7 @@ RECORDS: tuple[type[Any], ...] = (
     TokenTaken,
     Waits,
     WaitOver,
+    Condensed,
 )
 EFFECTS: tuple[type[Any], ...] = (Publication, CacheWrite, TaskWrite, Reply, RepeatOf)
 

@@ -116,7 +116,7 @@ LEASES: dict[type[Any], tuple[str, ...]] = {
         "waits_told",
     ),
     Repeats: ("lines",),
-    Delivery: ("stage", "queue", "tally", "bells", "kept", "bond"),
+    Delivery: ("stage", "queue", "tally", "bells", "awaits", "kept", "bond"),
 }
 """What is no fact of each class, or is told in another form by `_TOLD`."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio.lowlevel
 
 from dagger.authoring.calls import CancelAsked, Returned
 from dagger.executor.cancelling import cancel_deliveries
 from dagger.state.queues import SECOND_HAND
-from dagger.words.payload import decode
-from dagger.words.records import CANCEL, OVER
+from dagger.words.errors import BudgetExceeded
+from dagger.words.payload import decode, encode
+from dagger.words.records import BASE, CANCEL, OVER, Condensed, KeysForgotten
 from dagger.words.replies import landed
 
 if TYPE_CHECKING:
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from dagger.executor.engine import Engine
     from dagger.executor.hosting.flights import Flight, Flights
     from dagger.executor.timers import Timer
+
+
+TURN = 50
+"""Requests that are sent before the others have the loop."""
 
 
 class Sending(Protocol):
@@ -41,6 +48,7 @@ class Calls:
         self._flights = flights
         self._requesting = requesting
         self._channels: dict[str, str] = {}  # of what is out, by key
+        self._sent = 0
         self._told: list[Flight] = [flights.listen(CANCEL, key) for key in ("", OVER)]
 
     async def send(self, request: Request) -> None:
@@ -51,8 +59,17 @@ class Calls:
         kept = invocation.delivery.kept
         if kept is not None and ("request", key) in kept:
             return
-        if not self._requesting.send_now(invocation, request):
-            flight.timer = await self._requesting.send(invocation, request)
+        self._sent += 1
+        if self._sent % TURN == 0:
+            await anyio.lowlevel.checkpoint()
+        try:
+            if not self._requesting.send_now(invocation, request):
+                flight.timer = await self._requesting.send(invocation, request)
+        except BudgetExceeded as error:
+            self._flights.out.pop(key).end()
+            if invocation.agent.cleans_up and not error.node and not error.message:
+                self._engine.runs.over_budget(invocation.run, error)  # who cleans up is told
+            raise
 
     async def next(self) -> Returned | CancelAsked:
         """The next reply, or that the handler is to come to an end."""
@@ -61,6 +78,28 @@ class Calls:
             return CancelAsked(decode(kept.value), over=key == OVER)
         value, error = landed(self._channels.pop(key), kept.value)
         return Returned(key, value, error, kept.digest == SECOND_HAND)
+
+    def base(self, key: str) -> Any:
+        """What the invocation goes on from; None for the beginning."""
+        kept = (self._invocation.delivery.kept or {}).get((BASE, key))
+        return None if kept is None else decode(kept.value)
+
+    def condense(self, key: str, value: Any) -> None:
+        """From now on it goes on from a value, and what it has heard is not kept any more."""
+        invocation, engine = self._invocation, self._engine
+        blob = encode(value, invocation.node_id, limit=2**31)
+        left = tuple(self._flights.out)
+        number, now = invocation.delivery.number, engine.now()
+        engine.commit(Condensed(invocation.run.number, number, key, blob, left, now))
+
+    def forget(self, channel: str, idempotency_key: str) -> None:
+        """What this run has done under a key is undone: it may be done again under it."""
+        engine, run = self._engine, self._invocation.run
+        for subscriber in engine.state.heard(channel)[0]:
+            place = subscriber.name, idempotency_key
+            first = engine.state.repeats.done.get(place)
+            if first is not None and first.run == run.id:
+                engine.commit(KeysForgotten((place,), engine.now()))
 
     def cancel(self, keys: Collection[str]) -> None:
         """Have those end who handle the requests of these keys."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagger.authoring.context import Context
 from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
 from dagger.flows.running.coordinator import KEPT
@@ -17,17 +18,27 @@ from dagger.words.payload import decode
 from dagger.words.secrets import Secrets
 
 if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
     from dagger.state.queues import Delivery
 
 
 class StepOrigin:
-    """Of an agent that carries out steps: `arguments` are what each gets, by its channel."""
+    """Of an agent that carries out steps: `arguments` are what each gets, by its channel.
+
+    Whoever acts on the world outside does so once it is on disk that he does: what was done is
+    known to whoever goes on, to be undone.
+    """
+
+    careful = True
 
     def __init__(self, definition: str, keeper: Keeper, arguments: Mapping[str, Arguments]) -> None:
         self.definition = definition
         self.secrets: Secrets = keeper.vault.secrets
         self._keeper = keeper
         self._arguments = arguments
+
+    def context(self, invocation: Invocation) -> Context:
+        return Context(invocation)
 
     def receive(self, payload: Any, run_id: str) -> Any:
         return payload
@@ -44,9 +55,14 @@ class StepOrigin:
 class InnerOrigin:
     """Of the coordinator of a flow within another."""
 
+    careful = False
+
     def __init__(self, definition: str, secrets: Secrets) -> None:
         self.definition = definition
         self.secrets = secrets
+
+    def context(self, invocation: Invocation) -> Context:
+        return Context(invocation)
 
     def receive(self, payload: Any, run_id: str) -> Any:
         return payload

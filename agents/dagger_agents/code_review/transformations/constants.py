@@ -112,11 +112,13 @@ def _with_definitions(module: cst.Module, literals: Mapping[str, str]) -> cst.Mo
 
 
 def _set_apart(statement: Statement) -> Statement:
-    """The statement with an empty line above it and its comments."""
+    """The statement with empty lines above it and its comments: one, or two as is usual."""
     leading = [*statement.leading_lines]
     if leading and leading[0].comment is None:
         return statement
-    return statement.with_changes(leading_lines=[cst.EmptyLine(indent=False), *leading])
+    lines = 2 if isinstance(statement, (cst.FunctionDef, cst.ClassDef)) else 1
+    empty = [cst.EmptyLine(indent=False)] * lines
+    return statement.with_changes(leading_lines=[*empty, *leading])
 
 
 def _after_imports(body: Sequence[Statement]) -> int:

@@ -1,0 +1,312 @@
+"""`Graph`: nodes and edges, written in Python."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Literal, Self, TypedDict, Unpack, get_args, get_origin, get_type_hints
+
+from dagger.graphs.checking import problems_of
+from dagger.graphs.model import (
+    END,
+    MAX_ITERATIONS,
+    START,
+    Choice,
+    Definition,
+    Dependency,
+    Loop,
+    Need,
+    Node,
+    NodeKind,
+    OnError,
+    Question,
+)
+from dagger.graphs.reducers import Reduce
+from dagger.graphs.shape import Shape, reducer_names
+from dagger.words.errors import DefinitionError, GraphError
+
+Function = Callable[..., Any]
+
+
+class NodeOptions(TypedDict, total=False):
+    """What may be said of a node."""
+
+    description: str
+    needs: Mapping[str, Dependency | Need | str]
+    """What it needs of other nodes before it runs."""
+    to: str | Iterable[str]
+    """Where it may go by what it returns; taken from `-> Literal[...]` where it says so."""
+    retry: str | Mapping[str, Any]
+    """As in a flow: "exponential", "linear:2", {"kind": ..., "max_attempts": ...}."""
+    timeout: float
+    """Seconds that an attempt may take."""
+    on_error: str
+    """"fail", "handle" (the error is in the state, under `error`) or "ask" (a person decides)."""
+    undo: Function
+    """What undoes it if the run fails or is cancelled: called with the state and `update`."""
+    resources: Mapping[str, Any]
+    priority: int
+
+
+class Graph:
+    """A state machine: nodes are plain functions over a shared state, edges say what follows.
+
+    `state` is `dict`, a TypedDict, a dataclass or a pydantic model; `reducers` say by key how
+    updates become values ("last", "append", "add", or a function of the value and the update),
+    as does `Annotated[list, "append"]`. A run begins at what `add_edge(START, ...)` names, or
+    else at the first node. `build()` checks it: GraphError says all that is wrong at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        state: Any = dict,
+        *,
+        reducers: Mapping[str, str | Reduce] | None = None,
+        description: str = "",
+    ) -> None:
+        self.name = name
+        self.shape = Shape(state, f"graph {name!r}")
+        self.functions: dict[str, Function] = {}
+        """By the names that the definition has of them."""
+        self.subgraphs: dict[str, Graph] = {}
+        self._description = description
+        self._nodes: dict[str, Node] = {}
+        self._edges: dict[str, list[str]] = {}
+        self._choices: dict[str, Choice] = {}
+        names, functions = reducer_names({**self.shape.reducers(), **(reducers or {})})
+        self._reducers = names
+        self.functions.update(functions)
+
+    @classmethod
+    def of(
+        cls, definition: Definition, functions: Mapping[str, Function], state: Any = dict
+    ) -> Self:
+        """The graph of a definition, with its functions by their names."""
+        graph = cls(definition.name, state, description=definition.description)
+        graph._nodes = dict(definition.nodes)
+        graph._edges = {name: list(each) for name, each in definition.edges.items()}
+        graph._choices = dict(definition.choices)
+        graph._reducers = {**graph._reducers, **definition.reducers}
+        graph.functions = {**graph.functions, **functions}
+        graph.subgraphs = {
+            name: cls.of(each, functions) for name, each in definition.subgraphs.items()
+        }
+        return graph
+
+    # -- nodes -----------------------------------------------------------------------
+
+    def add_node(
+        self,
+        name: str,
+        function: Function | None = None,
+        *,
+        kind: NodeKind | str = NodeKind.STANDARD,
+        **options: Unpack[NodeOptions],
+    ) -> Self:
+        """A node that calls a function with `state`, `ctx` or both; the graph.
+
+        The function returns None (follow the edges), a name or several, what it changes in the
+        state, or a Goto. Without one, `registry` is looked in when a run begins.
+        """
+        kind = NodeKind(kind)
+        if function is not None:
+            self._function(name, function)
+        self._nodes[name] = self._made(name, kind, name, dict(options), function)
+        return self
+
+    def node(
+        self,
+        function: Function | None = None,
+        /,
+        *,
+        name: str | None = None,
+        **options: Unpack[NodeOptions],
+    ) -> Any:
+        """Decorates a function that is a node, of its name."""
+
+        def decorate(target: Function) -> Function:
+            self.add_node(name or target.__name__, target, **options)
+            return target
+
+        return decorate if function is None else decorate(function)
+
+    def ask(
+        self,
+        name: str,
+        prompt: Any,
+        *,
+        key: str,
+        choices: Iterable[Any] | None = None,
+        schema: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        to: str = "",
+        **default: Any,
+    ) -> Self:
+        """A node that asks a person; the answer is `key` of the state. `default=` is what is
+        taken for it when `timeout` seconds are over.
+        """
+        question = Question(
+            prompt,
+            key,
+            None if choices is None else tuple(choices),
+            schema,
+            timeout,
+            default.get("default"),
+            "default" in default,
+            to,
+        )
+        self._nodes[name] = Node(name, NodeKind.ASK, question=question)
+        return self
+
+    def add_subgraph(
+        self,
+        name: str,
+        graph: Graph,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] | None = None,
+        **options: Unpack[NodeOptions],
+    ) -> Self:
+        """A node that is a graph: `inputs` say by its keys which of this state it is given, and
+        `outputs` by its keys which of this state they are afterwards; without them, all.
+        """
+        self.subgraphs[graph.name] = graph
+        node = self._made(name, NodeKind.SUBGRAPH, graph.name, dict(options), None)
+        self._nodes[name] = replace(node, inputs=dict(inputs or {}), outputs=dict(outputs or {}))
+        return self
+
+    # -- edges -----------------------------------------------------------------------
+
+    def add_edge(self, source: str, target: str | Iterable[str]) -> Self:
+        """After `source` comes `target`; several targets run side by side."""
+        targets = [target] if isinstance(target, str) else list(target)
+        self._edges.setdefault(source, []).extend(targets)
+        return self
+
+    def add_conditional_edge(
+        self,
+        source: str,
+        router: Function | str,
+        targets: Mapping[Any, str] | Iterable[str],
+    ) -> Self:
+        """After `source` comes what `router` says of the state: a label of `targets`, or a name.
+
+        `router` is a function of the state, or an expression such as `${{ state.score > 7 }}`.
+        """
+        labels = targets if isinstance(targets, Mapping) else {each: each for each in targets}
+        said = {_label(label): target for label, target in labels.items()}
+        if source in self._choices:
+            raise DefinitionError(f"node {source!r} of graph {self.name!r} has a router already")
+        if isinstance(router, str):
+            self._choices[source] = Choice(router, said, is_expression=True)
+        else:
+            self._choices[source] = Choice(self._function(f"{source}:router", router), said)
+        return self
+
+    def loop(self, node: str, while_: Function | str, max_iterations: int = MAX_ITERATIONS) -> Self:
+        """Call a node again while a condition on the state holds, at most so many times in all."""
+        if isinstance(while_, str):
+            loop = Loop(while_, is_expression=True, max_iterations=max_iterations)
+        else:
+            condition = self._function(f"{node}:while", while_)
+            loop = Loop(condition, max_iterations=max_iterations)
+        known = self._nodes.get(node)
+        if known is None:
+            raise DefinitionError(f"graph {self.name!r} has no node {node!r} to loop")
+        self._nodes[node] = replace(known, kind=NodeKind.LOOP, loop=loop)
+        return self
+
+    # -- what it is then -------------------------------------------------------------
+
+    def build(self) -> Definition:
+        """The definition, checked. Raises GraphError with all that is wrong."""
+        definition = self.definition()
+        problems = [*problems_of(definition), *self._unknown(definition)]
+        if problems:
+            raise GraphError(self.name, problems)
+        return definition
+
+    def definition(self) -> Definition:
+        """The definition as it is so far, unchecked."""
+        edges = {name: tuple(dict.fromkeys(each)) for name, each in self._edges.items()}
+        if START not in edges and self._nodes:
+            edges[START] = (next(iter(self._nodes)),)
+        return Definition(
+            name=self.name,
+            nodes=dict(self._nodes),
+            edges=edges,
+            choices=dict(self._choices),
+            reducers=dict(self._reducers),
+            subgraphs={name: each.definition() for name, each in self.subgraphs.items()},
+            description=self._description,
+        )
+
+    def _unknown(self, definition: Definition) -> Iterable[str]:
+        for key in definition.reducers:
+            if self.shape.fields is not None and key not in self.shape.fields:
+                yield f"there is a reducer for {key!r}, which the state has no key for"
+
+    def _function(self, name: str, function: Function) -> str:
+        if not callable(function):
+            raise DefinitionError(f"{name!r} of graph {self.name!r}: {function!r} cannot be called")
+        self.functions[name] = function
+        return name
+
+    def _made(
+        self,
+        name: str,
+        kind: NodeKind,
+        uses: str,
+        said: dict[str, Any],
+        function: Function | None,
+    ) -> Node:
+        if name in self._nodes or name in (START, END):
+            raise DefinitionError(f"graph {self.name!r} has a node {name!r} already")
+        needs = {other: _dependency(each) for other, each in said.pop("needs", {}).items()}
+        to, undo = said.pop("to", None), said.pop("undo", None)
+        if to is None:
+            to = () if function is None else _declared(function)
+        on_error = OnError(said.pop("on_error", OnError.FAIL))
+        unknown = [option for option in said if option not in NodeOptions.__annotations__]
+        if unknown:
+            raise DefinitionError(f"a node has no option {unknown[0]!r}", f"node {name!r}")
+        description = said.pop("description", None)
+        if description is None:
+            description = (inspect.getdoc(function) or "") if function is not None else ""
+        return Node(
+            name,
+            kind,
+            uses,
+            description,
+            needs=needs,
+            to=(to,) if isinstance(to, str) else tuple(to),
+            on_error=on_error,
+            undo=None if undo is None else self._function(f"{name}:undo", undo),
+            **said,
+        )
+
+
+def _dependency(said: Dependency | Need | str) -> Dependency:
+    return said if isinstance(said, Dependency) else Dependency(Need(said))
+
+
+def _label(label: Any) -> str:
+    """Labels are texts; true and false are those of JSON."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def _declared(function: Function) -> tuple[str, ...]:
+    """The names that a function says it may return: `-> Literal["a", "b"]`."""
+    try:
+        returned = get_type_hints(function).get("return")
+    except Exception:  # names that nobody knows here
+        return ()
+    return tuple(each for each in _literals(returned) if isinstance(each, str))
+
+
+def _literals(annotation: Any) -> Iterable[Any]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return [one for each in get_args(annotation) for one in _literals(each)]

@@ -1,0 +1,623 @@
+"""What a run of a graph does next: a pure machine, from events to commands.
+
+It has no await, no clock and no I/O: the moments that it counts with are those of the events.
+Told the same, it says the same again, in a fresh process too. It is moved on in place.
+
+- A node that has run says where its branch goes on: itself, or by its edges. One target is the
+  next node, several are a split, none is the end of the branch.
+- A branch that comes to a node waits there as long as another branch may still come to it as
+  well (`reach`); those that have come then go on as one (`merging`). Where branches wait for each
+  other, those that were named first go on.
+- Then the node waits for what it needs (`needs`), and runs. A graph within it is a machine
+  within this one.
+- A node that fails for good makes the run fail, unless it says otherwise; then, and where the
+  run is cancelled, what is in work is stopped, and what was done is undone (`undoing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from dagger.graphs.branches import Branch, Branches
+from dagger.graphs.commands import (
+    Ask,
+    AskAbout,
+    Command,
+    Finish,
+    Path,
+    Route,
+    Run,
+    Stop,
+    Undo,
+    Wake,
+)
+from dagger.graphs.executions import Execution, Kind
+from dagger.graphs.merging import remove, update
+from dagger.graphs.model import END, START, Definition, Dependency, Node, NodeKind, OnError
+from dagger.graphs.needs import Completed, Unmet, unmet
+from dagger.graphs.outcome import Outcome
+from dagger.graphs.reach import Reach
+from dagger.graphs.reducers import Reduce
+from dagger.graphs.status import GraphStatus, NodeStatus
+from dagger.graphs.undoing import Undoing
+from dagger.graphs.values import View
+from dagger.words.errors import DaggerError, GraphEventRefused
+
+ERROR = "error"
+"""The key of the state that a node which has failed is told under, if the run goes on."""
+
+_TIMEOUTS = frozenset({"TimeoutExceeded", "ResourceTimeout", "RequestTimeout"})
+
+
+class Library:
+    """What a machine needs of Python: reducers and conditions by name."""
+
+    def __init__(
+        self,
+        reducers: Mapping[str, Reduce],
+        holds: Callable[[Dependency, View], bool],
+        subgraphs: Mapping[str, Library],
+    ) -> None:
+        self.reducers = reducers
+        self.holds = holds
+        self.subgraphs = subgraphs
+
+
+class Machine:
+    """One run of a graph, or of a graph within it."""
+
+    def __init__(self, definition: Definition, library: Library, path: Path = ()) -> None:
+        self.definition = definition
+        self.library = library
+        self.path = path
+        self.status = GraphStatus.IDLE
+        self.reason = ""
+        self.now = 0.0
+        self.view = View()
+        """The state, but for what is in branches."""
+        self.nodes: dict[str, Node] = dict(definition.nodes)
+        self.edges: dict[str, tuple[str, ...]] = dict(definition.edges)
+        self.statuses: dict[str, NodeStatus] = {}
+        self.visits: dict[str, int] = {}
+        self.completed: dict[str, Completed] = {}
+        self.began: dict[str, int] = {}
+        self.executions: dict[int, Execution] = {}
+        self.branches = Branches(self.view, library.reducers)
+        self.last_execution = 0
+        self.order = 0
+        self.undoing = Undoing()
+        self.ends: GraphStatus | None = None
+        """How it will have ended, once it winds down."""
+        self.deadlines: dict[str, float] = {}
+        """Until when nodes may wait for what they need."""
+        self._reach = Reach(self.nodes, self._targets)
+        self._orders = {name: number for number, name in enumerate(self.nodes)}
+        self._commands: list[Command] = []
+
+    # -- events ----------------------------------------------------------------------
+
+    def resume(self) -> list[Command]:
+        """What is to be done for what is in work: for who goes on with a machine that was saved."""
+        found: list[Command] = []
+        for execution in self.executions.values():
+            if execution.within is not None:
+                found += execution.within.resume()
+            else:
+                found.append(self._command(execution))
+        found += (self._undoing_of(number) for number in self.undoing.running())
+        return [*found, *self._said()]
+
+    def begin(self, state: Mapping[str, Any], at: float) -> list[Command]:
+        """The run begins with a state."""
+        if self.status is not GraphStatus.IDLE:
+            raise GraphEventRefused("begin", f"it is {self.status}")
+        self.now, self.status = at, GraphStatus.RUNNING
+        update(self.view, state.items(), START, {})
+        self._go(next(iter(self.branches.live.values())), self.edges.get(START, ()))
+        return self._said()
+
+    def done(self, path: Path, outcome: Outcome, at: float) -> list[Command]:
+        """An execution has come to an outcome."""
+        inner = self._inner(path)
+        if inner is not None:
+            return self._from_within(inner, inner.machine.done(path, outcome, at), at)
+        execution = self._ended(path, at)
+        if execution.kind is Kind.ASK_ABOUT:
+            self._decided(execution, outcome)
+        elif execution.kind is Kind.ROUTE:
+            if self.goes_on:
+                self._go(execution.branch, self._ways(self.nodes[execution.node], outcome))
+        elif self.goes_on:
+            self._complete(execution, outcome)
+        else:
+            self._note(execution, NodeStatus.COMPLETED)
+            self._apply(execution, outcome)
+            self.undoing.complete(execution.number, outcome.changed())
+        return self._said()
+
+    def failed(self, path: Path, error: Mapping[str, str], at: float) -> list[Command]:
+        """An execution has failed for good: `type` and `message` of the error."""
+        inner = self._inner(path)
+        if inner is not None:
+            return self._from_within(inner, inner.machine.failed(path, error, at), at)
+        self._fail(self._ended(path, at), dict(error))
+        return self._said()
+
+    def stopped(self, path: Path, at: float) -> list[Command]:
+        """An execution was stopped before it came to anything."""
+        inner = self._inner(path)
+        if inner is not None:
+            return self._from_within(inner, inner.machine.stopped(path, at), at)
+        execution = self._ended(path, at)
+        self._note(execution, NodeStatus.CANCELLED)
+        if self.goes_on:
+            self.branches.end(execution.branch)
+        return self._said()
+
+    def woken(self, path: Path, at: float) -> list[Command]:
+        """A moment has come that was asked for."""
+        inner = self._inner(path)
+        if inner is not None:
+            return self._from_within(inner, inner.machine.woken(path, at), at)
+        self.executions.pop(path[-1], None)
+        self.now = at
+        return self._said()
+
+    def undone(self, path: Path, problem: str, at: float) -> list[Command]:
+        """An execution was undone; with a problem, it could not be."""
+        self.now = at
+        number = path[len(self.path)]
+        if len(path) == len(self.path) + 1:
+            self._has_undone(number, problem)
+            return self._said()
+        running = self.executions.get(number)
+        if running is not None and running.within is not None:
+            return self._from_within(running, running.machine.undone(path, problem, at), at)
+        inner = self.undoing.inside(number)
+        if inner is None:
+            raise GraphEventRefused(str(path), "nothing is undone there")
+        self._commands += inner.undone(path, problem, at)
+        if inner.undoing.over:
+            self._has_undone(number, inner.undoing.problem())
+        return self._said()
+
+    def cancel(self, reason: str, at: float) -> list[Command]:
+        """The run is to end."""
+        self.now = at
+        if self.goes_on:
+            self._wind_down(GraphStatus.CANCELLED, reason)
+        return self._said()
+
+    def give_up(self) -> None:
+        """There is no more time, for undoing neither."""
+        self.undoing.give_up()
+        if not self.status.ended:
+            self.status = self.ends or GraphStatus.CANCELLED
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether anything new may begin."""
+        return self.status is GraphStatus.RUNNING and self.ends is None
+
+    # -- going on --------------------------------------------------------------------
+
+    def _complete(self, execution: Execution, outcome: Outcome) -> None:
+        """A node has run: its branch changes the state, and goes on."""
+        branch, node = execution.branch, self.nodes[execution.node]
+        try:
+            self._apply(execution, outcome)
+        except Exception as error:  # of a reducer, which is the user's
+            self._fail(execution, {"type": type(error).__name__, "message": str(error)})
+            return
+        self.order += 1
+        self.completed[node.name] = Completed(self.now, self.order)
+        self._note(execution, NodeStatus.COMPLETED)
+        self.undoing.complete(execution.number, outcome.changed())
+        for new, targets in outcome.nodes:
+            self.add(new, targets)
+        if outcome.again:
+            branch.turns += 1
+            self._go(branch, (node.name,))
+            return
+        branch.turns = 0
+        self._go(branch, outcome.to if outcome.to is not None else self._ways(node, outcome))
+
+    def _ways(self, node: Node, outcome: Outcome) -> Sequence[str]:
+        """Where a node leads that does not say it itself: its edges, and what its router chose."""
+        return (*self.edges.get(node.name, ()), *outcome.chosen)
+
+    def _apply(self, execution: Execution, outcome: Outcome) -> None:
+        view, reducers = execution.branch.view, self.library.reducers
+        update(view, outcome.changes, execution.node, reducers)
+        remove(view, outcome.removed, execution.node)
+
+    def _go(self, branch: Branch, targets: Iterable[str]) -> None:
+        names = tuple(dict.fromkeys(targets))
+        unknown = [name for name in names if name not in self.nodes and name != END]
+        if unknown:
+            problem = f"node {branch.node!r} goes to {unknown[0]!r}, which there is none of"
+            self._wind_down(GraphStatus.FAILED, problem)
+        elif len(names) == 1:
+            self._arrive(branch, names[0])
+        elif names:
+            for made, name in zip(self.branches.split(branch, len(names)), names, strict=True):
+                self._arrive(made, name)
+        else:
+            self.branches.end(branch)
+
+    def _arrive(self, branch: Branch, name: str) -> None:
+        if name != END and self.nodes[name].kind is not NodeKind.END:
+            self.branches.wait(branch, name)
+            self.statuses[name] = NodeStatus.BLOCKED
+            return
+        if name in self.nodes:
+            self.visits[name] = self.visits.get(name, 0) + 1
+            self.statuses[name] = NodeStatus.COMPLETED
+        self.branches.end(branch)
+
+    # -- nodes that begin ------------------------------------------------------------
+
+    def _said(self) -> list[Command]:
+        """Have all begin that may, and give the commands."""
+        while self.goes_on and self._begin_some():
+            pass
+        if self.goes_on and not self.branches.live:
+            self._complete_run()
+        self._look_for_the_end()
+        commands, self._commands = self._commands, []
+        return commands
+
+    def _begin_some(self) -> bool:
+        """Begin the nodes that may; whether there were any."""
+        waiting = self.branches.waiting
+        if not waiting:
+            return False
+        ready = [name for name in waiting if not self.branches.others_may_come(name, self._reach)]
+        if not ready and not self.executions:
+            ready = [min(waiting, key=self.branches.first)]
+        begun = False
+        for name in self._in_order(ready):
+            if not self.goes_on:
+                return False
+            begun = self._try(self.nodes[name]) or begun
+        if not begun and not self.executions:
+            return self._stuck()
+        return begun
+
+    def _in_order(self, names: list[str]) -> list[str]:
+        if len(names) < 2:
+            return names
+        return sorted(names, key=self._precedence)
+
+    def _precedence(self, name: str) -> tuple[int, int]:
+        return -(self.nodes[name].priority or 0), self._orders[name]
+
+    def _try(self, node: Node) -> bool:
+        """Begin a node if it has what it needs; whether anything has come of it."""
+        left = unmet(node, self) if node.needs else ()
+        never = next((each for each in left if each.never), None)
+        if never is not None:
+            problem = f"node {node.name!r} needs {never.need!r}, which has not completed"
+            self._reject(node, {"type": "DependencyUnmet", "message": problem})
+            return True
+        if left:
+            return self._wait_for(node, left)
+        branch = self._joined(node)
+        if branch is None:
+            return False
+        self._begin(node, branch)
+        return True
+
+    def _joined(self, node: Node) -> Branch | None:
+        """One branch of those that wait at a node; None if they contradict each other."""
+        try:
+            return self.branches.join(node.name)
+        except Exception as error:  # MergeConflict, or what a reducer raises, which is the user's
+            problem = str(error) if isinstance(error, DaggerError) else repr(error)
+            self._wind_down(GraphStatus.FAILED, problem)
+            return None
+
+    def _wait_for(self, node: Node, left: Sequence[Unmet]) -> bool:
+        """It waits for what it needs, as long as it may; whether anything has come of it."""
+        limits = [x.dependency.timeout for x in left if x.dependency.timeout is not None]
+        if not limits:
+            return False
+        moment = self.deadlines.setdefault(node.name, self.now + min(limits))
+        if self.now >= moment:
+            problem = f"node {node.name!r} has waited {min(limits):g} s for {left[0].need!r}"
+            self._reject(node, {"type": "TimeoutExceeded", "message": problem})
+            return True
+        if not any(each.wakes(node.name) for each in self.executions.values()):
+            branch = next(iter(self.branches.waiting[node.name].values()))
+            execution = self._execution(node.name, branch, Kind.WAKE)
+            self._commands.append(self._command(execution))
+        return False
+
+    def _reject(self, node: Node, error: dict[str, str]) -> None:
+        """A node fails before it has begun."""
+        self.deadlines.pop(node.name, None)
+        branch = self._joined(node)
+        if branch is not None:
+            self.branches.run(branch)
+            self._fail(Execution(0, node.name, branch, Kind.RUN), error)
+
+    def _stuck(self) -> bool:
+        """All that is left needs what will not come."""
+        name = min(self.branches.waiting, key=self._orders.__getitem__)
+        problem = f"node {name!r} needs what waits for it: {', '.join(self.nodes[name].needs)}"
+        self._reject(self.nodes[name], {"type": "DependencyUnmet", "message": problem})
+        return True
+
+    def _begin(self, node: Node, branch: Branch) -> None:
+        self.deadlines.pop(node.name, None)
+        self.order += 1
+        self.began[node.name] = self.order
+        self.visits[node.name] = self.visits.get(node.name, 0) + 1
+        self.statuses[node.name] = NodeStatus.RUNNING
+        self.branches.run(branch)
+        kind = _KINDS.get(node.kind, Kind.RUN)
+        execution = self._execution(node.name, branch, kind)
+        if node.undo is not None or kind is Kind.SUBGRAPH:
+            self.undoing.begin(execution.number, node, branch.tail)
+            branch.tail = (execution.number,)
+        if kind is Kind.SUBGRAPH:
+            self._begin_within(node, execution)
+        else:
+            self._commands.append(self._command(execution))
+
+    def _command(self, execution: Execution) -> Command:
+        """What is to be done for an execution."""
+        path, node = self._to(execution), self.nodes[execution.node]
+        match execution.kind:
+            case Kind.ASK:
+                return Ask(path, node)
+            case Kind.ROUTE:
+                return Route(path, self.definition.name, node)
+            case Kind.ASK_ABOUT:
+                return AskAbout(path, node, execution.error)
+            case Kind.WAKE:
+                return Wake(path, self.deadlines[node.name])
+            case _:
+                turn = execution.branch.turns + 1
+                return Run(
+                    path, self.definition.name, node, turn if node.loop else self.visits[node.name]
+                )
+
+    def _execution(self, node: str, branch: Branch, kind: Kind) -> Execution:
+        self.last_execution += 1
+        execution = Execution(self.last_execution, node, branch, kind)
+        self.executions[execution.number] = execution
+        return execution
+
+    def _to(self, execution: Execution) -> Path:
+        return (*self.path, execution.number)
+
+    # -- what needs ask --------------------------------------------------------------
+
+    def is_running(self, node: str) -> bool:
+        """Whether a node runs now."""
+        return any(each.node == node and each.runs for each in self.executions.values())
+
+    def may_come(self, node: str, besides: str) -> bool:
+        """Whether a branch is at a node, or may come to it, other than those at `besides`."""
+        return self.branches.may_come(node, self._reach.who_reaches(node), besides)
+
+    def stands_first(self, node: str, other: str) -> bool:
+        """Whether branches wait at both nodes, and the first was added before the second."""
+        return node in self.branches.waiting and self._orders[node] < self._orders[other]
+
+    def holds(self, dependency: Dependency, node: str) -> bool:
+        """Whether the condition of a dependency is true for the branch that waits at a node."""
+        if dependency.condition is None:
+            return True
+        branch = next(iter(self.branches.waiting[node].values()))
+        return self.library.holds(dependency, branch.view)
+
+    # -- failures --------------------------------------------------------------------
+
+    def _fail(self, execution: Execution, error: dict[str, str]) -> None:
+        node, branch = self.nodes[execution.node], execution.branch
+        late = error.get("type") in _TIMEOUTS
+        self._note(execution, NodeStatus.TIMEOUT if late else NodeStatus.FAILED)
+        if not self.goes_on:
+            return
+        told = {"node": node.name, **error}
+        match node.on_error:
+            case OnError.FAIL:
+                reason = f"node {node.name!r} failed: {error['type']}: {error['message']}"
+                self._wind_down(GraphStatus.FAILED, reason)
+            case OnError.HANDLE:
+                update(branch.view, [(ERROR, told)], node.name, {})
+                self._after_error(node, branch)
+            case OnError.ASK:
+                again = self._execution(node.name, branch, Kind.ASK_ABOUT)
+                again.error = error
+                self._commands.append(self._command(again))
+
+    def _after_error(self, node: Node, branch: Branch) -> None:
+        """The branch goes on as if the node had completed and changed nothing."""
+        if node.name in self.definition.choices:
+            execution = self._execution(node.name, branch, Kind.ROUTE)
+            self._commands.append(self._command(execution))
+        else:
+            self._go(branch, self.edges.get(node.name, ()))
+
+    def _decided(self, execution: Execution, outcome: Outcome) -> None:
+        """A person has said what is to be done about a node that has failed."""
+        node, branch = self.nodes[execution.node], execution.branch
+        if not self.goes_on:
+            return
+        self._apply(execution, outcome)
+        match outcome.decision:
+            case "retry":
+                self.branches.wait(branch, node.name)
+            case "skip":
+                self.statuses[node.name] = NodeStatus.SKIPPED
+                self._after_error(node, branch)
+            case _:
+                self._wind_down(GraphStatus.FAILED, f"node {node.name!r} failed, and was given up")
+
+    # -- within ----------------------------------------------------------------------
+
+    def _begin_within(self, node: Node, execution: Execution) -> None:
+        """A graph within this one begins, with the keys of the state that it is given."""
+        definition = self.definition.subgraphs[node.uses]
+        machine = Machine(definition, self.library.subgraphs[node.uses], self._to(execution))
+        execution.within = machine
+        view = execution.branch.view
+        if node.inputs:
+            given = {own: view.get(ours) for own, ours in node.inputs.items() if ours in view}
+        else:
+            given = view.plain()
+        self._follow(execution, machine, machine.begin(given, self.now))
+
+    def _inner(self, path: Path) -> Execution | None:
+        """The execution of the subgraph that a path leads into; None if it is our own."""
+        if len(path) == len(self.path) + 1:
+            return None
+        execution = self.executions.get(path[len(self.path)])
+        if execution is None or execution.within is None:
+            raise GraphEventRefused(str(path), "no graph runs there")
+        return execution
+
+    def _from_within(
+        self, execution: Execution, commands: list[Command], at: float
+    ) -> list[Command]:
+        self.now = at
+        self._follow(execution, execution.machine, commands)
+        return self._said()
+
+    def _follow(self, execution: Execution, machine: Machine, commands: list[Command]) -> None:
+        """Hand on what a machine within wants, and go on when it has ended."""
+        for each in commands:
+            if not isinstance(each, Finish):
+                self._commands.append(each)
+                continue
+            self.executions.pop(execution.number, None)
+            if machine.undoing.anything():
+                self.undoing.keep(execution.number, machine)
+            if each.status is GraphStatus.COMPLETED:
+                self._returned(execution, machine)
+            elif each.status is GraphStatus.CANCELLED:
+                self._note(execution, NodeStatus.CANCELLED)
+                if self.goes_on:
+                    self.branches.end(execution.branch)
+            else:
+                self.undoing.forget(execution.number)  # it has undone itself
+                self._fail(execution, {"type": "GraphFailed", "message": machine.reason})
+
+    def _returned(self, execution: Execution, machine: Machine) -> None:
+        """A graph within has completed: its results are those of its node."""
+        node = self.nodes[execution.node]
+        if node.outputs:
+            found = [
+                (ours, machine.view.get(own))
+                for own, ours in node.outputs.items()
+                if own in machine.view
+            ]
+        else:
+            found = [(key, machine.view.get(key)) for key in machine.view.names()]
+        outcome = Outcome(changes=tuple(found))
+        if self.goes_on:
+            self._complete(execution, outcome)
+        else:
+            self._note(execution, NodeStatus.COMPLETED)
+
+    # -- nodes that are added --------------------------------------------------------
+
+    def add(self, node: Node, targets: tuple[str, ...]) -> None:
+        """A node that was made while the run goes on, and where it leads."""
+        self.nodes[node.name] = node
+        self.edges[node.name] = targets
+        self._orders.setdefault(node.name, len(self._orders))
+        self._reach = Reach(self.nodes, self._targets)
+
+    def _targets(self, name: str) -> tuple[str, ...]:
+        choice, node = self.definition.choices.get(name), self.nodes.get(name)
+        chosen = choice.targets.values() if choice is not None else ()
+        return (*self.edges.get(name, ()), *chosen, *(node.to if node is not None else ()))
+
+    # -- the end ---------------------------------------------------------------------
+
+    def _ended(self, path: Path, at: float) -> Execution:
+        execution = self.executions.pop(path[-1], None)
+        if execution is None:
+            raise GraphEventRefused(str(path), "nothing of that number runs")
+        self.now = at
+        return execution
+
+    def _note(self, execution: Execution, status: NodeStatus) -> None:
+        self.statuses[execution.node] = status
+
+    def _wind_down(self, status: GraphStatus, reason: str) -> None:
+        """Nothing begins any more, and what is in work is stopped."""
+        if self.ends is not None:
+            return
+        self.reason, self.ends = reason, status
+        for execution in list(self.executions.values()):
+            if execution.kind is Kind.WAKE:
+                del self.executions[execution.number]
+                self._commands.append(Stop(self._to(execution)))
+            elif execution.within is not None:
+                inner = execution.machine.cancel(reason, self.now)
+                self._follow(execution, execution.machine, inner)
+            else:
+                self._commands.append(Stop(self._to(execution)))
+        for name in self.branches.waiting:
+            self.statuses[name] = NodeStatus.CANCELLED
+
+    def _complete_run(self) -> None:
+        """All branches have ended: what they have changed is the state then."""
+        try:
+            self.branches.flatten()
+        except Exception as error:
+            problem = str(error) if isinstance(error, DaggerError) else repr(error)
+            self._wind_down(GraphStatus.FAILED, problem)
+            return
+        self.ends = GraphStatus.COMPLETED
+
+    def _look_for_the_end(self) -> None:
+        """Finish, once nothing is in work and all is undone that has to be."""
+        if self.ends is None or self.executions or self.status.ended:
+            return
+        if self.ends is not GraphStatus.COMPLETED and not self.undoing.begun:
+            self._undo()
+        if self.undoing.over:
+            self.status = self.ends
+            for name in self.nodes:
+                if name not in self.statuses:
+                    self.statuses[name] = NodeStatus.SKIPPED
+            self._commands.append(Finish(self.status))
+
+    # -- undoing ---------------------------------------------------------------------
+
+    def undo_all(self, at: float) -> list[Command]:
+        """Undo a run that has completed: what it was a part of is undone."""
+        self.now = at
+        self._undo()
+        return self._said()
+
+    def _undo(self) -> None:
+        for number in self.undoing.start():
+            self._undo_one(number)
+
+    def _undo_one(self, number: int) -> None:
+        inner = self.undoing.inside(number)
+        if inner is None:
+            self._commands.append(self._undoing_of(number))
+            return
+        self._commands += inner.undo_all(self.now)
+        if inner.undoing.over:
+            self._has_undone(number, inner.undoing.problem())
+
+    def _undoing_of(self, number: int) -> Undo:
+        node, changed = self.undoing.what(number)
+        return Undo((*self.path, number), self.definition.name, node, changed)
+
+    def _has_undone(self, number: int, problem: str) -> None:
+        for each in self.undoing.ended(number, problem):
+            self._undo_one(each)
+
+
+_KINDS = {NodeKind.SUBGRAPH: Kind.SUBGRAPH, NodeKind.ASK: Kind.ASK}

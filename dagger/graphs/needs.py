@@ -1,0 +1,102 @@
+"""What nodes need of each other before they run.
+
+A node that has completed counts for as long as the dependency says. `Known` is what a run
+knows of its nodes for that; moments are those of the events that told of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from dagger.graphs.model import Dependency, Lifecycle, Need, Node
+
+
+class Completed(NamedTuple):
+    """When a node has completed last."""
+
+    at: float
+    """Epoch seconds."""
+    order: int
+    """Its place among all beginnings and completions of nodes."""
+
+
+class Known(Protocol):
+    """What there is to know of a run."""
+
+    now: float
+    completed: dict[str, Completed]
+    began: dict[str, int]
+    """The place of the last beginning of each node, among all beginnings and completions."""
+
+    def is_running(self, node: str) -> bool:
+        """Whether it runs now."""
+
+    def may_come(self, node: str, besides: str) -> bool:
+        """Whether a branch is at it, or may come to it, other than those that wait at `besides`."""
+
+    def stands_first(self, node: str, other: str) -> bool:
+        """Whether branches wait at both, and the node was added before the other."""
+
+    def holds(self, dependency: Dependency, node: str) -> bool:
+        """Whether its condition is true for whoever waits at a node."""
+
+
+class Unmet(NamedTuple):
+    """What a node needs and has not."""
+
+    need: str
+    """The other node."""
+    dependency: Dependency
+    never: bool
+    """Whether it will never have it."""
+
+
+def unmet(node: Node, known: Known) -> list[Unmet]:
+    """What a node needs and has not, as things are now; nothing if it may run."""
+    found = []
+    for name, dependency in node.needs.items():
+        ask = _ASKS[dependency.type]
+        if known.holds(dependency, node.name) and (left := ask(node, name, dependency, known)):
+            found.append(left)
+    return found
+
+
+def counts(node: Node, name: str, dependency: Dependency, known: Known) -> bool:
+    """Whether it counts, for a node, that another one has completed."""
+    completed = known.completed.get(name)
+    if completed is None or known.now - completed.at >= dependency.lasts:
+        return False
+    if dependency.lifecycle is Lifecycle.ALWAYS:
+        return completed.order > known.began.get(node.name, -1)
+    return True
+
+
+def _required(node: Node, name: str, dependency: Dependency, known: Known) -> Unmet | None:
+    if counts(node, name, dependency, known):
+        return None
+    return Unmet(name, dependency, never=not known.may_come(name, node.name))
+
+
+def _optional(node: Node, name: str, dependency: Dependency, known: Known) -> Unmet | None:
+    if counts(node, name, dependency, known) or not known.may_come(name, node.name):
+        return None
+    return Unmet(name, dependency, never=False)
+
+
+def _parallel(node: Node, name: str, dependency: Dependency, known: Known) -> Unmet | None:
+    return None
+
+
+def _sequential(node: Node, name: str, dependency: Dependency, known: Known) -> Unmet | None:
+    if known.is_running(name) or known.stands_first(name, node.name):
+        return Unmet(name, dependency, never=False)
+    return None
+
+
+_ASKS: Mapping[Need, Callable[[Node, str, Dependency, Known], Unmet | None]] = {
+    Need.REQUIRED: _required,
+    Need.OPTIONAL: _optional,
+    Need.PARALLEL: _parallel,
+    Need.SEQUENTIAL: _sequential,
+}

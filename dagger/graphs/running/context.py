@@ -1,0 +1,142 @@
+"""What a node is given as `ctx`: the context of any handler, and the state of its branch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dagger.authoring.context import Context
+from dagger.authoring.questions import NO_DEFAULT
+from dagger.graphs.model import Node
+from dagger.graphs.shape import Shape, build, plain_of
+from dagger.graphs.values import View
+from dagger.words.errors import StateRefused
+from dagger.words.payload import decode, encode
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+
+T = TypeVar("T")
+
+_ABSENT: Any = object()
+
+
+class NodeContext(Context):
+    """The context of one visit of a node.
+
+    What it changes in the state takes effect when the node has completed, in the order in which
+    it was said, and before what the node returns.
+    """
+
+    __slots__ = ("_added", "_changes", "_node", "_own", "_removed", "_shape", "_state")
+
+    def __init__(self, invocation: Invocation) -> None:
+        super().__init__(invocation)
+        self._state = View()
+        self._shape: Shape | None = None
+        self._node = ""
+        self._own: dict[str, bytes | None] = {}
+        self._changes: list[tuple[str, Any]] = []
+        self._removed: list[str] = []
+        self._added: list[tuple[Node, tuple[str, ...]]] = []
+
+    @property
+    def node(self) -> str:
+        """The name of the node."""
+        return self._node
+
+    # -- the state -------------------------------------------------------------------
+
+    def get_state(self, key: str, default: Any = None) -> Any:
+        """A copy of a value of the state, or `default` where there is none."""
+        blob = self._own[key] if key in self._own else self._state.blob(key)
+        return default if blob is None else decode(blob)
+
+    def has_state(self, key: str) -> bool:
+        """Whether the state has a key."""
+        return self.get_state(key, _ABSENT) is not _ABSENT
+
+    def set_state(self, key: str, value: Any) -> None:
+        """Set a key of the state; one with a reducer is updated with the value instead.
+
+        Raises StateRefused for a key that the state has not, or a value that it cannot have.
+        """
+        self._guard()
+        blob = encode(value, self._node)
+        plain = decode(blob)
+        if self._shape is not None:
+            self._shape.check(key, plain, self._node)
+        self._own[key] = blob
+        self._changes.append((key, plain))
+
+    def remove_state(self, key: str) -> None:
+        """Remove a key from the state, if it is there."""
+        self._guard()
+        self._own[key] = None
+        self._changes = [each for each in self._changes if each[0] != key]
+        self._removed.append(key)
+
+    def set_typed(self, key: str, value: Any) -> None:
+        """Set a key to a dataclass or a pydantic model."""
+        self.set_state(key, value)
+
+    def get_typed(self, key: str, type: Callable[..., T]) -> T:
+        """The value of a key as a dataclass or a pydantic model.
+
+        Raises StateRefused where there is none, ArgumentsRefused if it is no such value.
+        """
+        value = self.get_state(key, _ABSENT)
+        if value is _ABSENT:
+            raise StateRefused(self._node, key, "it is not there")
+        made: T = build(type, value)
+        return made
+
+    def update_typed(self, key: str, type: Callable[..., T], **fields: Any) -> T:
+        """Change some fields of a dataclass or a pydantic model, checked; the value then."""
+        value = plain_of(self.get_state(key, {}))
+        made = build(type, {**value, **fields})
+        self.set_state(key, made)
+        return made  # type: ignore[no-any-return]
+
+    # -- people ----------------------------------------------------------------------
+
+    async def human_in_the_loop(
+        self,
+        prompt: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  it outlives any scope
+        validator: Callable[[Any], Any] | None = None,
+        default: Any = NO_DEFAULT,
+        choices: list[Any] | None = None,
+        to: str = "",
+    ) -> Any:
+        """Ask a person, and wait for the answer (see `Context.ask`)."""
+        return await self.ask(
+            prompt, timeout=timeout, validator=validator, default=default, choices=choices, to=to
+        )
+
+    # -- nodes -----------------------------------------------------------------------
+
+    def add_node(self, name: str, uses: str, *, then: str | tuple[str, ...] = ()) -> str:
+        """A node that is added to this run: it calls the function of `uses`, and `then` follows.
+
+        Its name, to be returned or gone to. It takes effect when this node has completed.
+        """
+        self._guard()
+        targets = (then,) if isinstance(then, str) else tuple(then)
+        self._added.append((Node(name, uses=uses), targets))
+        return name
+
+    # -- for who calls the node ------------------------------------------------------
+
+    def bind(self, node: str, view: View, shape: Shape) -> None:
+        """The node it is of, and the state that its branch sees."""
+        self._node, self._state, self._shape = node, view, shape
+
+    def said(self) -> tuple[list[tuple[str, Any]], list[str], list[tuple[Node, tuple[str, ...]]]]:
+        """What it has changed and removed, and the nodes that it has added."""
+        return self._changes, self._removed, self._added
+
+    def seen(self) -> Mapping[str, bytes | None]:
+        """Its own changes, encoded."""
+        return self._own

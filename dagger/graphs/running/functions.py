@@ -1,0 +1,69 @@
+"""The functions of a graph, as they are called: with the state, the context, or both."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints, is_typeddict
+
+from dagger.authoring.signature import place_of, underlying
+from dagger.graphs.shape import Shape, build, fields_of
+from dagger.graphs.values import Seen
+from dagger.words.errors import DefinitionError
+
+_ASKED = ("state", "ctx", "update")
+
+
+class NodeFunction:
+    """A function, and what it asks for."""
+
+    __slots__ = ("_fields", "_function", "_of", "_wanted", "is_async", "where")
+
+    def __init__(self, function: Callable[..., Any], shape: Shape, what: str) -> None:
+        self._function = function
+        self.where = place_of(function)
+        self.is_async = inspect.iscoroutinefunction(underlying(function))
+        self._wanted = tuple(_named(function, self.where, what))
+        self._of: Any = _annotated(function) if "state" in self._wanted else None
+        if self._of is None and shape.is_typed:
+            self._of = shape.of
+        self._fields = fields_of(self._of) if self._of not in (None, dict) else ()
+
+    def call(self, state: Seen, ctx: Any, update: Any = None) -> Any:
+        """What it returns, or the coroutine of it. Raises ArgumentsRefused."""
+        given = {"state": state, "ctx": ctx, "update": update}
+        if "state" in self._wanted and self._of is not None:
+            given["state"] = self._built(state)
+        return self._function(**{name: given[name] for name in self._wanted})
+
+    def _built(self, state: Mapping[str, Any]) -> Any:
+        """The state as the annotation wants it: of as many keys as it has."""
+        if self._of is dict:
+            return dict(state)
+        known = {name: state[name] for name in self._fields if name in state}
+        return known if is_typeddict(self._of) else build(self._of, known)
+
+
+def _named(function: Callable[..., Any], where: str, what: str) -> list[str]:
+    """The parameters of a function by name; the first is `state`, whatever it is called."""
+    parameters = list(inspect.signature(function).parameters.values())
+    names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
+    for name in names:
+        if name not in _ASKED:
+            problem = f"{what} may ask for {', '.join(_ASKED)}, and not for {name!r}"
+            raise DefinitionError(problem, where)
+    return names
+
+
+def _annotated(function: Callable[..., Any]) -> Any:
+    """What the annotation of `state` is, if it is more than a mapping."""
+    try:
+        found = get_type_hints(underlying(function)).get("state")
+    except Exception:  # names that nobody knows here: it gets the state as it is
+        return None
+    if found is dict or getattr(found, "__origin__", None) is dict:
+        return dict
+    if found is None or not isinstance(found, type) or found in (object, Mapping):
+        return None
+    known = is_typeddict(found) or hasattr(found, "model_fields")
+    return found if known or hasattr(found, "__dataclass_fields__") else None

@@ -1,0 +1,291 @@
+"""`Graphs`: graphs as executors carry them out; `GraphRun`: one run of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack
+
+from dagger.authoring.agent import Agent
+from dagger.executor.executor import Executor
+from dagger.executor.live import LiveRun
+from dagger.executor.specs import Opening
+from dagger.graphs.graph import Graph
+from dagger.graphs.machine import Machine
+from dagger.graphs.merging import update
+from dagger.graphs.running.assembling import Assembled
+from dagger.graphs.running.coordinator import CHECKPOINT
+from dagger.graphs.running.past import Replay, StateInfo, kept_ever, kept_now
+from dagger.graphs.running.report import GraphReport, report_of
+from dagger.graphs.saving import machine_data
+from dagger.graphs.status import GraphStatus
+from dagger.words.errors import CheckpointRefused, ExecutionError
+from dagger.words.outcomes import RunStatus
+from dagger.words.payload import decode, plain
+
+if TYPE_CHECKING:
+    from dagger.state.queues import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A run as it stood: plain data, to go on from in another run, process or executor."""
+
+    graph: str
+    """The name of the graph."""
+    digest: str
+    """Of its definition: it goes on under no other."""
+    run: str
+    """The run that it is of."""
+    machine: Mapping[str, Any]
+    """All that there is to know of it."""
+
+    def to_json(self) -> str:
+        """As a text."""
+        said = {"graph": self.graph, "digest": self.digest, "run": self.run}
+        return json.dumps({**said, "machine": self.machine}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str | Mapping[str, Any]) -> Checkpoint:
+        """The checkpoint that a text is of. Raises CheckpointRefused."""
+        data = json.loads(text) if isinstance(text, str) else text
+        try:
+            return cls(data["graph"], data["digest"], data["run"], data["machine"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointRefused(f"it lacks {error}") from None
+
+
+class Graphs:
+    """Graphs, and the agents that they become: give `graphs.agents` to an Executor.
+
+    With `accept_changes` runs that were begun under another definition go on under this one.
+    Data: it starts nothing. Raises GraphError for graphs that are wrong, and DefinitionError.
+    """
+
+    def __init__(self, *graphs: Graph, accept_changes: bool = False) -> None:
+        self._known = {each.name: Assembled(each, accept_changes=accept_changes) for each in graphs}
+        self.agents: list[Agent] = [
+            agent for each in self._known.values() for agent in each.agents()
+        ]
+        """The agents of all of them."""
+
+    async def run(
+        self,
+        executor: Executor,
+        graph: str | Graph,
+        state: Any = None,
+        *,
+        run_id: str | None = None,
+        **limits: Unpack[Opening],
+    ) -> GraphReport:
+        """Run a graph, and wait for its end, or until it waits for people or is paused.
+
+        `limits` and errors are those of `Executor.run`; `cleanup_timeout` is how long undoing
+        may take. Raises ValidationError for a state that the graph does not take.
+        """
+        run = await self.start(executor, graph, state, run_id=run_id, **limits)
+        return await run.result()
+
+    async def start(
+        self,
+        executor: Executor,
+        graph: str | Graph,
+        state: Any = None,
+        *,
+        run_id: str | None = None,
+        **limits: Unpack[Opening],
+    ) -> GraphRun:
+        """Begin a run of a graph."""
+        made = self._find(graph)
+        live = await executor.start(made.definition.name, state, run_id=run_id, **limits)
+        return GraphRun(self, made, executor, live)
+
+    async def restore(
+        self,
+        executor: Executor,
+        checkpoint: Checkpoint,
+        *,
+        run_id: str | None = None,
+        **limits: Unpack[Opening],
+    ) -> GraphRun:
+        """A new run that goes on where a checkpoint was made; what was in work begins again.
+
+        Raises CheckpointRefused for one of another definition.
+        """
+        made = self._find(checkpoint.graph)
+        if checkpoint.digest != made.digest:
+            raise CheckpointRefused(f"graph {checkpoint.graph!r} has changed since it was made")
+        saved = {"machine": plain(checkpoint.machine)}
+        channel = made.definition.name
+        live = await executor.start(channel, {CHECKPOINT: saved}, run_id=run_id, **limits)
+        return GraphRun(self, made, executor, live)
+
+    def find(self, executor: Executor, run_id: str) -> GraphRun:
+        """A run by its id, open or ended. Raises RunNotFound, ExecutionError."""
+        live = executor.live(run_id)
+        return GraphRun(self, self._find(live.state.opening.channel), executor, live)
+
+    def _find(self, graph: str | Graph) -> Assembled:
+        name = graph if isinstance(graph, str) else graph.name
+        if name not in self._known:
+            known = ", ".join(self._known) or "none"
+            raise ExecutionError(f"no graph {name!r} here; known: {known}")
+        return self._known[name]
+
+
+class GraphRun:
+    """One run of a graph: watched, held, cancelled, saved, and gone on with in others."""
+
+    def __init__(
+        self, graphs: Graphs, assembled: Assembled, executor: Executor, live: LiveRun
+    ) -> None:
+        self._graphs = graphs
+        self._made = assembled
+        self._executor = executor
+        self.live = live
+        """The run as the executor has it."""
+
+    @property
+    def id(self) -> str:
+        """The id of the run."""
+        return self.live.id
+
+    @property
+    def status(self) -> GraphStatus:
+        """Where it stands, or how it has ended."""
+        return self.report().status
+
+    def report(self) -> GraphReport:
+        """What has become of it, node by node."""
+        said = self._said()
+        if said is not None:
+            return said
+        machine = self._machine()
+        if machine is None:
+            return GraphReport(self._made.definition.name, self.id, self._standing())
+        report = report_of(machine, self.id)
+        paused = self.live.status is RunStatus.PAUSED and not report.status.ended
+        return _with_status(report, GraphStatus.PAUSED) if paused else report
+
+    async def result(self) -> GraphReport:
+        """Wait until it has ended, or waits for people, or is paused; its report."""
+        await self.live.rest()
+        return self.report()
+
+    async def pause(self, reason: str = "paused from outside") -> None:
+        """Begin no node until `resume`; what runs is finished."""
+        await self.live.pause(reason)
+
+    async def resume(self) -> None:
+        """Go on."""
+        await self.live.resume()
+
+    async def cancel_all(self, reason: str = "cancelled from outside") -> GraphReport:
+        """Wind it down: nodes are cancelled, and what was done is undone; its report."""
+        await self.live.cancel(reason)
+        return self.report()
+
+    async def cancel_node(self, name: str) -> int:
+        """Cancel a node that runs; its branch ends. How many visits of it that were."""
+        found = [
+            each.node_id
+            for each in self.live.state.deliveries.values()
+            if _is_of(decode(each.envelope.publication.payload), name)
+        ]
+        for node_id in found:
+            await self.live.cancel_invocation(node_id)
+        return len(found)
+
+    # -- checkpoints and forks -------------------------------------------------------
+
+    def checkpoint(self) -> Checkpoint:
+        """The run as it stands, to go on from anywhere. Raises ExecutionError once it has ended."""
+        machine = self._machine()
+        if machine is None or machine.status.ended:
+            raise ExecutionError(f"run {self.id!r} is not under way; fork it from a state instead")
+        return self._checkpoint(machine)
+
+    def states(self) -> list[StateInfo]:
+        """The states that it went through, one for each node that came to an end.
+
+        Without a store, of an open run alone, and of a very long one the latest.
+        """
+        return [
+            StateInfo(position, node, _status(machine, node), machine.now, machine.view.plain())
+            for position, (node, machine) in enumerate(self._machines())
+        ]
+
+    async def fork(
+        self,
+        position: int,
+        *,
+        state: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+    ) -> GraphRun:
+        """A new run that goes on from one of its `states`, with some keys set otherwise.
+
+        What was in work then begins again, and what was asked is asked again. This run does not
+        change. Raises ExecutionError for a position that there is none of.
+        """
+        found = next((m for p, (_, m) in enumerate(self._machines()) if p == position), None)
+        if found is None or found.status.ended:
+            raise ExecutionError(f"run {self.id!r} has no state {position} to go on from")
+        update(found.view, plain(dict(state or {})).items(), "fork", {})
+        return await self._graphs.restore(self._executor, self._checkpoint(found), run_id=run_id)
+
+    def _checkpoint(self, machine: Machine) -> Checkpoint:
+        name, digest = self._made.definition.name, self._made.digest
+        return Checkpoint(name, digest, self.id, machine_data(machine))
+
+    def _machines(self) -> Iterator[tuple[str, Machine]]:
+        replay = Replay(self._made.definition, self._made.library, self.live.state)
+        return replay.machines(self._kept())
+
+    def _kept(self) -> Iterator[tuple[str, str, Answer]]:
+        source = self.live.history()
+        run = self.live.state
+        return kept_now(run) if source is None else kept_ever(source, run.number)
+
+    # -- inside ----------------------------------------------------------------------
+
+    def _machine(self) -> Machine | None:
+        """The machine that is carried out here."""
+        return self._made.hub.find((self.id, 1))
+
+    def _said(self) -> GraphReport | None:
+        """What the coordinator has said at the end."""
+        name = self._made.definition.name
+        outputs = self.live.state.kept_outputs()
+        said = [each for each in outputs if each.channel == f"{name}:report"]
+        state = [each for each in outputs if each.channel == f"{name}:output"]
+        if not said:
+            return None
+        last = decode(state[-1].payload) if state else None
+        return GraphReport.of(decode(said[-1].payload), last)
+
+    def _standing(self) -> GraphStatus:
+        if self.live.state.ended_at is None:
+            return GraphStatus.IDLE
+        cancelled = (RunStatus.CANCELLED, RunStatus.TIMED_OUT)
+        return GraphStatus.CANCELLED if self.live.status in cancelled else GraphStatus.FAILED
+
+
+def _is_of(payload: Any, node: str) -> bool:
+    return isinstance(payload, Mapping) and payload.get("node") == node and "visit" in payload
+
+
+def _status(machine: Machine, node: str) -> str:
+    *above, last = node.split("/") if node else [""]
+    for name in above:
+        inner = next((x for x in machine.executions.values() if x.node == name), None)
+        if inner is None or inner.within is None:
+            return ""
+        machine = inner.within
+    return str(machine.statuses.get(last, ""))
+
+
+def _with_status(report: GraphReport, status: GraphStatus) -> GraphReport:
+    from dataclasses import replace
+
+    return replace(report, status=status)

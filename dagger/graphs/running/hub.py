@@ -1,0 +1,71 @@
+"""The hub: the machines of the runs that are carried out in this process.
+
+A node sees the state of its branch where it is, in the machine of the coordinator, and not in a
+message: it costs nothing for what it does not look at. After a restart nodes may be called
+before the coordinator has put its machine together again; they wait for that.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import anyio
+
+from dagger.graphs.branches import Branch
+from dagger.graphs.commands import Path
+from dagger.graphs.executions import Execution
+from dagger.graphs.machine import Machine
+
+Run = tuple[str, int]
+"""A run by its id, and the delivery of the coordinator."""
+
+
+class Hub:
+    """The machines of one graph's runs."""
+
+    def __init__(self) -> None:
+        self._machines: dict[Run, Machine] = {}
+        self._events: dict[Run, anyio.Event] = {}
+        self._changed = threading.Condition()
+
+    def put(self, run: Run, machine: Machine) -> None:
+        """A coordinator carries it out from now on."""
+        with self._changed:
+            self._machines[run] = machine
+            self._changed.notify_all()
+        event = self._events.pop(run, None)
+        if event is not None:
+            event.set()
+
+    def drop(self, run: Run) -> None:
+        """It does no more."""
+        self._machines.pop(run, None)
+
+    def find(self, run: Run) -> Machine | None:
+        """The machine of a run; None if nobody carries it out here."""
+        return self._machines.get(run)
+
+    async def get(self, run: Run) -> Machine:
+        """The machine of a run, as soon as it is there."""
+        while run not in self._machines:
+            await self._events.setdefault(run, anyio.Event()).wait()
+        return self._machines[run]
+
+    def get_in_thread(self, run: Run) -> Machine:
+        """The same in a thread."""
+        with self._changed:
+            self._changed.wait_for(lambda: run in self._machines)
+            return self._machines[run]
+
+
+def execution_at(machine: Machine, path: Path) -> tuple[Machine, Execution]:
+    """The execution that a path leads to, and the machine that it is in."""
+    for number in path[len(machine.path) : -1]:
+        machine = machine.executions[number].machine
+    return machine, machine.executions[path[-1]]
+
+
+def branch_at(machine: Machine, path: Path) -> tuple[Machine, Branch]:
+    """The branch for which an execution is, and the machine that it is in."""
+    inner, execution = execution_at(machine, path)
+    return inner, execution.branch

@@ -1,0 +1,109 @@
+"""Origins: what an executor is told of the agents that a graph has become."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dagger.authoring.context import Context
+from dagger.graphs.graph import Graph
+from dagger.graphs.model import Definition
+from dagger.graphs.running.context import NodeContext
+from dagger.graphs.running.coordinator import KEPT, is_checkpoint
+from dagger.graphs.shape import plain_of
+from dagger.words.errors import ValidationError
+from dagger.words.payload import decode, plain
+from dagger.words.secrets import Secrets
+
+if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
+    from dagger.state.queues import Delivery
+
+
+class NodeOrigin:
+    """Of the agents that call nodes."""
+
+    def __init__(self, definition: str, *, careful: bool = False) -> None:
+        self.definition = definition
+        self.careful = careful
+        self.secrets = Secrets()
+
+    def context(self, invocation: Invocation) -> Context:
+        return NodeContext(invocation)
+
+    def receive(self, payload: Any, run_id: str) -> Any:
+        return payload
+
+    def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
+        return payload
+
+    def obstacle(self, delivery: Delivery) -> str:
+        return ""
+
+
+class GraphOrigin(NodeOrigin):
+    """Of the coordinator."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        definition: Definition,
+        data: Mapping[str, Any],
+        digest: str,
+        accept_changes: bool,
+    ) -> None:
+        super().__init__(digest)
+        self._graph = graph
+        self._name = definition.name
+        self._data = data
+        self._accept_changes = accept_changes
+
+    def context(self, invocation: Invocation) -> Context:
+        return Context(invocation)
+
+    def receive(self, payload: Any, run_id: str) -> Any:
+        """The state that a run begins with, checked, with defaults for what is not given.
+
+        Raises ValidationError.
+        """
+        if is_checkpoint(payload):
+            return payload
+        given = {} if payload is None else plain(plain_of(payload))
+        fields = self._graph.shape.fields
+        if fields is None:
+            return given
+        for key in given:
+            if key not in fields:
+                near = difflib.get_close_matches(key, fields, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                problem = f"the state has no key {key!r}{hint}"
+                raise self._refused(f"$.{key}", "additionalProperties", problem, given[key])
+        for key, field in fields.items():
+            if key not in given:
+                if field.required:
+                    raise self._refused("$", "required", f"the key {key!r} is missing", given)
+                if field.default is not None:
+                    given[key] = plain(field.default)
+            elif field.schema is not None and (found := field.schema.violation(given[key])):
+                path = f"$.{key}{found.path.removeprefix('$')}"
+                raise self._refused(path, found.rule, found.problem, given[key])
+        return given
+
+    def _refused(self, path: str, rule: str, problem: str, value: Any) -> ValidationError:
+        shown, name = json.dumps(value, default=repr), self._name
+        return ValidationError(path, rule, problem, shown, agent=name, channel=name)
+
+    def obstacle(self, delivery: Delivery) -> str:
+        """Why a run that was begun under another definition cannot go on here."""
+        kept = [each for each in (delivery.kept or {}) if each[0] == f"step:{KEPT}"]
+        if not kept or kept[-1][1] == self.definition or self._accept_changes:
+            return ""
+        assert delivery.kept is not None
+        was = json.dumps(decode(delivery.kept[kept[-1]].value), indent=1).splitlines()
+        now = json.dumps(self._data, indent=1).splitlines()
+        lines = difflib.unified_diff(was, now, "as it was begun", "as it is now", n=1, lineterm="")
+        hint = "put it back, or go on with Graphs(accept_changes=True)"
+        told = "\n".join(lines)
+        return f"graph {self._name!r} has changed since the run began; {hint}\n{told}"
