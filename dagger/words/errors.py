@@ -22,8 +22,8 @@ DaggerError
 ├── NoAgentsRegistered        a run was asked of an executor without agents
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema
-│   ├── ArgumentsRefused      or the arguments of a step, or its result
-│   └── ToolRefused           or those of a tool, or its result
+│   └── ArgumentsRefused      or the arguments of a step, or its result
+├── ToolRefused               the arguments of a tool, or its result, are not what it says
 ├── ChannelError
 │   ├── ChannelFull           overflow="reject" and the queue has no room
 │   ├── ChannelClosed         the channel was shut down
@@ -333,15 +333,11 @@ class ValidationError(DaggerError):
         self.agent = agent
         self.channel = channel
         self.direction = direction
-        owner = self._owner()
-        whose = f"{direction} of {owner}" if owner else direction
+        whose = f"{direction} of agent {agent!r}" if agent else direction
         where = f" on channel {channel!r}" if channel else ""
         super().__init__(
             f"{whose}{where} at {path} breaks {rule!r}: {problem} (value: {self.value})"
         )
-
-    def _owner(self) -> str:
-        return f"agent {self.agent!r}" if self.agent else ""
 
 
 class ArgumentsRefused(ValidationError):
@@ -350,17 +346,25 @@ class ArgumentsRefused(ValidationError):
     again = False
 
 
-class ToolRefused(ValidationError):
-    """What a tool is given, or has come to, is not what its function says; `tool` is its name."""
+class ToolRefused(DaggerError):
+    """What a tool is given, or has come to, is not what its function says.
+
+    `tool` is its name; the other fields are those of ValidationError.
+    """
 
     def __init__(
         self, tool: str, path: str, rule: str, problem: str, value: str, direction: str = "input"
     ) -> None:
         self.tool = tool
-        super().__init__(path, rule, problem, value, direction=direction)
-
-    def _owner(self) -> str:
-        return f"tool {self.tool!r}"
+        self.path = path
+        self.rule = rule
+        self.problem = problem
+        self.value = value if len(value) <= VALUE_SHOWN else value[:VALUE_SHOWN] + "..."
+        self.direction = direction
+        super().__init__(
+            f"{direction} of tool {tool!r} at {path} breaks {rule!r}: {problem} "
+            f"(value: {self.value})"
+        )
 
 
 class ChannelError(DaggerError):

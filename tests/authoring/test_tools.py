@@ -26,7 +26,6 @@ from dagger import (
     ToolNotFound,
     ToolRefused,
     ToolRegistry,
-    ValidationError,
     agent,
     step,
     tool,
@@ -213,7 +212,6 @@ async def test_wrong_arguments_are_refused(
     with pytest.raises(ToolRefused) as caught:
         await mine.invoke(name, ctx=1, **arguments)
     error = caught.value
-    assert isinstance(error, ValidationError)
     assert (error.tool, error.path, error.rule, error.direction) == (name, path, rule, "input")
     assert words in str(error)
 
