@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -51,19 +50,21 @@ class Uses:
     def names(self, flow: Flow) -> Names:
         """Those names that a flow may use, to check it with."""
         known = {name: self.find(name) for name in _all_used(flow)}
-        found = {**self._registered(), **self._given, **known}
+        registered = {name: self._alone(name) for name in self._functions}
+        found = {**registered, **self._given, **known}
         return Names.of(
             [*self._agents, *(name for name, each in found.items() if isinstance(each, Agent))],
             [each for each in found.values() if isinstance(each, StepFunction)],
         )
 
-    def _registered(self) -> dict[str, StepFunction | None]:
-        """Functions that can be found by their names alone."""
-        found = {}
-        for name in self._functions:
-            with suppress(DefinitionError):  # several are called so: it matters to who uses one
-                found[name] = self._functions.get(name)
-        return found
+    def _alone(self, name: str) -> StepFunction | None:
+        """The step function that is registered so, unless there are several: who uses none of
+        them need not mind.
+        """
+        try:
+            return self._functions.get(name)
+        except DefinitionError:
+            return None
 
     def filled(self, flow: Flow) -> Flow:
         """The flow with what its step functions say of themselves where its steps say nothing."""
