@@ -42,8 +42,9 @@ class Cleanup:
     def told_alone(self, delivery: Delivery) -> bool:
         """Whether it is not cancelled but told, and ends by itself."""
         crew = self._engine.crews.get(delivery.queue.subscriber.name)
-        begun = delivery.stage == RUNNING or delivery.kept
-        return crew is not None and crew.agent.cleans_up and bool(begun)
+        if crew is None:  # it is not here: it may go on where it is
+            return self.was_told(delivery)
+        return crew.agent.cleans_up and bool(delivery.stage == RUNNING or delivery.kept)
 
     def spares(self, delivery: Delivery) -> bool:
         """Whether it goes on when its run is cancelled."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from dagger import Config, Executor, Flow, FlowReport, Flows, LmdbStore, Report, step
+from dagger import Config, Executor, Flow, FlowReport, Flows, LmdbStore, MemoryStore, Report, step
 from dagger.executor.live import LiveRun
 from dagger.testing import explore, simulate, simulated
 from dagger.words.ids import node_id
@@ -203,6 +203,30 @@ async def test_undoing_goes_on_after_a_restart(memory_path: Path) -> None:
     assert (report.status, told.status, told.reason) == ("cancelled", "cancelled", "enough")
     assert told.undo is not None
     assert told.undo.undone == ("a", "b", "c")
+
+
+async def test_who_opens_the_store_without_the_flow_takes_nothing_from_it() -> None:
+    """A run that is being undone goes on with that once its flow is there again."""
+    flow, store, first = line("a", "b"), MemoryStore(), Stage(waits=["b", "undo b"])
+    flows = first.flows(flow)
+    async with (
+        anyio.create_task_group() as tasks,
+        Executor(flows.agents, config=ONCE, store=store) as executor,
+    ):
+        live = await flows.start(executor, flow, run_id="r")
+        await first.reached("b")
+        tasks.start_soon(cancelled, live)
+        await first.reached("undo b")
+        tasks.cancel_scope.cancel()
+    async with Executor(Stage().flows(line("z", flow=Flow("z"))).agents, store=store) as executor:
+        await turns()
+        assert executor.runs()[0].ended is None
+    second = Stage()
+    flows = second.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        live = await flows.start(executor, flow, run_id="r")
+        report = await live.result()
+    assert (second.noted, report.status) == (["undo b", "undo a"], "cancelled")
 
 
 def test_time_for_undoing_comes_to_an_end() -> None:
