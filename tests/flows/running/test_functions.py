@@ -151,7 +151,7 @@ def test_annotations_that_nobody_knows_are_refused_when_agents_are_made() -> Non
     @step
     async def unknown(x: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(DefinitionError, match="'Nowhere' of 'x' cannot be resolved"):
+    with pytest.raises(DefinitionError, match="'x', 'Nowhere', cannot be resolved"):
         Flows(Flow("f").step("a", unknown, with_={"x": 1}), uses=[unknown], config=CONFIG)
 
 
