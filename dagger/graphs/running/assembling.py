@@ -97,6 +97,8 @@ class Assembled:
                 yield self._undoing(graph, node, calling, functions[node.undo])
         for nodes in groups.values():
             yield self._caller(graph, nodes, calling, functions)
+        if definition.choices:
+            yield self._helper(self._of(graph).route, _Caller(self.hub, calling).route)
 
     def _caller(
         self,
@@ -139,14 +141,17 @@ class Assembled:
             self._channels.timer: asker.wait,
         }
         for channel, handler in handlers.items():
-            options: AgentOptions = {
-                "name": self._name(channel),
-                "subscribe": channel,
-                "concurrency": AT_ONCE,
-                "max_attempts": 1,
-                "on_failure": "continue",
-            }
-            yield self._made(handler, options)
+            yield self._helper(channel, handler)
+
+    def _helper(self, channel: str, handler: Callable[..., Any]) -> Agent:
+        options: AgentOptions = {
+            "name": self._name(channel),
+            "subscribe": channel,
+            "concurrency": AT_ONCE,
+            "max_attempts": 1,
+            "on_failure": "continue",
+        }
+        return self._made(handler, options)
 
     def _coordinator(self) -> Agent:
         coordinator = Coordinator(self.definition, self.data, self.digest, self.library, self.hub)
@@ -169,6 +174,8 @@ class Assembled:
         yield from (known.output, known.report, known.ask, known.decide, known.timer)
         for graph in _all(self.graph):
             definition, channels = graph.definition(), self._of(graph)
+            if definition.choices:
+                yield channels.route
             for name in graph.functions:
                 yield channels.function(name)
             for node in definition.nodes.values():
@@ -199,9 +206,6 @@ class _Caller:
         machine = await self._hub.get((ctx.run_id, payload["of"]))
         inner, branch = branch_at(machine, path)
         node = inner.nodes[payload["node"]]
-        if "route" in payload:
-            said = await awaited(calling.routed(node.name, Seen(branch.view)))
-            return _reply(Outcome(chosen=calling.chosen(node.name, said)), ctx)
         returned = await awaited(calling.begin(node, branch.view, ctx))
         came = calling.came_to(node, returned, ctx, inner.library)
         outcome = came.outcome
@@ -219,9 +223,6 @@ class _Caller:
         machine = self._hub.get_in_thread((ctx.run_id, payload["of"]))
         inner, branch = branch_at(machine, path)
         node = inner.nodes[payload["node"]]
-        if "route" in payload:
-            said = calling.routed(node.name, Seen(branch.view))
-            return _reply(Outcome(chosen=calling.chosen(node.name, said)), ctx)
         returned = calling.begin(node, branch.view, ctx)
         came = calling.came_to(node, returned, ctx, inner.library)
         outcome = came.outcome
@@ -232,6 +233,13 @@ class _Caller:
             chosen = calling.chosen(node.name, said)
             outcome = outcome._replace(again=again, chosen=chosen)
         return _reply(outcome, ctx)
+
+    async def route(self, payload: Any, ctx: NodeContext) -> Any:
+        """Ask a router alone."""
+        machine = await self._hub.get((ctx.run_id, payload["of"]))
+        _, branch = branch_at(machine, tuple(payload["at"]))
+        said = await awaited(self._calling.routed(payload["node"], Seen(branch.view)))
+        return _reply(Outcome(chosen=self._calling.chosen(payload["node"], said)), ctx)
 
     async def undo(self, payload: Any, ctx: NodeContext) -> None:
         machine = await self._hub.get((ctx.run_id, payload["of"]))
