@@ -5,7 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal, Self, TypedDict, Unpack, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from dagger.graphs.checking import problems_of
 from dagger.graphs.model import (
@@ -27,6 +38,8 @@ from dagger.graphs.shape import Shape, reducer_names
 from dagger.words.errors import DefinitionError, GraphError
 
 Function = Callable[..., Any]
+
+F = TypeVar("F", bound=Function)
 
 
 class NodeOptions(TypedDict, total=False):
@@ -75,6 +88,7 @@ class Graph:
         self._nodes: dict[str, Node] = {}
         self._edges: dict[str, list[str]] = {}
         self._choices: dict[str, Choice] = {}
+        self.shape.reduce(reducers or {})
         names, functions = reducer_names({**self.shape.reducers(), **(reducers or {})})
         self._reducers = names
         self.functions.update(functions)
@@ -89,6 +103,7 @@ class Graph:
         graph._edges = {name: list(each) for name, each in definition.edges.items()}
         graph._choices = dict(definition.choices)
         graph._reducers = {**graph._reducers, **definition.reducers}
+        graph.shape.reduce(definition.reducers)
         graph.functions = {**graph.functions, **functions}
         graph.subgraphs = {
             name: cls.of(each, functions) for name, each in definition.subgraphs.items()
@@ -116,17 +131,25 @@ class Graph:
         self._nodes[name] = self._made(name, kind, name, dict(options), function)
         return self
 
+    @overload
+    def node(self, function: F, /) -> F: ...
+
+    @overload
+    def node(
+        self, /, *, name: str | None = None, **options: Unpack[NodeOptions]
+    ) -> Callable[[F], F]: ...
+
     def node(
         self,
-        function: Function | None = None,
+        function: F | None = None,
         /,
         *,
         name: str | None = None,
         **options: Unpack[NodeOptions],
-    ) -> Any:
+    ) -> F | Callable[[F], F]:
         """Decorates a function that is a node, of its name."""
 
-        def decorate(target: Function) -> Function:
+        def decorate(target: F) -> F:
             self.add_node(name or target.__name__, target, **options)
             return target
 
