@@ -35,7 +35,7 @@ from dagger.graphs.commands import (
 from dagger.graphs.executions import Execution, Kind
 from dagger.graphs.merging import remove, update
 from dagger.graphs.model import END, START, Definition, Dependency, Node, NodeKind, OnError
-from dagger.graphs.needs import Completed, Unmet, unmet
+from dagger.graphs.needs import Completed, Unmet, needs_of, unmet
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.reach import Reach
 from dagger.graphs.reducers import Reduce
@@ -92,6 +92,7 @@ class Machine:
         self.deadlines: dict[str, float] = {}
         """Until when nodes may wait for what they need."""
         self._reach = Reach(self.nodes, self._targets)
+        self._needs = needs_of(self.nodes)
         self._orders = {name: number for number, name in enumerate(self.nodes)}
         self._commands: list[Command] = []
 
@@ -298,7 +299,8 @@ class Machine:
 
     def _try(self, node: Node) -> bool:
         """Begin a node if it has what it needs; whether anything has come of it."""
-        left = unmet(node, self) if node.needs else ()
+        needs = self._needs.get(node.name)
+        left = unmet(node, needs, self) if needs else ()
         never = next((each for each in left if each.never), None)
         if never is not None:
             problem = f"node {node.name!r} needs {never.need!r}, which has not completed"
