@@ -50,6 +50,7 @@ def errors_of(
         yield from _uses(flow, each, names, unread)
         yield from _policies(each.step, each.path)
         yield from _waits(each)
+        yield from _reuse(each)
         yield from _secrets(flow, each, known)
     yield from _combinations(flow)
     yield from _policies(flow.defaults, ("defaults",))
@@ -182,6 +183,13 @@ def _waits(work: Work) -> Iterator[Found]:
         if part.uses == "wait_for" and OPEN in str(channel):
             problem = "the channel of wait_for is written down as it is, and is no expression"
             yield Found((*path, "with", "channel"), problem)
+
+
+def _reuse(work: Work) -> Iterator[Found]:
+    """What others use again cannot be undone."""
+    if work.step.cache is not None and work.step.compensate is not None:
+        problem = "what is undone cannot be used again by others; leave out cache or compensate"
+        yield Found((*work.path, "cache"), problem)
 
 
 def _secrets(flow: Flow, work: Work, known: Known) -> Iterator[Found]:

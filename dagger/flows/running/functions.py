@@ -78,7 +78,8 @@ class _Call:
         if function.takes_context:
             given[CONTEXT] = ctx
         if function.takes_key:
-            given[KEY] = ctx.message.headers.get(IDEMPOTENCY_KEY) or ctx.node_id
+            known = ctx.message.headers.get(IDEMPOTENCY_KEY, ctx.node_id)
+            given[KEY] = known.removeprefix(f"{ctx.channel}/")
         return given
 
     def _result(self, value: Any) -> Any:
