@@ -41,11 +41,14 @@ Function = Callable[..., Any]
 
 F = TypeVar("F", bound=Function)
 
+_NOTHING: Any = object()
+
 
 class NodeOptions(TypedDict, total=False):
     """What may be said of a node."""
 
     description: str
+    """What it is for; taken from the docstring of its function."""
     needs: Mapping[str, Dependency | Need | str]
     """What it needs of other nodes before it runs."""
     to: str | Iterable[str]
@@ -59,7 +62,9 @@ class NodeOptions(TypedDict, total=False):
     undo: Function
     """What undoes it if the run fails or is cancelled: called with the state and `update`."""
     resources: Mapping[str, Any]
+    """What it has while it runs, as `Resources` has it: {"gpu": 1}."""
     priority: int
+    """Of nodes that could begin, the highest goes first; 0 if nobody says."""
 
 
 class Graph:
@@ -123,7 +128,8 @@ class Graph:
         """A node that calls a function with `state`, `ctx` or both; the graph.
 
         The function returns None (follow the edges), a name or several, what it changes in the
-        state, or a Goto. Without one, `registry` is looked in when a run begins.
+        state, or a Goto. Without one, `functions` has it under the node's name by the time that
+        Graphs takes the graph.
         """
         kind = NodeKind(kind)
         if function is not None:
@@ -165,19 +171,20 @@ class Graph:
         schema: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         to: str = "",
-        **default: Any,
+        default: Any = _NOTHING,
     ) -> Self:
-        """A node that asks a person; the answer is `key` of the state. `default=` is what is
-        taken for it when `timeout` seconds are over.
+        """A node that asks a person; the answer is `key` of the state. `default` is what is taken
+        for it when `timeout` seconds are over.
         """
+        self._check_name(name)
         question = Question(
             prompt,
             key,
             None if choices is None else tuple(choices),
             schema,
             timeout,
-            default.get("default"),
-            "default" in default,
+            None if default is _NOTHING else default,
+            default is not _NOTHING,
             to,
         )
         self._nodes[name] = Node(name, NodeKind.ASK, question=question)
@@ -277,6 +284,13 @@ class Graph:
         self.functions[name] = function
         return name
 
+    def _check_name(self, name: str) -> None:
+        if name in (START, END):
+            problem = f"no node can be called {name!r}, which is where branches begin or end"
+            raise DefinitionError(problem, f"graph {self.name!r}")
+        if name in self._nodes:
+            raise DefinitionError(f"graph {self.name!r} has a node {name!r} already")
+
     def _made(
         self,
         name: str,
@@ -285,8 +299,7 @@ class Graph:
         said: dict[str, Any],
         function: Function | None,
     ) -> Node:
-        if name in self._nodes or name in (START, END):
-            raise DefinitionError(f"graph {self.name!r} has a node {name!r} already")
+        self._check_name(name)
         needs = {other: _dependency(each) for other, each in said.pop("needs", {}).items()}
         to, undo = said.pop("to", None), said.pop("undo", None)
         if to is None:
