@@ -40,6 +40,7 @@ MADE_BY_USERS = {
     "MemoryStore",
     "Registry",
     "SimulatedClock",
+    "ToolRegistry",
 }
 """Classes whose arguments are shown; instances of the others are handed out."""
 
@@ -75,6 +76,8 @@ def entry(path: str) -> Iterator[str]:
 
 
 def _variable_doc(thing: object) -> str:
+    if thing is dagger.tools:
+        return "The default [`ToolRegistry`](#toolregistry): every decorated tool is in it."
     return f"The default [`{type(thing).__name__}`](#registry-1): every decorated agent is in it."
 
 
@@ -179,6 +182,8 @@ def _default(value: Any) -> str:
         return "registry"
     if isinstance(value, enum.Enum):
         return f"{type(value).__name__}.{value.name}"
+    if value is dagger.tools:
+        return "tools"
     if type(value) is object:  # stands for what is not given
         return "..."
     if isinstance(value, tuple):
