@@ -1,8 +1,7 @@
 """Batches of data: a node for each chunk, validation, and a branch for what goes wrong.
 
-How many chunks there are shows when the rows are there: `split` adds a node for each. Where too
-many rows are no good, another branch is taken. What cannot be stored is an error:
-`on_error="handle"` puts it into the state, under `error`, and the graph goes on.
+`split` adds a node for each chunk. Where too many rows are no good, another branch is taken. What
+cannot be stored is an error, which `on_error="handle"` puts into the state, under `error`.
 """
 
 from collections.abc import Mapping
