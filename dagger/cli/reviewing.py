@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
+
 from dagger.cli.exits import Refused
 
 if TYPE_CHECKING:
@@ -28,16 +30,18 @@ def reviewed(path: Path, as_: str, base: str | None, wanted: float | None) -> Re
     is missing, the branch is unknown, or a file cannot be read.
     """
     tools = _code_review()
-    reviews: list[Review] = []
+    sources = list(_sources(tools, path, base))
+    texts = [each.text for each in sources]
+    if wanted is not None:
+        given = [(str(each.path), each.text) for each in sources]
+        texts = [each.state["text"] for each in anyio.run(tools.review_all, given, wanted)]
     changed = []
-    for each in _sources(tools, path, base):
-        text, review = each.text, tools.review_source(each.text, str(each.path))
-        if wanted is not None:
-            text, review = tools.improve_until(text, review, wanted)
+    for each, text in zip(sources, texts, strict=True):
         if text != each.text:
             each.write(text)
             changed.append(each.path)
-        reviews.append(review)
+    pairs = zip(sources, texts, strict=True)
+    reviews: list[Review] = [tools.review_source(text, str(each.path)) for each, text in pairs]
     score = tools.mean([each.score for each in reviews])
     return Reviewed(tools.FORMATS[as_](reviews), score, changed)
 

@@ -55,10 +55,11 @@ class Branch:
 class Frame:
     """What a branch has become that has split."""
 
-    __slots__ = ("parent", "place", "slots", "view")
+    __slots__ = ("node", "parent", "place", "slots", "view")
 
-    def __init__(self, view: View, parent: Frame | None, place: float) -> None:
+    def __init__(self, view: View, parent: Frame | None, place: float, node: str = "") -> None:
         self.view = view  # that of the branch
+        self.node = node  # at which it has split
         self.parent = parent
         self.place = place
         self.slots: dict[float, Branch | Frame] = {}
@@ -83,6 +84,7 @@ class Branches:
         self._reducers = reducers
         self._running: dict[str, int] = {}  # how many there are, by node
         self._coming: dict[str, Branch | None] = {}  # by node, one that may still come to it
+        self._frames = 0
         self.root = self.make(view, None, 0.0)
 
     # -- where they stand ------------------------------------------------------------
@@ -134,24 +136,25 @@ class Branches:
         )
 
     def others_may_come(self, node: str, reach: Reach) -> bool:
-        """Whether branches that do not wait at a node may still come to it."""
-        if len(self.live) == len(self.waiting[node]):
+        """Whether branches that do not wait at a node may still come to it, before they join
+        those that do.
+        """
+        there = self.waiting[node]
+        if len(self.live) == len(there):
             return False
-        reaching = reach.who_reaches(node)
-        if len(reaching) < len(self.live):
-            return any(x in self._running or (x in self.waiting and x != node) for x in reaching)
+        one = next(iter(there.values()))
+        if self._frames == 1 and one.frame is not None:
+            reaching = reach.who_reaches(node, one.frame.node)
+            if len(reaching) < len(self.live):
+                at = (x in self._running or (x in self.waiting and x != node) for x in reaching)
+                return any(at)
         known = self._coming.get(node)
-        if known is None or not self._may_come(known, node, reaching):
+        if known is None or not _may_come(known, one, node, reach):
             # Whoever has come last is mostly the last to go on.
-            known = next(
-                (x for x in reversed(self.live.values()) if self._may_come(x, node, reaching)), None
-            )
+            others = reversed(self.live.values())
+            known = next((x for x in others if _may_come(x, one, node, reach)), None)
             self._coming[node] = known
         return known is not None
-
-    def _may_come(self, branch: Branch, node: str, reaching: Collection[str]) -> bool:
-        elsewhere = branch.node != node or branch.stage is not Stage.WAITING
-        return branch.stage is not Stage.ENDED and elsewhere and branch.node in reaching
 
     def first(self, node: str) -> tuple[float, ...]:
         """The order of the first that waits at a node."""
@@ -159,10 +162,16 @@ class Branches:
 
     # -- splits and joins ------------------------------------------------------------
 
+    def add(self, frame: Frame) -> None:
+        """A frame that was saved is there again."""
+        self._frames += 1
+
     def split(self, branch: Branch, count: int) -> list[Branch]:
         """So many branches in the place of one, which is none any more."""
+        node = branch.node
         self.end(branch)
-        frame = Frame(branch.view, branch.frame, branch.place)
+        frame = Frame(branch.view, branch.frame, branch.place, node)
+        self._frames += 1
         self._put(branch.frame, branch.place, frame)
         made = [self.make(View(branch.view), frame, float(place)) for place in range(count)]
         for each in made:
@@ -202,6 +211,7 @@ class Branches:
             frame = whole[0]
             inside = [each for each in branches if each.frame is frame]
             merge(frame.view, [each.view for each in inside], self._reducers)
+            self._frames -= 1
             made = self._instead(inside, frame.view, frame.parent, frame.place)
             self._put(frame.parent, frame.place, made)
             left = [each for each in branches if each.frame is not frame]
@@ -239,6 +249,14 @@ class Branches:
             self.root = slot
         else:
             frame.slots[place] = slot
+
+
+def _may_come(branch: Branch, other: Branch, node: str, reach: Reach) -> bool:
+    """Whether a branch may come to a node at which another one waits."""
+    if branch.stage is Stage.ENDED or (branch.node == node and branch.stage is Stage.WAITING):
+        return False
+    frame = branch.frame if branch.frame is other.frame else _common((branch, other))
+    return branch.node in reach.who_reaches(node, "" if frame is None else frame.node)
 
 
 def _common(branches: Iterable[Branch]) -> Frame:

@@ -46,7 +46,8 @@ def machine_data(machine: Machine) -> dict[str, Any]:
 def _slot(slot: Branch | Frame, *, outermost: bool = False) -> dict[str, Any]:
     if isinstance(slot, Frame):
         found: dict[str, Any] = {
-            "slots": [[place, _slot(slot.slots[place])] for place in sorted(slot.slots)]
+            "split": slot.node,
+            "slots": [[place, _slot(slot.slots[place])] for place in sorted(slot.slots)],
         }
     else:
         found = {
@@ -122,7 +123,8 @@ class _Restored:
 
     def _slot(self, data: Data, frame: Frame | None, place: float, view: View) -> Branch | Frame:
         if "slots" in data:
-            made = Frame(view, frame, place)
+            made = Frame(view, frame, place, data["split"])
+            self._branches.add(made)
             for inner, each in data["slots"]:
                 below = View.of(each["view"], view)
                 made.slots[inner] = self._slot(each, made, inner, below)

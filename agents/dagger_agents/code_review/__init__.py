@@ -12,6 +12,7 @@ It needs the extra `review`.
 - what is found: `complexity`, `smells`, `numbers`, `ruff`; what is said of it: `issues`, `rules`,
   `suggestions`, `score`; all of it: `review`, by `options`
 - what is changed: `improving`, with the `transformations`
+- all of it as a graph that a run of Dagger carries out: `reviewer`
 - how it reads: `reports`
 """
 
@@ -22,6 +23,7 @@ from dagger_agents.code_review.issues import Issue, Priority
 from dagger_agents.code_review.options import Options
 from dagger_agents.code_review.reports import FORMATS, as_json, as_markdown, as_text
 from dagger_agents.code_review.review import Review, review_source
+from dagger_agents.code_review.reviewer import Reviewing, code_reviewer, review_all
 from dagger_agents.code_review.score import mean
 from dagger_agents.code_review.sources import Source, changed_files, files_in, read
 from dagger_agents.code_review.suggestions import Suggestion
@@ -34,12 +36,14 @@ __all__ = [
     "Options",
     "Priority",
     "Review",
+    "Reviewing",
     "Source",
     "Suggestion",
     "as_json",
     "as_markdown",
     "as_text",
     "changed_files",
+    "code_reviewer",
     "complexities",
     "files_in",
     "functions_of",
@@ -47,5 +51,6 @@ __all__ = [
     "improve_until",
     "mean",
     "read",
+    "review_all",
     "review_source",
 ]
