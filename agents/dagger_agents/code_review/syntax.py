@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ast
 import io
+import threading
 import warnings
+
+_alone = threading.Lock()
+"""Of several threads one parses at a time: CPython 3.11 counts how deep all of them are as one
+(python/cpython#106905), and what is warned of is theirs together.
+"""
 
 
 def parse(text: str) -> ast.Module:
     """The syntax tree of a text. Raises SyntaxError for what is no Python, or is too deep."""
     try:
-        with warnings.catch_warnings():
+        with _alone, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text)
     except ValueError as error:  # a NUL
