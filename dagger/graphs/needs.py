@@ -52,10 +52,24 @@ class Unmet(NamedTuple):
     """Whether it will never have it."""
 
 
-def unmet(node: Node, known: Known) -> list[Unmet]:
+Needs = Mapping[str, Dependency]
+"""What a node needs, by the other nodes."""
+
+
+def needs_of(nodes: Mapping[str, Node]) -> dict[str, Needs]:
+    """What the nodes of a graph need: who never overlaps another is not overlapped by it either."""
+    found = {name: dict(node.needs) for name, node in nodes.items()}
+    for name, node in nodes.items():
+        for other, dependency in node.needs.items():
+            if dependency.type is Need.SEQUENTIAL:
+                found[other].setdefault(name, dependency)
+    return {name: needs for name, needs in found.items() if needs}
+
+
+def unmet(node: Node, needs: Needs, known: Known) -> list[Unmet]:
     """What a node needs and has not, as things are now; nothing if it may run."""
     found = []
-    for name, dependency in node.needs.items():
+    for name, dependency in needs.items():
         ask = _ASKS[dependency.type]
         if known.holds(dependency, node.name) and (left := ask(node, name, dependency, known)):
             found.append(left)

@@ -184,8 +184,8 @@ class _Carrying:
                 channel = self._channels.of(graph).node(node)
                 payload |= {"node": node.name, "visit": visit}
             case Route(_, graph, node):
-                channel = self._channels.of(graph).node(node)
-                payload |= {"node": node.name, "route": True}
+                channel = self._channels.of(graph).route
+                payload |= {"node": node.name}
             case Ask(_, node):
                 channel = self._channels.ask
                 payload |= {"node": node.name}
