@@ -55,10 +55,11 @@ class Branch:
 class Frame:
     """What a branch has become that has split."""
 
-    __slots__ = ("parent", "place", "slots", "view")
+    __slots__ = ("node", "parent", "place", "slots", "view")
 
-    def __init__(self, view: View, parent: Frame | None, place: float) -> None:
+    def __init__(self, view: View, parent: Frame | None, place: float, node: str) -> None:
         self.view = view  # that of the branch
+        self.node = node  # at which it has split
         self.parent = parent
         self.place = place
         self.slots: dict[float, Branch | Frame] = {}
@@ -81,7 +82,7 @@ class Branches:
         self.last = 0
         self.root: Branch | Frame
         self._reducers = reducers
-        self._running: dict[str, int] = {}  # how many there are, by node
+        self._running: dict[str, dict[int, Branch]] = {}  # by node
         self.root = self.make(view, None, 0.0)
 
     # -- where they stand ------------------------------------------------------------
@@ -103,7 +104,7 @@ class Branches:
         """The node at which it is begins."""
         self._leave(branch)
         branch.stage = Stage.RUNNING
-        self._running[branch.node] = self._running.get(branch.node, 0) + 1
+        self._running.setdefault(branch.node, {})[branch.number] = branch
 
     def end(self, branch: Branch) -> None:
         """It has nowhere to go."""
@@ -112,15 +113,12 @@ class Branches:
         self.live.pop(branch.number, None)
 
     def _leave(self, branch: Branch) -> None:
-        if branch.stage is Stage.WAITING:
-            there = self.waiting[branch.node]
-            del there[branch.number]
-            if not there:
-                del self.waiting[branch.node]
-        elif branch.stage is Stage.RUNNING:
-            self._running[branch.node] -= 1
-            if not self._running[branch.node]:
-                del self._running[branch.node]
+        if branch.stage is Stage.ENDED:
+            return
+        where = self.waiting if branch.stage is Stage.WAITING else self._running
+        del where[branch.node][branch.number]
+        if not where[branch.node]:
+            del where[branch.node]
 
     def may_come(self, node: str, reaching: Collection[str], besides: str = "") -> bool:
         """Whether a branch is at a node of `reaching`, or runs at `node` itself, other than those
@@ -133,17 +131,37 @@ class Branches:
         )
 
     def others_may_come(self, node: str, reach: Reach) -> bool:
-        """Whether branches that do not wait at a node may still come to it."""
-        if len(self.live) == len(self.waiting[node]):
+        """Whether branches that do not wait at a node may still come to it.
+
+        Where nodes lead back, a branch is not waited for that comes only by the node at which the
+        two have split: it comes another time.
+        """
+        here = self.waiting[node]
+        if len(self.live) == len(here):
             return False
         reaching = reach.who_reaches(node)
-        return any(each in reaching for each in self._running) or any(
-            each in reaching for each in self.waiting if each != node
+        others = [
+            there
+            for where in (self._running, self.waiting)
+            for name, there in where.items()
+            if name in reaching and there is not here
+        ]
+        if node not in reaching:
+            return bool(others)
+        return any(
+            other.node in reach.who_reaches(node, _split_of(one, other))
+            for there in others
+            for other in there.values()
+            for one in here.values()
         )
 
-    def first(self, node: str) -> tuple[float, ...]:
-        """The order of the first that waits at a node."""
-        return min(each.order() for each in self.waiting[node].values())
+    def foremost(self, node: str) -> Branch:
+        """Of those that wait at a node the one that was named first."""
+        return min(self.waiting[node].values(), key=Branch.order)
+
+    def running(self, node: str) -> int:
+        """How many a node has begun for."""
+        return len(self._running.get(node, ()))
 
     # -- splits and joins ------------------------------------------------------------
 
@@ -151,7 +169,7 @@ class Branches:
         """So many branches in the place of one, which is none any more."""
         self._leave(branch)
         del self.live[branch.number]
-        frame = Frame(branch.view, branch.frame, branch.place)
+        frame = Frame(branch.view, branch.frame, branch.place, branch.node)
         self._put(branch.frame, branch.place, frame)
         made = [self.make(View(branch.view), frame, float(place)) for place in range(count)]
         for each in made:
@@ -228,6 +246,15 @@ class Branches:
             self.root = slot
         else:
             frame.slots[place] = slot
+
+
+def _split_of(one: Branch, other: Branch) -> str:
+    """The node at which two branches have split."""
+    frames = set(other.frame.chain()) if other.frame is not None else set()
+    frame = one.frame
+    while frame is not None and frame not in frames:
+        frame = frame.parent
+    return "" if frame is None else frame.node
 
 
 def _common(branches: Iterable[Branch]) -> Frame:
