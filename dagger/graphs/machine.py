@@ -35,7 +35,7 @@ from dagger.graphs.commands import (
 from dagger.graphs.executions import Execution, Kind
 from dagger.graphs.merging import remove, update
 from dagger.graphs.model import END, START, Definition, Dependency, Node, NodeKind, OnError
-from dagger.graphs.needs import Completed, Unmet, unmet
+from dagger.graphs.needs import Completed, Unmet, apart, unmet
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.reach import Reach
 from dagger.graphs.reducers import Reduce, last
@@ -96,6 +96,7 @@ class Machine:
         self.deadlines: dict[str, float] = {}
         """Until when nodes may wait for what they need."""
         self._reach = Reach(self.nodes, self._targets)
+        self._apart = apart(self.nodes.values())
         self._orders = {name: number for number, name in enumerate(self.nodes)}
         self._commands: list[Command] = []
 
@@ -111,7 +112,9 @@ class Machine:
                 found.append(self._command(execution))
                 if not self.goes_on:
                     found.append(Stop(self._to(execution)))
-        found += (self._undoing_of(number) for number in self.undoing.running())
+        for number in self.undoing.running():
+            inner = self.undoing.inside(number)
+            found += [self._undoing_of(number)] if inner is None else inner.resume()
         return [*found, *self._said()]
 
     def begin(self, state: Mapping[str, Any], at: float) -> list[Command]:
@@ -314,7 +317,8 @@ class Machine:
 
     def _try(self, node: Node) -> bool:
         """Begin a node if it has what it needs; whether anything has come of it."""
-        left = unmet(node, self) if node.needs else ()
+        others = self._apart.get(node.name, ())
+        left = unmet(node, others, self) if node.needs or others else ()
         never = next((each for each in left if each.never), None)
         if never is not None:
             problem = f"node {node.name!r} needs {never.need!r}, which has not completed"
@@ -531,7 +535,9 @@ class Machine:
                 self._commands.append(each)
                 continue
             self.executions.pop(execution.number, None)
-            if machine.undoing.anything():
+            if each.status is not GraphStatus.COMPLETED:
+                self.undoing.forget(execution.number)  # it has undone itself
+            elif machine.undoing.anything():
                 self.undoing.keep(execution.number, machine)
             if each.status is GraphStatus.COMPLETED:
                 self._returned(execution, machine)
@@ -540,7 +546,6 @@ class Machine:
                 if self.goes_on:
                     self.branches.end(execution.branch)
             else:
-                self.undoing.forget(execution.number)  # it has undone itself
                 self._fail(execution, {"type": "GraphFailed", "message": machine.reason})
 
     def _returned(self, execution: Execution, machine: Machine) -> None:
