@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from dagger.graphs import Graph, GraphStatus, NodeStatus
@@ -45,16 +46,17 @@ Behaviour = Callable[[str, int, dict[str, Any]], Outcome | Error]
 """What a node comes to: of its name, its visit, and the state that it sees."""
 
 
-def holds(dependency: Dependency, view: View) -> bool:
+def holds(graph: Graph, dependency: Dependency, view: View) -> bool:
     """Conditions that are functions."""
-    return not callable(dependency.condition) or bool(dependency.condition(Seen(view)))
+    name = dependency.condition
+    return name is None or bool(graph.functions[str(name)](Seen(view)))
 
 
 def library(graph: Graph) -> Library:
     """What a machine needs of Python, of a graph whose functions are never called."""
     named = graph.definition().reducers
     found = {key: reducer(name, graph.functions) for key, name in named.items()}
-    return Library(found, holds, {name: library(each) for name, each in graph.subgraphs.items()})
+    return Library(found, partial(holds, graph), {name: library(each) for name, each in graph.subgraphs.items()})
 
 
 def machine_of(graph: Graph) -> Machine:
