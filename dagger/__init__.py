@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dagger.authoring.hooks import AroundAttempt, Attempt
     from dagger.authoring.joining import all_of, batch, first_of, gather
     from dagger.authoring.registry import Registry, registry
+    from dagger.authoring.tools import ToolRegistry, tool, tools
     from dagger.executor.events import Answered, Emission, LogLine, Missed, Outcome, Retraction
     from dagger.executor.executor import Executor, run
     from dagger.executor.live import LiveRun
@@ -112,6 +113,8 @@ if TYPE_CHECKING:
         StreamDiffers,
         TaskNotFound,
         TimeoutExceeded,
+        ToolNotFound,
+        ToolRefused,
         TransitionError,
         ValidationError,
         WorkerCrashed,
@@ -247,6 +250,9 @@ __all__ = [
     "TaskNotFound",
     "Throttle",
     "TimeoutExceeded",
+    "ToolNotFound",
+    "ToolRefused",
+    "ToolRegistry",
     "TransitionError",
     "ValidationError",
     "WorkerCrashed",
@@ -258,6 +264,8 @@ __all__ = [
     "registry",
     "run",
     "step",
+    "tool",
+    "tools",
 ]
 
 _HOMES = {
@@ -267,6 +275,7 @@ _HOMES = {
     "authoring.hooks": ("AroundAttempt", "Attempt"),
     "authoring.joining": ("all_of", "batch", "first_of", "gather"),
     "authoring.registry": ("Registry", "registry"),
+    "authoring.tools": ("ToolRegistry", "tool", "tools"),
     "executor.events": ("Answered", "Emission", "LogLine", "Missed", "Outcome", "Retraction"),
     "executor.executor": ("Executor", "run"),
     "executor.live": ("LiveRun",),

@@ -37,6 +37,7 @@ MADE_BY_USERS = {
     "MemoryStore",
     "Registry",
     "SimulatedClock",
+    "ToolRegistry",
 }
 """Classes whose arguments are shown; instances of the others are handed out."""
 
@@ -71,6 +72,8 @@ def entry(path: str) -> Iterator[str]:
 
 
 def _variable_doc(thing: object) -> str:
+    if thing is dagger.tools:
+        return "The default [`ToolRegistry`](#toolregistry): every decorated tool is in it."
     return f"The default [`{type(thing).__name__}`](#registry-1): every decorated agent is in it."
 
 
@@ -173,6 +176,8 @@ def _annotation(annotation: Any) -> str:
 def _default(value: Any) -> str:
     if value is dagger.registry:
         return "registry"
+    if value is dagger.tools:
+        return "tools"
     if type(value) is object:  # stands for what is not given
         return "..."
     if isinstance(value, tuple):

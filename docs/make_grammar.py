@@ -25,7 +25,7 @@ HEAD = f"""\
 
 What a flow document may say. It is made of the JSON Schema that is shipped as
 [`dagger/flows/flow.schema.json`](../dagger/flows/flow.schema.json), which documents are checked
-with. [Flows](flows.md) tells how they are used, and what the rules are;
+with. [Flows](flows.md) tells how they are used, [the rules](flow-rules.md) what runs when;
 [expressions](expressions.md) tells what stands between `${{{{` and `}}}}`.
 
 A document is one YAML 1.2 mapping in UTF-8: `no` and `on` are texts, `0o17` is 15, dates stay

@@ -89,6 +89,17 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.authoring.view.ExecutorView",
         ),
     ),
+    "Tools": (
+        "Functions that are called by name, with arguments that are checked; how they are used is "
+        "told in [tools](tools.md).",
+        (
+            "dagger.tool",
+            "dagger.tools",
+            "dagger.ToolRegistry",
+            "dagger.authoring.tools.Tool",
+            "dagger.authoring.tools.ToolInfo",
+        ),
+    ),
     "Flows": (
         "Steps that need each other, in YAML or in Python; what is not in `dagger` itself "
         "`from dagger.flows import ...` offers. How they are used is told in [flows](flows.md).",

@@ -54,6 +54,9 @@ class Flying(Protocol):
     def condense(self, key: str, value: Any) -> None:
         """From now on it goes on from a value, and what it has heard is not kept any more."""
 
+    def forget(self, channel: str, idempotency_key: str) -> None:
+        """What this run has done under a key is undone: it may be done again under it."""
+
     def cancel(self, keys: Collection[str]) -> None:
         """Have those end who handle the requests of these keys."""
 
@@ -141,6 +144,12 @@ class Calls:
         being cancelled stays told.
         """
         self._flying.condense(key, value)
+
+    def forget(self, channel: str, idempotency_key: str) -> None:
+        """What this run has done under a key, by a request on a channel, is undone: whoever
+        comes next with the key does it again.
+        """
+        self._flying.forget(channel, idempotency_key)
 
     def cancel(self, *keys: str) -> None:
         """Have those end who handle the requests of these keys; their replies come all the same."""

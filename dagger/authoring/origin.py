@@ -19,6 +19,10 @@ class Origin(Protocol):
         """A digest of what it was made from: it is part of the agent's fingerprint."""
 
     @property
+    def careful(self) -> bool:
+        """Whether its handlers begin only once all that led to that is on disk."""
+
+    @property
     def secrets(self) -> Secrets:
         """What is not to be written down of what it handles."""
 

@@ -85,14 +85,14 @@ def make_plan(function: Callable[..., Any], names: Mapping[str, Any]) -> CallPla
         kind=_kind(function),
         call=_caller(function, wanted),
         parameters=wanted,
-        payload=_resolve(
+        payload=resolve(
             annotated.annotation if annotated else inspect.Parameter.empty,
             function,
             names,
             "the annotation of 'payload'",
             where,
         ),
-        returns=_resolve(
+        returns=resolve(
             inspect.signature(function).return_annotation,
             function,
             names,
@@ -160,10 +160,13 @@ def _caller(function: Callable[..., Any], wanted: tuple[str, ...]) -> Callable[[
     return lambda invocation: function(*get(invocation))
 
 
-def _resolve(
+def resolve(
     annotation: Any, function: Callable[..., Any], names: Mapping[str, Any], what: str, where: str
 ) -> Any:
-    """The object that an annotation written as a string stands for."""
+    """The object that an annotation written as a string stands for.
+
+    `names` are local names that it may use, and `what` says whose it is. Raises DefinitionError.
+    """
     if not isinstance(annotation, str):
         return annotation
     try:

@@ -28,6 +28,7 @@ from dagger.cli.pause import command as pause
 from dagger.cli.questions import command as questions
 from dagger.cli.recheck import command as recheck
 from dagger.cli.resume import command as resume
+from dagger.cli.review import command as review
 from dagger.cli.run import command as run
 from dagger.cli.runs import command as runs
 from dagger.cli.schedule import command as schedule
@@ -46,6 +47,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Schedules": (schedule, schedules),
     "What becomes of a run": (pause, resume, cancel, fork, recheck),
     "The store itself": (verify, backup, gc, compact, export, import_),
+    "Ready-made agents": (review,),
 }
 """The commands in the order of their help."""
 

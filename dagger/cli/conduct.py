@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ from dagger.cli.asking import Asker
 from dagger.cli.display import choose
 from dagger.cli.exits import Exit, exit_of
 from dagger.cli.interrupts import Interrupts
+from dagger.cli.log_json import JsonLog
 from dagger.cli.logs import logs
 from dagger.cli.stores import in_store
 from dagger.cli.times import moment
@@ -20,7 +22,7 @@ from dagger.store.lmdb import LmdbStore
 from dagger.words.errors import RunNotFound
 
 if TYPE_CHECKING:
-    from dagger.cli.program import Program
+    from dagger.cli.offer import Offer
     from dagger.executor.live import LiveRun
     from dagger.executor.specs import EventDriven
     from dagger.views.report import Report
@@ -32,7 +34,6 @@ TICK = 1 / 8
 class Conducted(NamedTuple):
     """A run that there is nothing more to do for, or that is kept for another time."""
 
-    program: Program
     run: LiveRun
     report: Report
     code: Exit
@@ -41,14 +42,16 @@ class Conducted(NamedTuple):
 
 
 def conduct(
-    program: Program,
+    program: Offer,
     spec: EventDriven,
     options: dict[str, Any],
     store: Path | None,
     silent: bool,
     verbose: bool,
+    log_json: bool = False,
 ) -> Conducted:
-    """Run a program from its first message to the report, and show on stderr how it goes.
+    """Run a program from its first message to the report, and show on stderr how it goes, or
+    with `log_json` tell there what steps of flows say, and how they end.
 
     `options` are those of `Executor.start`. An interrupt cancels the run, which is
     awaited all the same; with a store the run is left as it is, and kept there. A second
@@ -64,22 +67,38 @@ def conduct(
             interrupts.before_the_end = lambda: folder.hands.clear()
         async with Executor(program.agents, store=folder, config=program.config) as executor:
             known = _known(executor, options["run_id"])
+            tell = JsonLog(executor.watch(), program.flows).write if log_json else _nothing
             run = await executor.start(spec.channel, spec.payload, **options)
-            if known:
+            if known and not log_json:
                 _remember(run)
-            return run, await followed(run, interrupts, silent=silent, keep=store is not None)
+            quiet, keep = silent or log_json, store is not None
+            report = await followed(run, interrupts, silent=quiet, keep=keep, tell=tell)
+        await tell()
+        return run, report
 
-    with logs(verbose=verbose), Interrupts() as interrupts:
+    telling = logs(verbose=verbose, flows=program.flows, as_json=log_json)
+    with telling, Interrupts() as interrupts:
         run, report = anyio.run(main)
-    if store is not None and report.ended is None:
+    if store is not None and run.state.ended_at is not None:
         report = run.report()  # it may have ended while the executor stopped
     code = Exit.INTERRUPTED if interrupts.signal else exit_of(report)
     where = kept(run, store) if store is not None and report.ended is None else ""
-    return Conducted(program, run, report, code, where)
+    return Conducted(run, report, code, where)
 
 
-async def followed(run: LiveRun, interrupts: Interrupts, *, silent: bool, keep: bool) -> Report:
-    """The report of a run, shown until then.
+async def _nothing() -> None:
+    """Nothing is told meanwhile."""
+
+
+async def followed(
+    run: LiveRun,
+    interrupts: Interrupts,
+    *,
+    silent: bool,
+    keep: bool,
+    tell: Callable[[], Awaitable[None]] = _nothing,
+) -> Report:
+    """The report of a run, shown until then; `tell` is called time and again.
 
     What it asks is asked here, where there is somebody at a terminal. As soon as it is
     interrupted it is cancelled and awaited, or with `keep` left alone.
@@ -101,6 +120,7 @@ async def followed(run: LiveRun, interrupts: Interrupts, *, silent: bool, keep: 
             with anyio.move_on_after(TICK):
                 report = await end
             display.show(run.progress())
+            await tell()
     return report
 
 
@@ -129,6 +149,8 @@ def _remember(run: LiveRun) -> None:
 def kept(run: LiveRun, store: Path) -> str:
     """Where an open run is when this process lets go of it, and how it goes on."""
     again = "the same command goes on with it"
+    if run.state.obstacle:
+        again = "nothing of it is lost"
     if run.state.on_hold:
         again = f"after `dagger resume {run.id}{in_store(store)}` {again}"
     return f"run {run.id} is kept in {store}; {again}"

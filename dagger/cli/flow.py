@@ -6,8 +6,10 @@ import click
 
 from dagger.cli.flow_check import command as check
 from dagger.cli.flow_dot import command as dot
+from dagger.cli.flow_run import command as run
+from dagger.cli.flow_show import command as show
 
 
-@click.group("flow", commands=[check, dot])
+@click.group("flow", commands=[run, show, check, dot])
 def command() -> None:
-    """Check and draw flows, which are steps in a YAML file."""
+    """Run, show, check and draw flows, which are steps in a YAML file."""

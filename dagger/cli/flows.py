@@ -27,22 +27,47 @@ FLOW_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
+def is_flow(target: str) -> bool:
+    """Whether it is the file of a flow that is meant, by its name."""
+    return target.endswith((".yml", ".yaml"))
+
+
 def steps_option(command: F) -> F:
     """--steps: files with what the steps of a flow use."""
     text = "A file with agents and step functions that the flow may use. May be repeated."
     return click.option("--steps", multiple=True, metavar="FILE.py", help=text)(command)
 
 
+def inputs_option(command: F) -> F:
+    """--input: the inputs of a flow."""
+    text = "An input, name=value, or all: a JSON mapping, @file or - (stdin). May be repeated."
+    return click.option("--input", "given", multiple=True, metavar="INPUT", help=text)(command)
+
+
+def changes_option(command: F) -> F:
+    """--accept-changes: whether runs go on under a flow that was changed."""
+    text = "Go on with runs of a flow that was changed, where what has run is as it was."
+    return click.option("--accept-changes", is_flag=True, help=text)(command)
+
+
 def names_in(files: Iterable[str]) -> Names | None:
     """What there is to use in some files, and in the modules that the settings name.
 
-    None where neither says anything. Raises Refused, and what of Dagger's errors they raise.
+    None where neither says anything. Raises what `modules_in` does.
+    """
+    modules = modules_in(files)
+    return _names(modules) if modules else None
+
+
+def modules_in(files: Iterable[str]) -> list[ModuleType]:
+    """The modules that the settings name, and those of some files.
+
+    Raises Refused, and what of Dagger's errors they raise.
     """
     from dagger.words.config import Config
 
     config = Config.load()
-    modules = [*map(_module, config.flow_modules), *(imported(each)[0] for each in files)]
-    return _names(modules) if modules else None
+    return [*map(_module, config.flow_modules), *(imported(each)[0] for each in files)]
 
 
 def _module(name: str) -> ModuleType:

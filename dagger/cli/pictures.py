@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
 from dagger.words.errors import ExecutionError
-
-if TYPE_CHECKING:
-    from dagger.views.topology import Topology
-    from dagger.views.tree import ExecutionTree
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +36,17 @@ def _in_a_folder(ctx: click.Context, param: click.Parameter, path: Path | None) 
     return path
 
 
-def draw(what: Topology | ExecutionTree, *, dot: Path | None, svg: Path | None = None) -> None:
+class Drawable(Protocol):
+    """What there is a picture of."""
+
+    def to_dot(self) -> str:
+        """It, in Graphviz's language."""
+
+    def render(self, path: Path, format: str) -> Path:
+        """It, drawn to a file. Raises ExecutionError."""
+
+
+def draw(what: Drawable, *, dot: Path | None, svg: Path | None = None) -> None:
     """Write the pictures that are wanted, and say where; without Graphviz, why there is none."""
     if dot is not None:
         dot.write_text(what.to_dot(), encoding="utf-8")

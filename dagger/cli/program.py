@@ -20,6 +20,7 @@ from dagger.words.errors import ChannelNotFound
 from dagger.words.payload import encoded, plain
 
 if TYPE_CHECKING:
+    from dagger.executor.executor import Executor
     from dagger.executor.live import LiveRun
     from dagger.views.report import Report
     from dagger.words.config import Config
@@ -60,6 +61,14 @@ class Program:
         command = [str(self.file), self.name, spec.channel, plain(spec.payload)]
         text = json.dumps(command, sort_keys=True)
         return f"{self.file.stem}-{blake2b(text.encode(), digest_size=4).hexdigest()}"
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """None: it is about agents."""
+        return ()
+
+    async def begin(self, executor: Executor) -> None:
+        """Nothing is to be there but the agents."""
 
     def last_words(self, run: LiveRun, report: Report) -> str:
         """What the file's `finish` says of a run that has completed; nothing of others.

@@ -17,6 +17,7 @@ from dagger.cli.target import METAVAR
 
 if TYPE_CHECKING:
     from dagger.cli.conduct import Conducted
+    from dagger.cli.program import Program
 
 
 @click.command("run", epilog=RUN_CODES)
@@ -65,27 +66,29 @@ def command(
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         program = load(target)
         done = conduct(program, program.start(channel, given), options, store, as_json, verbose)
-    sys.exit(_tell(done, as_json, dot, svg))
+    sys.exit(_tell(program, done, as_json, dot, svg))
 
 
-def _tell(done: Conducted, as_json: bool, dot: Path | None, svg: Path | None) -> Exit:
+def _tell(
+    program: Program, done: Conducted, as_json: bool, dot: Path | None, svg: Path | None
+) -> Exit:
     """Print the report, draw the pictures, and say where a run is kept; the exit code."""
     kept = bool(done.kept) and done.code is Exit.INTERRUPTED
-    code = done.code if kept else _report(done, as_json)
+    code = done.code if kept else _report(program, done, as_json)
     draw(done.report.tree, dot=dot, svg=svg)
     if done.kept:
         click.echo(done.kept, err=True)
     return code
 
 
-def _report(done: Conducted, as_json: bool) -> Exit:
+def _report(program: Program, done: Conducted, as_json: bool) -> Exit:
     """Print the report, and what the file's own `finish` has to say; the exit code."""
     if as_json:
         click.echo(json.dumps(done.report.to_dict(), indent=2))
         return done.code
     click.echo(str(done.report))
     try:
-        words = done.program.last_words(done.run, done.report)
+        words = program.last_words(done.run, done.report)
     except Refused as refused:
         refused.show()
         return Exit.USAGE

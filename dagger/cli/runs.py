@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dagger.cli.aligned import aligned
-from dagger.cli.stores import opened, store_option
+from dagger.cli.stores import opened, schedule_ids, store_option
 from dagger.cli.times import recent
 from dagger.views.wording import duration, one_line
 
@@ -35,8 +35,11 @@ _COLOURS = {
 
 @click.command("runs", epilog="Exit codes: 0 done, 2 usage, 3 store trouble.")
 @store_option
+@click.option(
+    "--schedule", metavar="ID", shell_complete=schedule_ids, help="Those of one schedule only."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
-def command(store: Path, as_json: bool) -> None:
+def command(store: Path, schedule: str | None, as_json: bool) -> None:
     """List the runs in a store, the newest last.
 
     An open run that nobody has paused is "interrupted" while no process has the store
@@ -46,7 +49,7 @@ def command(store: Path, as_json: bool) -> None:
 
     now = time.time()
     with opened(store) as reader, reader.still():
-        owner, runs = reader.owner(), stored_runs(reader)
+        owner, runs = reader.owner(), [*_of(schedule, stored_runs(reader))]
     if as_json:
         rows = [_described(run, now) | {"owned": owner is not None} for run in runs]
         click.echo(json.dumps(rows, indent=2))
@@ -54,6 +57,16 @@ def command(store: Path, as_json: bool) -> None:
     click.echo("\n".join(_lines([_cells(run, now) for run in runs])))
     if owner is not None:
         click.echo(f"process {owner.pid} on {owner.host} has the store open", err=True)
+
+
+def _of(schedule: str | None, runs: Iterable[Run]) -> Iterator[Run]:
+    """The runs that a schedule has begun; all of them for None."""
+    from dagger.rules.occurrence import moment_of
+
+    for run in runs:
+        slot = moment_of(run.id)
+        if schedule is None or (slot is not None and run.id == f"{schedule}@{slot}"):
+            yield run
 
 
 def _described(run: Run, now: float) -> dict[str, Any]:

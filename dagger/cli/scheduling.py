@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
+import click
 
 from dagger.cli.aligned import aligned
+from dagger.cli.flows import is_flow
 from dagger.cli.payloads import read_payload
 from dagger.cli.sending import send
 from dagger.cli.stores import opened
@@ -83,24 +85,60 @@ def _state(reader: StoreReader) -> State:
     return state
 
 
-def schedule(
-    store: Path, channel: str, given: str | None, when: str, terms: dict[str, Any]
-) -> tuple[ScheduleInfo, bool]:
+class Wanted(NamedTuple):
+    """A schedule that is to be there."""
+
+    channel: str
+    payload: Any
+    when: str
+    terms: dict[str, Any]
+
+
+def wanted(
+    what: str, when: str | None, cron: str | None, given: Sequence[str], terms: dict[str, Any]
+) -> Wanted:
+    """What a channel or the file of a flow, and the options behind it, amount to.
+
+    Raises UsageError, Refused and others of Dagger's errors for what cannot be.
+    """
+    if when is not None and cron is not None:
+        raise click.UsageError("WHEN and --cron say the same; give one of them")
+    when = cron if when is None else when
+    if is_flow(what):
+        from dagger.cli.flow_scheduling import flow_wanted
+
+        found = flow_wanted(Path(what), when, given, terms)
+    else:
+        found = _of_channel(what, when, given, terms)
+    recurrence(found.when, timezone=found.terms.get("timezone", "UTC"))
+    return found
+
+
+def _of_channel(
+    channel: str, when: str | None, given: Sequence[str], terms: dict[str, Any]
+) -> Wanted:
+    if when is None:
+        raise click.UsageError("when? Give WHEN or --cron")
+    if len(given) > 1:
+        raise click.UsageError("a channel has one --input, its payload")
+    payload = read_payload(given[0]) if given else None
+    return Wanted(
+        channel, payload, when, {"id": default_id(channel, encode(payload), when), **terms}
+    )
+
+
+def schedule(store: Path, plan: Wanted) -> tuple[ScheduleInfo, bool]:
     """Let a schedule be there; it, and whether the store knows its channel.
 
     Raises Refused and others of Dagger's errors for what cannot be, StoreTrouble.
     """
-    payload = None if given is None else read_payload(given)
-    recurrence(when, timezone=terms.get("timezone", "UTC"))
-    terms = {"id": default_id(channel, encode(payload), when), **terms}
     before = known(store)
 
     async def do(executor: Executor) -> None:
-        await executor.schedule(channel, payload, when, **terms)
+        await executor.schedule(plan.channel, plan.payload, plan.when, **plan.terms)
 
-    fields = {"channel": channel, "payload": payload, "when": when, "terms": terms}
-    _have_done(store, before.owned, do, "schedule", fields)
-    return _find(known(store), terms["id"]), channel in before.channels
+    _have_done(store, before.owned, do, "schedule", plan._asdict())
+    return _find(known(store), plan.terms["id"]), plan.channel in before.channels
 
 
 def change(store: Path, id: str, how: str) -> str:

@@ -186,7 +186,8 @@ def _outcome(outcome: Outcome) -> Line:
 
 def _logged(line: LogLine) -> Line:
     level = logging.getLevelName(line.level).lower()
-    more = {"node_id": line.node_id, "agent": line.agent, "level": level, "text": line.text}
+    names = ("node_id", "agent", "channel", "attempt", "text")
+    more = {"level": level, **{name: getattr(line, name) for name in names}}
     return Line(line.run_id, line.at, "log", level, f"{line.agent} · {line.text}", more)
 
 

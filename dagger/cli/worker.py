@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
+from dagger.cli.flows import changes_option, steps_option
 from dagger.cli.stores import store_option
 from dagger.cli.target import METAVAR
+
+TARGETS = f"{METAVAR}|FILE.yml..."
 
 CODES = """\b
 Exit codes:
@@ -24,8 +27,10 @@ off that way: those that are cancelled have another 5 s (`cancel_grace`).
 
 
 @click.command("worker", epilog=CODES)
-@click.argument("target", metavar=METAVAR, type=click.Path())
+@click.argument("targets", metavar=TARGETS, type=click.Path(), nargs=-1, required=True)
 @store_option
+@steps_option
+@changes_option
 @click.option(
     "--grace",
     type=click.FloatRange(0),
@@ -34,14 +39,22 @@ off that way: those that are cancelled have another 5 s (`cancel_grace`).
     help="Seconds to finish what is in hand, once it is to end: 20.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show what agents say with ctx.log.")
-def command(target: str, store: Path, grace: float, verbose: bool) -> None:
+def command(
+    targets: tuple[str, ...],
+    store: Path,
+    steps: tuple[str, ...],
+    accept_changes: bool,
+    grace: float,
+    verbose: bool,
+) -> None:
     """Run what comes: open runs, schedules, commands of others.
 
+    It serves the agents of a file, or flows, which it begins when their files say so.
     The store is made where there is none. While another process has it open, this one stands
     by, and takes over once that is gone. SIGTERM and Ctrl-C end it: nothing new is taken, and
     what is in hand is finished. A second one kills.
     """
-    from dagger.cli.program import load
+    from dagger.cli.serving import served
     from dagger.cli.working import work
 
-    sys.exit(work(load(target), store, grace, verbose))
+    sys.exit(work(served(targets, steps, accept_changes), store, grace, verbose))

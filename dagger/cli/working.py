@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,18 @@ from dagger.views.wording import plural
 from dagger.words.errors import LockError
 
 if TYPE_CHECKING:
-    from dagger.cli.program import Program
+    from dagger.cli.offer import Offer
 
 TICK = 1 / 8
 """Seconds between two looks at whether it is to end, or at whether the store has an owner: a
 dead one tells nobody.
 """
 
+NAMED = 10
+"""Runs that cannot go on here of which that is said."""
 
-def work(program: Program, store: Path, grace: float, verbose: bool) -> Exit:
+
+def work(program: Offer, store: Path, grace: float, verbose: bool) -> Exit:
     """Run what comes, until a signal ends it; what is in hand then has `grace` seconds.
 
     Raises DatabaseError.
@@ -39,11 +43,12 @@ def work(program: Program, store: Path, grace: float, verbose: bool) -> Exit:
         executor = Executor(program.agents, store=folder, config=program.config)
         async with AsyncExitStack() as stack:
             if await _entered(executor, folder, stack, interrupts):
+                await program.begin(executor)
                 _tell_what_there_is(executor, store)
                 await _until(lambda: bool(interrupts.signal))
                 await _wind_down(executor, grace)
 
-    with logs(verbose=verbose, runs=True), Interrupts() as interrupts:
+    with logs(verbose=verbose, runs=True, flows=program.flows), Interrupts() as interrupts:
         # Whoever kills it knows why: no handler is to blame.
         interrupts.before_the_end = lambda: folder.hands.clear()
         anyio.run(main)
@@ -79,6 +84,16 @@ def _tell_what_there_is(executor: Executor, store: Path) -> None:
     held = [plural(len(executor.list_agents()), "agent")]
     held += [plural(len(executor.schedules.list()), "schedule"), plural(runs, "open run")]
     _say(f"{store} is open: {', '.join(held)}; Ctrl-C ends it")
+    for run_id, obstacle in islice(_held_up(executor), NAMED):
+        _say(f"run {run_id} cannot go on: {obstacle}")
+
+
+def _held_up(executor: Executor) -> Iterator[tuple[str, str]]:
+    """Open runs that wait for something which is not here, and for what."""
+    for each in executor.runs():
+        obstacle = executor.live(each.run_id).state.obstacle if each.ended is None else ""
+        if obstacle:
+            yield each.run_id, obstacle
 
 
 async def _wind_down(executor: Executor, grace: float) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.publishing import addressed, sent
+from dagger.executor.recovery import look_again
 from dagger.executor.specs import default_limits, limits_of
 from dagger.words.effects import is_request
 from dagger.words.errors import (
@@ -112,4 +113,6 @@ class Entrance:
         alike = first.channel == opening.channel and is_request(first) is is_request(opening)
         if not alike or not same(first.payload, opening.payload):
             raise RunConflict(run_id)
+        if first.channel in engine.doors:
+            look_again(engine, live)  # what it lacked may have come with what was received
         return live

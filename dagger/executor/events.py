@@ -40,6 +40,8 @@ class Outcome:
     """What it published as it settled."""
     duplicate_of: str = ""
     """Of a "duplicate": the node whose publications these are; "" for any other."""
+    request: str = ""
+    """What whoever asked knows a request by; "" where the message was none."""
 
     @property
     def outputs(self) -> list[tuple[str, Any]]:
@@ -63,6 +65,12 @@ class LogLine:
     """What it said."""
     at: float
     """Epoch seconds."""
+    channel: str = ""
+    """Where the message that it handles came from."""
+    attempt: int = 1
+    """The attempt that said it, from 1."""
+    request: str = ""
+    """What whoever asked knows a request by; "" where the message was none."""
 
     def __str__(self) -> str:
         return f"{logging.getLevelName(self.level)} {self.node_id}: {self.text}"

@@ -284,10 +284,14 @@ class LiveRun:
 
         Raises ExecutorStopped if the executor stops first and the run stays open.
         """
+        await self.rest()
+        return self.report()
+
+    async def rest(self) -> None:
+        """The same without a report, for who wants another one."""
         while self.state.ended_at is None and not (self.waiting or self.state.paused):
             await self._change()
         await self._engine.store.flush()
-        return self.report()
 
     async def reply(self) -> Any:
         """Wait for the reply to the request that the run was begun with; its value.

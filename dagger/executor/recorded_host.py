@@ -281,6 +281,9 @@ class RecordedCalls:
     def condense(self, key: str, value: Any) -> None:
         """Nothing is written."""
 
+    def forget(self, channel: str, idempotency_key: str) -> None:
+        """Nothing is written."""
+
     def cancel(self, keys: Collection[str]) -> None:
         """They have ended."""
 

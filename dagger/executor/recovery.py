@@ -152,8 +152,13 @@ def go_on(engine: Engine, resume: bool) -> None:
 def catch_up(engine: Engine) -> None:
     """Go on with the runs whose missing agents have come."""
     for live in list(engine.runs.live.values()):
-        if live.state.obstacle and live.state.obstacle != LEFT_ALONE:
-            _go_on_with(engine, live)
+        look_again(engine, live)
+
+
+def look_again(engine: Engine, live: LiveRun) -> None:
+    """Go on with a run whose obstacle is gone."""
+    if live.state.obstacle and live.state.obstacle != LEFT_ALONE:
+        _go_on_with(engine, live)
 
 
 def resume(engine: Engine, run: Run) -> None:
@@ -201,15 +206,15 @@ def _note_changes(engine: Engine, run: Run) -> None:
 
 def _obstacle(engine: Engine, run: Run) -> str:
     """What keeps a run from going on here: agents that are not there, or that cannot; or ""."""
-    names = {each.queue.subscriber.name for each in run.deliveries.values()}
-    missing = sorted(names - engine.crews.keys())
-    if missing:
-        return "missing agents: " + ", ".join(missing)
+    missing: set[str] = set()
     for each in run.deliveries.values():
-        origin = engine.crews[each.queue.subscriber.name].agent.origin
-        if origin is not None and (told := origin.obstacle(each)):
-            return told
-    return ""
+        name = each.queue.subscriber.name
+        crew = engine.crews.get(name)
+        if crew is None:
+            missing.add(name)
+        elif crew.agent.origin is not None and (told := crew.agent.origin.obstacle(each)):
+            return told  # which may be why others are missing
+    return f"missing agents: {', '.join(sorted(missing))}" if missing else ""
 
 
 def _wait_again(engine: Engine, run: Run) -> None:

@@ -24,7 +24,7 @@ from dagger.executor.events import (
 )
 from dagger.state.run import Question
 from dagger.views.questions import open_question, question_id
-from dagger.words.effects import Effect, Publication, RepeatOf
+from dagger.words.effects import Effect, Publication, RepeatOf, request_key
 from dagger.words.ids import message_id, node_id
 from dagger.words.outcomes import DISPOSITIONS, Disposition
 from dagger.words.records import (
@@ -253,6 +253,7 @@ def _outcome(
         error=error,
         publications=tuple(each for each in effects if type(each) is Publication),
         duplicate_of=next((each.first for each in effects if type(each) is RepeatOf), ""),
+        request=request_key(envelope.publication),
     )
 
 
@@ -324,7 +325,20 @@ def _retracted(state: State, record: Retracted) -> Told:
 
 def _logged(state: State, record: Logged) -> Told:
     run, agent, node = _speaker(state, record)
-    return ((run, LogLine(run.id, node, agent, record.level, record.text, record.at)),)
+    delivery = run.deliveries[record.delivery]
+    publication = delivery.envelope.publication
+    line = LogLine(
+        run_id=run.id,
+        node_id=node,
+        agent=agent,
+        level=record.level,
+        text=record.text,
+        at=record.at,
+        channel=publication.channel,
+        attempt=delivery.attempts + 1,
+        request=request_key(publication),
+    )
+    return ((run, line),)
 
 
 def _asked(state: State, record: Asked) -> Told:

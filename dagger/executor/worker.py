@@ -49,6 +49,7 @@ class Worker:
         "_accepts",
         "_agreed",
         "_call",
+        "_careful",
         "_counted",
         "_direct",
         "_free",
@@ -106,6 +107,7 @@ class Worker:
         plain = agent.plan.kind is Kind.COROUTINE and agent.timeout is None and not agent.unload
         self._policed = crew.terms.policed
         self._counted = bool(agent.rate_limit) and engine.store.lasting  # its tokens last, too
+        self._careful = agent.origin is not None and agent.origin.careful and engine.store.lasting
         self._direct = agent.plan.call if plain and around is None else None
         self._seat = Seat(self)
 
@@ -194,7 +196,7 @@ class Worker:
             self._free(self._place)
             return None
         self.invocation = invocation
-        careful = self.engine.careful or (may_wait and self._counted)
+        careful = self._careful or self.engine.careful or (may_wait and self._counted)
         if careful or (delivery.deaths and self.engine.suspects.include(delivery)):
             return self._go_on(invocation, self._carefully(invocation))
         if self._direct is None:

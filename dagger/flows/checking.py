@@ -20,9 +20,10 @@ from dagger.flows.model import Compensation, OnError, Rescue, Step
 from dagger.flows.names import Arguments, Names, arguments_of, is_required
 from dagger.flows.references import Texts, Work, needs_of, texts_of, work_of
 from dagger.flows.scopes import Known, is_secret, misread
-from dagger.flows.structure import meant, shown
+from dagger.flows.structure import shown
 from dagger.flows.tree import Found, Path
 from dagger.rules.expressions.tokens import OPEN
+from dagger.rules.nearest import meant
 from dagger.rules.recurrence import recurrence
 from dagger.rules.retry import strategy
 from dagger.rules.schema import schema
@@ -50,6 +51,7 @@ def errors_of(
         yield from _uses(flow, each, names, unread)
         yield from _policies(each.step, each.path)
         yield from _waits(each)
+        yield from _reuse(each)
         yield from _secrets(flow, each, known)
     yield from _combinations(flow)
     yield from _policies(flow.defaults, ("defaults",))
@@ -182,6 +184,13 @@ def _waits(work: Work) -> Iterator[Found]:
         if part.uses == "wait_for" and OPEN in str(channel):
             problem = "the channel of wait_for is written down as it is, and is no expression"
             yield Found((*path, "with", "channel"), problem)
+
+
+def _reuse(work: Work) -> Iterator[Found]:
+    """What others use again cannot be undone."""
+    if work.step.cache is not None and work.step.compensate is not None:
+        problem = "what is undone cannot be used again by others; leave out cache or compensate"
+        yield Found((*work.path, "cache"), problem)
 
 
 def _secrets(flow: Flow, work: Work, known: Known) -> Iterator[Found]:

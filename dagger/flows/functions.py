@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack, cast, overload
-from weakref import WeakValueDictionary
 
+from dagger.authoring.arguments import CONTEXT, parameters_of
+from dagger.authoring.by_name import ByName
 from dagger.authoring.options import check_options
 from dagger.authoring.signature import place_of
 from dagger.flows.structure import complaint
 from dagger.words.errors import DefinitionError
-
-CONTEXT = "ctx"
-"""The parameter that stands for the context, and for no argument."""
 
 KEY = "idempotency_key"
 """The parameter that stands for what the step is known by: the same in each attempt at it."""
@@ -72,7 +70,7 @@ class StepFunction:
         return f"<step {self.name!r}>"
 
 
-class StepFunctions:
+class StepFunctions(ByName[StepFunction]):
     """Step functions by name, held weakly: one that its module has let go of is not found.
 
     Files that do not know each other may use one name: each of their functions works, only
@@ -80,38 +78,7 @@ class StepFunctions:
     """
 
     def __init__(self) -> None:
-        # name -> function and file -> step function
-        self._known: dict[str, WeakValueDictionary[str, StepFunction]] = {}
-
-    def add(self, made: StepFunction) -> None:
-        """Make a step function findable. The same definition, run again, replaces itself.
-
-        Raises DefinitionError if another function of the same file has the name.
-        """
-        homes = self._known.setdefault(made.name, WeakValueDictionary())
-        for home, known in homes.items():
-            if _file(known) == _file(made) and home != _home(made):
-                problem = f"a step function named {made.name!r} exists already, from {known.where}"
-                raise DefinitionError(f"{problem}; rename one with @step(name=...)", made.where)
-        homes[_home(made)] = made
-
-    def get(self, name: str) -> StepFunction | None:
-        """The step function of a name; None if there is none.
-
-        Raises DefinitionError if functions of several files have it.
-        """
-        found = [*self._known[name].values()] if name in self._known else []
-        if len(found) > 1:
-            problem = f"step functions of several files are named {name!r}"
-            raise DefinitionError(f"{problem}, another one in {found[0].where}", found[1].where)
-        return found[0] if found else None
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._known.clear()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(name for name, homes in self._known.items() if homes))
+        super().__init__("step function", "@step")
 
 
 step_functions = StepFunctions()
@@ -155,25 +122,18 @@ def make(
     if not callable(target):
         raise DefinitionError(f"@step is for functions, not {target!r}", None)
     _check(options, where)
-    parameters = inspect.signature(target).parameters.values()
-    for each in parameters:
-        if each.kind in (each.POSITIONAL_ONLY, each.VAR_POSITIONAL):
-            problem = f"arguments are given by name, so {each.name!r} cannot be filled"
-            raise DefinitionError(problem, where)
-    named = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
-    arguments = [each for each in named if each.name not in (CONTEXT, KEY)]
-    asked = {each.name for each in named}
+    parameters = parameters_of(target, (CONTEXT, KEY), where)
     name = options.pop("name", getattr(target, "__name__", type(target).__name__))
     description = options.pop("description", None)
     return StepFunction(
         name=name,
         description=description if description is not None else inspect.getdoc(target) or "",
         function=target,
-        required=tuple(each.name for each in arguments if each.default is each.empty),
-        optional=tuple(each.name for each in arguments if each.default is not each.empty),
-        takes_any=any(each.kind is each.VAR_KEYWORD for each in parameters),
-        takes_context=CONTEXT in asked,
-        takes_key=KEY in asked,
+        required=parameters.required,
+        optional=tuple(parameters.defaults),
+        takes_any=parameters.takes_any,
+        takes_context=CONTEXT in parameters.asked,
+        takes_key=KEY in parameters.asked,
         where=where,
         names=names,
         options=options,
@@ -187,12 +147,3 @@ def _check(options: dict[str, Any], where: str) -> None:
         grammar_name = "uses" if name == "name" else name
         if problem := complaint(grammar_name, value):
             raise DefinitionError(f"{name}= {problem}", where)
-
-
-def _home(made: StepFunction) -> str:
-    """Function and file: what is defined there anew is the same function."""
-    return made.where.rpartition(":")[0]
-
-
-def _file(made: StepFunction) -> str:
-    return _home(made).rpartition(" (")[2]

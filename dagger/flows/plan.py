@@ -5,7 +5,7 @@ event and says what is to be done. It has no await, no clock and no I/O. A state
 place, as those of `dagger.state` are, so that an event costs what it causes and not what the flow
 is large: the same events, from the same flow, give the same commands and the same state again.
 
-What it decides is told in docs/flows.md:
+What it decides is told in docs/flow-rules.md:
 
 - A step starts when all that it needs has ended. If something of that has failed for good, it is
   blocked; if something was skipped, it is skipped too, unless it has a `when` of its own.

@@ -8,9 +8,6 @@ is missing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from difflib import get_close_matches
-from itertools import islice
 from typing import Any
 
 from dagger.flows.grammar import Rule, grammar_of
@@ -26,12 +23,10 @@ from dagger.flows.tree import (
     node_of,
     plain,
 )
+from dagger.rules.nearest import meant
 
 SHOWN = 60
 """Characters of a value that a problem repeats."""
-
-MOST_KNOWN, MOST_ALIKE = 5_000, 200
-"""Names that a wrong one is compared with: those of about its length among the first ones."""
 
 _NONE: Any = object()
 """Stands for a value that does not fit."""
@@ -58,15 +53,6 @@ def _say(problems: list[Problem], place: Place, text: str) -> None:
     problems.append(Problem(place, text))
     if len(problems) >= MAX_PROBLEMS:
         raise _Enough
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """A question to put behind a sentence about a wrong name, where one is nearly the same."""
-    length = len(name)
-    first = islice(known, MOST_KNOWN)
-    alike = (each for each in first if abs(len(each) - length) <= 3 and each != name)
-    near = get_close_matches(name, sorted(islice(alike, MOST_ALIKE)), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def shown(value: Any) -> str:

@@ -57,7 +57,7 @@ class Frame:
 
     __slots__ = ("node", "parent", "place", "slots", "view")
 
-    def __init__(self, view: View, parent: Frame | None, place: float, node: str) -> None:
+    def __init__(self, view: View, parent: Frame | None, place: float, node: str = "") -> None:
         self.view = view  # that of the branch
         self.node = node  # at which it has split
         self.parent = parent
@@ -82,7 +82,9 @@ class Branches:
         self.last = 0
         self.root: Branch | Frame
         self._reducers = reducers
-        self._running: dict[str, dict[int, Branch]] = {}  # by node
+        self._running: dict[str, int] = {}  # how many there are, by node
+        self._coming: dict[str, Branch | None] = {}  # by node, one that may still come to it
+        self._frames = 0
         self.root = self.make(view, None, 0.0)
 
     # -- where they stand ------------------------------------------------------------
@@ -104,7 +106,7 @@ class Branches:
         """The node at which it is begins."""
         self._leave(branch)
         branch.stage = Stage.RUNNING
-        self._running.setdefault(branch.node, {})[branch.number] = branch
+        self._running[branch.node] = self._running.get(branch.node, 0) + 1
 
     def end(self, branch: Branch) -> None:
         """It has nowhere to go."""
@@ -113,12 +115,15 @@ class Branches:
         self.live.pop(branch.number, None)
 
     def _leave(self, branch: Branch) -> None:
-        if branch.stage is Stage.ENDED:
-            return
-        where = self.waiting if branch.stage is Stage.WAITING else self._running
-        del where[branch.node][branch.number]
-        if not where[branch.node]:
-            del where[branch.node]
+        if branch.stage is Stage.WAITING:
+            there = self.waiting[branch.node]
+            del there[branch.number]
+            if not there:
+                del self.waiting[branch.node]
+        elif branch.stage is Stage.RUNNING:
+            self._running[branch.node] -= 1
+            if not self._running[branch.node]:
+                del self._running[branch.node]
 
     def may_come(self, node: str, reaching: Collection[str], besides: str = "") -> bool:
         """Whether a branch is at a node of `reaching`, or runs at `node` itself, other than those
@@ -131,29 +136,25 @@ class Branches:
         )
 
     def others_may_come(self, node: str, reach: Reach) -> bool:
-        """Whether branches that do not wait at a node may still come to it.
-
-        Where nodes lead back, a branch is not waited for that comes only by the node at which the
-        two have split: it comes another time.
+        """Whether branches that do not wait at a node may still come to it, before they join
+        those that do.
         """
-        here = self.waiting[node]
-        if len(self.live) == len(here):
+        there = self.waiting[node]
+        if len(self.live) == len(there):
             return False
-        reaching = reach.who_reaches(node)
-        others = [
-            there
-            for where in (self._running, self.waiting)
-            for name, there in where.items()
-            if name in reaching and there is not here
-        ]
-        if node not in reaching:
-            return bool(others)
-        return any(
-            other.node in reach.who_reaches(node, _split_of(one, other))
-            for there in others
-            for other in there.values()
-            for one in here.values()
-        )
+        one = next(iter(there.values()))
+        if self._frames == 1 and one.frame is not None:
+            reaching = reach.who_reaches(node, one.frame.node)
+            if len(reaching) < len(self.live):
+                at = (x in self._running or (x in self.waiting and x != node) for x in reaching)
+                return any(at)
+        known = self._coming.get(node)
+        if known is None or not _may_come(known, one, node, reach):
+            # Whoever has come last is mostly the last to go on.
+            others = reversed(self.live.values())
+            known = next((x for x in others if _may_come(x, one, node, reach)), None)
+            self._coming[node] = known
+        return known is not None
 
     def foremost(self, node: str) -> Branch:
         """Of those that wait at a node the one that was named first."""
@@ -161,15 +162,20 @@ class Branches:
 
     def running(self, node: str) -> int:
         """How many a node has begun for."""
-        return len(self._running.get(node, ()))
+        return self._running.get(node, 0)
 
     # -- splits and joins ------------------------------------------------------------
 
+    def add(self, frame: Frame) -> None:
+        """A frame that was saved is there again."""
+        self._frames += 1
+
     def split(self, branch: Branch, count: int) -> list[Branch]:
         """So many branches in the place of one, which is none any more."""
-        self._leave(branch)
-        del self.live[branch.number]
-        frame = Frame(branch.view, branch.frame, branch.place, branch.node)
+        node = branch.node
+        self.end(branch)
+        frame = Frame(branch.view, branch.frame, branch.place, node)
+        self._frames += 1
         self._put(branch.frame, branch.place, frame)
         made = [self.make(View(branch.view), frame, float(place)) for place in range(count)]
         for each in made:
@@ -209,6 +215,7 @@ class Branches:
             frame = whole[0]
             inside = [each for each in branches if each.frame is frame]
             merge(frame.view, [each.view for each in inside], self._reducers)
+            self._frames -= 1
             made = self._instead(inside, frame.view, frame.parent, frame.place)
             self._put(frame.parent, frame.place, made)
             left = [each for each in branches if each.frame is not frame]
@@ -248,13 +255,12 @@ class Branches:
             frame.slots[place] = slot
 
 
-def _split_of(one: Branch, other: Branch) -> str:
-    """The node at which two branches have split."""
-    frames = set(other.frame.chain()) if other.frame is not None else set()
-    frame = one.frame
-    while frame is not None and frame not in frames:
-        frame = frame.parent
-    return "" if frame is None else frame.node
+def _may_come(branch: Branch, other: Branch, node: str, reach: Reach) -> bool:
+    """Whether a branch may come to a node at which another one waits."""
+    if branch.stage is Stage.ENDED or (branch.node == node and branch.stage is Stage.WAITING):
+        return False
+    frame = branch.frame if branch.frame is other.frame else _common((branch, other))
+    return branch.node in reach.who_reaches(node, "" if frame is None else frame.node)
 
 
 def _common(branches: Iterable[Branch]) -> Frame:

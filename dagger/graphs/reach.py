@@ -10,28 +10,33 @@ Targets = Callable[[str], Iterable[str]]
 class Reach:
     """Of the nodes of one graph; `targets` says where a branch may go from a node."""
 
-    __slots__ = ("_from", "_names", "_to")
+    __slots__ = ("_from", "_known")
 
     def __init__(self, names: Iterable[str], targets: Targets) -> None:
-        self._names = list(names)
-        self._to: dict[tuple[str, str], frozenset[str]] = {}
+        self._known: dict[tuple[str, str], frozenset[str]] = {}
         self._from: dict[str, list[str]] = {}
-        for name in self._names:
+        for name in names:
             for target in targets(name):
                 self._from.setdefault(target, []).append(name)
 
-    def who_reaches(self, node: str, but_by: str = "") -> frozenset[str]:
-        """The nodes from which a branch may come to a node, by one step or by several; but not by
-        the node `but_by`.
+    def who_reaches(self, node: str, split: str = "") -> frozenset[str]:
+        """The nodes from which a branch may come to a node, by one step or by several.
+
+        Of branches that have split at `split`: where the node leads back to it, ways that go
+        through it again do not count, for they are another round, behind the join of this one.
         """
-        known = self._to.get((node, but_by))
+        known = self._known.get((node, split))
         if known is None:
-            found: dict[str, None] = {}
-            ahead = list(self._from.get(node, ()))
-            while ahead:
-                name = ahead.pop()
-                if name not in found and name != but_by:
-                    found[name] = None
-                    ahead += self._from.get(name, ())
-            known = self._to[node, but_by] = frozenset(found)
+            again = split != "" and split != node and node in self.who_reaches(split)
+            known = self._known[node, split] = self._found(node, split if again else "")
         return known
+
+    def _found(self, node: str, without: str) -> frozenset[str]:
+        found: dict[str, None] = {}
+        ahead = list(self._from.get(node, ()))
+        while ahead:
+            name = ahead.pop()
+            if name not in found and name != without:
+                found[name] = None
+                ahead += self._from.get(name, ())
+        return frozenset(found)

@@ -127,6 +127,7 @@ class _Restored:
     def _slot(self, data: Data, frame: Frame | None, place: float, view: View) -> Branch | Frame:
         if "slots" in data:
             made = Frame(view, frame, place, data["split"])
+            self._branches.add(made)
             for inner, each in data["slots"]:
                 below = View.of(each["view"], view)
                 made.slots[inner] = self._slot(each, made, inner, below)

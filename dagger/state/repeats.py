@@ -49,6 +49,11 @@ class First(NamedTuple):
         return self.agent, self.key
 
     @property
+    def run(self) -> str:
+        """The id of the run that it was in."""
+        return self.node[len(self.agent) + 1 :].rpartition(".")[0]
+
+    @property
     def size(self) -> int:
         """About how many bytes it takes."""
         payloads = sum(_OVERHEAD + len(each.payload) for each in self.publications)

@@ -121,6 +121,12 @@ def is_request(publication: Publication) -> bool:
     return any(name == REPLY_TO for name, _ in publication.headers)
 
 
+def request_key(publication: Publication) -> str:
+    """What whoever asks knows this request by, such as "parse[3]"; "" for any other message."""
+    answer_to = next((value for name, value in publication.headers if name == REPLY_TO), "")
+    return answer_to.partition("/")[2]
+
+
 def is_cleanup(publication: Publication) -> bool:
     """Whether it is handled also when its run is cancelled."""
     return CLEANUP in publication.headers

@@ -10,6 +10,7 @@ DaggerError
 ├── FlowError                 a flow is written wrongly: all that is wrong with it
 ├── ConfigError               a setting is unknown or out of range
 ├── AgentNotFound             no agent of that name
+├── ToolNotFound              no tool of that name
 ├── ChannelNotFound           no channel of that name
 ├── RunNotFound               no run of that id
 ├── TaskNotFound              no task of that id
@@ -22,6 +23,7 @@ DaggerError
 ├── SerializationError        a payload that is not JSON, too deep or too big
 ├── ValidationError           a payload that breaks its schema
 │   └── ArgumentsRefused      or the arguments of a step, or its result
+├── ToolRefused               the arguments of a tool, or its result, are not what it says
 ├── ChannelError
 │   ├── ChannelFull           overflow="reject" and the queue has no room
 │   ├── ChannelClosed         the channel was shut down
@@ -230,6 +232,12 @@ class AgentNotFound(_NotFound):
     noun = "agent"
 
 
+class ToolNotFound(_NotFound):
+    """No tool of that name is in the registry."""
+
+    noun = "tool"
+
+
 class ChannelNotFound(_NotFound):
     """No channel of that name exists."""
 
@@ -336,6 +344,27 @@ class ArgumentsRefused(ValidationError):
     """What a step of a flow is given, or has come to, is not what its function says."""
 
     again = False
+
+
+class ToolRefused(DaggerError):
+    """What a tool is given, or has come to, is not what its function says.
+
+    `tool` is its name; the other fields are those of ValidationError.
+    """
+
+    def __init__(
+        self, tool: str, path: str, rule: str, problem: str, value: str, direction: str = "input"
+    ) -> None:
+        self.tool = tool
+        self.path = path
+        self.rule = rule
+        self.problem = problem
+        self.value = value if len(value) <= VALUE_SHOWN else value[:VALUE_SHOWN] + "..."
+        self.direction = direction
+        super().__init__(
+            f"{direction} of tool {tool!r} at {path} breaks {rule!r}: {problem} "
+            f"(value: {self.value})"
+        )
 
 
 class ChannelError(DaggerError):

@@ -30,7 +30,9 @@ class Secrets:
         self._blobs: list[bytes] = []
 
     def add(self, value: Any) -> None:
-        """Hide a text from now on; of other values, the texts and numbers in them."""
+        """Hide a text from now on; of other values the texts in them, and numbers as they are
+        written.
+        """
         for text in _texts(value):
             if text in self._short or text in self._long:
                 continue
@@ -84,6 +86,8 @@ class Secrets:
 def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         return [value] if value else []
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return [str(value)]
     if isinstance(value, Mapping):
         return [text for each in value.values() for text in _texts(each)]
     if isinstance(value, list | tuple):

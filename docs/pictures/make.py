@@ -1,4 +1,5 @@
-"""The pictures of the documentation: of runs of the programs it shows, store, waiting, policies.
+"""The pictures of the documentation: of runs of the programs it shows, store, waiting, undoing,
+policies.
 
     python -m docs.pictures.make
 
@@ -18,7 +19,7 @@ from typing import Any
 
 from dagger import Executor, Report, run
 from dagger.views.render import render
-from docs.pictures import storage, waiting
+from docs.pictures import sagas, storage, waiting
 from docs.pictures.policies import TIMELINES
 
 HERE = Path(__file__).parent
@@ -63,6 +64,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "record": storage.record,
     "journal": storage.journal,
     "waiting": waiting.restarts,
+    "saga": sagas.trip,
 }
 """The DOT source of each picture, by the name of its file."""
 

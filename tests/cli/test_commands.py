@@ -27,10 +27,17 @@ HEAVY = {
     "pydantic",
     "rich",
 }
-COMMANDS = sorted(main.commands.items())
+COMMANDS = sorted(
+    (f"{above} {name}".strip(), each)
+    for above, group in [("", main), *main.commands.items()]
+    if isinstance(group, click.Group)
+    for name, each in group.commands.items()
+)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["agents", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["agents", "--help"], ["flow", "run", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     """Help is there before any of the heavy libraries, or the executor, could be imported."""
     program = f"""

@@ -136,7 +136,7 @@ def test_completion_never_fails(tmp_path: Path) -> None:
     assert completed("show", "--store", str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("name", sorted({*main.commands} - {"agents", "check", "flow"}))
+@pytest.mark.parametrize("name", sorted({*main.commands} - {"agents", "check", "flow", "review"}))
 def test_commands_about_stores_take_a_store(name: str) -> None:
     """Every command that can be about a store has --store, which DAGGER_STORE stands for."""
     (option,) = (each for each in main.commands[name].params if each.name == "store")

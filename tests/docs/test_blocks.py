@@ -16,7 +16,9 @@ from types import CodeType, ModuleType
 import click
 import pytest
 
+from dagger import tools
 from dagger.cli.commands import main
+from dagger.flows.functions import step_functions
 from tests.docs.pages import PAGES, ROOT, Block, Page
 from tests.patience import PATIENCE
 
@@ -48,6 +50,8 @@ def test_code_runs_and_prints_what_the_page_says(
     module = ModuleType(f"page_{page.path.stem.replace('-', '_')}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)
+    step_functions.clear()  # those of other pages
+    tools.clear()
     for block, promised in examples(page):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):

@@ -46,7 +46,6 @@ def rescues(id: str) -> st.SearchStrategy[Rescue]:
         with_=arguments,
         when=whens,
         retry=retries,
-        cache=st.none() | seconds,
         resources=resources,
         compensate=st.none() | compensations,
         priority=priorities,
@@ -64,6 +63,7 @@ def flows(draw: st.DrawFn, max_size: int = 3) -> Flow:
         foreach = draw(st.none() | st.lists(values, max_size=3) | st.just("${{ inputs.x }}"))
         rescued = [draw(rescues(each)) for each in names[half:][number : number + 1]]
         on_error = draw(st.none() | st.sampled_from(OnError))
+        undo = draw(st.none() | compensations)
         steps.append(
             Step(
                 id,
@@ -77,10 +77,10 @@ def flows(draw: st.DrawFn, max_size: int = 3) -> Flow:
                 retry=draw(retries),
                 timeout=draw(st.none() | seconds),
                 idempotency_key=draw(st.none() | st.just("${{ inputs.x }}")),
-                compensate=draw(st.none() | compensations),
+                compensate=undo,
                 on_error=on_error,
                 rescue=tuple(rescued) if foreach is None else (),
-                cache=draw(st.none() | seconds),
+                cache=draw(st.none() | seconds) if undo is None else None,
                 resources=draw(resources),
                 priority=draw(priorities),
             )

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagger.flows import Flow, to_dot
+from dagger.flows.happenings import FlowStatus
+from dagger.flows.running.report import FlowReport, StepReport
 from tests.flows import flows
 from tests.views import drawn
 
@@ -30,6 +32,19 @@ def test_a_step_shows_what_is_unusual_about_it() -> None:
         "month\n./month.yml\non error: skip",
         "parse\nwhen steps.fetch.output\nundone by forget",
     ]
+
+
+@drawn.needs_graphviz
+def test_a_run_is_drawn_over_its_flow() -> None:
+    """With a report a step says how it has ended, and what else there is to say of it."""
+    steps = (StepReport("login", "succeeded"), StepReport("list", "failed"))
+    report = FlowReport("invoices", "mine", FlowStatus.FAILED, steps=steps)
+    source = to_dot(FLOW, report, {"list": "2 attempts"})
+    shown = drawn.shown(source)
+    assert "login\nsucceeded\nhttp.request" in shown
+    assert "list\nfailed · 2 attempts\nwork\nfor each of 2 items" in shown
+    assert "invoices · run mine · failed" in source
+    assert [each in source for each in ("succeeded", "blocked")] == [True, False]
 
 
 def test_edges_lead_to_what_needs_a_step() -> None:

@@ -273,6 +273,39 @@ async def test_what_a_failed_attempt_said_is_seen(make_executor: MakeExecutor) -
     assert [e.value for e in events if isinstance(e, Emission)] == [1, 2, 3]
 
 
+async def test_where_a_line_is_from_is_told(
+    make_executor: MakeExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line says which channel, attempt and request it is about, a log record too, and an outcome
+    which request.
+    """
+    caplog.set_level(logging.INFO, "dagger.agents")
+
+    @agent(subscribe="start", publish="doubled")
+    async def asking(ctx: Context) -> None:
+        ctx.log("asks")
+        await ctx.request("doubled", 3, key="mine")
+
+    @agent(subscribe="doubled", max_attempts=2, retry="immediate")
+    async def double(payload: int, ctx: Context) -> int:
+        ctx.log("doubles")
+        if ctx.attempt == 1:
+            raise ValueError("again")
+        return 2 * payload
+
+    async with make_executor([asking, double]) as executor:
+        run = await executor.start("start", None, run_id="census")
+        events = [event async for event in run.watch()]
+    told = [("start", 1, ""), ("doubled", 1, "mine"), ("doubled", 2, "mine")]
+    lines = [each for each in events if isinstance(each, LogLine)]
+    assert [(each.channel, each.attempt, each.request) for each in lines] == told
+    records = [vars(each) for each in caplog.records if each.name == "dagger.agents"]
+    assert [(each["channel"], each["attempt"], each["request"]) for each in records] == told
+    assert {each["run_id"] for each in records} == {"census"}
+    outcomes = [each for each in events if isinstance(each, Outcome)]
+    assert [each.request for each in outcomes] == ["mine", ""]
+
+
 async def test_watching_changes_nothing(make_executor: MakeExecutor) -> None:
     """A run that is watched has the same report as one that is not."""
 

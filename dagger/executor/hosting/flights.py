@@ -8,15 +8,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio.lowlevel
+
 from dagger.executor.hosting.keeping import Keeping
 
 if TYPE_CHECKING:
-    import anyio
-
     from dagger.authoring.invocation import Invocation
     from dagger.executor.latch import Latch
     from dagger.executor.timers import Timer
     from dagger.state.queues import Answer
+
+TURN = 50
+"""Answers that are heard of before the others have the loop."""
 
 Place = tuple[str, str]
 """The name and the key that an answer is kept under."""
@@ -54,6 +57,7 @@ class Flights:
         self._keeping = keeping
         self._new_latch = latch
         self._latch = latch()
+        self._heard = 0
         kept = invocation.delivery.kept or {}
         self._ranks = {place: rank for rank, place in enumerate(kept)}  # of what was there
         self._known: list[tuple[int, Place]] = []  # of that what has been asked for: a heap
@@ -74,6 +78,9 @@ class Flights:
 
     async def next(self) -> tuple[Place, Answer]:
         """The next answer that has come; a request that it is for is out no more."""
+        self._heard += 1
+        if self._heard % TURN == 0:
+            await anyio.lowlevel.checkpoint()
         while not self._known and not self.landed:
             self._latch = self._new_latch()
             self._keeping.awaits(self._invocation)

@@ -15,7 +15,7 @@ from dagger.executor.hosting.steps import Steps
 from dagger.executor.hosting.streaming import Streaming
 from dagger.executor.listing import AgentInfo, ChannelInfo, list_agents, list_channels
 from dagger.state.cache import Cache
-from dagger.words.effects import E
+from dagger.words.effects import E, request_key
 from dagger.words.records import Logged, Wrote
 
 if TYPE_CHECKING:
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from dagger.rules.schema import Schema
 
 logger = logging.getLogger("dagger.agents")
+
+
+def _about(invocation: Invocation) -> dict[str, object]:
+    """What a log record says besides its text."""
+    return {
+        "run_id": invocation.run.id,
+        "channel": invocation.channel,
+        "attempt": invocation.attempt,
+        "request": request_key(invocation.publication),
+    }
 
 
 class Hosting:
@@ -74,8 +84,8 @@ class Hosting:
             self._engine.commit(
                 Logged(invocation.run.number, invocation.delivery.number, level, text, self.now())
             )
-            line = partial(logger.log, level, "%s: %s", invocation.node_id, text)
-            self._engine.gate.after(line)
+            told = partial(logger.log, level, "%s: %s", invocation.node_id, text)
+            self._engine.gate.after(partial(told, extra=_about(invocation)))
 
         self._engine.threads.on_loop(write)
 

@@ -22,6 +22,7 @@ from dagger.executor.hosting.calls import Calls
 from dagger.executor.hosting.flights import Flights
 from dagger.executor.hosting.keeping import Keeping
 from dagger.executor.unloading import meanwhile
+from dagger.words.effects import is_cleanup
 from dagger.words.ids import REQUESTS
 from dagger.words.payload import decode, encode
 from dagger.words.records import Requested
@@ -182,7 +183,8 @@ class Outgoing:
     def look(self) -> Plan:
         """What it takes. Raises RunCancelled, BudgetExceeded, and what admission raises."""
         engine, run = self._engine, self._invocation.run
-        engine.budgets.may_publish(run, self._invocation, self._block)
+        if not is_cleanup(self._publication):  # which costs what it costs
+            engine.budgets.may_publish(run, self._invocation, self._block)
         return engine.admit(run, (self._publication,), None)
 
     def enter(self, plan: Plan) -> None:

@@ -72,7 +72,8 @@ class Streaming:
 
         def look() -> Plan:
             fence(invocation)
-            engine.budgets.may_publish(run, invocation, block)
+            if not invocation.agent.cleans_up:  # it says what it has come to, in any case
+                engine.budgets.may_publish(run, invocation, block)
             return engine.admit(run, (item,), invocation.worker.crew.subscriber)
 
         def enter(plan: Plan) -> None:

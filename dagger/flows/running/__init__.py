@@ -8,5 +8,6 @@
   keeps of the flow
 - `conductor`: the pure machine of a run, with `facts` (what is known of steps), `undoing` and
   `orders`; `coordinator` is the agent that carries its orders out
-- `report`: what has become of a run; `showing` tells it of one that goes on
+- `report`: what has become of a run; `showing` tells it of one that goes on, `timing` how long its
+  steps took
 """

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,9 @@ AT_ONCE = 100
 class Part:
     """A step or a compensation, as it is to be carried out."""
 
-    __slots__ = ("arguments", "cache", "channel", "keeper", "policies", "said", "subflow", "uses")
+    __slots__ = (
+        *("arguments", "cache", "channel", "keeper", "own", "said", "subflow", "uses", "usual"),
+    )
 
     def __init__(
         self, keeper: Keeper, said: Step | Rescue | Compensation, work: Work | Undo
@@ -60,19 +62,19 @@ class Part:
         self.arguments: Arguments = work.arguments
         self.subflow: Flow | None = flow.subflows.get(work.uses)
         self.cache: float | None = getattr(said, "cache", None)
-        self.policies = {
-            "retry": said.retry if self.subflow is not None else _said(flow, said, "retry"),
-            "timeout": None if self.subflow is not None else _said(flow, said, "timeout"),
-            "resources": _said(flow, said, "resources"),
-            "priority": _said(flow, said, "priority"),
-        }
+        self.own = {name: getattr(said, name, None) for name in _POLICIES}
+        """What is said of it itself."""
+        self.usual = {name: _usual(flow, said, name) for name in _POLICIES}
+        """What holds where neither that nor what it uses says anything."""
 
 
-def _said(flow: Flow, part: Step | Rescue | Compensation, name: str) -> Any:
-    if isinstance(part, Compensation):
-        found = getattr(part, name, None)
-        return getattr(flow.defaults, name) if found is None and name == "retry" else found
-    return flow.said(part, name)
+_POLICIES = ("retry", "timeout", "resources", "priority")
+
+
+def _usual(flow: Flow, part: Step | Rescue | Compensation, name: str) -> Any:
+    if isinstance(part, Compensation) and name != "retry":
+        return None
+    return getattr(flow.defaults, name)
 
 
 class Assembling:
@@ -104,7 +106,7 @@ class Assembling:
             elif part.uses == "wait_for":
                 yield self._waiting(part)
             else:
-                told = json.dumps([part.uses, part.policies], sort_keys=True)
+                told = json.dumps([part.uses, part.own, part.usual], sort_keys=True)
                 groups.setdefault(told, []).append(part)
         for parts in groups.values():
             yield self._group(parts)
@@ -117,11 +119,11 @@ class Assembling:
         origin = StepOrigin(digest, first.keeper, {each.channel: each.arguments for each in parts})
         return replace(
             base,
-            name=self._name(f"{first.keeper.program.channel}.{first.uses}"),
+            name=self._name(f"{first.keeper.program.channel}.{first.uses}", _mark(first)),
             subscribe=tuple(each.channel for each in parts),
             plan=cached(base.plan, cache),
             origin=origin,
-            **_policies(base, first.policies),
+            **_policies(base, first),
         )
 
     def _base(self, part: Part) -> Agent:
@@ -148,11 +150,11 @@ class Assembling:
         program = Program(flow, part.channel)
         keeper = Keeper(program, self._vault, (part.keeper, part.arguments))
         made = self._coordinator(
-            program, Coordinator(program, None), OnFailure.CONTINUE, part.policies["retry"]
+            program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
         )
         digest = digest_of(definition_of(flow))
         origin = InnerOrigin(digest, self._vault.secrets)
-        yield replace(made, origin=origin, **_priority(part.policies))
+        yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
 
     def _coordinator(
@@ -192,14 +194,20 @@ class Assembling:
             options["by"] = "key"
         return make(heard, {}, options)
 
-    def _name(self, wanted: str) -> str:
+    def _name(self, wanted: str, mark: str = "") -> str:
         """A name that no other agent has, the same each time that the same flow is assembled."""
-        name, count = wanted, 1
+        name, count = f"{wanted}{mark}", 1
         while name in self._names:
             count += 1
-            name = f"{wanted}~{count}"
+            name = f"{wanted}{mark}~{count}"
         self._names.add(name)
         return name
+
+
+def _mark(part: Part) -> str:
+    """What tells those apart who use the same with other policies: nothing, if none are said."""
+    said = {name: each for name, each in part.own.items() if each is not None}
+    return f"~{digest_of(said)[:4]}" if said else ""
 
 
 def _parts(keeper: Keeper) -> Iterator[Part]:
@@ -218,21 +226,36 @@ def _channels(program: Program) -> Iterator[str]:
             yield work.undo.channel
 
 
-def _policies(base: Agent, said: Mapping[str, Any]) -> dict[str, Any]:
+def _policies(base: Agent, part: Part) -> dict[str, Any]:
     """The fields of an agent that a step says otherwise; a full queue makes others wait."""
     found: dict[str, Any] = {
         "overflow": Overflow.BLOCK,
         "on_failure": OnFailure.CONTINUE,
-        **_priority(said),
+        **_priority(part, base.priority != 0),
     }
-    if said["retry"] is not None:
-        found |= {"retry": strategy(said["retry"]), "max_attempts": None}
-    if said["timeout"] is not None:
-        found["timeout"] = float(said["timeout"])
-    if said["resources"] is not None:
-        found["resources"] = Resources(**said["resources"])
+    retry = _holds(part, "retry", base.retry if base.max_attempts is None else base)
+    if retry is not None:
+        found |= {"retry": strategy(retry), "max_attempts": None}
+    timeout = _holds(part, "timeout", base.timeout)
+    if timeout is not None:
+        found["timeout"] = float(timeout)
+    resources = _holds(part, "resources", base.resources)
+    if resources is not None:
+        found["resources"] = Resources(**resources)
     return found
 
 
-def _priority(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {} if said["priority"] is None else {"priority": said["priority"]}
+def _holds(part: Part, name: str, said: object) -> Any:
+    """What a step says of itself, or else what is usual in its flow, if what it uses says
+    nothing (`said`).
+    """
+    own = part.own[name]
+    return part.usual[name] if own is None and said is None else own
+
+
+def _priority(part: Part, is_said: bool = False) -> dict[str, Any]:
+    """That of a step, unless what it uses has one (`is_said`) and the step says nothing."""
+    priority = part.own["priority"]
+    if priority is None and not is_said:
+        priority = part.usual["priority"]
+    return {} if priority is None else {"priority": priority}

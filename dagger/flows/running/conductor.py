@@ -36,7 +36,7 @@ from dagger.flows.plan import advance
 from dagger.flows.running.arguments import Scope
 from dagger.flows.running.caching import opened
 from dagger.flows.running.facts import Error, Facts, error_of
-from dagger.flows.running.orders import Halt, Order, Send, Tell, key_of
+from dagger.flows.running.orders import Halt, Order, Send, Tell, key_of, named
 from dagger.flows.running.program import Program, Work
 from dagger.flows.running.report import FlowReport, StepReport, UndoneReport
 from dagger.flows.running.undoing import Undoing
@@ -102,6 +102,11 @@ class Conductor:
         if key in self._halted:
             return self._advance(Stopped(work.id, item))
         return self._advance(self._failed(work, item, error_of(error)))
+
+    def refused(self, key: str, error: DaggerError) -> list[Order]:
+        """What was to be sent under a key was not: nobody has acted."""
+        self._undoing.never(key)
+        return self.heard(key, None, error)
 
     def cancel(self, reason: str) -> list[Order]:
         """The run is to end."""
@@ -172,10 +177,10 @@ class Conductor:
 
     def _send(self, work: Work, item: int | None, scope: Scope) -> None:
         payload = work.arguments.sent(scope)
-        name = None if work.key is None else _key(work, work.key.render(scope))
+        name = None if work.key is None else named(work.channel, _key(work, work.key.render(scope)))
         key = key_of(work.id, item)
         self._out[key] = work, item
-        self._undoing.begin_step(work, item, scope, work.owner)
+        self._undoing.begin_step(work, item, scope, name)
         message_key = str(payload["key"]) if work.uses == "wait_for" and "key" in payload else None
         self._orders.append(
             Send(key, work.channel, payload, name, message_key, work.patience_for(payload))

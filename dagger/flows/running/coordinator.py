@@ -12,7 +12,7 @@ from dagger.flows.happenings import FlowStatus
 from dagger.flows.running.conductor import Conductor
 from dagger.flows.running.definition import digest_of
 from dagger.flows.running.inputs import check_inputs
-from dagger.flows.running.orders import Halt, Order, Send, Tell
+from dagger.flows.running.orders import Forget, Halt, Order, Send, Tell
 from dagger.flows.running.program import Program
 from dagger.rules.occurrence import moment_of
 from dagger.words.effects import REPLY_TO
@@ -105,6 +105,8 @@ class _Carrying:
                     await self._send(order)
                 case Halt(keys):
                     halted += (f"{self._again}{key}" for key in keys)
+                case Forget(channel, idempotency_key):
+                    self._calls.forget(channel, idempotency_key)
                 case Tell(text):
                     self._ctx.log(text)
         if halted:
@@ -124,7 +126,7 @@ class _Carrying:
         except RunCancelled:
             raise
         except DaggerError as error:  # too big, say: the step cannot be carried out
-            await self._carry_out(self._conductor.heard(order.key, None, error))
+            await self._carry_out(self._conductor.refused(order.key, error))
 
 
 def _raise(conductor: Conductor, run_id: str) -> None:

@@ -77,7 +77,7 @@ class Flows:
         not what the flow says, SecretMissing.
         """
         live = await self.start(executor, flow, inputs, run_id=run_id, **limits)
-        await live.result()
+        await live.rest()
         return self.report(live)
 
     async def start(

@@ -7,7 +7,7 @@ from typing import Any
 
 from dagger.flows.names import is_required
 from dagger.flows.running.program import Program
-from dagger.flows.structure import meant
+from dagger.rules.nearest import meant
 from dagger.rules.violation import Violation
 from dagger.words.errors import ValidationError
 from dagger.words.secrets import MASK

@@ -26,13 +26,25 @@ class Halt(NamedTuple):
     keys: tuple[str, ...]
 
 
+class Forget(NamedTuple):
+    """What was done under an idempotency key is undone: it may be done again."""
+
+    channel: str
+    idempotency_key: str
+
+
 class Tell(NamedTuple):
     """Tell of a step that has ended without being carried out."""
 
     text: str
 
 
-Order = Send | Halt | Tell
+Order = Send | Halt | Forget | Tell
+
+
+def named(channel: str, key: str) -> str:
+    """An idempotency key as it is sent: it is of one step, and not of all that use the same."""
+    return f"{channel}/{key}"
 
 
 def key_of(step: str, item: int | None) -> str:

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 
 class StepOrigin:
-    """Of an agent that carries out steps: `arguments` are what each gets, by its channel."""
+    """Of an agent that carries out steps: `arguments` are what each gets, by its channel.
+
+    Whoever acts on the world outside does so once it is on disk that he does: what was done is
+    known to whoever goes on, to be undone.
+    """
+
+    careful = True
 
     def __init__(self, definition: str, keeper: Keeper, arguments: Mapping[str, Arguments]) -> None:
         self.definition = definition
@@ -48,6 +54,8 @@ class StepOrigin:
 
 class InnerOrigin:
     """Of the coordinator of a flow within another."""
+
+    careful = False
 
     def __init__(self, definition: str, secrets: Secrets) -> None:
         self.definition = definition

@@ -16,7 +16,7 @@ class StepReport:
     id: str
     """Its id."""
     status: str
-    """As docs/flows.md names them."""
+    """As docs/flow-rules.md names them."""
     reason: str = ""
     """Why, where it neither succeeded nor failed by itself."""
     error: Mapping[str, str] | None = None

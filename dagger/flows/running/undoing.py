@@ -12,7 +12,7 @@ from typing import Any
 
 from dagger.flows.running.arguments import Scope
 from dagger.flows.running.facts import Error, error_of
-from dagger.flows.running.orders import Order, Send, key_of
+from dagger.flows.running.orders import Forget, Order, Send, key_of
 from dagger.flows.running.program import Program, Work
 from dagger.flows.running.report import UndoneReport
 from dagger.rules import undo
@@ -26,7 +26,7 @@ PREFIX = "undo:"
 class _Begun:
     """A step, or an item of it, that was sent."""
 
-    __slots__ = ("after", "completed", "key", "result", "scope", "work")
+    __slots__ = ("after", "completed", "key", "name", "result", "scope", "work")
 
     def __init__(
         self, key: str, work: Work | None, after: tuple[str, ...], scope: Scope | None
@@ -36,6 +36,7 @@ class _Begun:
         self.after = after
         self.scope = scope
         self.completed: int | None = None
+        self.name: str | None = None  # its idempotency key
         self.result: Any = None
 
     def action(self) -> Action:
@@ -56,14 +57,16 @@ class Undoing:
 
     # -- what is done ----------------------------------------------------------------
 
-    def begin_step(self, work: Work, item: int | None, scope: Scope, owner: str | None) -> None:
-        """A step, or an item of it, is sent; `owner` is the step that it rescues."""
+    def begin_step(self, work: Work, item: int | None, scope: Scope, name: str | None) -> None:
+        """A step, or an item of it, is sent, under an idempotency key perhaps."""
         if not self._program.undoes:
             return
+        owner = work.owner
         needs = work.needs if owner is None else (owner,)
         after = tuple(dict.fromkeys(key for need in needs for key in self._tails.get(need, ())))
         key = key_of(work.id, item)
-        self._begun[key] = _Begun(key, work, after, None if work.undo is None else scope)
+        begun = self._begun[key] = _Begun(key, work, after, None if work.undo is None else scope)
+        begun.name = name
         if item is None:
             self._tails[work.id if owner is None else owner] = (key,)
 
@@ -76,6 +79,11 @@ class Undoing:
         self._completed += 1
         if reused:
             begun.work = None
+
+    def never(self, key: str) -> None:
+        """It was not sent after all."""
+        if key in self._begun:
+            self._begun[key].work = None
 
     def end_items(self, work: Work, items: int) -> None:
         """All items of a step that have been sent have ended: who comes later comes after them."""
@@ -107,7 +115,11 @@ class Undoing:
         """A compensation has ended, well or with an error."""
         id = key.removeprefix(PREFIX)
         if error is None:
-            return self._go_on(undo.Undone(id))
+            begun = self._begun[id]
+            freed: list[Order] = []
+            if begun.work is not None and begun.name is not None:
+                freed.append(Forget(begun.work.channel, begun.name))
+            return [*freed, *self._go_on(undo.Undone(id))]
         return self._go_on(undo.UndoFailed(id, _told(error_of(error))))
 
     def give_up(self) -> None:

@@ -50,12 +50,21 @@ class Uses:
     def names(self, flow: Flow) -> Names:
         """Those names that a flow may use, to check it with."""
         known = {name: self.find(name) for name in _all_used(flow)}
-        registered = {name: self._functions.get(name) for name in self._functions}
+        registered = {name: self._alone(name) for name in self._functions}
         found = {**registered, **self._given, **known}
         return Names.of(
             [*self._agents, *(name for name, each in found.items() if isinstance(each, Agent))],
             [each for each in found.values() if isinstance(each, StepFunction)],
         )
+
+    def _alone(self, name: str) -> StepFunction | None:
+        """The step function that is registered so, unless there are several: who uses none of
+        them need not mind.
+        """
+        try:
+            return self._functions.get(name)
+        except DefinitionError:
+            return None
 
     def filled(self, flow: Flow) -> Flow:
         """The flow with what its step functions say of themselves where its steps say nothing."""

@@ -15,24 +15,23 @@ from functools import partial
 from typing import Any
 
 from dagger.authoring.agent import Agent
-from dagger.authoring.context import Context
 from dagger.authoring.making import make
 from dagger.authoring.options import AgentOptions
 from dagger.graphs.describing import definition_data
 from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Library
 from dagger.graphs.model import Definition, Dependency, Node, NodeKind, is_expression
-from dagger.graphs.outcome import Outcome
 from dagger.graphs.reducers import reducer
+from dagger.graphs.running.asking import Asker
+from dagger.graphs.running.calling import Caller
 from dagger.graphs.running.channels import Channels
-from dagger.graphs.running.context import NodeContext
 from dagger.graphs.running.coordinator import Coordinator
 from dagger.graphs.running.functions import NodeFunction
-from dagger.graphs.running.hub import Hub, branch_at
-from dagger.graphs.running.nodes import Calling, awaited
+from dagger.graphs.running.hub import Hub
+from dagger.graphs.running.nodes import Calling
 from dagger.graphs.running.origins import GraphOrigin, NodeOrigin
 from dagger.graphs.values import Seen, View
-from dagger.rules.expressions import compiled, condition
+from dagger.rules.expressions import condition
 from dagger.rules.retry import strategy
 from dagger.words.errors import DefinitionError
 from dagger.words.payload import canonical, encode
@@ -40,21 +39,6 @@ from dagger.words.policies import Resources
 
 AT_ONCE = 1_000
 """Nodes of one agent that run at once, of all runs together."""
-
-DECISIONS: Mapping[str, Any] = {
-    "anyOf": [
-        {"enum": ["retry", "skip", "abort"]},
-        {
-            "type": "object",
-            "properties": {"do": {"enum": ["retry", "skip"]}, "state": {"type": "object"}},
-            "required": ["do"],
-            "additionalProperties": False,
-        },
-    ]
-}
-"""What a person may say about a node that has failed: one word, or what is to be done with what
-changes in the state.
-"""
 
 
 class Assembled:
@@ -107,17 +91,18 @@ class Assembled:
         functions: Mapping[str, NodeFunction],
     ) -> Agent:
         first = nodes[0]
-        caller = _Caller(self.hub, calling)
+        caller = Caller(self.hub, calling)
         is_async = functions[first.uses].is_async
         options: AgentOptions = {
             "name": self._name(f"{self.definition.name}.{first.name}"),
             "subscribe": [self._of(graph).function(each.uses) for each in nodes],
             **_policies(first),
         }
-        return self._made(caller.awaited if is_async else caller.plain, options)
+        handler = caller.awaited if is_async else caller.plain
+        return self._made(handler, options, careful=first.undo is not None)
 
     def _undoing(self, graph: Graph, node: Node, calling: Calling, function: NodeFunction) -> Agent:
-        caller = _Caller(self.hub, calling)
+        caller = Caller(self.hub, calling)
         options: AgentOptions = {
             "name": self._name(f"{self.definition.name}.{node.name}:undo"),
             "subscribe": self._of(graph).undo(node),
@@ -133,7 +118,7 @@ class Assembled:
     # -- others ----------------------------------------------------------------------
 
     def _others(self) -> Iterator[Agent]:
-        asker = _Asker(self.hub)
+        asker = Asker(self.hub)
         handlers: dict[str, Callable[..., Any]] = {
             self._channels.ask: asker.ask,
             self._channels.decide: asker.decide,
@@ -176,8 +161,11 @@ class Assembled:
                 if node.undo is not None:
                     yield channels.undo(node)
 
-    def _made(self, handler: Callable[..., Any], options: AgentOptions) -> Agent:
-        return replace(make(handler, {}, options), origin=NodeOrigin(self.digest))
+    def _made(
+        self, handler: Callable[..., Any], options: AgentOptions, *, careful: bool = False
+    ) -> Agent:
+        """An agent; what can be undone begins only once it is on disk that it does."""
+        return replace(make(handler, {}, options), origin=NodeOrigin(self.digest, careful=careful))
 
     def _name(self, wanted: str) -> str:
         name, count = wanted, 1
@@ -186,116 +174,6 @@ class Assembled:
             name = f"{wanted}~{count}"
         self._names.add(name)
         return name
-
-
-class _Caller:
-    """Calls nodes: what the agents of nodes do."""
-
-    def __init__(self, hub: Hub, calling: Calling) -> None:
-        self._hub = hub
-        self._calling = calling
-
-    async def awaited(self, payload: Any, ctx: NodeContext) -> Any:
-        calling, path = self._calling, tuple(payload["at"])
-        machine = await self._hub.get((ctx.run_id, payload["of"]))
-        inner, branch = branch_at(machine, path)
-        node = inner.nodes[payload["node"]]
-        if "route" in payload:
-            said = await awaited(calling.routed(node.name, Seen(branch.view)))
-            return _reply(Outcome(chosen=calling.chosen(node.name, said)), ctx)
-        returned = await awaited(calling.begin(node, branch.view, ctx))
-        came = calling.came_to(node, returned, ctx, inner.library)
-        outcome = came.outcome
-        if outcome.to is None and (node.loop is not None or node.name in inner.definition.choices):
-            seen = came.seen(branch.view)
-            again = bool(await awaited(calling.turns(node, payload["visit"], seen)))
-            said = None if again else await awaited(calling.routed(node.name, seen))
-            chosen = calling.chosen(node.name, said)
-            outcome = outcome._replace(again=again, chosen=chosen)
-        return _reply(outcome, ctx)
-
-    def plain(self, payload: Any, ctx: NodeContext) -> Any:
-        """The same for plain functions, in a thread."""
-        calling, path = self._calling, tuple(payload["at"])
-        machine = self._hub.get_in_thread((ctx.run_id, payload["of"]))
-        inner, branch = branch_at(machine, path)
-        node = inner.nodes[payload["node"]]
-        if "route" in payload:
-            said = calling.routed(node.name, Seen(branch.view))
-            return _reply(Outcome(chosen=calling.chosen(node.name, said)), ctx)
-        returned = calling.begin(node, branch.view, ctx)
-        came = calling.came_to(node, returned, ctx, inner.library)
-        outcome = came.outcome
-        if outcome.to is None and (node.loop is not None or node.name in inner.definition.choices):
-            seen = came.seen(branch.view)
-            again = bool(calling.turns(node, payload["visit"], seen))
-            said = None if again else calling.routed(node.name, seen)
-            chosen = calling.chosen(node.name, said)
-            outcome = outcome._replace(again=again, chosen=chosen)
-        return _reply(outcome, ctx)
-
-    async def undo(self, payload: Any, ctx: NodeContext) -> None:
-        machine = await self._hub.get((ctx.run_id, payload["of"]))
-        view = machine.view
-        node = _node_of(self._calling, payload["node"])
-        await awaited(self._calling.undo(node, view, ctx, payload["update"]))
-
-    def undo_plain(self, payload: Any, ctx: NodeContext) -> None:
-        machine = self._hub.get_in_thread((ctx.run_id, payload["of"]))
-        node = _node_of(self._calling, payload["node"])
-        self._calling.undo(node, machine.view, ctx, payload["update"])
-
-
-def _node_of(calling: Calling, name: str) -> Node:
-    return calling.definition.nodes[name]
-
-
-class _Asker:
-    """Asks people, and waits for moments."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    async def ask(self, payload: Any, ctx: NodeContext) -> Any:
-        """What an ask node asks."""
-        machine = await self._hub.get((ctx.run_id, payload["of"]))
-        inner, branch = branch_at(machine, tuple(payload["at"]))
-        question = inner.nodes[payload["node"]].question
-        assert question is not None
-        prompt = compiled(question.prompt).render({"state": Seen(branch.view)})
-        default: dict[str, Any] = {"default": question.default} if question.has_default else {}
-        answer = await ctx.ask(
-            prompt,
-            name=payload["node"],
-            schema=question.schema,
-            choices=question.choices,
-            timeout=question.timeout,
-            to=question.to,
-            **default,
-        )
-        return _reply(Outcome(((question.key, answer),)), ctx)
-
-    async def decide(self, payload: Any, ctx: NodeContext) -> Any:
-        """What is to be done about a node that has failed."""
-        prompt = {
-            "node": payload["node"],
-            "error": payload["error"],
-            "say": "retry, skip, abort, or {do: retry or skip, state: {what changes}}",
-        }
-        answer = await ctx.ask(prompt, name=payload["node"], schema=DECISIONS)
-        if isinstance(answer, str):
-            return _reply(Outcome(decision=answer), ctx)
-        changes = tuple(answer.get("state", {}).items())
-        return _reply(Outcome(changes, decision=answer["do"]), ctx)
-
-    async def wait(self, payload: Any, ctx: Context) -> Any:
-        """Until a moment has come."""
-        await ctx.sleep(until=payload["until"])
-        return {"woken": True, "at": max(payload["until"], ctx.now())}
-
-
-def _reply(outcome: Outcome, ctx: Context) -> dict[str, Any]:
-    return {**outcome.data(), "at": ctx.now()}
 
 
 def _all(graph: Graph) -> Iterator[Graph]:
@@ -324,7 +202,7 @@ def _called(definition: Definition, functions: Mapping[str, NodeFunction]) -> It
 
 def _told(node: Node) -> str:
     """The policies of a node, as a text."""
-    said = [node.retry, node.timeout, node.resources, node.priority]
+    said = [node.retry, node.timeout, node.resources, node.priority, node.undo is not None]
     return json.dumps(said, sort_keys=True)
 
 

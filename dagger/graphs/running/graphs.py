@@ -170,7 +170,7 @@ class GraphRun:
 
     async def result(self) -> GraphReport:
         """Wait until it has ended, or waits for people, or is paused; its report."""
-        await self.live.result()
+        await self.live.rest()
         return self.report()
 
     async def pause(self, reason: str = "paused from outside") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -122,8 +121,3 @@ def _rule(said: Choice | Loop, functions: Mapping[str, NodeFunction]) -> Callabl
         return lambda seen: function.call(seen, None)
     made: Template = compiled(text) if isinstance(said, Choice) else condition(text)
     return lambda seen: made.render({"state": seen})
-
-
-async def awaited(value: Any) -> Any:
-    """A value, or what a coroutine comes to."""
-    return await value if inspect.isawaitable(value) else value

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class NodeOrigin:
     """Of the agents that call nodes."""
 
-    def __init__(self, definition: str) -> None:
+    def __init__(self, definition: str, *, careful: bool = False) -> None:
         self.definition = definition
+        self.careful = careful
         self.secrets = Secrets()
 
     def context(self, invocation: Invocation) -> Context:

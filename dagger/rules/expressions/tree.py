@@ -6,6 +6,7 @@ Python's parser is asked, and then whatever is not on the lists below is refused
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -71,9 +72,14 @@ class _Wrong(Refused):
 _TOO_DEEP = f"more than {MAX_DEPTH} things within one another; take it apart"
 
 
+_alone = threading.Lock()
+"""CPython 3.11 counts how deep the trees of all threads are as one (python/cpython#106905)."""
+
+
 def _parsed(words: Tokens) -> ast.expr:
     try:
-        return ast.parse(words.python, mode="eval").body
+        with _alone:
+            return ast.parse(words.python, mode="eval").body
     except SyntaxError as error:
         # The parser counts from 1, and says 0 where it has come to the end.
         column = error.offset - 1 if error.offset else len(words.python)

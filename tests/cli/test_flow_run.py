@@ -1,0 +1,306 @@
+"""`dagger flow run` and `dagger flow show`: what becomes of the steps of a flow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Invoke, Write
+from tests.cli.test_logs import bare_root
+from tests.views import drawn
+
+FLOW = """\
+    name: invoices
+    inputs:
+      month: {type: string}
+      fees: {type: array, default: [1, 2, 3]}
+      token: {type: string, secret: true, default: none}
+    steps:
+      - {id: fetch, uses: fetch, with: {month: "${{ inputs.month }}", token: "${{ inputs.token }}"}}
+      - id: charge
+        uses: charge
+        foreach: ${{ inputs.fees }}
+        with: {fee: "${{ item }}", month: "${{ steps.fetch.output }}"}
+        compensate: {uses: refund, with: {charged: "${{ steps.charge.output }}"}}
+      - {id: never, uses: fetch, when: "${{ run.scheduled }}", with: {month: x, token: x}}
+      - {id: tell, uses: tell, with: {charged: "${{ steps.charge.output }}"}}
+    output: {total: "${{ steps.tell.output }}"}
+    """
+
+STEPS = """
+    import os, signal
+    from dagger import Context, step
+
+    @step
+    async def fetch(month: str, token: str, ctx: Context) -> str:
+        print("printed")
+        ctx.log(f"fetching {month} with {token}")
+        return month
+
+    @step(retry={"kind": "immediate", "max_attempts": 2})
+    async def charge(fee: int, month: str, ctx: Context) -> int:
+        if fee == 3 and ctx.attempt == 1:
+            raise ConnectionError("no line")
+        return 10 * fee
+
+    @step(retry={"kind": "immediate", "max_attempts": 1})
+    async def refund(charged: int) -> None:
+        if charged == 20:
+            raise ValueError("too late")
+
+    @step(retry={"kind": "immediate", "max_attempts": 1})
+    async def tell(charged: list, ctx: Context) -> int:
+        if sum(charged) > 100:
+            raise ValueError("too much")
+        return sum(charged)
+"""
+
+KILLED = """
+    import anyio
+
+    @step
+    async def tell(charged: list) -> int:
+        if not os.environ.get("GO_ON"):
+            os.kill(os.getpid(), signal.SIGINT)
+            await anyio.sleep_forever()
+        return sum(charged)
+"""
+"""Interrupts the command that it runs in, unless that is to go on."""
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Path:
+    """The path of FLOW."""
+    return saved(tmp_path, FLOW)
+
+
+def saved(folder: Path, text: str) -> Path:
+    """A flow as a file."""
+    path = folder / "invoices.yml"
+    path.write_text(dedent(text), "utf-8")
+    return path
+
+
+@pytest.fixture
+def command(flow: Path, write: Write) -> tuple[str, ...]:
+    """The words that run FLOW with STEPS."""
+    return ("flow", "run", str(flow), "--steps", write(above=STEPS), "--input", "month=2026-01")
+
+
+def statuses(found: dict[str, Any]) -> dict[str, str]:
+    """By step, its status in the output of --json."""
+    return {each["id"]: each["status"] for each in found["steps"]}
+
+
+def test_each_step_is_told(invoke: Invoke, command: tuple[str, ...]) -> None:
+    """A line says how each step has ended, and the output follows."""
+    ended = invoke(*command, "--run-id", "mine")
+    assert ended.exit_code == 0
+    printed, head, _, *steps = ended.stdout.splitlines()
+    assert printed == "printed"
+    assert head.startswith("flow invoices · run mine · completed after ")
+    assert steps[0].startswith("✓ fetch   succeeded  ")
+    assert steps[1].endswith("  3 items, 4 attempts")
+    assert steps[2].split() == ["-", "never", "skipped", "when", "is", "false"]
+    assert ended.stdout.endswith('\noutput\n{\n  "total": 60\n}\n')
+
+
+def test_what_was_undone_is_told(invoke: Invoke, command: tuple[str, ...]) -> None:
+    """Of a run that has failed it is said why, what was undone, and what could not be."""
+    ended = invoke(*command, "--input", "fees=[1, 2, 90]")
+    assert ended.exit_code == 1
+    assert "\n  step 'tell' failed: ValueError: too much\n" in ended.stdout
+    _, undone, stuck = ended.stdout.rsplit("\n\n", 2)
+    assert sorted(undone.splitlines()) == ["  charge[0]", "  charge[2]", "undone (2)"]
+    assert stuck == "could not be undone (1)\n  charge[1] · ValueError: too late\n"
+
+
+def test_json_is_all_of_stdout(invoke: Invoke, command: tuple[str, ...]) -> None:
+    """With --json nothing but what has become of it is written to stdout."""
+    ended = invoke(*command, "--json")
+    found = json.loads(ended.stdout)
+    assert (found["status"], found["run_status"]) == ("succeeded", "completed")
+    assert statuses(found) == {
+        **dict.fromkeys(("fetch", "charge", "tell"), "succeeded"),
+        "never": "skipped",
+    }
+    charge = found["steps"][1]
+    assert (charge["items"], charge["attempts"], charge["done"]) == (3, 4, 3)
+    assert "printed\n" in ended.stderr
+
+
+def test_inputs_are_read_as_what_they_are(invoke: Invoke, command: tuple[str, ...]) -> None:
+    """A value is JSON where it is that, unless the input is a text; mappings go along."""
+    more = ("--input", '{"fees": [5]}', "--input", "month=12", "--json")
+    found = json.loads(invoke(*command, *more).stdout)
+    assert found["output"] == {"total": 50}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("monht=1", "the flow has no input 'monht'; did you mean 'month'?"),
+        ("fees=[1", 'not of type "array" at fees'),
+        ("month", "names no input; write name=value, a JSON mapping, @file or - (stdin)"),
+        ("month=@nowhere", "--input month= cannot be read"),
+        ("@nowhere", "--input cannot be read"),
+    ],
+)
+def test_inputs_that_are_wrong_are_told_at_once(
+    invoke: Invoke, command: tuple[str, ...], store: Path, given: str, said: str
+) -> None:
+    """The exit code is 2, and no store is made."""
+    ended = invoke(*command, "--input", given, "--store", str(store))
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert said in ended.stderr
+    assert not store.exists()
+
+
+def test_a_mapping_is_needed(invoke: Invoke, command: tuple[str, ...]) -> None:
+    """Other JSON names no inputs."""
+    ended = invoke(*command, "--input", "-", input="[1]")
+    assert "--input - is no mapping; the inputs of a flow are one, by name" in ended.stderr
+
+
+def test_secrets_stay_inside(
+    invoke: Invoke, command: tuple[str, ...], store: Path, tmp_path: Path
+) -> None:
+    """A secret is neither printed nor kept, is no part of the run's id, and comes from a file."""
+    (tmp_path / "token").write_text("sesame\n")
+    ids = set()
+    for word, warned in (("@" + str(tmp_path / "token"), False), ("sesame", True)):
+        more = ("--input", f"token={word}", "--store", str(store), "-v")
+        ended = invoke(*command, *more)
+        assert ended.exit_code == 0
+        assert ("'token' stands on the command line" in ended.stderr) is warned
+        assert "sesame" not in ended.output
+        ids.add(ended.stdout.partition(" · run ")[2].partition(" ")[0])
+    assert len(ids) == 1
+    found = (path.read_bytes() for path in store.rglob("*") if path.is_file())
+    assert not any(b"sesame" in each for each in found)
+
+
+def test_a_secret_may_be_a_variable(
+    invoke: Invoke, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is needed is the environment variable of its name, or the hint says so."""
+    path = saved(tmp_path, FLOW.replace(", default: none", ""))
+    words = ("flow", "run", str(path), "--steps", write(above=STEPS), "--input", "month=1")
+    ended = invoke(*words)
+    assert ended.exit_code == 2
+    assert "set the environment variable token, or give --input token=@FILE" in ended.stderr
+    monkeypatch.setenv("token", "sesame")
+    assert invoke(*words).exit_code == 0
+
+
+def test_the_same_command_goes_on(
+    invoke: Invoke, flow: Path, write: Write, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupted run is kept, shown as it stands, and goes on with what it has done, and with
+    the secrets that it is given again.
+    """
+    saved(flow.parent, FLOW.replace(", default: none", ""))
+    (flow.parent / "token").write_text("sesame")
+    given = ("--input", "month=1", "--input", f"token=@{flow.parent / 'token'}")
+    words = ("--steps", write(KILLED, above=STEPS), *given, "--store", str(store))
+    ended = invoke("flow", "run", str(flow), *words)
+    assert (ended.exit_code, ended.stdout) == (130, "printed\n")
+    run = ended.stderr.partition("run invoices-")[2].partition(" ")[0]
+    assert f"run invoices-{run} is kept in {store}; the same command goes on" in ended.stderr
+    shown = invoke("flow", "show", f"invoices-{run}", "--store", str(store)).stdout
+    assert " · interrupted, opened " in shown
+    assert "\n▸ tell    tell    running" in shown
+    monkeypatch.setenv("GO_ON", "1")
+    again = invoke("flow", "run", str(flow), *words)
+    assert again.exit_code == 0
+    assert "printed" not in again.stdout
+    assert "goes on where it was" in again.stderr
+
+
+def test_a_changed_flow_is_refused_and_accepted(
+    invoke: Invoke, flow: Path, write: Write, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The difference is told, nothing is lost, and --accept-changes goes on."""
+    given = ("--steps", write(KILLED, above=STEPS), "--input", "month=1", "--store", str(store))
+    words = ("flow", "run", str(flow), *given, "--run-id", "mine")
+    assert invoke(*words).exit_code == 130
+    saved(flow.parent, FLOW.replace("{total:", "{sum:"))
+    monkeypatch.setenv("GO_ON", "1")
+    ended = invoke(*words)
+    assert ended.exit_code == 2
+    assert "Error: run mine cannot go on: flow 'invoices' has changed" in ended.stderr
+    assert "--accept-changes\n--- invoices, as it was begun\n" in ended.stderr
+    assert "\n-output: {total: '${{ steps.tell.output }}'}\n" in ended.stderr
+    assert "nothing of it is lost" in ended.stderr
+    assert "▸ tell    running" in ended.stdout
+    ended = invoke(*words, "--accept-changes", "--json")
+    assert json.loads(ended.stdout)["output"] == {"sum": 60}
+
+
+def test_a_log_of_json(invoke: Invoke, command: tuple[str, ...]) -> None:
+    """With --log-json each line of stderr says where it is from: what was said, and each end."""
+    ended = invoke(*command, "--log-json", "--run-id", "mine")
+    lines = [json.loads(each) for each in ended.stderr.splitlines()]
+    names = ("run", "flow", "step", "item", "attempt")
+    said = {tuple(each[name] for name in names): each["text"] for each in lines}
+    assert said["mine", "invoices", "charge", 2, 2].startswith("step charge[2] succeeded after ")
+    first, second = lines[:2]
+    assert (first["step"], first["text"]) == (None, "step 'never' was skipped: when is false")
+    assert (second["step"], second["text"]) == ("fetch", "fetching 2026-01 with none")
+    assert {each["level"] for each in lines} == {"info"}
+    assert lines[-1]["text"].startswith("flow invoices succeeded after ")
+
+
+def test_failures_are_errors_in_a_log_of_json(invoke: Invoke, command: tuple[str, ...]) -> None:
+    """A step that has failed is an error, and undoing is told as that."""
+    ended = invoke(*command, "--input", "fees=[101]", "--log-json")
+    lines = [json.loads(each) for each in ended.stderr.splitlines()]
+    errors = [each["text"] for each in lines if each["level"] == "error"]
+    assert errors[0] == "step tell failed: ValueError: too much"
+    assert any(each["text"].startswith("undoing of step charge[0] succeeded") for each in lines)
+
+
+def test_steps_are_named_in_what_they_say(invoke: Invoke, command: tuple[str, ...]) -> None:
+    """With -v a line says of which run, step and attempt it is."""
+    with bare_root():
+        ended = invoke(*command, "--run-id", "mine", "-v")
+    assert "info: mine · step fetch · attempt 1 · fetching 2026-01 with none\n" in ended.stderr
+    assert "info: mine · flow invoices · step 'never' was skipped" in ended.stderr
+
+
+def test_a_run_is_shown(invoke: Invoke, command: tuple[str, ...], store: Path) -> None:
+    """What is shown of a run is what was printed, and besides what its steps use."""
+    invoke(*command, "--run-id", "mine", "--store", str(store), "--input", "fees=[1, 2, 90]")
+    where = ("mine", "--store", str(store))
+    shown = invoke("flow", "show", *where).stdout
+    assert shown.startswith("flow invoices · run mine · failed after ")
+    assert "\n✗ tell    tell    failed     " in shown
+    assert "\nundone (2)\n" in shown
+    found = json.loads(invoke("flow", "show", *where, "--json").stdout)
+    assert statuses(found)["tell"] == "failed"
+    assert found["definition"]["flow"]["name"] == "invoices"
+
+
+@drawn.needs_graphviz
+def test_a_run_is_drawn(
+    invoke: Invoke, command: tuple[str, ...], store: Path, tmp_path: Path
+) -> None:
+    """The picture says of each step how it has ended, and what became of it."""
+    invoke(*command, "--run-id", "mine", "--store", str(store), "--input", "fees=[1, 2, 90]")
+    dot = tmp_path / "run.dot"
+    ended = invoke("flow", "show", "mine", "--store", str(store), "--dot", str(dot))
+    assert ended.stderr == f"wrote {dot}\n"
+    shown = "\n".join(drawn.shown(dot.read_text("utf-8")))
+    assert "failed · " in shown
+    assert "could not be undone" in shown
+
+
+def test_other_runs_have_no_steps(invoke: Invoke, nine: Path) -> None:
+    """A run of mere agents is refused, and the hint says how it is shown."""
+    ended = invoke("flow", "show", "nine", "--store", str(nine))
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert f"see `dagger show nine --store {nine}`" in ended.stderr
