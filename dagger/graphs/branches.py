@@ -156,9 +156,13 @@ class Branches:
             self._coming[node] = known
         return known is not None
 
-    def first(self, node: str) -> tuple[float, ...]:
-        """The order of the first that waits at a node."""
-        return min(each.order() for each in self.waiting[node].values())
+    def foremost(self, node: str) -> Branch:
+        """Of those that wait at a node the one that was named first."""
+        return min(self.waiting[node].values(), key=Branch.order)
+
+    def running(self, node: str) -> int:
+        """How many a node has begun for."""
+        return self._running.get(node, 0)
 
     # -- splits and joins ------------------------------------------------------------
 

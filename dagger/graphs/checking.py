@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from math import inf
 
-from dagger.graphs.model import END, START, Choice, Definition, Loop, NodeKind
+from dagger.graphs.model import (
+    END,
+    START,
+    Choice,
+    Definition,
+    Dependency,
+    Loop,
+    NodeKind,
+    is_expression,
+)
 from dagger.rules.expressions import condition
 from dagger.rules.retry import strategy
 from dagger.words.errors import ConfigError, ExpressionError
@@ -26,6 +36,8 @@ def problems_of(definition: Definition) -> Iterator[str]:
             elif need not in definition.nodes:
                 hint = _meant(need, definition)
                 yield f"node {node.name!r} needs {need!r}, which there is none of{hint}"
+            if problem := _expression(node.needs[need]):
+                yield f"node {node.name!r} needs {need!r} under a condition: {problem}"
     yield from _values(definition)
 
 
@@ -90,6 +102,14 @@ def _values(definition: Definition) -> Iterator[str]:
             yield f"the loop of {name!r}: {problem}"
         if node.loop is not None and node.loop.max_iterations < 1:
             yield f"the loop of {name!r} goes round at least once: max_iterations= is 1 or more"
+        if node.kind is NodeKind.ASK and node.question is None:
+            yield f"node {name!r} asks people, and nothing says what"
+        if node.kind is NodeKind.SUBGRAPH and node.uses not in definition.subgraphs:
+            yield f"node {name!r} is a graph {node.uses!r}, which there is none of"
+        if node.timeout is not None and not _is_number(node.timeout, above=0):
+            yield f"node {name!r}: timeout= is seconds above 0, not {node.timeout!r}"
+        if node.priority is not None and type(node.priority) is not int:
+            yield f"node {name!r}: priority= is a whole number, not {node.priority!r}"
         if node.retry is not None:
             try:
                 strategy(node.retry)
@@ -100,11 +120,16 @@ def _values(definition: Definition) -> Iterator[str]:
             yield f"the router of {name!r}: {problem}"
 
 
-def _expression(said: Loop | Choice) -> str:
-    if not said.is_expression:
+def _is_number(value: object, above: float) -> bool:
+    return isinstance(value, int | float) and type(value) is not bool and above < value < inf
+
+
+def _expression(said: Loop | Choice | Dependency) -> str:
+    text = said.router if isinstance(said, Choice) else said.condition
+    if not isinstance(text, str) or not is_expression(said):
         return ""
     try:
-        condition(said.condition if isinstance(said, Loop) else said.router)
+        condition(text)
     except ExpressionError as error:
         return str(error)
     return ""

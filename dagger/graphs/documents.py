@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagger.graphs import grammar
 from dagger.graphs.describing import definition_data, definition_from
 from dagger.graphs.graph import Graph
-from dagger.graphs.model import Choice, Definition, Loop
+from dagger.graphs.model import Choice, Definition, Dependency, Loop, is_expression
 from dagger.rules.expressions.tokens import OPEN
 from dagger.words.errors import DefinitionError, GraphError
 from dagger.words.payload import plain
@@ -63,10 +64,13 @@ def parse(text: str, functions: Functions | None = None, state: Any = dict) -> G
 def graph_from(data: Mapping[str, Any], functions: Functions, state: Any = dict) -> Graph:
     """The graph of a definition that is plain data. Raises GraphError."""
     name = str(data.get("name", "document"))
+    problems = list(grammar.problems_of(data))
+    if problems:
+        raise GraphError(name, [f"it is no graph: {each}" for each in problems])
     try:
         definition = definition_from(_with_expressions(data))
-    except (KeyError, TypeError, ValueError, AttributeError, DefinitionError) as error:
-        raise GraphError(name, [f"it is no graph: {error!r}"]) from None
+    except DefinitionError as error:
+        raise GraphError(name, [f"it is no graph: {error}"]) from None
     missing = [each for each in _used(definition) if each not in functions]
     if missing:
         known = ", ".join(functions) or "none"
@@ -104,6 +108,8 @@ def _with_expressions(data: Mapping[str, Any]) -> dict[str, Any]:
         for name, each in data.get("choices", {}).items()
     }
     found["nodes"] = [_looped(each) for each in data["nodes"]]
+    within = data.get("subgraphs", {}).items()
+    found["subgraphs"] = {name: _with_expressions(each) for name, each in within}
     return found
 
 
@@ -124,6 +130,8 @@ def _used(definition: Definition) -> list[str]:
             found[node.undo] = None
         if node.loop is not None:
             found.update(_named(node.loop))
+        for need in node.needs.values():
+            found.update(_named(need))
     for choice in definition.choices.values():
         found.update(_named(choice))
     for name in definition.reducers.values():
@@ -132,6 +140,6 @@ def _used(definition: Definition) -> list[str]:
     return list(found)
 
 
-def _named(said: Choice | Loop) -> dict[str, None]:
+def _named(said: Choice | Loop | Dependency) -> dict[str, None]:
     name = said.router if isinstance(said, Choice) else said.condition
-    return {} if said.is_expression else {name: None}
+    return {} if is_expression(said) or name is None else {str(name): None}

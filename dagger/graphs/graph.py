@@ -32,6 +32,7 @@ from dagger.graphs.model import (
     NodeKind,
     OnError,
     Question,
+    one_of,
 )
 from dagger.graphs.reducers import Reduce
 from dagger.graphs.shape import Shape, reducer_names
@@ -131,10 +132,10 @@ class Graph:
         state, or a Goto. Without one, `functions` has it under the node's name by the time that
         Graphs takes the graph.
         """
-        kind = NodeKind(kind)
+        node = self._made(name, one_of(NodeKind, kind, "kind="), name, dict(options), function)
         if function is not None:
             self._function(name, function)
-        self._nodes[name] = self._made(name, kind, name, dict(options), function)
+        self._nodes[name] = node
         return self
 
     @overload
@@ -202,8 +203,8 @@ class Graph:
         """A node that is a graph: `inputs` say by its keys which of this state it is given, and
         `outputs` by its keys which of this state they are afterwards; without them, all.
         """
-        self.subgraphs[graph.name] = graph
         node = self._made(name, NodeKind.SUBGRAPH, graph.name, dict(options), None)
+        self.subgraphs[graph.name] = graph
         self._nodes[name] = replace(node, inputs=dict(inputs or {}), outputs=dict(outputs or {}))
         return self
 
@@ -278,6 +279,12 @@ class Graph:
             if self.shape.fields is not None and key not in self.shape.fields:
                 yield f"there is a reducer for {key!r}, which the state has no key for"
 
+    def _dependency(self, node: str, other: str, said: Dependency | Need | str) -> Dependency:
+        made = said if isinstance(said, Dependency) else Dependency(one_of(Need, said, "needs="))
+        if not callable(made.condition):
+            return made
+        return replace(made, condition=self._function(f"{node}:needs:{other}", made.condition))
+
     def _function(self, name: str, function: Function) -> str:
         if not callable(function):
             raise DefinitionError(f"{name!r} of graph {self.name!r}: {function!r} cannot be called")
@@ -300,11 +307,14 @@ class Graph:
         function: Function | None,
     ) -> Node:
         self._check_name(name)
-        needs = {other: _dependency(each) for other, each in said.pop("needs", {}).items()}
+        needs = {
+            other: self._dependency(name, other, each)
+            for other, each in said.pop("needs", {}).items()
+        }
         to, undo = said.pop("to", None), said.pop("undo", None)
         if to is None:
             to = () if function is None else _declared(function)
-        on_error = OnError(said.pop("on_error", OnError.FAIL))
+        on_error = one_of(OnError, said.pop("on_error", OnError.FAIL), "on_error=")
         unknown = [option for option in said if option not in NodeOptions.__annotations__]
         if unknown:
             raise DefinitionError(f"a node has no option {unknown[0]!r}", f"node {name!r}")
@@ -322,10 +332,6 @@ class Graph:
             undo=None if undo is None else self._function(f"{name}:undo", undo),
             **said,
         )
-
-
-def _dependency(said: Dependency | Need | str) -> Dependency:
-    return said if isinstance(said, Dependency) else Dependency(Need(said))
 
 
 def _label(label: Any) -> str:

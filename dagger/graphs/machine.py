@@ -35,14 +35,15 @@ from dagger.graphs.commands import (
 from dagger.graphs.executions import Execution, Kind
 from dagger.graphs.merging import remove, update
 from dagger.graphs.model import END, START, Definition, Dependency, Node, NodeKind, OnError
-from dagger.graphs.needs import Completed, Unmet, needs_of, unmet
+from dagger.graphs.needs import Completed, Unmet, apart, unmet
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.reach import Reach
-from dagger.graphs.reducers import Reduce
+from dagger.graphs.reducers import Reduce, last
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.graphs.undoing import Undoing
 from dagger.graphs.values import View
 from dagger.words.errors import DaggerError, GraphEventRefused
+from dagger.words.payload import decode
 
 ERROR = "error"
 """The key of the state that a node which has failed is told under, if the run goes on."""
@@ -59,7 +60,8 @@ class Library:
         holds: Callable[[Dependency, View], bool],
         subgraphs: Mapping[str, Library],
     ) -> None:
-        self.reducers = reducers
+        # Branches may fail side by side: what is told of the one named last is told.
+        self.reducers = {ERROR: last, **reducers}
         self.holds = holds
         self.subgraphs = subgraphs
 
@@ -67,15 +69,17 @@ class Library:
 class Machine:
     """One run of a graph, or of a graph within it."""
 
-    def __init__(self, definition: Definition, library: Library, path: Path = ()) -> None:
+    def __init__(
+        self, definition: Definition, library: Library, path: Path = (), given: View | None = None
+    ) -> None:
         self.definition = definition
         self.library = library
         self.path = path
         self.status = GraphStatus.IDLE
         self.reason = ""
         self.now = 0.0
-        self.view = View()
-        """The state, but for what is in branches."""
+        self.view = View(given)
+        """The state, but for what is in branches; of a graph within, on what it was given."""
         self.nodes: dict[str, Node] = dict(definition.nodes)
         self.edges: dict[str, tuple[str, ...]] = dict(definition.edges)
         self.statuses: dict[str, NodeStatus] = {}
@@ -92,7 +96,7 @@ class Machine:
         self.deadlines: dict[str, float] = {}
         """Until when nodes may wait for what they need."""
         self._reach = Reach(self.nodes, self._targets)
-        self._needs = needs_of(self.nodes)
+        self._apart = apart(self.nodes.values())
         self._orders = {name: number for number, name in enumerate(self.nodes)}
         self._commands: list[Command] = []
 
@@ -106,7 +110,11 @@ class Machine:
                 found += execution.within.resume()
             else:
                 found.append(self._command(execution))
-        found += (self._undoing_of(number) for number in self.undoing.running())
+                if not self.goes_on:
+                    found.append(Stop(self._to(execution)))
+        for number in self.undoing.running():
+            inner = self.undoing.inside(number)
+            found += [self._undoing_of(number)] if inner is None else inner.resume()
         return [*found, *self._said()]
 
     def begin(self, state: Mapping[str, Any], at: float) -> list[Command]:
@@ -132,9 +140,7 @@ class Machine:
         elif self.goes_on:
             self._complete(execution, outcome)
         else:
-            self._note(execution, NodeStatus.COMPLETED)
-            self._apply(execution, outcome)
-            self.undoing.complete(execution.number, outcome.changed())
+            self._complete_late(execution, outcome)
         return self._said()
 
     def failed(self, path: Path, error: Mapping[str, str], at: float) -> list[Command]:
@@ -147,6 +153,8 @@ class Machine:
 
     def stopped(self, path: Path, at: float) -> list[Command]:
         """An execution was stopped before it came to anything."""
+        if self._is_over(path):
+            return []
         inner = self._inner(path)
         if inner is not None:
             return self._from_within(inner, inner.machine.stopped(path, at), at)
@@ -158,10 +166,12 @@ class Machine:
 
     def woken(self, path: Path, at: float) -> list[Command]:
         """A moment has come that was asked for."""
+        if self._is_over(path):
+            return []
         inner = self._inner(path)
         if inner is not None:
             return self._from_within(inner, inner.machine.woken(path, at), at)
-        self.executions.pop(path[-1], None)
+        del self.executions[path[-1]]
         self.now = at
         return self._said()
 
@@ -209,7 +219,7 @@ class Machine:
         try:
             self._apply(execution, outcome)
         except Exception as error:  # of a reducer, which is the user's
-            self._fail(execution, {"type": type(error).__name__, "message": str(error)})
+            self._fail(execution, _error_of(error))
             return
         self.order += 1
         self.completed[node.name] = Completed(self.now, self.order)
@@ -227,14 +237,24 @@ class Machine:
         else:
             self._go(branch, outcome.to if outcome.to is not None else self._ways(node, outcome))
 
+    def _complete_late(self, execution: Execution, outcome: Outcome) -> None:
+        """A node has run that was to be stopped: what it has done can be undone."""
+        try:
+            self._apply(execution, outcome)
+        except Exception as error:  # of a reducer, which is the user's
+            self._fail(execution, _error_of(error))
+            return
+        self._note(execution, NodeStatus.COMPLETED)
+        self.undoing.complete(execution.number, outcome.changed())
+
     def _ways(self, node: Node, outcome: Outcome) -> Sequence[str]:
         """Where a node leads that does not say it itself: its edges, and what its router chose."""
         return (*self.edges.get(node.name, ()), *outcome.chosen)
 
     def _apply(self, execution: Execution, outcome: Outcome) -> None:
         view, reducers = execution.branch.view, self.library.reducers
-        update(view, outcome.changes, execution.node, reducers)
         remove(view, outcome.removed, execution.node)
+        update(view, outcome.changes, execution.node, reducers)
 
     def _go(self, branch: Branch, targets: Iterable[str]) -> None:
         names = tuple(dict.fromkeys(targets))
@@ -253,7 +273,8 @@ class Machine:
     def _arrive(self, branch: Branch, name: str) -> None:
         if name != END and self.nodes[name].kind is not NodeKind.END:
             self.branches.wait(branch, name)
-            self.statuses[name] = NodeStatus.BLOCKED
+            if not self.branches.running(name):
+                self.statuses[name] = NodeStatus.BLOCKED
             return
         if name in self.nodes:
             self.visits[name] = self.visits.get(name, 0) + 1
@@ -279,7 +300,7 @@ class Machine:
             return False
         ready = [name for name in waiting if not self.branches.others_may_come(name, self._reach)]
         if not ready and not self.executions:
-            ready = [min(waiting, key=self.branches.first)]
+            ready = [min(waiting, key=self._orders.__getitem__)]
         begun = False
         for name in self._in_order(ready):
             if not self.goes_on:
@@ -299,8 +320,8 @@ class Machine:
 
     def _try(self, node: Node) -> bool:
         """Begin a node if it has what it needs; whether anything has come of it."""
-        needs = self._needs.get(node.name)
-        left = unmet(node, needs, self) if needs else ()
+        others = self._apart.get(node.name, ())
+        left = unmet(node, others, self) if node.needs or others else ()
         never = next((each for each in left if each.never), None)
         if never is not None:
             problem = f"node {node.name!r} needs {never.need!r}, which has not completed"
@@ -334,14 +355,22 @@ class Machine:
             self._reject(node, {"type": "TimeoutExceeded", "message": problem})
             return True
         if not any(each.wakes(node.name) for each in self.executions.values()):
-            branch = next(iter(self.branches.waiting[node.name].values()))
+            branch = self.branches.foremost(node.name)
             execution = self._execution(node.name, branch, Kind.WAKE)
             self._commands.append(self._command(execution))
         return False
 
+    def _wait_no_more(self, node: Node) -> None:
+        """Nobody need wake it."""
+        if self.deadlines.pop(node.name, None) is None:
+            return
+        for each in [x for x in self.executions.values() if x.wakes(node.name)]:
+            del self.executions[each.number]
+            self._commands.append(Stop(self._to(each)))
+
     def _reject(self, node: Node, error: dict[str, str]) -> None:
         """A node fails before it has begun."""
-        self.deadlines.pop(node.name, None)
+        self._wait_no_more(node)
         branch = self._joined(node)
         if branch is not None:
             self.branches.run(branch)
@@ -355,10 +384,11 @@ class Machine:
         return True
 
     def _begin(self, node: Node, branch: Branch) -> None:
-        self.deadlines.pop(node.name, None)
+        self._wait_no_more(node)
         self.order += 1
         self.began[node.name] = self.order
         self.visits[node.name] = self.visits.get(node.name, 0) + 1
+        self.statuses[node.name] = NodeStatus.READY
         self.statuses[node.name] = NodeStatus.RUNNING
         self.branches.run(branch)
         kind = _KINDS.get(node.kind, Kind.RUN)
@@ -416,7 +446,7 @@ class Machine:
         """Whether the condition of a dependency is true for the branch that waits at a node."""
         if dependency.condition is None:
             return True
-        branch = next(iter(self.branches.waiting[node].values()))
+        branch = self.branches.foremost(node)
         return self.library.holds(dependency, branch.view)
 
     # -- failures --------------------------------------------------------------------
@@ -427,19 +457,25 @@ class Machine:
         self._note(execution, NodeStatus.TIMEOUT if late else NodeStatus.FAILED)
         if not self.goes_on:
             return
+        if execution.kind is Kind.ROUTE:
+            reason = f"the router of node {node.name!r} failed: {error['type']}: {error['message']}"
+            self._wind_down(GraphStatus.FAILED, reason)
+            return
         told = {"node": node.name, **error}
-        # A router that fails says nothing about where to go on.
-        match OnError.FAIL if execution.kind is Kind.ROUTE else node.on_error:
+        match node.on_error:
             case OnError.FAIL:
                 reason = f"node {node.name!r} failed: {error['type']}: {error['message']}"
                 self._wind_down(GraphStatus.FAILED, reason)
             case OnError.HANDLE:
-                update(branch.view, [(ERROR, told)], node.name, {})
+                update(branch.view, [(ERROR, told)], node.name, self.library.reducers)
                 self._go_by_rule(node, branch)
             case OnError.ASK:
-                again = self._execution(node.name, branch, Kind.ASK_ABOUT)
-                again.error = error
-                self._commands.append(self._command(again))
+                self._ask_about(node, branch, error)
+
+    def _ask_about(self, node: Node, branch: Branch, error: dict[str, str]) -> None:
+        execution = self._execution(node.name, branch, Kind.ASK_ABOUT)
+        execution.error = error
+        self._commands.append(self._command(execution))
 
     def _go_by_rule(self, node: Node, branch: Branch) -> None:
         """The branch goes on by the edges of a node, and by its router, which is asked first."""
@@ -454,10 +490,14 @@ class Machine:
         node, branch = self.nodes[execution.node], execution.branch
         if not self.goes_on:
             return
-        self._apply(execution, outcome)
+        try:
+            self._apply(execution, outcome)
+        except Exception as error:  # of a reducer, which is the user's
+            self._ask_about(node, branch, _error_of(error))
+            return
         match outcome.decision:
             case "retry":
-                self.branches.wait(branch, node.name)
+                self._arrive(branch, node.name)
             case "skip":
                 self.statuses[node.name] = NodeStatus.SKIPPED
                 self._go_by_rule(node, branch)
@@ -469,14 +509,11 @@ class Machine:
     def _begin_within(self, node: Node, execution: Execution) -> None:
         """A graph within this one begins, with the keys of the state that it is given."""
         definition = self.definition.subgraphs[node.uses]
-        machine = Machine(definition, self.library.subgraphs[node.uses], self._to(execution))
+        given = given_within(node, execution.branch.view)
+        library = self.library.subgraphs[node.uses]
+        machine = Machine(definition, library, self._to(execution), given)
         execution.within = machine
-        view = execution.branch.view
-        if node.inputs:
-            given = {own: view.get(ours) for own, ours in node.inputs.items() if ours in view}
-        else:
-            given = view.plain()
-        self._follow(execution, machine, machine.begin(given, self.now))
+        self._follow(execution, machine, machine.begin({}, self.now))
 
     def _inner(self, path: Path) -> Execution | None:
         """The execution of the subgraph that a path leads into; None if it is our own."""
@@ -501,7 +538,9 @@ class Machine:
                 self._commands.append(each)
                 continue
             self.executions.pop(execution.number, None)
-            if machine.undoing.anything():
+            if each.status is not GraphStatus.COMPLETED:
+                self.undoing.forget(execution.number)  # it has undone itself
+            elif machine.undoing.anything():
                 self.undoing.keep(execution.number, machine)
             if each.status is GraphStatus.COMPLETED:
                 self._returned(execution, machine)
@@ -510,21 +549,11 @@ class Machine:
                 if self.goes_on:
                     self.branches.end(execution.branch)
             else:
-                self.undoing.forget(execution.number)  # it has undone itself
                 self._fail(execution, {"type": "GraphFailed", "message": machine.reason})
 
     def _returned(self, execution: Execution, machine: Machine) -> None:
         """A graph within has completed: its results are those of its node."""
-        node = self.nodes[execution.node]
-        if node.outputs:
-            found = [
-                (ours, machine.view.get(own))
-                for own, ours in node.outputs.items()
-                if own in machine.view
-            ]
-        else:
-            found = [(key, machine.view.get(key)) for key in machine.view.names()]
-        outcome = Outcome(changes=tuple(found))
+        outcome = _outcome_within(self.nodes[execution.node], machine.view)
         if self.goes_on:
             self._complete(execution, outcome)
         else:
@@ -553,8 +582,18 @@ class Machine:
         self.now = at
         return execution
 
+    def _is_over(self, path: Path) -> bool:
+        """Whether nothing of it is in work: a moment that nobody waits for any more may come."""
+        return path[len(self.path)] not in self.executions
+
     def _note(self, execution: Execution, status: NodeStatus) -> None:
-        self.statuses[execution.node] = status
+        """Where a node stands after a visit, of which there may be others."""
+        name = execution.node
+        if not execution.runs or (self.branches.running(name) > 1 and self.is_running(name)):
+            return
+        self.statuses[name] = status
+        if self.goes_on and name in self.branches.waiting:
+            self.statuses[name] = NodeStatus.BLOCKED
 
     def _wind_down(self, status: GraphStatus, reason: str) -> None:
         """Nothing begins any more, and what is in work is stopped."""
@@ -571,7 +610,8 @@ class Machine:
             else:
                 self._commands.append(Stop(self._to(execution)))
         for name in self.branches.waiting:
-            self.statuses[name] = NodeStatus.CANCELLED
+            if self.statuses[name] is NodeStatus.BLOCKED:
+                self.statuses[name] = NodeStatus.CANCELLED
 
     def _complete_run(self) -> None:
         """All branches have ended: what they have changed is the state then."""
@@ -624,6 +664,35 @@ class Machine:
     def _has_undone(self, number: int, problem: str) -> None:
         for each in self.undoing.ended(number, problem):
             self._undo_one(each)
+
+
+def given_within(node: Node, view: View) -> View:
+    """What a graph within is given of the state of its branch."""
+    if not node.inputs:
+        return view
+    given = View()
+    for own, ours in node.inputs.items():
+        given.put(own, view.blob(ours))
+    return given
+
+
+def _outcome_within(node: Node, view: View) -> Outcome:
+    """What a graph within has changed, as its node has: updates of keys with a reducer are handed
+    on one by one, and not with what was there before.
+    """
+    names = node.outputs or {key: key for key in view.own}
+    changes: list[tuple[str, Any]] = []
+    for own, ours in names.items():
+        if own in view.raw:
+            changes += ((ours, decode(each)) for each in view.raw[own])
+        elif own in view and (own in view.own or node.inputs.get(own, own) != ours):
+            changes.append((ours, view.get(own)))
+    gone = [ours for own, ours in names.items() if own not in view and own in view.own]
+    return Outcome(tuple(changes), tuple(gone))
+
+
+def _error_of(error: Exception) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": str(error)}
 
 
 _KINDS = {NodeKind.SUBGRAPH: Kind.SUBGRAPH, NodeKind.ASK: Kind.ASK}

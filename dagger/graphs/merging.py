@@ -14,17 +14,25 @@ from dagger.words.payload import decode, encode
 def update(
     view: View, changes: Iterable[tuple[str, Any]], node: str, reducers: Mapping[str, Reduce]
 ) -> None:
-    """Apply the changes of a node to the view of its branch. Raises what a reducer raises."""
-    for key, value in changes:
-        reduce = reducers.get(key)
-        if reduce is None:
-            view.put(key, encode(value))
+    """Apply the changes of a node to the view of its branch: all, or none if it raises what a
+    reducer raises.
+    """
+    said = [(key, encode(value)) for key, value in changes]
+    now: dict[str, bytes | None] = {}
+    for key, blob in said:
+        if key in reducers:
+            before = now[key] if key in now else view.blob(key)
+            value = None if before is None else decode(before)
+            now[key] = encode(reducers[key](value, decode(blob)))
         else:
-            view.put(key, encode(reduce(view.get(key), value)))
-            if view.below is not None:
-                view.raw.setdefault(key, []).append(encode(value))
-        if view.below is not None:
+            now[key] = blob
+    for key, made in now.items():
+        view.put(key, made)
+    if view.below is not None:
+        for key, blob in said:
             view.by[key] = node
+            if key in reducers:
+                view.raw.setdefault(key, []).append(blob)
 
 
 def remove(view: View, keys: Iterable[str], node: str) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
+from dagger.rules.expressions.tokens import OPEN
 from dagger.words.errors import DefinitionError
+
+Kind = TypeVar("Kind", bound=StrEnum)
 
 START, END = "start", "end"
 """The names of what a run begins with and of what ends a branch."""
@@ -80,7 +83,9 @@ class Dependency:
     lifecycle: Lifecycle = Lifecycle.ONCE
     """How long it counts that it has completed."""
     condition: Callable[[Mapping[str, Any]], object] | str | None = None
-    """A predicate on the state, or an expression: where it is false, nothing is needed."""
+    """A predicate on the state, or an expression: where it is false, nothing is needed. In a
+    definition a predicate is the name of its function.
+    """
     expiry: float | None = None
     """Seconds after which it does not count any more that it has completed."""
     interval: float | None = None
@@ -89,8 +94,9 @@ class Dependency:
     """Seconds that may be waited for it, before the node fails with TimeoutExceeded."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "type", _one_of(Need, self.type, "type"))
-        object.__setattr__(self, "lifecycle", _one_of(Lifecycle, self.lifecycle, "lifecycle"))
+        object.__setattr__(self, "type", one_of(Need, self.type, "Dependency(type=)"))
+        lifecycle = one_of(Lifecycle, self.lifecycle, "Dependency(lifecycle=)")
+        object.__setattr__(self, "lifecycle", lifecycle)
         for name in ("expiry", "interval", "timeout"):
             value = getattr(self, name)
             if value is not None and not (type(value) in (int, float) and 0 < value < inf):
@@ -201,9 +207,17 @@ class Definition:
         return tuple(dict.fromkeys([*found, *(node.to if node else ())]))
 
 
-def _one_of(kind: Any, value: Any, name: str) -> Any:
+def one_of(kind: type[Kind], value: Any, what: str) -> Kind:
+    """A value as one of an enumeration. Raises DefinitionError, which says the others."""
     try:
         return kind(value)
     except ValueError:
         known = ", ".join(repr(each.value) for each in kind)
-        raise DefinitionError(f"Dependency({name}=) is one of {known}, not {value!r}") from None
+        raise DefinitionError(f"{what} is one of {known}, not {value!r}") from None
+
+
+def is_expression(said: Choice | Loop | Dependency) -> bool:
+    """Whether it is decided by an expression, and not by a function."""
+    if isinstance(said, Dependency):
+        return isinstance(said.condition, str) and OPEN in said.condition
+    return said.is_expression

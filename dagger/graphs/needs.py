@@ -6,7 +6,7 @@ knows of its nodes for that; moments are those of the events that told of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from dagger.graphs.model import Dependency, Lifecycle, Need, Node
@@ -52,24 +52,28 @@ class Unmet(NamedTuple):
     """Whether it will never have it."""
 
 
-Needs = Mapping[str, Dependency]
-"""What a node needs, by the other nodes."""
+Each = tuple[str, Dependency]
+"""Another node, and what is needed of it."""
 
 
-def needs_of(nodes: Mapping[str, Node]) -> dict[str, Needs]:
-    """What the nodes of a graph need: who never overlaps another is not overlapped by it either."""
-    found = {name: dict(node.needs) for name, node in nodes.items()}
-    for name, node in nodes.items():
-        for other, dependency in node.needs.items():
+def apart(nodes: Iterable[Node]) -> dict[str, list[Each]]:
+    """By node those that say that they never overlap with it: it does not with them, either."""
+    found: dict[str, list[Each]] = {}
+    for node in nodes:
+        for name, dependency in node.needs.items():
             if dependency.type is Need.SEQUENTIAL:
-                found[other].setdefault(name, dependency)
-    return {name: needs for name, needs in found.items() if needs}
+                said = Dependency(Need.SEQUENTIAL, condition=dependency.condition)
+                found.setdefault(name, []).append((node.name, said))
+    return found
 
 
-def unmet(node: Node, needs: Needs, known: Known) -> list[Unmet]:
-    """What a node needs and has not, as things are now; nothing if it may run."""
+def unmet(node: Node, others: Iterable[Each], known: Known) -> list[Unmet]:
+    """What a node needs and has not, as things are now; nothing if it may run.
+
+    `others` are those that say that they never overlap with it (see `apart`).
+    """
     found = []
-    for name, dependency in needs.items():
+    for name, dependency in (*node.needs.items(), *others):
         ask = _ASKS[dependency.type]
         if known.holds(dependency, node.name) and (left := ask(node, name, dependency, known)):
             found.append(left)

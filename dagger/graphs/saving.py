@@ -7,7 +7,7 @@ from typing import Any
 
 from dagger.graphs.branches import Branch, Frame, Stage
 from dagger.graphs.executions import Execution, Kind
-from dagger.graphs.machine import Library, Machine
+from dagger.graphs.machine import Library, Machine, given_within
 from dagger.graphs.model import Definition
 from dagger.graphs.needs import Completed
 from dagger.graphs.outcome import added, made
@@ -72,9 +72,11 @@ def _execution(execution: Execution) -> dict[str, Any]:
     }
 
 
-def machine_from(data: Data, definition: Definition, library: Library) -> Machine:
-    """The machine that some data is of."""
-    machine = Machine(definition, library, tuple(data["path"]))
+def machine_from(
+    data: Data, definition: Definition, library: Library, given: View | None = None
+) -> Machine:
+    """The machine that some data is of; of a graph within, on what it was given."""
+    machine = Machine(definition, library, tuple(data["path"]), given)
     machine.status = GraphStatus(data["status"])
     machine.ends = None if data["ends"] is None else GraphStatus(data["ends"])
     machine.reason, machine.now, machine.order = data["reason"], data["now"], data["order"]
@@ -86,7 +88,7 @@ def machine_from(data: Data, definition: Definition, library: Library) -> Machin
     machine.deadlines = dict(data["deadlines"])
     machine.completed = {name: Completed(*each) for name, each in data["completed"].items()}
     known = View.of(data["state"])
-    machine.view.own, machine.view.raw = known.own, known.raw
+    machine.view.own, machine.view.raw, machine.view.by = known.own, known.raw, known.by
     branches = _Restored(machine).branches(data["root"], data["last_branch"])
     for each in data["executions"]:
         machine.executions[each["number"]] = _execution_from(each, machine, branches)
@@ -102,7 +104,8 @@ def _execution_from(data: Data, machine: Machine, branches: Mapping[int, Branch]
         uses = machine.nodes[data["node"]].uses
         definition = machine.definition.subgraphs[uses]
         library = machine.library.subgraphs[uses]
-        execution.within = machine_from(data["within"], definition, library)
+        given = given_within(machine.nodes[data["node"]], branch.view)
+        execution.within = machine_from(data["within"], definition, library, given)
     return execution
 
 

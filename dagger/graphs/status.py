@@ -82,7 +82,8 @@ _AGAIN = frozenset({NodeStatus.BLOCKED, NodeStatus.READY})
 """What a visit begins with: a node may be visited again and again."""
 
 NODE_MOVES: Mapping[NodeStatus, frozenset[NodeStatus]] = {
-    NodeStatus.PENDING: _AGAIN | {NodeStatus.SKIPPED},
+    # An end of a branch has nothing to do.
+    NodeStatus.PENDING: _AGAIN | {NodeStatus.SKIPPED, NodeStatus.COMPLETED},
     NodeStatus.BLOCKED: frozenset(
         {NodeStatus.READY, NodeStatus.FAILED, NodeStatus.TIMEOUT, NodeStatus.CANCELLED}
     ),

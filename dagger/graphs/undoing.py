@@ -98,9 +98,8 @@ class Undoing:
         return self._state is None or self._state.over
 
     def running(self) -> list[int]:
-        """The executions that are being undone, but for graphs, which say it themselves."""
-        running = self._state.running if self._state is not None else ()
-        return [int(each) for each in running if self._begun[int(each)].machine is None]
+        """The executions that are being undone."""
+        return [int(each) for each in self._state.running] if self._state is not None else []
 
     def inside(self, number: int) -> Machine | None:
         """The machine of an execution that was a graph."""

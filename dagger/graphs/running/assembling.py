@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dagger.authoring.agent import Agent
@@ -19,7 +20,7 @@ from dagger.authoring.options import AgentOptions
 from dagger.graphs.describing import definition_data
 from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Library
-from dagger.graphs.model import Definition, Dependency, Node, NodeKind
+from dagger.graphs.model import Definition, Dependency, Node, NodeKind, is_expression
 from dagger.graphs.reducers import reducer
 from dagger.graphs.running.asking import Asker
 from dagger.graphs.running.calling import Caller
@@ -236,14 +237,14 @@ def _library(graph: Graph, definition: Definition) -> Library:
     within = {
         name: _library(each, definition.subgraphs[name]) for name, each in graph.subgraphs.items()
     }
-    return Library(reducers, _holds, within)
+    return Library(reducers, partial(_holds, graph.functions), within)
 
 
-def _holds(dependency: Dependency, view: View) -> bool:
+def _holds(functions: Mapping[str, Callable[..., Any]], dependency: Dependency, view: View) -> bool:
     """Whether the condition of a dependency is true."""
     said = dependency.condition
     if said is None:
         return True
-    if callable(said):
-        return bool(said(Seen(view)))
-    return bool(condition(said).render({"state": Seen(view)}))
+    if is_expression(dependency):
+        return bool(condition(str(said)).render({"state": Seen(view)}))
+    return bool(functions[str(said)](Seen(view)))

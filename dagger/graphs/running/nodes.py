@@ -94,9 +94,9 @@ class Came:
     def seen(self, view: View) -> Seen:
         """The state with what the node has changed."""
         now = View(view)
-        update(now, self.outcome.changes, self._ctx.node, self._library.reducers)
         for key in self.outcome.removed:
             now.put(key, None)
+        update(now, self.outcome.changes, self._ctx.node, self._library.reducers)
         return Seen(now)
 
 

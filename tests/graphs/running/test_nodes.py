@@ -1,0 +1,307 @@
+"""Nodes as they run: what they are given, what they return, and how they fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+import pytest
+from pydantic import BaseModel
+
+from dagger import Executor
+from dagger.graphs import END, START, Goto, Graph, GraphReport, Graphs, GraphStatus, NodeContext
+from dagger.words.errors import DaggerError, StateRefused, ValidationError
+
+
+class Ticket(BaseModel):
+    text: str
+    score: int = 0
+
+
+@dataclass
+class Book:
+    title: str
+    pages: int = 0
+
+
+class Typed(TypedDict, total=False):
+    count: int
+    name: str
+
+
+async def ran(graph: Graph, state: Any = None, **limits: Any) -> GraphReport:
+    """The report of one run."""
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        return await graphs.run(executor, graph, state, **limits)
+
+
+async def test_nodes_are_async_or_plain() -> None:
+    """Both kinds of functions are nodes, routers and loops."""
+    graph = Graph("g")
+
+    @graph.node
+    async def one() -> dict[str, int]:
+        return {"n": 1}
+
+    @graph.node
+    def two(state: Any) -> dict[str, int]:
+        return {"n": state["n"] + 1}
+
+    graph.add_edge("one", "two").loop("two", lambda state: state["n"] < 5)
+
+    async def where(state: Any) -> str:
+        return "more" if state["n"] < 9 else "enough"
+
+    @graph.node
+    def three(ctx: NodeContext) -> None:
+        ctx.set_state("n", ctx.get_state("n") + 10)
+
+    graph.add_conditional_edge("two", where, {"more": "three", "enough": END})
+    report = await ran(graph)
+    assert report.state == {"n": 15}
+    assert report.visits == {"one": 1, "two": 4, "three": 1}
+
+
+async def test_what_a_node_returns() -> None:
+    """None, a name, several, an update, a model, and a Goto with an update of its own."""
+    graph = Graph("g", reducers={"log": "append"})
+
+    @graph.node
+    async def a() -> Literal["b"]:
+        return "b"
+
+    @graph.node
+    async def b() -> list[Literal["c", "d"]]:
+        return ["c", "d"]
+
+    @graph.node(to="e")
+    async def c() -> Goto:
+        return Goto("e", update={"log": "c"})
+
+    @graph.node
+    async def d() -> Ticket:
+        return Ticket(text="t")
+
+    @graph.node
+    async def e(state: Any) -> Any:
+        return Goto(END, {"log": ["e", state["text"]]})
+
+    graph.add_edge("d", "e")
+    report = await ran(graph)
+    assert report.status is GraphStatus.COMPLETED, report.reason
+    assert report.state == {"log": ["c", "e", "t"], "text": "t"}
+
+
+async def test_a_context_reads_and_writes_the_state() -> None:
+    """Get, set, has and remove; what is removed and then set is there, and what was set is seen."""
+    graph = Graph("g")
+    seen: list[Any] = []
+
+    @graph.node
+    async def a(ctx: NodeContext) -> Any:
+        seen.append((ctx.get_state("x"), ctx.get_state("no", 7), ctx.has_state("no"), ctx.node))
+        ctx.set_state("null", None)
+        seen.append((ctx.has_state("null"), ctx.get_state("null", 1)))
+        ctx.remove_state("x")
+        seen.append(ctx.has_state("x"))
+        ctx.remove_state("y")
+        ctx.set_state("y", "again")
+        ctx.set_state("gone", 1)
+        ctx.remove_state("gone")
+        ctx.remove_state("never")
+        return {"x2": 2}
+
+    report = await ran(graph, {"x": 1, "y": 1})
+    assert seen == [(1, 7, False, "a"), (True, None), False]
+    assert report.state == {"y": "again", "null": None, "x2": 2}
+
+
+async def test_typed_access() -> None:
+    """A model and a dataclass go into the state and come out as what they were, checked."""
+    graph = Graph("g")
+
+    @graph.node
+    async def a(ctx: NodeContext) -> None:
+        ctx.set_typed("ticket", Ticket(text="t"))
+        ctx.set_typed("book", Book("b"))
+        assert ctx.get_typed("ticket", Ticket) == Ticket(text="t")
+        assert ctx.update_typed("book", Book, pages=3) == Book("b", 3)
+        with pytest.raises(DaggerError):
+            ctx.update_typed("ticket", Ticket, score="high")
+        with pytest.raises(StateRefused):
+            ctx.get_typed("nothing", Book)
+
+    report = await ran(graph)
+    assert report.status is GraphStatus.COMPLETED, report.reason
+    assert report.state == {"ticket": {"text": "t", "score": 0}, "book": {"title": "b", "pages": 3}}
+
+
+@pytest.mark.parametrize("of", [Ticket, Book])
+async def test_a_state_with_a_type_is_built(of: Any) -> None:
+    """A node is given the model or the dataclass that the state is of, with its defaults."""
+    key = next(iter(of.__annotations__))
+    graph = Graph("g", of)
+    seen: list[Any] = []
+
+    @graph.node
+    async def a(state: Any) -> None:
+        seen.append(state)
+
+    await ran(graph, {key: "t"})
+    assert seen == [of(**{key: "t"})]
+
+
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [({"cuont": 1}, "did you mean 'count'"), ({"count": "x"}, "$.count"), ([1], "mapping")],
+)
+async def test_a_state_that_does_not_fit_begins_nothing(state: Any, problem: str) -> None:
+    """What a run begins with is checked against the type of the state."""
+    graph = Graph("g", Typed).add_node("a", lambda: None)
+    with pytest.raises(DaggerError) as caught:
+        await ran(graph, state)
+    assert problem in str(caught.value) or isinstance(caught.value, ValidationError)
+
+
+@pytest.mark.parametrize(
+    ("update", "problem"),
+    [({"cuont": 1}, "no such key"), ({"count": "x"}, "'count'"), ({"count": {1}}, "set")],
+)
+async def test_an_update_that_does_not_fit_fails_the_node(update: Any, problem: str) -> None:
+    """What a node changes is checked as well: it fails, and names the key."""
+    graph = Graph("g", Typed).add_node("a", lambda: update)
+    report = await ran(graph)
+    assert report.status is GraphStatus.FAILED
+    assert problem in report.reason
+    assert "'a'" in report.reason
+
+
+async def test_nobody_shares_a_mutable_value() -> None:
+    """Two branches that change what they were given change each a copy."""
+    graph = Graph("g", reducers={"log": "append"})
+
+    @graph.node
+    async def b(state: Any) -> Any:
+        state["items"].append("b")
+        return {"log": [state["items"]]}
+
+    graph.add_node("c", b).add_edge(START, ["b", "c"])
+    report = await ran(graph, {"items": []})
+    assert report.state == {"items": [], "log": [[], []]}
+
+
+async def test_a_node_is_tried_again() -> None:
+    """A node's own retry: attempts that fail leave nothing behind."""
+    graph = Graph("g", reducers={"n": "add"})
+    tries: list[int] = []
+
+    @graph.node(retry={"kind": "fixed", "delay": 0.001, "max_attempts": 3})
+    async def a(ctx: NodeContext) -> None:
+        tries.append(ctx.attempt)
+        ctx.set_state("n", 1)
+        if ctx.attempt < 3:
+            raise ValueError("again")
+
+    report = await ran(graph)
+    assert (tries, report.state) == ([1, 2, 3], {"n": 1})
+
+
+async def test_an_error_is_handled() -> None:
+    """With `on_error="handle"` the branch goes on, and its router sees the error."""
+    graph = Graph("g")
+
+    @graph.node(on_error="handle")
+    async def risky() -> None:
+        raise LookupError("nothing there")
+
+    graph.add_node("rescue", lambda state: {"rescued": state["error"]["node"]})
+    graph.add_conditional_edge("risky", lambda state: "error" in state, {True: "rescue"})
+    report = await ran(graph)
+    assert report.status is GraphStatus.COMPLETED
+    assert report.state["rescued"] == "risky"
+    assert report.state["error"]["type"] == "LookupError"
+    assert report.nodes["risky"] == "failed"
+
+
+async def test_a_router_that_says_nonsense_fails_its_node() -> None:
+    """A label that there is none of makes the run fail, and is named; it is not asked for ever."""
+    for on_error in ("fail", "handle"):
+        graph = Graph("g").add_node("a", lambda: None, on_error=on_error)
+        graph.add_conditional_edge("a", lambda state: "sideways", {"up": END})
+        report = await ran(graph)
+        assert report.status is GraphStatus.FAILED
+        assert "'sideways'; it may say up" in report.reason
+
+
+async def test_nodes_are_added_while_a_run_goes_on() -> None:
+    """One node for each chunk, and what follows joins them."""
+    graph = Graph("g", reducers={"out": "append"})
+
+    @graph.node
+    async def split(state: Any, ctx: NodeContext) -> list[str]:
+        return [ctx.add_node(f"work {x}", "work", then="join") for x in state["chunks"]]
+
+    async def work(ctx: NodeContext) -> Any:
+        return {"out": [ctx.node]}
+
+    graph.functions["work"] = work
+    graph.add_node("join", lambda state: {"count": len(state["out"])}).add_edge("split", "join")
+    report = await ran(graph, {"chunks": ["x", "y", "z"]})
+    assert report.state["out"] == ["work x", "work y", "work z"]
+    assert report.state["count"] == 3
+
+
+async def test_a_node_cannot_take_the_place_of_another() -> None:
+    """A name that the graph has already is refused where the node is added."""
+    graph = Graph("g")
+
+    @graph.node
+    async def a(ctx: NodeContext) -> str:
+        return ctx.add_node("b", "a")
+
+    graph.add_node("b", lambda: {"b": 1}).add_edge("a", "b")
+    report = await ran(graph)
+    assert report.status is GraphStatus.FAILED
+    assert "a node 'b' already" in report.reason
+
+
+@pytest.mark.parametrize("kind", ["start", "router", "end"])
+async def test_nodes_that_do_nothing_are_passed_by(kind: str) -> None:
+    """A start, an end and a router need no function."""
+    graph = Graph("g").add_node("a", lambda: {"a": 1})
+    graph.add_node("b", kind=kind)
+    if kind == "end":
+        graph.add_edge("a", "b")
+    else:
+        graph.add_node("c", lambda: {"c": 1})
+        graph.add_edge(START, "b").add_edge("b", "a").add_edge("a", "c")
+    report = await ran(graph)
+    assert report.status is GraphStatus.COMPLETED, report.reason
+    assert report.state == ({"a": 1} if kind == "end" else {"a": 1, "c": 1})
+
+
+async def test_an_unknown_graph_is_told() -> None:
+    """A graph that there is none of is named, with those that there are."""
+    graphs = Graphs(Graph("g").add_node("a", lambda: None))
+    async with Executor(graphs.agents) as executor:
+        with pytest.raises(DaggerError, match="no graph 'h' here; known: g"):
+            await graphs.run(executor, "h")
+
+
+async def test_two_executors_may_run_one_graph() -> None:
+    """The same agents in two executors at once, with runs of one id, stay apart."""
+    graph = Graph("g")
+
+    @graph.node
+    async def a(state: Any, ctx: NodeContext) -> Any:
+        await ctx.sleep(0.001)
+        return {"y": state["x"]}
+
+    graph.add_node("b", lambda state: {"z": state["x"]}).add_edge("a", "b")
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as one, Executor(graphs.agents) as other:
+        first = await graphs.start(one, graph, {"x": 1}, run_id="same")
+        second = await graphs.start(other, graph, {"x": 2}, run_id="same")
+        assert (await first.result()).state == {"x": 1, "y": 1, "z": 1}
+        assert (await second.result()).state == {"x": 2, "y": 2, "z": 2}

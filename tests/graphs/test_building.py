@@ -1,0 +1,169 @@
+"""Graphs as they are written: what is wrong with one is said at once, all of it and by name."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+
+from dagger.graphs import END, START, Dependency, Graph, Graphs, NodeKind
+from dagger.words.errors import DefinitionError, GraphError
+
+
+def nothing() -> None:
+    """A node that does nothing."""
+
+
+def graph_of(*names: str, **options: Any) -> Graph:
+    """A chain of nodes that do nothing."""
+    graph = Graph("g", **options)
+    for before, name in zip(("", *names), names, strict=False):
+        graph.add_node(name, nothing)
+        if before:
+            graph.add_edge(before, name)
+    return graph
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    """One error has every problem, in sentences that name the nodes and guess what was meant."""
+    graph = graph_of("load", "count")
+    graph.add_edge("count", "laod").add_edge("ghost", "load")
+    graph.add_node("island", nothing, needs={"cuont": "required"})
+    graph.add_node("spin", nothing).add_edge("load", "spin").add_edge("spin", "spin")
+    graph.add_node("round", nothing, kind="loop").add_edge("load", "round")
+    graph.add_node("tries", nothing, retry="often").add_edge("load", "tries")
+    graph.add_conditional_edge("tries", "${{ state. }}", [END])
+    with pytest.raises(GraphError) as caught:
+        graph.build()
+    told = "\n".join(caught.value.problems)
+    for wanted in (
+        "'count' leads to 'laod', which is no node; did you mean 'load'?",
+        "an edge comes from 'ghost'",
+        "node 'island' cannot be reached",
+        "'island' needs 'cuont', which there is none of; did you mean 'count'?",
+        "from node 'spin' no way leads to an end",
+        "node 'round' is a loop",
+        "node 'tries': ",
+        "the router of 'tries': ",
+    ):
+        assert wanted in told
+    assert str(caught.value).count("\n") >= 7
+
+
+def test_an_empty_graph_is_none() -> None:
+    """A graph needs a node."""
+    with pytest.raises(GraphError, match="no nodes"):
+        Graph("g").build()
+
+
+@pytest.mark.parametrize("name", ["a", START, END])
+@pytest.mark.parametrize("kind", ["node", "ask", "subgraph"])
+def test_a_name_is_taken_once(name: str, kind: str) -> None:
+    """No two nodes have one name, and none that of the start or the end."""
+    graph = graph_of("a")
+    adding = {
+        "node": lambda: graph.add_node(name, nothing),
+        "ask": lambda: graph.ask(name, "well?", key="k"),
+        "subgraph": lambda: graph.add_subgraph(name, graph_of("x")),
+    }
+    with pytest.raises(
+        DefinitionError, match="already" if name == "a" else "no node can be called"
+    ):
+        adding[kind]()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"colour": "red"}, "'colour'"),
+        ({"on_error": "shrug"}, "'shrug'"),
+        ({"kind": "blob"}, "'blob'"),
+        ({"needs": {"a": "mandatory"}}, "'mandatory'"),
+    ],
+)
+def test_a_wrong_option_is_told(options: Any, problem: str) -> None:
+    """What is no option, or no value of one, is refused where it is said."""
+    with pytest.raises(DefinitionError, match=problem):
+        graph_of("a").add_node("b", nothing, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"timeout": -1}, {"timeout": "soon"}, {"priority": "high"}, {"resources": {"gpu": "x"}}],
+)
+def test_a_wrong_policy_is_told(options: Any) -> None:
+    """What the executor would refuse of a node is refused before anything runs."""
+    graph = graph_of("a")
+    with pytest.raises(DefinitionError):
+        Graphs(graph.add_node("b", nothing, **options).add_edge("a", "b"))
+
+
+def test_a_condition_of_a_need_is_checked() -> None:
+    """An expression that is none is found when the graph is built."""
+    graph = graph_of("a").add_node("b", nothing, needs={"a": Dependency(condition="${{ 1 + }}")})
+    with pytest.raises(GraphError, match="'b' needs 'a'"):
+        graph.add_edge("a", "b").build()
+
+
+def test_a_reducer_is_of_a_key() -> None:
+    """Where the state has keys, a reducer of another one is a mistake."""
+
+    class Shape(TypedDict):
+        log: list[str]
+
+    with pytest.raises(GraphError, match="'lgo'"):
+        graph_of("a", state=Shape, reducers={"lgo": "append"}).build()
+
+
+def test_an_unknown_reducer_is_told() -> None:
+    """A reducer is one of ours or a function."""
+    with pytest.raises(DefinitionError, match="no reducer 'sum'"):
+        Graphs(graph_of("a", reducers={"k": "sum"}))
+
+
+def test_where_a_node_goes_may_be_its_annotation() -> None:
+    """`-> Literal[...]` says where a function may go: its targets are reached, and checked."""
+
+    def choose() -> Literal["b", "c"]:
+        return "b"
+
+    graph = Graph("g").add_node("a", choose).add_node("b", nothing).add_node("c", nothing)
+    assert graph.build().nodes["a"].to == ("b", "c")
+
+    def lost() -> Literal["b", "x"] | None:
+        return "x"
+
+    graph = Graph("g").add_node("a", lost).add_node("b", nothing)
+    with pytest.raises(GraphError, match="'a' leads to 'x'"):
+        graph.build()
+
+
+def test_a_node_without_a_function_is_told() -> None:
+    """What a node calls has to be there when its agents are made."""
+    with pytest.raises(DefinitionError, match="node 'a' has no function"):
+        Graphs(Graph("g").add_node("a"))
+
+
+def test_a_function_asks_for_what_there_is() -> None:
+    """A node may ask for the state and its context, and for nothing else."""
+
+    def greedy(state: Any, database: Any) -> None: ...
+
+    with pytest.raises(DefinitionError, match="'database'"):
+        Graphs(Graph("g").add_node("a", greedy))
+
+
+def test_a_loop_is_of_a_node() -> None:
+    """What is looped is there, and goes round at least once."""
+    with pytest.raises(DefinitionError, match="no node 'b'"):
+        graph_of("a").loop("b", "${{ true }}")
+    with pytest.raises(GraphError, match="at least once"):
+        graph_of("a").loop("a", "${{ true }}", max_iterations=0).build()
+    assert graph_of("a").loop("a", "${{ true }}").build().nodes["a"].kind is NodeKind.LOOP
+
+
+def test_a_node_has_one_router() -> None:
+    """Two routers of one node are a mistake."""
+    graph = graph_of("a").add_conditional_edge("a", "${{ state.x }}", [END])
+    with pytest.raises(DefinitionError, match="a router already"):
+        graph.add_conditional_edge("a", "${{ state.y }}", [END])
