@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from dagger import Executor
+from dagger import Executor, LoopClock
 from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext
 from dagger.graphs.model import OnError
-from tests.virtual import on_virtual_time
+from tests.virtual import START, on_virtual_time
 from tests.waiting import until
 
 
@@ -152,7 +153,7 @@ def test_a_run_and_a_node_have_their_time() -> None:
 
         graph.add_edge("slow", "slower")
         graphs = Graphs(graph)
-        async with Executor(graphs.agents) as executor:
+        async with Executor(graphs.agents, clock=LoopClock(START)) as executor:
             report = await graphs.run(executor, graph, timeout=60)
             assert report.nodes == {"slow": "timeout", "slower": "cancelled"}
             assert report.status is GraphStatus.CANCELLED
@@ -223,7 +224,7 @@ def test_who_is_cancelled_is_undone(how: str) -> None:
     log: list[Any] = []
 
     async def main() -> Any:
-        graph = undoable(log, lambda: None)
+        graph = undoable(log, anyio.lowlevel.checkpoint)
         begun = anyio.Event()
 
         @graph.node(name="more")
@@ -233,7 +234,7 @@ def test_who_is_cancelled_is_undone(how: str) -> None:
 
         graph.add_edge("last", "more")
         graphs = Graphs(graph)
-        async with Executor(graphs.agents) as executor:
+        async with Executor(graphs.agents, clock=LoopClock(START)) as executor:
             limits: Any = {"timeout": 60} if how == "timeout" else {}
             run = await graphs.start(executor, graph, **limits)
             await begun.wait()
@@ -255,7 +256,7 @@ def test_undoing_has_its_time() -> None:
     async def main() -> Any:
         graph = undoable(log, failing, b=forever)
         graphs = Graphs(graph)
-        async with Executor(graphs.agents) as executor:
+        async with Executor(graphs.agents, clock=LoopClock(START)) as executor:
             run = await graphs.start(executor, graph, cleanup_timeout=60, timeout=3600)
             return await run.result()
 
@@ -267,7 +268,7 @@ def test_undoing_has_its_time() -> None:
 
 async def test_priority_and_resources_reach_the_executor() -> None:
     """What nodes say of them are policies of the agents that call them."""
-    graph = Graph("g").add_node("a", lambda: None, priority=7, resources={"gpus": 1})
+    graph = Graph("g").add_node("a", lambda: None, priority=7, resources={"gpu": 1})
     graph.add_node("b", lambda: None, on_error=OnError.HANDLE).add_edge("a", "b")
     agents = {each.name: each for each in Graphs(graph).agents}
     assert agents["g.a"].priority == 7

@@ -6,10 +6,10 @@ from typing import Any, TypedDict
 
 import pytest
 
-from dagger import Executor
+from dagger import Executor, LoopClock
 from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext
 from dagger.words.errors import AnswerRefused
-from tests.virtual import on_virtual_time
+from tests.virtual import START, on_virtual_time
 
 
 async def test_a_node_asks_a_person() -> None:
@@ -43,7 +43,7 @@ def test_a_question_has_an_end() -> None:
 
         graph.add_edge("check", "more")
         graphs = Graphs(graph)
-        async with Executor(graphs.agents) as executor:
+        async with Executor(graphs.agents, clock=LoopClock(START)) as executor:
             run = await graphs.start(executor, graph)
             async for _ in run.live.outcomes():
                 pass  # until its end
