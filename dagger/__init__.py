@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
+    from dagger.authoring.calls import CancelAsked, Returned
     from dagger.authoring.context import Context
     from dagger.authoring.decorator import agent
     from dagger.authoring.hooks import AroundAttempt, Attempt
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from dagger.flows.running.flows import Flows
     from dagger.flows.running.report import FlowReport
     from dagger.graphs.graph import Graph
-    from dagger.graphs.model import Dependency, Goto, Need
+    from dagger.graphs.model import END, START, Dependency, Goto, Lifecycle, Need
     from dagger.graphs.running.context import NodeContext
-    from dagger.graphs.running.graphs import Graphs
+    from dagger.graphs.running.graphs import Checkpoint, GraphRun, Graphs
     from dagger.graphs.running.report import GraphReport
     from dagger.rules.retry import Exponential, Immediate, Linear
     from dagger.store.contract import Store
@@ -130,6 +131,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "END",
+    "START",
     "Agent",
     "AgentNotFound",
     "AnswerRefused",
@@ -142,6 +145,7 @@ __all__ = [
     "CacheConflict",
     "CacheKeyNotFound",
     "CacheTypeError",
+    "CancelAsked",
     "ChannelClosed",
     "ChannelDeadlock",
     "ChannelError",
@@ -149,6 +153,7 @@ __all__ = [
     "ChannelInUse",
     "ChannelNotFound",
     "ChannelUndeclared",
+    "Checkpoint",
     "CheckpointRefused",
     "ConcurrencyKey",
     "Config",
@@ -181,6 +186,7 @@ __all__ = [
     "GraphError",
     "GraphFailed",
     "GraphReport",
+    "GraphRun",
     "Graphs",
     "HookFailed",
     "HttpFailed",
@@ -188,6 +194,7 @@ __all__ = [
     "Immediate",
     "InvocationNotFound",
     "LetterNotFound",
+    "Lifecycle",
     "Linear",
     "LiveRun",
     "LmdbStore",
@@ -224,6 +231,7 @@ __all__ = [
     "Resources",
     "ResponderFailed",
     "Retraction",
+    "Returned",
     "RouteUnknown",
     "RunCancelled",
     "RunClosed",
@@ -270,6 +278,7 @@ __all__ = [
 
 _HOMES = {
     "authoring.agent": ("Agent",),
+    "authoring.calls": ("CancelAsked", "Returned"),
     "authoring.context": ("Context",),
     "authoring.decorator": ("agent",),
     "authoring.hooks": ("AroundAttempt", "Attempt"),
@@ -285,9 +294,9 @@ _HOMES = {
     "flows.running.flows": ("Flows",),
     "flows.running.report": ("FlowReport",),
     "graphs.graph": ("Graph",),
-    "graphs.model": ("Dependency", "Goto", "Need"),
+    "graphs.model": ("END", "START", "Dependency", "Goto", "Lifecycle", "Need"),
     "graphs.running.context": ("NodeContext",),
-    "graphs.running.graphs": ("Graphs",),
+    "graphs.running.graphs": ("Checkpoint", "GraphRun", "Graphs"),
     "graphs.running.report": ("GraphReport",),
     "rules.retry": ("Exponential", "Immediate", "Linear"),
     "store.contract": ("Store",),

@@ -27,6 +27,9 @@ MADE_BY_USERS = {
     "Executor",
     "Exponential",
     "Flow",
+    "Goto",
+    "Graph",
+    "Graphs",
     "Immediate",
     "InlineProcesses",
     "InlineThreads",
@@ -47,6 +50,7 @@ FOR_THE_EXECUTOR |= {
 }
 FOR_THE_EXECUTOR |= {f"Reservation.{each}" for each in ("reached", "free", "outstanding")}
 FOR_THE_EXECUTOR |= {"Budget.amounts", "Reservation.seconds_left"}
+FOR_THE_EXECUTOR |= {f"NodeContext.{each}" for each in ("bind", "said", "seen")}
 FOR_THE_EXECUTOR |= {"LmdbStore.write", "LmdbStore.recover", "LaggingStore.bury"}
 """Methods that are not for users."""
 
@@ -176,6 +180,8 @@ def _annotation(annotation: Any) -> str:
 def _default(value: Any) -> str:
     if value is dagger.registry:
         return "registry"
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__name__}.{value.name}"
     if value is dagger.tools:
         return "tools"
     if type(value) is object:  # stands for what is not given

@@ -125,6 +125,33 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.flows.OnError",
         ),
     ),
+    "Graphs": (
+        "State machines: nodes over a shared state, and edges; what is not in `dagger` itself "
+        "`from dagger.graphs import ...` offers. How they are used is told in [graphs](graphs.md).",
+        (
+            "dagger.Graph",
+            "dagger.Graphs",
+            "dagger.graphs.GraphRun",
+            "dagger.GraphReport",
+            "dagger.graphs.GraphMetrics",
+            "dagger.graphs.Checkpoint",
+            "dagger.graphs.StateInfo",
+            "dagger.NodeContext",
+            "dagger.graphs.graph.NodeOptions",
+            "dagger.Goto",
+            "dagger.Need",
+            "dagger.graphs.Lifecycle",
+            "dagger.Dependency",
+            "dagger.graphs.NodeKind",
+            "dagger.graphs.OnError",
+            "dagger.graphs.GraphStatus",
+            "dagger.graphs.NodeStatus",
+            "dagger.graphs.dump",
+            "dagger.graphs.load",
+            "dagger.graphs.parse",
+            "dagger.graphs.to_dot",
+        ),
+    ),
     "Results": (
         "What a run leaves behind, and what is told while it goes on.",
         (
@@ -233,8 +260,8 @@ def reference() -> str:
     lines += [
         "Everything that `from dagger import ...` offers, and what it hands out, from the",
         "docstrings. Names that stand in full, such as `dagger.authoring.cache.CacheView`, are not",
-        "for importing: you get their instances from the others. Those of `dagger.testing`",
-        "and `dagger.flows` are.",
+        "for importing: you get their instances from the others. Those of `dagger.testing`,",
+        "`dagger.flows` and `dagger.graphs` are.",
         "",
     ]
     for title, (about, names) in SECTIONS.items():

@@ -122,7 +122,11 @@ class Calls:
             options: Sending = {"idempotency_key": idempotency_key}
             publication = sent(publication, options, 0.0)
         self._out.add(key)
-        await self._flying.send(request._replace(publication=publication))
+        try:
+            await self._flying.send(request._replace(publication=publication))
+        except BaseException:
+            self._out.discard(key)
+            raise
 
     async def next(self) -> Returned | CancelAsked:
         """Wait for the next reply; or, of an agent of `cleans_up=True`, for being cancelled."""

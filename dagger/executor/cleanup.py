@@ -36,19 +36,23 @@ class Cleanup:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._timers: dict[int, Timer] = {}  # by the number of the run
-        self._over: set[int] = set()  # runs in which nobody cleans up any more
+        self._told: set[int] = set()  # runs in which only who was told goes on
+        self._over: set[int] = set()  # runs in which nobody does
 
     def told_alone(self, delivery: Delivery) -> bool:
         """Whether it is not cancelled but told, and ends by itself."""
         crew = self._engine.crews.get(delivery.queue.subscriber.name)
-        begun = delivery.stage == RUNNING or delivery.kept
-        return crew is not None and crew.agent.cleans_up and bool(begun)
+        if crew is None:  # it is not here: it may go on where it is
+            return self.was_told(delivery)
+        return crew.agent.cleans_up and bool(delivery.stage == RUNNING or delivery.kept)
 
     def spares(self, delivery: Delivery) -> bool:
         """Whether it goes on when its run is cancelled."""
-        if delivery.queue.run.number in self._over or self._engine.closing:
+        number = delivery.queue.run.number
+        if number in self._over or (self._engine.closing and not self._engine.keeping):
             return False
-        return is_cleanup(delivery.envelope.publication) or self.told_alone(delivery)
+        cleans = number not in self._told and is_cleanup(delivery.envelope.publication)
+        return cleans or self.told_alone(delivery)
 
     def goes_on(self, invocation: Invocation) -> bool:
         """Whether an invocation is wanted though its run only winds down."""
@@ -64,6 +68,12 @@ class Cleanup:
         if delivery.kept is None or (CANCEL, key) not in delivery.kept:
             now = self._engine.now()
             self._engine.commit(Kept(run.number, delivery.number, CANCEL, key, encode(reason), now))
+
+    def turn_away(self, run: Run) -> None:
+        """What was published in a run that only winds down is not handled, unless it cleans up."""
+        if run.status is RunStatus.CANCELLING:
+            self._engine.runs.sweep(run, besides=self.spares)
+            self._engine.runs.quiet(run)
 
     def begin(self, run: Run) -> None:
         """A run winds down, or goes on with that: tell who cleans up, and keep the time."""
@@ -81,6 +91,7 @@ class Cleanup:
         timer = self._timers.pop(run.number, None)
         if timer is not None:
             timer.cancel()
+        self._told.discard(run.number)
         self._over.discard(run.number)
 
     def _late(self, run: Run) -> None:
@@ -90,15 +101,16 @@ class Cleanup:
         for each in deliveries:
             if self.told_alone(each):
                 self.tell(run, each, "the time for cleaning up is over", OVER)
-        self._over.add(run.number)
-        engine.runs.sweep(run, besides=self.told_alone)
-        engine.cancel(run, besides=self.told_alone)
+        self._told.add(run.number)
+        engine.runs.sweep(run, besides=self.spares)
+        engine.cancel(run, besides=self.spares)
         grace = engine.config.cancel_grace
         self._timers[run.number] = engine.timers.after(grace, partial(self._end, run))
         engine.runs.quiet(run)
 
     def _end(self, run: Run) -> None:
         """Who was told has not come to an end: it is cancelled, too."""
+        self._over.add(run.number)
         self._engine.runs.sweep(run)
         self._engine.cancel(run)
         self._engine.runs.quiet(run)

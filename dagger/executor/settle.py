@@ -21,7 +21,7 @@ from dagger.executor.admission import FREE, admit
 from dagger.executor.collecting import Collecting
 from dagger.executor.failures import describe
 from dagger.rules.retry import attempts_allowed, may_follow
-from dagger.words.effects import Effect, Publication, RepeatOf, make
+from dagger.words.effects import Effect, Publication, RepeatOf, is_cleanup, make
 from dagger.words.errors import (
     BudgetExceeded,
     DaggerError,
@@ -334,8 +334,14 @@ class Settling:
             blame,
         )
         self._engine.commit(make(Settled, fields))
+        if effects and run.status is not _RUNNING and any(map(_cleans_nothing, effects)):
+            self._engine.cleanup.turn_away(run)
         if not run.deliveries or run.questions or run.joins is not None:
             self._engine.runs.quiet(run)
+
+
+def _cleans_nothing(effect: Effect) -> bool:
+    return type(effect) is Publication and not is_cleanup(effect)
 
 
 def overdue(invocation: Invocation) -> TimeoutExceeded:

@@ -79,7 +79,8 @@ def _edges(flow: Flow, numbers: dict[str, int]) -> tuple[array[int], array[int],
     """Who needs whom, in the columns of a Graph: counted first, so that each has its place."""
     counts, needed = array("q", bytes(8 * len(numbers))), array("q")
     first = array("q", bytes(8 * (len(numbers) + 1)))
-    for number, names in enumerate(needs_of(flow, numbers)):
+    steps = {each.id for each in flow.steps}  # nobody waits for a rescue step, but who rescues
+    for number, names in enumerate(needs_of(flow, steps)):
         counts[number] = len(names)
         for name in names:
             need = numbers[name]

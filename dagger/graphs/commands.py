@@ -26,7 +26,9 @@ class Run(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Only ask the router of a node, which has failed and goes on, where to go."""
+    """Only ask the router of a node where to go: one that has failed and goes on, an ask node, a
+    graph.
+    """
 
     path: Path
     graph: str

@@ -5,7 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal, Self, TypedDict, Unpack, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from dagger.graphs.checking import problems_of
 from dagger.graphs.model import (
@@ -29,11 +40,16 @@ from dagger.words.errors import DefinitionError, GraphError
 
 Function = Callable[..., Any]
 
+F = TypeVar("F", bound=Function)
+
+_NOTHING: Any = object()
+
 
 class NodeOptions(TypedDict, total=False):
     """What may be said of a node."""
 
     description: str
+    """What it is for; taken from the docstring of its function."""
     needs: Mapping[str, Dependency | Need | str]
     """What it needs of other nodes before it runs."""
     to: str | Iterable[str]
@@ -47,7 +63,9 @@ class NodeOptions(TypedDict, total=False):
     undo: Function
     """What undoes it if the run fails or is cancelled: called with the state and `update`."""
     resources: Mapping[str, Any]
+    """What it has while it runs, as `Resources` has it: {"gpu": 1}."""
     priority: int
+    """Of nodes that could begin, the highest goes first; 0 if nobody says."""
 
 
 class Graph:
@@ -76,6 +94,7 @@ class Graph:
         self._nodes: dict[str, Node] = {}
         self._edges: dict[str, list[str]] = {}
         self._choices: dict[str, Choice] = {}
+        self.shape.reduce(reducers or {})
         names, functions = reducer_names({**self.shape.reducers(), **(reducers or {})})
         self._reducers = names
         self.functions.update(functions)
@@ -90,6 +109,7 @@ class Graph:
         graph._edges = {name: list(each) for name, each in definition.edges.items()}
         graph._choices = dict(definition.choices)
         graph._reducers = {**graph._reducers, **definition.reducers}
+        graph.shape.reduce(definition.reducers)
         graph.functions = {**graph.functions, **functions}
         graph.subgraphs = {
             name: cls.of(each, functions) for name, each in definition.subgraphs.items()
@@ -109,7 +129,8 @@ class Graph:
         """A node that calls a function with `state`, `ctx` or both; the graph.
 
         The function returns None (follow the edges), a name or several, what it changes in the
-        state, or a Goto. Without one, `registry` is looked in when a run begins.
+        state, or a Goto. Without one, `functions` has it under the node's name by the time that
+        Graphs takes the graph.
         """
         node = self._made(name, one_of(NodeKind, kind, "kind="), name, dict(options), function)
         if function is not None:
@@ -117,17 +138,25 @@ class Graph:
         self._nodes[name] = node
         return self
 
+    @overload
+    def node(self, function: F, /) -> F: ...
+
+    @overload
+    def node(
+        self, /, *, name: str | None = None, **options: Unpack[NodeOptions]
+    ) -> Callable[[F], F]: ...
+
     def node(
         self,
-        function: Function | None = None,
+        function: F | None = None,
         /,
         *,
         name: str | None = None,
         **options: Unpack[NodeOptions],
-    ) -> Any:
+    ) -> F | Callable[[F], F]:
         """Decorates a function that is a node, of its name."""
 
-        def decorate(target: Function) -> Function:
+        def decorate(target: F) -> F:
             self.add_node(name or target.__name__, target, **options)
             return target
 
@@ -143,20 +172,24 @@ class Graph:
         schema: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         to: str = "",
-        **default: Any,
+        default: Any = _NOTHING,
     ) -> Self:
-        """A node that asks a person; the answer is `key` of the state. `default=` is what is
-        taken for it when `timeout` seconds are over.
+        """A node that asks a person; the answer is `key` of the state. `default` is what is taken
+        for it when `timeout` seconds are over.
         """
+<<<<<<< HEAD
         self._check_free(name)
+=======
+        self._check_name(name)
+>>>>>>> main
         question = Question(
             prompt,
             key,
             None if choices is None else tuple(choices),
             schema,
             timeout,
-            default.get("default"),
-            "default" in default,
+            None if default is _NOTHING else default,
+            default is not _NOTHING,
             to,
         )
         self._nodes[name] = Node(name, NodeKind.ASK, question=question)
@@ -266,6 +299,13 @@ class Graph:
         self.functions[name] = function
         return name
 
+    def _check_name(self, name: str) -> None:
+        if name in (START, END):
+            problem = f"no node can be called {name!r}, which is where branches begin or end"
+            raise DefinitionError(problem, f"graph {self.name!r}")
+        if name in self._nodes:
+            raise DefinitionError(f"graph {self.name!r} has a node {name!r} already")
+
     def _made(
         self,
         name: str,
@@ -274,11 +314,16 @@ class Graph:
         said: dict[str, Any],
         function: Function | None,
     ) -> Node:
+<<<<<<< HEAD
         self._check_free(name)
         needs = {
             other: self._dependency(name, other, each)
             for other, each in said.pop("needs", {}).items()
         }
+=======
+        self._check_name(name)
+        needs = {other: _dependency(each) for other, each in said.pop("needs", {}).items()}
+>>>>>>> main
         to, undo = said.pop("to", None), said.pop("undo", None)
         if to is None:
             to = () if function is None else _declared(function)

@@ -35,7 +35,11 @@ from dagger.graphs.commands import (
 from dagger.graphs.executions import Execution, Kind
 from dagger.graphs.merging import remove, update
 from dagger.graphs.model import END, START, Definition, Dependency, Node, NodeKind, OnError
+<<<<<<< HEAD
 from dagger.graphs.needs import Completed, Unmet, apart, unmet
+=======
+from dagger.graphs.needs import Completed, Unmet, needs_of, unmet
+>>>>>>> main
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.reach import Reach
 from dagger.graphs.reducers import Reduce, last
@@ -96,7 +100,11 @@ class Machine:
         self.deadlines: dict[str, float] = {}
         """Until when nodes may wait for what they need."""
         self._reach = Reach(self.nodes, self._targets)
+<<<<<<< HEAD
         self._apart = apart(self.nodes.values())
+=======
+        self._needs = needs_of(self.nodes)
+>>>>>>> main
         self._orders = {name: number for number, name in enumerate(self.nodes)}
         self._commands: list[Command] = []
 
@@ -237,7 +245,10 @@ class Machine:
             self._go(branch, (node.name,))
             return
         branch.turns = 0
-        self._go(branch, outcome.to if outcome.to is not None else self._ways(node, outcome))
+        if node.kind in _KINDS:  # nothing has run that could have asked its router
+            self._go_by_rule(node, branch)
+        else:
+            self._go(branch, outcome.to if outcome.to is not None else self._ways(node, outcome))
 
     def _complete_late(self, execution: Execution, outcome: Outcome) -> None:
         """A node has run that was to be stopped: what it has done can be undone."""
@@ -322,8 +333,13 @@ class Machine:
 
     def _try(self, node: Node) -> bool:
         """Begin a node if it has what it needs; whether anything has come of it."""
+<<<<<<< HEAD
         others = self._apart.get(node.name, ())
         left = unmet(node, others, self) if node.needs or others else ()
+=======
+        needs = self._needs.get(node.name)
+        left = unmet(node, needs, self) if needs else ()
+>>>>>>> main
         never = next((each for each in left if each.never), None)
         if never is not None:
             problem = f"node {node.name!r} needs {never.need!r}, which has not completed"
@@ -467,13 +483,19 @@ class Machine:
             self._wind_down(GraphStatus.FAILED, reason)
             return
         told = {"node": node.name, **error}
-        match node.on_error:
+        # A router that fails says nothing about where to go on.
+        match OnError.FAIL if execution.kind is Kind.ROUTE else node.on_error:
             case OnError.FAIL:
                 reason = f"node {node.name!r} failed: {error['type']}: {error['message']}"
                 self._wind_down(GraphStatus.FAILED, reason)
             case OnError.HANDLE:
+<<<<<<< HEAD
                 update(branch.view, [(ERROR, told)], node.name, self.library.reducers)
                 self._after_error(node, branch)
+=======
+                update(branch.view, [(ERROR, told)], node.name, {})
+                self._go_by_rule(node, branch)
+>>>>>>> main
             case OnError.ASK:
                 self._ask_about(node, branch, error)
 
@@ -482,8 +504,8 @@ class Machine:
         execution.error = error
         self._commands.append(self._command(execution))
 
-    def _after_error(self, node: Node, branch: Branch) -> None:
-        """The branch goes on as if the node had completed and changed nothing."""
+    def _go_by_rule(self, node: Node, branch: Branch) -> None:
+        """The branch goes on by the edges of a node, and by its router, which is asked first."""
         if node.name in self.definition.choices:
             execution = self._execution(node.name, branch, Kind.ROUTE)
             self._commands.append(self._command(execution))
@@ -505,7 +527,7 @@ class Machine:
                 self._arrive(branch, node.name)
             case "skip":
                 self.statuses[node.name] = NodeStatus.SKIPPED
-                self._after_error(node, branch)
+                self._go_by_rule(node, branch)
             case _:
                 self._wind_down(GraphStatus.FAILED, f"node {node.name!r} failed, and was given up")
 

@@ -52,6 +52,7 @@ class Unmet(NamedTuple):
     """Whether it will never have it."""
 
 
+<<<<<<< HEAD
 Each = tuple[str, Dependency]
 """Another node, and what is needed of it."""
 
@@ -74,6 +75,26 @@ def unmet(node: Node, others: Iterable[Each], known: Known) -> list[Unmet]:
     """
     found = []
     for name, dependency in (*node.needs.items(), *others):
+=======
+Needs = Mapping[str, Dependency]
+"""What a node needs, by the other nodes."""
+
+
+def needs_of(nodes: Mapping[str, Node]) -> dict[str, Needs]:
+    """What the nodes of a graph need: who never overlaps another is not overlapped by it either."""
+    found = {name: dict(node.needs) for name, node in nodes.items()}
+    for name, node in nodes.items():
+        for other, dependency in node.needs.items():
+            if dependency.type is Need.SEQUENTIAL:
+                found[other].setdefault(name, dependency)
+    return {name: needs for name, needs in found.items() if needs}
+
+
+def unmet(node: Node, needs: Needs, known: Known) -> list[Unmet]:
+    """What a node needs and has not, as things are now; nothing if it may run."""
+    found = []
+    for name, dependency in needs.items():
+>>>>>>> main
         ask = _ASKS[dependency.type]
         if known.holds(dependency, node.name) and (left := ask(node, name, dependency, known)):
             found.append(left)

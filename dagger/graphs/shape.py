@@ -52,6 +52,12 @@ class Shape:
         fields = (self.fields or {}).items()
         return {name: each.reducer for name, each in fields if each.reducer is not None}
 
+    def reduce(self, said: Mapping[str, str | Reduce]) -> None:
+        """Let updates of keys be no values of theirs, as the annotations of others say it."""
+        for key, each in said.items():
+            if self.fields is not None and key in self.fields:
+                self.fields[key].reducer = each
+
     def check(self, key: str, value: Any, node: str) -> None:
         """Raise StateRefused for a key that there is none of, or a value that it cannot have."""
         if self.fields is None:

@@ -12,11 +12,15 @@ class GraphStatus(StrEnum):
     IDLE = "idle"
     """It has not begun."""
     RUNNING = "running"
+    """Something is in work, or waits, for people too."""
     PAUSED = "paused"
     """Nothing new begins until it is resumed."""
     COMPLETED = "completed"
+    """All its branches have ended."""
     FAILED = "failed"
+    """A node has failed for good whose failure means that, or a join was a conflict."""
     CANCELLED = "cancelled"
+    """From outside, with the executor, or since its time was over."""
 
     @property
     def ended(self) -> bool:
@@ -34,11 +38,15 @@ class NodeStatus(StrEnum):
     READY = "ready"
     """It may run, and waits for whoever runs it."""
     RUNNING = "running"
+    """It runs; an ask node, while nobody has answered."""
     COMPLETED = "completed"
+    """It has run, and its branch has gone on."""
     FAILED = "failed"
+    """It has failed for good."""
     TIMEOUT = "timeout"
     """It has failed since it took too long, or what it needs did."""
     CANCELLED = "cancelled"
+    """While it ran or waited, with the run or alone."""
     SKIPPED = "skipped"
     """The run has ended, and no branch had come to it; or a person has skipped it."""
 

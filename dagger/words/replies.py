@@ -24,6 +24,7 @@ from dagger.words.errors import (
     RequestTimeout,
     ResponderFailed,
     ScatterFailed,
+    SerializationError,
 )
 from dagger.words.outcomes import DEAD_LETTER, DISPOSITIONS
 from dagger.words.payload import encode
@@ -32,7 +33,11 @@ from dagger.words.records import Failure
 
 def replied(value: Any, producer: str) -> bytes:
     """A reply. Raises SerializationError."""
-    return encode([1, value], producer)
+    try:
+        return encode([1, value], producer)
+    except SerializationError as error:
+        inner = "$" + error.path.removeprefix("$[1]")
+        raise SerializationError(inner, error.problem, producer) from None
 
 
 def unheard() -> bytes:

@@ -1,5 +1,5 @@
 """The pictures of the documentation: of runs of the programs it shows, store, waiting, undoing,
-policies.
+graphs, policies.
 
     python -m docs.pictures.make
 
@@ -19,8 +19,7 @@ from typing import Any
 
 from dagger import Executor, Report, run
 from dagger.views.render import render
-from docs.pictures import sagas, storage, waiting
-from docs.pictures.policies import TIMELINES
+from docs.pictures import graphs, needs, policies, sagas, storage, waiting
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -65,8 +64,16 @@ PICTURES: dict[str, Callable[[], str]] = {
     "journal": storage.journal,
     "waiting": waiting.restarts,
     "saga": sagas.trip,
+    "graph_definition": graphs.definition,
+    "graph_execution": graphs.execution,
+    "graph_branches": graphs.branches,
+    "graph_runs": graphs.runs,
+    "graph_nodes": graphs.nodes,
 }
 """The DOT source of each picture, by the name of its file."""
+
+TIMELINES: dict[str, Callable[[], str]] = {**policies.TIMELINES, **needs.TIMELINES}
+"""The SVG of each timeline, by the name of its file."""
 
 
 def main() -> None:

@@ -70,6 +70,8 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "graph_loop": ("mb", 5.0),
     "graph_join": ("s", 0.2),
     "graph_big_state": ("ratio", 1.5),
+    "flow_steps": ("us", 100.0),
+    "flow_steps_at_once": ("us", 100.0),
 }
 """The figure that matters of each scenario, and what it may be."""
 

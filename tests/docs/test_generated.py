@@ -12,8 +12,7 @@ import pytest
 import dagger
 from dagger.words.config import Config
 from docs import make_feeds, make_grammar, make_reference
-from docs.pictures.make import PICTURES
-from docs.pictures.policies import TIMELINES
+from docs.pictures.make import PICTURES, TIMELINES
 from tests.docs.pages import DOCS, ROOT
 
 MAKERS = {

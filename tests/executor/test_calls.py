@@ -1,92 +1,232 @@
-"""Calls: a handler of very many requests goes on from a value, and not from all their replies."""
+"""Calls: requests in flight together, heard of one by one."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
-from dagger import Context, Executor, MemoryStore, agent
+from dagger import Agent, Config, Context, ExecutionError, Executor, MemoryStore, agent
 from dagger.authoring.calls import Returned
-from dagger.testing import Crash, simulated
-from dagger.testing.stores import LaggingStore
-from dagger.store.contract import Store
+from dagger.words.errors import NoResponder, RequestDropped, RequestTimeout, ResponderFailed
+from tests.waiting import turns, until
 
-TURNS = 12
+CONFIG = Config(max_attempts=1)
 
 
-def agents(log: list[Any]) -> list[Any]:
-    """One that asks for squares, two at a time, and keeps their sum; and one that replies."""
+class Desk:
+    """Who answers requests on `work`, in an order that the test decides."""
 
-    @agent(subscribe="start", publish=["square", "out"], max_attempts=1)
-    async def asker(ctx: Context) -> None:
+    def __init__(self, *names: str) -> None:
+        self.gates = {name: anyio.Event() for name in names}
+        self.taken: list[str] = []
+        self.stopped: list[str] = []
+        self.agents: list[Agent] = [self._agent()]
+
+    def _agent(self) -> Agent:
+        @agent(subscribe="work", concurrency=10, on_failure="continue", overflow="block")
+        async def clerk(payload: str) -> str:
+            self.taken.append(payload)
+            try:
+                await self.gates[payload].wait()
+            except anyio.get_cancelled_exc_class():
+                self.stopped.append(payload)
+                raise
+            if payload.startswith("bad"):
+                raise LookupError(payload)
+            return payload.upper()
+
+        return clerk
+
+
+def asking(heard: list[Any], *names: str, **options: Any) -> Agent:
+    """An agent that calls for all of them at once, and notes what it hears."""
+
+    @agent(subscribe="start", publish=["work", "nowhere"], **options)
+    async def boss(payload: Any, ctx: Context) -> None:
+        heard.clear()
         with ctx.calls() as calls:
-            total, out, number = calls.base() or [0, [], 0]
-            log.append((total, list(out), number))
-            for each in out:
-                await calls.send("square", each, key=str(each))
-            while number < TURNS or out:
-                while number < TURNS and len(out) < 2:
-                    await calls.send("square", number, key=str(number))
-                    out.append(number)
-                    number += 1
+            for name in names:
+                await calls.send("work", name, key=name)
+            while len(calls):
                 found = await calls.next()
                 assert isinstance(found, Returned)
-                out.remove(int(found.key))
-                total += found.value
-                calls.condense([total, out, number])
-        ctx.publish("out", total)
+                heard.append((found.key, found.value))
 
-    @agent(subscribe="square")
-    async def square(payload: int) -> int:
-        return payload * payload
-
-    return [asker, square]
+    return boss
 
 
-WANTED = sum(each * each for each in range(TURNS))
+async def test_replies_come_one_by_one_as_they_are_given() -> None:
+    """Each with the key of its request, a failure as the error that the request would raise."""
+    desk, heard = Desk("a", "bad", "c"), list[Any]()
+
+    @agent(subscribe="start", publish=["work", "nowhere"])
+    async def boss(payload: Any, ctx: Context) -> None:
+        with ctx.calls() as calls:
+            for name in ("a", "bad", "c"):
+                await calls.send("work", name, key=name)
+            await calls.send("nowhere", 1, key="lost")
+            while len(calls):
+                heard.append(await calls.next())
+
+    async with Executor([boss, *desk.agents], config=CONFIG) as executor:
+        live = await executor.start("start", 1)
+        await until(lambda: len(desk.taken) == 3)
+        for count, name in enumerate(("c", "bad", "a"), 2):
+            desk.gates[name].set()
+            await until(lambda count=count: len(heard) == count)  # type: ignore[misc]
+        report = await live.result()
+    assert [each.key for each in heard] == ["lost", "c", "bad", "a"]
+    assert [each.value for each in heard] == [None, "C", None, "A"]
+    kinds = [type(each.error) for each in heard]
+    assert kinds == [NoResponder, type(None), ResponderFailed, type(None)]
+    assert heard[2].error.failure.type == "LookupError"
+    assert report.status == "completed"
 
 
-async def test_what_is_in_a_value_is_not_kept() -> None:
-    """Of all that was asked and replied only what is still in flight is kept, with the value."""
-    kept: list[int] = []
-    asker, square = agents([])
-
-    @agent(subscribe="square")
-    async def looking(payload: int) -> int:
-        delivery = executor.live("run").state.deliveries[1]
-        kept.append(len(delivery.kept or ()))
-        return payload * payload
-
-    executor = Executor([asker, looking], store=MemoryStore())
-    async with executor:
-        report = await executor.run("start", None, run_id="run")
-    assert report.outputs["out"] == [WANTED]
-    assert max(kept) <= 6
-    assert report.messages == TURNS + 2
-
-
-@pytest.mark.parametrize("crash_at", range(2, 60, 3))
-def test_whoever_goes_on_from_a_value_loses_no_reply(crash_at: int) -> None:
-    """A process that dies at any moment: the next one goes on from the value, and hears once of
-    each reply that is not in it.
+async def test_after_a_restart_replies_come_in_the_order_of_before() -> None:
+    """What was there is heard again in the order in which it came, whatever the order of the
+    requests; the rest as it comes. No request is sent twice.
     """
-    log: list[Any] = []
+    store, heard = MemoryStore(), list[Any]()
+    desk = Desk("a", "b", "c", "d")
+    boss = asking(heard, "a", "b", "c", "d")
+    async with Executor([boss, *desk.agents], config=CONFIG, store=store) as executor:
+        await executor.start("start", 1, run_id="r")
+        await until(lambda: len(desk.taken) == 4)
+        for count, name in enumerate(("d", "b"), 1):
+            desk.gates[name].set()
+            await until(lambda count=count: len(heard) == count)  # type: ignore[misc]
+    desk = Desk("a", "c")
+    async with Executor([boss, *desk.agents], config=CONFIG, store=store) as executor:
+        live = await executor.start("start", 1, run_id="r")
+        await until(lambda: len(heard) == 2 and len(desk.taken) == 2)
+        assert [key for key, _ in heard] == ["d", "b"]
+        desk.gates["c"].set()
+        await until(lambda: len(heard) == 3)
+        desk.gates["a"].set()
+        await live.result()
+    assert heard == [("d", "D"), ("b", "B"), ("c", "C"), ("a", "A")]
+    assert sorted(desk.taken) == ["a", "c"]
 
-    async def main(store: Store) -> Any:
-        async with simulated(*agents(log), store=store) as executor:
-            report = await executor.run("start", None, run_id="run")
-            return report.outputs["out"], report.messages
 
-    crash = Crash(crash_at, lingering=crash_at % 2 == 0)
-    assert crash.simulate(main) == ([WANTED], TURNS + 2)
-    if crash.happened and crash_at > 30:
-        assert log[-1][0] > 0
+async def test_calls_may_be_cancelled() -> None:
+    """Whoever handles them is stopped, what has not begun never does, and the replies say so;
+    others go on.
+    """
+    desk, heard = Desk("a", "b"), list[Any]()
+    started = anyio.Event()
+
+    @agent(subscribe="rest", overflow="block")
+    async def slow(payload: str) -> None:
+        desk.taken.append(payload)
+        await anyio.sleep_forever()
+
+    @agent(subscribe="start", publish=["work", "rest"])
+    async def boss(payload: Any, ctx: Context) -> None:
+        with ctx.calls() as calls:
+            await calls.send("work", "a", key="a")
+            await calls.send("work", "b", key="b")
+            await calls.send("rest", "c", key="c")
+            await calls.send("rest", "d", key="d")  # which waits for the end of c
+            await started.wait()
+            calls.cancel("b", "c", "d")
+            calls.cancel("d", "nothing that there is")
+            for _ in range(3):
+                heard.append(await calls.next())
+            desk.gates["a"].set()
+            heard.append(await calls.next())
+
+    async with Executor([boss, slow, *desk.agents], config=CONFIG) as executor:
+        live = await executor.start("start", 1)
+        await until(lambda: len(desk.taken) == 3)
+        started.set()
+        report = await live.result()
+    assert desk.stopped == ["b"]
+    assert sorted(desk.taken) == ["a", "b", "c"]
+    assert sorted(each.key for each in heard[:3]) == ["b", "c", "d"]
+    assert all(isinstance(each.error, RequestDropped) for each in heard[:3])
+    assert (heard[3].key, heard[3].value) == ("a", "A")
+    assert report.dispositions == {"ok": 2, "cancelled": 3}
 
 
-async def test_it_goes_on_from_a_value_at_once() -> None:
-    """The value is there in the next attempt of the process, and None at the beginning."""
-    log: list[Any] = []
-    async with Executor(agents(log), store=LaggingStore()) as executor:
-        await executor.run("start", None)
-    assert log == [(0, [], 0)]
+async def test_a_key_is_in_flight_once() -> None:
+    """A second call of it is refused while the first is out."""
+    desk, heard = Desk("a"), list[Any]()
+
+    @agent(subscribe="start", publish="work")
+    async def boss(payload: Any, ctx: Context) -> None:
+        with ctx.calls() as calls:
+            await calls.send("work", "a", key="k")
+            with pytest.raises(ExecutionError, match="two calls with key 'k' in flight"):
+                await calls.send("work", "a", key="k")
+            assert len(calls) == 1
+            desk.gates["a"].set()
+            heard.append(await calls.next())
+            assert len(calls) == 0
+
+    async with Executor([boss, *desk.agents], config=CONFIG) as executor:
+        report = await executor.run("start", 1)
+    assert report.status == "completed"
+    assert desk.taken == ["a"]
+
+
+async def test_a_call_is_waited_for_as_long_as_it_says() -> None:
+    """When its time is over it has failed; what comes later is heard by nobody."""
+    desk, heard = Desk("a"), list[Any]()
+
+    @agent(subscribe="start", publish="work")
+    async def boss(payload: Any, ctx: Context) -> None:
+        with ctx.calls() as calls:
+            await calls.send("work", "a", key="k", timeout=0.01)
+            heard.append(await calls.next())
+            desk.gates["a"].set()
+
+    async with Executor([boss, *desk.agents], config=CONFIG) as executor:
+        report = await executor.run("start", 1)
+    assert isinstance(heard[0].error, RequestTimeout)
+    assert report.status == "completed"
+
+
+async def test_what_was_done_before_under_a_key_is_told_as_that() -> None:
+    """A reply to an earlier request of the same idempotency key is a duplicate."""
+    desk, heard = Desk("a"), list[Any]()
+    desk.gates["a"].set()
+
+    @agent(subscribe="start", publish="work")
+    async def boss(payload: Any, ctx: Context) -> None:
+        with ctx.calls() as calls:
+            for key in ("one", "other"):
+                await calls.send("work", "a", key=key, idempotency_key="same")
+                heard.append(await calls.next())
+
+    async with Executor([boss, *desk.agents], config=CONFIG) as executor:
+        await executor.run("start", 1)
+    assert [(each.key, each.value, each.duplicate) for each in heard] == [
+        ("one", "A", False),
+        ("other", "A", True),
+    ]
+    assert desk.taken == ["a"]
+
+
+async def test_whoever_waits_for_a_reply_takes_no_worker() -> None:
+    """While one is parked another delivery of the same agent is handled."""
+    desk, heard = Desk("a"), list[Any]()
+
+    @agent(subscribe="start", publish="work")
+    async def boss(payload: str, ctx: Context) -> None:
+        heard.append(payload)
+        if payload == "first":
+            with ctx.calls() as calls:
+                await calls.send("work", "a", key="a")
+                await calls.next()
+
+    async with Executor([boss, *desk.agents], config=CONFIG) as executor:
+        live = await executor.start("start", "first")
+        await until(lambda: desk.taken == ["a"])
+        await live.publish("start", "second")
+        await until(lambda: heard == ["first", "second"])
+        await turns()
+        desk.gates["a"].set()
+        await live.result()

@@ -31,6 +31,7 @@ from dagger.words.errors import FlowEventRefused
 
 SUCCEEDED, FAILED, SKIPPED = StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED
 BLOCKED, CANCELLED = StepStatus.BLOCKED, StepStatus.CANCELLED
+OUTPUT_OF_R = "${{ steps.r.output }}"
 
 
 def told(state: State, *events: Event) -> list[Command]:
@@ -168,6 +169,16 @@ def test_a_step_is_rescued_by_all_its_rescue_steps() -> None:
         Ended("a", SUCCEEDED),
         Start("b"),
     ]
+
+
+def test_what_rescue_steps_say_of_each_other_keeps_nobody_waiting() -> None:
+    """A rescue step may refer to one before it, and its compensation to itself: the step that
+    they rescue starts all the same.
+    """
+    first = {"id": "r", "uses": "w", "compensate": {"uses": "w", "with": {"x": OUTPUT_OF_R}}}
+    then = {"id": "q", "uses": "w", "with": {"x": OUTPUT_OF_R}}
+    state = begin(Flow("f").step("a", "w", rescue=[first, then]))
+    assert told(state, Begun()) == [Start("a")]
 
 
 def test_a_rescue_step_that_is_skipped_spoils_nothing() -> None:

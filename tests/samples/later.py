@@ -1,6 +1,6 @@
 """What is going on in the second sample store of format 1: what was added to it since the first.
 
-Each kind of record, effect and row that there is stands in one of the two.
+Each kind of record, effect and row that there was by then stands in one of the two.
 """
 
 from __future__ import annotations

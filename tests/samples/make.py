@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 import anyio
 
 from dagger.store.layout import FORMAT
-from tests.samples import later, work
+from tests.samples import calling, later, work
 from tests.samples.facts import facts
 
 HERE = Path(__file__).parent
@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 SAMPLES: dict[str, Callable[[Path, Path], Awaitable[None]]] = {
     f"format-{FORMAT}": work.made,
     f"format-{FORMAT}-later": later.made,
+    f"format-{FORMAT}-calls": calling.made,
 }
 """By name, what makes a store at one path, and a copy of it amid its work at another."""
 

@@ -16,7 +16,7 @@ from dagger.store.layout import FORMAT
 from dagger.store.reader import StoreReader
 from dagger.words.outcomes import RunStatus
 from dagger.words.records import EFFECTS, RECORDS
-from tests.samples import later
+from tests.samples import calling, later
 from tests.samples.facts import facts, missing
 from tests.samples.make import SAMPLES as SAMPLES_OF_TODAY
 from tests.samples.work import AGENTS, CONFIG
@@ -101,5 +101,19 @@ async def test_the_work_of_a_later_sample_goes_on(sample: Path) -> None:
         await executor.schedules.resume("often")
         await until(lambda: executor.schedules.show("often").fired > fired)
         await executor.schedules.pause("often")
+    with StoreReader(sample) as reader:
+        assert list(verify(reader)) == []
+
+
+@pytest.mark.parametrize("sample", [HERE / f"{each}-calls" for each in FORMATS[:1]], indirect=True)
+async def test_the_work_of_a_sample_that_calls_goes_on(sample: Path) -> None:
+    """What was condensed is gone on from, and nothing that was called for is done again."""
+    (sample / "facts.json").unlink()
+    async with Executor(calling.AGENTS, store=sample, config=calling.CONFIG) as executor:
+        adding = executor.live("adding")
+        await adding.answer(adding.questions[0].id, 30)
+        report = await adding.result()
+        assert report.outputs["out"] == [66]
+        assert report.dispositions == {"ok": 4}
     with StoreReader(sample) as reader:
         assert list(verify(reader)) == []

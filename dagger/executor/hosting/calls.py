@@ -65,11 +65,17 @@ class Calls:
         try:
             if not self._requesting.send_now(invocation, request):
                 flight.timer = await self._requesting.send(invocation, request)
-        except BudgetExceeded as error:
+        except BaseException as error:
             self._flights.out.pop(key).end()
-            if invocation.agent.cleans_up and not error.node and not error.message:
-                self._engine.runs.over_budget(invocation.run, error)  # who cleans up is told
+            if isinstance(error, BudgetExceeded):
+                self._over_budget(error)
             raise
+
+    def _over_budget(self, error: BudgetExceeded) -> None:
+        """Who cleans up is told, if it is the budget of the run."""
+        invocation = self._invocation
+        if invocation.agent.cleans_up and not error.node and not error.message:
+            self._engine.runs.over_budget(invocation.run, error)
 
     async def next(self) -> Returned | CancelAsked:
         """The next reply, or that the handler is to come to an end."""

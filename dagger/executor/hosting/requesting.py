@@ -193,6 +193,8 @@ class Outgoing:
         place, dropped, blame = REQUESTS + delivery.asked, plan.dropped, plan.blame
         fields = (self._key, self._publication, place, dropped, blame, engine.now())
         engine.commit(Requested(self._invocation.run.number, delivery.number, *fields))
+        if not is_cleanup(self._publication):
+            engine.cleanup.turn_away(self._invocation.run)
         if self._block is not None:
             self._block.publish()
 

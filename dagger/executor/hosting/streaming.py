@@ -81,6 +81,7 @@ class Streaming:
             fields = (run.number, number, attempt, invocation.emitted, digest, item, place, anew)
             engine.commit(Streamed(*fields, plan.dropped, plan.blame, engine.now()))
             invocation.emitted += 1  # with it, whoever cancels meanwhile
+            engine.cleanup.turn_away(run)
             if block is not None:
                 block.publish()
 

@@ -46,6 +46,12 @@ from dagger.words.errors import DaggerError, ExecutionError, ExpressionError, Re
 _UNHEARD = frozenset({StepStatus.SKIPPED, StepStatus.BLOCKED})
 """Ends of steps that nobody else tells of."""
 
+_ENDING: Mapping[FlowStatus | None, FlowStatus] = {
+    FlowStatus.FAILED: FlowStatus.FAILING,
+    FlowStatus.CANCELLED: FlowStatus.CANCELLING,
+}
+"""How a run stands while what it did is undone, by how it will have ended."""
+
 
 class Conductor:
     """One run of a flow; `run` is what expressions know of it, `run["id"]` its id."""
@@ -112,7 +118,8 @@ class Conductor:
         """The run is to end."""
         if not self.plan.left:
             return []
-        self.reason = self.reason or reason
+        if self.plan.status is FlowStatus.RUNNING:
+            self.reason = reason
         return self._advance(Cancelled(reason))
 
     def give_up(self) -> None:
@@ -281,7 +288,7 @@ class Conductor:
         return FlowReport(
             flow=self.program.flow.name,
             run=self._run["id"],
-            status=self.finished or self.plan.status,
+            status=self.finished or _ENDING.get(self._ends, self.plan.status),
             reason=reason,
             output=self.output,
             steps=tuple(map(self._step_report, self.program.works.values())),

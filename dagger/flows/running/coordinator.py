@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,10 @@ from dagger.flows.running.definition import digest_of
 from dagger.flows.running.inputs import check_inputs
 from dagger.flows.running.orders import Forget, Halt, Order, Send, Tell
 from dagger.flows.running.program import Program
+from dagger.flows.running.report import FlowReport
 from dagger.rules.occurrence import moment_of
 from dagger.words.effects import REPLY_TO
-from dagger.words.errors import DaggerError, FlowFailed, RunCancelled
+from dagger.words.errors import DaggerError, FlowFailed, RunCancelled, SerializationError
 
 REPORTS = ":report"
 """What follows the flow's channel on which its report is put out."""
@@ -43,12 +45,21 @@ class Coordinator:
         with ctx.calls() as calls:
             await _Carrying(conductor, calls, ctx).through()
         if self._definition is not None:
-            await ctx.emit(self._report, conductor.report(self._definition).data())
+            await self._tell(conductor.report(self._definition), ctx)
         _raise(conductor, ctx.run_id)
         if REPLY_TO not in message.headers and conductor.output is not None:
             ctx.publish(self._output, conductor.output)
             return None
         return conductor.output
+
+    async def _tell(self, report: FlowReport, ctx: Context) -> None:
+        """Put the report out; without its largest parts, if it is too large for a message."""
+        try:
+            await ctx.emit(self._report, report.data())
+        except SerializationError:
+            ctx.log("the report of this run is too large for a message: its output is left out")
+            short = replace(report, output=None, definition={})
+            await ctx.emit(self._report, short.data())
 
     async def _defined(self) -> Mapping[str, Any]:
         assert self._definition is not None

@@ -19,6 +19,7 @@ from dagger.words.secrets import Secrets
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
+    from dagger.flows.flow import Flow
     from dagger.state.queues import Delivery
 
 
@@ -166,8 +167,16 @@ def _goes_on(program: Program, was: Program, delivery: Delivery) -> bool:
             and each in was.works
             and program.works[each].said == was.works[each].said
             and program.works[each].needs == was.works[each].needs
+            and _used_by(program, each) == _used_by(was, each)
             for each in begun
         )
         and program.flow.defaults == was.flow.defaults
         and program.flow.inputs == was.flow.inputs
+        and program.flow.fail_fast == was.flow.fail_fast
     )
+
+
+def _used_by(program: Program, id: str) -> list[Flow | None]:
+    """The flows that a step is carried out and undone by; None where it is no flow."""
+    work = program.works[id]
+    return [program.subflow(each) for each in (work, work.undo) if each is not None]

@@ -91,7 +91,7 @@ class Program:
         self.undoes = any(each.undo is not None for each in self.works.values())
 
     def _works(self) -> dict[str, Work]:
-        needs = needs_of(self.flow, self.graph.numbers)
+        needs = needs_of(self.flow, {each.id for each in self.flow.steps})
         wanted = dict(zip([each.id for each in self.flow.steps], needs, strict=True))
         owners = {each.id: step.id for step in self.flow.steps for each in step.rescue}
         return {

@@ -92,6 +92,9 @@ class Undoing:
         keys = [key_of(work.id, item) for item in range(items)]
         group = f"{work.id}[]"
         sent = tuple(key for key in keys if key in self._begun)
+        if not sent:
+            self.pass_on(work)
+            return
         self._begun[group] = _Begun(group, None, sent, None)
         self._tails[work.id] = (group,)
 

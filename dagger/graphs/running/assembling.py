@@ -83,6 +83,8 @@ class Assembled:
                 yield self._undoing(graph, node, calling, functions[node.undo])
         for nodes in groups.values():
             yield self._caller(graph, nodes, calling, functions)
+        if definition.choices:
+            yield self._helper(self._of(graph).route, Caller(self.hub, calling).route)
 
     def _caller(
         self,
@@ -126,14 +128,17 @@ class Assembled:
             self._channels.timer: asker.wait,
         }
         for channel, handler in handlers.items():
-            options: AgentOptions = {
-                "name": self._name(channel),
-                "subscribe": channel,
-                "concurrency": AT_ONCE,
-                "max_attempts": 1,
-                "on_failure": "continue",
-            }
-            yield self._made(handler, options)
+            yield self._helper(channel, handler)
+
+    def _helper(self, channel: str, handler: Callable[..., Any]) -> Agent:
+        options: AgentOptions = {
+            "name": self._name(channel),
+            "subscribe": channel,
+            "concurrency": AT_ONCE,
+            "max_attempts": 1,
+            "on_failure": "continue",
+        }
+        return self._made(handler, options)
 
     def _coordinator(self) -> Agent:
         coordinator = Coordinator(self.definition, self.data, self.digest, self.library, self.hub)
@@ -156,6 +161,8 @@ class Assembled:
         yield from (known.output, known.report, known.ask, known.decide, known.timer)
         for graph in _all(self.graph):
             definition, channels = graph.definition(), self._of(graph)
+            if definition.choices:
+                yield channels.route
             for name in graph.functions:
                 yield channels.function(name)
             for node in definition.nodes.values():

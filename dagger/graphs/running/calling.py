@@ -43,14 +43,16 @@ class Caller:
         machine = self._hub.get_in_thread((ctx.run_here, payload["of"]))
         return _through(self._undo(payload, ctx, machine))
 
+    async def route(self, payload: Any, ctx: NodeContext) -> Any:
+        """Only ask the router of a node."""
+        machine = await self._hub.get((ctx.run_id, payload["of"]))
+        return await _awaited(self._route(payload, ctx, machine))
+
     def _call(self, payload: Any, ctx: NodeContext, machine: Machine) -> Turns:
         """The function of a node, then its loop or its router."""
         calling = self._calling
         inner, branch = branch_at(machine, tuple(payload["at"]))
         node = inner.nodes[payload["node"]]
-        if "route" in payload:
-            said = yield calling.routed(node.name, Seen(branch.view))
-            return reply(Outcome(chosen=calling.chosen(node.name, said)), ctx)
         returned = yield calling.begin(node, branch.view, ctx)
         came = calling.came_to(node, returned, ctx, inner.library)
         decides = node.loop is not None or node.name in inner.definition.choices
@@ -62,6 +64,11 @@ class Caller:
             return reply(came.outcome._replace(again=True), ctx)
         said = yield calling.routed(node.name, seen)
         return reply(came.outcome._replace(chosen=calling.chosen(node.name, said)), ctx)
+
+    def _route(self, payload: Any, ctx: NodeContext, machine: Machine) -> Turns:
+        _, branch = branch_at(machine, tuple(payload["at"]))
+        said = yield self._calling.routed(payload["node"], Seen(branch.view))
+        return reply(Outcome(chosen=self._calling.chosen(payload["node"], said)), ctx)
 
     def _undo(self, payload: Any, ctx: NodeContext, machine: Machine) -> Turns:
         node = self._calling.definition.nodes[payload["node"]]

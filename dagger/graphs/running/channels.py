@@ -8,7 +8,7 @@ from dagger.graphs.model import Node
 class Channels:
     """Those of one graph, whose runs begin on the channel of its name."""
 
-    __slots__ = ("_graph", "ask", "decide", "output", "report", "timer")
+    __slots__ = ("_graph", "ask", "decide", "output", "report", "route", "timer")
 
     def __init__(self, graph: str) -> None:
         self._graph = graph
@@ -18,6 +18,8 @@ class Channels:
         self.ask = f"{graph}:ask"
         self.decide = f"{graph}:decide"
         self.timer = f"{graph}:timer"
+        self.route = f"{graph}:route"
+        """Where routers are asked alone, without their nodes."""
 
     def of(self, graph: str) -> Channels:
         """Those of a graph, which may be one within."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from dagger.authoring.calls import Calls, CancelAsked, Returned
@@ -34,6 +35,7 @@ from dagger.words.errors import (
     RequestDropped,
     ResponderFailed,
     RunCancelled,
+    SerializationError,
 )
 
 KEPT = "definition"
@@ -74,8 +76,16 @@ class Coordinator:
             finally:
                 self._hub.drop(run)
         report = report_of(machine, ctx.run_id)
-        await ctx.emit(self._channels.report, report.data())
+        await self._tell(report, ctx)
         return self._ended(report, machine, ctx)
+
+    async def _tell(self, report: GraphReport, ctx: Context) -> None:
+        """Put the report out; without the state, if it is too large for a message."""
+        try:
+            await ctx.emit(self._channels.report, report.data())
+        except SerializationError:
+            ctx.log("the report of this run is too large for a message: its state is left out")
+            await ctx.emit(self._channels.report, replace(report, state={}).data())
 
     async def _defined(self) -> Built:
         return self._data
@@ -184,8 +194,8 @@ class _Carrying:
                 channel = self._channels.of(graph).node(node)
                 payload |= {"node": node.name, "visit": visit}
             case Route(_, graph, node):
-                channel = self._channels.of(graph).node(node)
-                payload |= {"node": node.name, "route": True}
+                channel = self._channels.of(graph).route
+                payload |= {"node": node.name}
             case Ask(_, node):
                 channel = self._channels.ask
                 payload |= {"node": node.name}

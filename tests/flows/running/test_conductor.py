@@ -1,0 +1,219 @@
+"""The conductor of a flow: what it orders by what it hears, and what it makes of results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagger import Config, Executor, Flow, FlowReport, Flows, step
+from dagger.flows.running.conductor import Conductor
+from dagger.flows.running.coordinator import conductor_of
+from dagger.flows.running.orders import Halt, Order, Send, Tell
+from dagger.flows.running.program import Program
+from dagger.words.errors import RequestTimeout, ResponderFailed
+from dagger.words.records import Failure
+from tests.flows.running.stage import ONCE, Stage, acting, line
+
+
+def conductor(flow: Flow, inputs: Any = None) -> Conductor:
+    """That of a run that has not begun."""
+    return conductor_of(Program(flow, flow.name), inputs or {}, "r", 0.0)
+
+
+def sent(orders: list[Order]) -> list[str]:
+    """The keys of what is sent."""
+    return [each.key for each in orders if isinstance(each, Send)]
+
+
+def failure(text: str = "no") -> ResponderFailed:
+    """What a step that has raised a LookupError is heard to have failed with."""
+    return ResponderFailed("f.a", "work", Failure("LookupError", text))
+
+
+def test_told_the_same_it_orders_the_same() -> None:
+    """Another conductor that hears the same in the same order orders the same, and is as far."""
+    flow = line("a", "b", "c")
+    heard = [("a", "x", None), ("b", "y", None), ("c", None, failure()), ("undo:c", None, None)]
+    one, other = conductor(flow), conductor(flow)
+    assert one.begin() == other.begin()
+    for key, value, error in heard:
+        assert one.heard(key, value, error) == other.heard(key, value, error)
+    assert one.report({}) == other.report({})
+    assert one.finished is None
+    assert one.report({}).status == "failing"
+
+
+def test_a_step_is_sent_with_what_it_is_given() -> None:
+    """Its arguments are worked out of inputs and of the outputs of others; so is its key."""
+    flow = Flow("f", inputs={"x": {}}).step("a", "act", with_={"x": "${{ inputs.x }}"})
+    flow = flow.step(
+        "b",
+        "act",
+        with_={"all": ["${{ steps.a.output.n + 1 }}", "${{ run.flow }} of ${{ run.id }}"]},
+        idempotency_key="${{ steps.a.output.n }}",
+    )
+    found = conductor(flow, {"x": [1]})
+    assert found.begin() == [Send("a", "f.a", {"x": [1]})]
+    (order,) = found.heard("a", {"n": 7}, None)
+    assert order == Send("b", "f.b", {"all": [8, "f of r"]}, idempotency_key="f.b/7")
+
+
+def test_who_is_waited_for_no_more_is_halted() -> None:
+    """A step whose time is over has failed, and is stopped where it runs."""
+    flow = Flow("f").step("a", "sleep", with_={"seconds": 9}, timeout=1, on_error="continue")
+    found = conductor(flow)
+    (order,) = found.begin()
+    assert isinstance(order, Send)
+    assert order.timeout == 1
+    assert found.heard("a", None, RequestTimeout("f.a", 1)) == [Halt(("a",))]
+    assert found.report({}).step("a").status == "failed"
+    assert found.finished == "succeeded"
+
+
+def test_of_what_nobody_carries_out_it_tells() -> None:
+    """A step that is skipped or blocked is told of, with the reason."""
+    flow = Flow("f", fail_fast=False).step("a", "act").step("b", "act", when=False)
+    flow = flow.step("c", "act", needs="a")
+    found = conductor(flow)
+    assert [type(each) for each in found.begin()] == [Send, Tell]
+    (order,) = found.heard("a", None, failure())
+    assert order == Tell("step 'c' was blocked: it needs 'a', which failed")
+
+
+@pytest.mark.parametrize("ends", ["continue", "skip"])
+def test_who_cancels_is_why_though_a_failure_was_borne_before(ends: str) -> None:
+    """What did not end the flow is no reason for its end."""
+    flow = Flow("f").step("a", "act", on_error=ends).step("b", "act")
+    found = conductor(flow)
+    found.begin()
+    found.heard("a", None, failure())
+    assert found.cancel("enough") == [Halt(("b",))]
+    found.heard("b", None, failure("stopped"))
+    assert (found.finished, found.reason) == ("cancelled", "enough")
+
+
+def test_who_cancels_is_why_though_what_can_be_is_finished() -> None:
+    """A flow that would have failed once all else is done was cancelled before."""
+    flow = Flow("f", fail_fast=False).step("a", "act").step("b", "act")
+    found = conductor(flow)
+    found.begin()
+    found.heard("a", None, failure())
+    found.cancel("enough")
+    found.heard("b", None, failure("stopped"))
+    assert (found.finished, found.reason) == ("cancelled", "enough")
+
+
+def test_a_failure_is_why_though_it_is_cancelled_then() -> None:
+    """What ends already does not end for another reason."""
+    flow = Flow("f").step("a", "act").step("b", "act")
+    found = conductor(flow)
+    found.begin()
+    assert found.heard("a", None, failure()) == [Halt(("b",))]
+    assert found.cancel("enough") == []
+    found.heard("b", None, failure("stopped"))
+    assert (found.finished, found.reason) == ("failed", "step 'a' failed: LookupError: no")
+
+
+def test_over_means_over() -> None:
+    """When there is no more time it has ended at once, and what is left is told as left."""
+    found = conductor(line("a", "b"))
+    found.begin()
+    found.heard("a", 1, None)
+    assert found.heard("b", None, failure())[-1] == Send(
+        "undo:b", "line.b:undo", {"name": "b"}, cleanup=True
+    )
+    found.give_up()
+    undo = found.report({}).undo
+    assert found.finished == "failed"
+    assert undo is not None
+    assert (undo.undone, undo.left) == ((), ("a", "b"))
+
+
+async def ran(flow: Flow, inputs: Any = None, config: Config = ONCE) -> FlowReport:
+    """The report of a flow whose steps act."""
+    flows = Stage().flows(flow, config=config)
+    async with Executor(flows.agents, config=config) as executor:
+        return await flows.run(executor, flow, inputs)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(None, "null"), ({}, "a mapping"), ("ab", "a text"), (True, "a boolean"), (2.5, "a number")],
+)
+async def test_foreach_needs_a_list(value: Any, kind: str) -> None:
+    """What its expression gives at run time is told by its kind, and the step has failed."""
+    flow = Flow("f", inputs={"x": {}})
+    flow = flow.step("a", "act", foreach="${{ inputs.x }}", with_={"name": "a"})
+    report = await ran(flow, {"x": value})
+    problem = f"foreach needs a list, and its expression gave {kind}"
+    assert report.reason == f"step 'a' failed: ExpressionError: {problem}"
+
+
+@pytest.mark.parametrize(
+    "field", ["with_", "when", "foreach", "idempotency_key", "item", "compensate", "output"]
+)
+async def test_an_expression_may_fail_at_run_time(field: str) -> None:
+    """The step has failed, for that reason, and what was done is undone; so it is for the output
+    of the flow, where all steps have succeeded.
+    """
+    broken = "${{ inputs.x.missing.field }}"
+    options: dict[str, Any] = {"with_": {"name": "b"}, "needs": "a"}
+    match field:
+        case "with_":
+            options["with_"] = {"name": broken}
+        case "when":
+            options["when"] = "inputs.x / 0 > 1"
+        case "item":
+            options |= {"foreach": [1, 0], "with_": {"name": "${{ inputs.x / item }}"}}
+        case "compensate":
+            options["undo_with"] = {"x": broken}
+        case "output":
+            pass
+        case _:
+            options[field] = broken
+    flow = acting(Flow("f", inputs={"x": {}}, output=broken if field == "output" else None), "a")
+    flow = acting(flow, "b", **options)
+    if field == "compensate":
+        stage = Stage(fails=["c"])
+        flow = acting(Flow("f", inputs={"x": {}}), "a")
+        flow = acting(acting(flow, "b", **options), "c", needs="b")
+    else:
+        stage = Stage()
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        report = await flows.run(executor, flow, {"x": 1})
+    assert report.status == "failed"
+    assert report.undo is not None
+    assert "a" in report.undo.undone
+    if field == "compensate":
+        assert report.undo.failed["b"].startswith("ExpressionError: ")
+        assert stage.noted[-2:] == ["undo c", "undo a"]
+    elif field == "output":
+        assert report.reason.startswith("the output of the flow cannot be worked out: ")
+        assert report.undo.undone == ("a", "b")
+    else:
+        assert report.reason.startswith("step 'b' failed: ExpressionError: ")
+
+
+async def test_what_is_too_big_to_be_sent_fails_its_step() -> None:
+    """Arguments that are more than a payload may be are told as that, and all else goes on."""
+    config = Config(max_payload_bytes=5_000, max_attempts=1)
+
+    @step
+    async def large() -> str:
+        return "x" * 3_000
+
+    double = "${{ steps.a.output }}${{ steps.a.output }}"
+    flow = Flow("f").step("a", large)
+    flow = flow.step("b", "act", with_={"name": "b", "x": double}, on_error="continue")
+    flow = flow.step("c", "act", with_={"name": "c"}, needs="b")
+    stage = Stage()
+    flows = Flows(flow, uses=[large, *stage.functions()], config=config)
+    async with Executor(flows.agents, config=config) as executor:
+        report = await flows.run(executor, flow)
+    error = report.step("b").error
+    assert (report.status, stage.noted) == ("succeeded", ["c"])
+    assert error is not None
+    assert error["type"] == "SerializationError"
+    assert "too big" in error["message"] or "bytes" in error["message"]

@@ -1,0 +1,170 @@
+"""Undoing what the steps of a run have done: what comes before what, and what is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagger import Executor, Flow, FlowReport, MemoryStore
+from tests.flows.running.stage import ONCE, Stage, acting, line
+from tests.waiting import turns, until
+
+
+async def undone(flow: Flow, stage: Stage, inputs: Any = None) -> tuple[list[str], FlowReport]:
+    """What was undone of a flow that fails, in order."""
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        report = await flows.run(executor, flow, inputs)
+    return [each for each in stage.noted if each.startswith("undo")], report
+
+
+async def held(flow: Flow, stage: Stage, first: str) -> list[str]:
+    """What has begun to be undone while the undoing of one step takes its time."""
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        live = await flows.start(executor, flow)
+        await stage.reached(f"undo {first}")
+        await turns()
+        begun = [each for each in stage.noted if each.startswith("undo")]
+        stage.gates[f"undo {first}"].set()
+        await live.result()
+    return begun
+
+
+async def test_a_rescue_step_is_undone_before_what_it_has_rescued() -> None:
+    """It came after, and whatever needs the step came after it."""
+    rescue = {
+        "id": "r",
+        "uses": "act",
+        "with": {"name": "r"},
+        "compensate": {"uses": "undo", "with": {"name": "r"}},
+    }
+    flow = acting(Flow("f"), "a", rescue=[rescue])
+    flow = acting(flow, "b", needs="a")
+    stage = Stage(waits=["undo r"], fails=["a", "b"])
+    assert await held(flow, stage, "r") == ["undo b", "undo r"]
+    assert stage.noted[-1] == "undo a"
+
+
+async def test_who_came_after_whom_goes_through_what_was_not_done() -> None:
+    """A step that needs a skipped one came after what that one needed."""
+    flow = acting(acting(Flow("f"), "a"), "b", needs="a", when=False)
+    flow = acting(flow, "c", needs="b", when=True)
+    flow = flow.step("d", "act", with_={"name": "d"}, needs="c")
+    stage = Stage(waits=["undo c"], fails=["d"])
+    assert await held(flow, stage, "c") == ["undo c"]
+    assert stage.noted[-1] == "undo a"
+
+
+async def test_who_came_after_whom_goes_through_what_cannot_be_undone() -> None:
+    """So it does through a step without a compensation, and through all items of one."""
+    flow = acting(Flow("f"), "a")
+    flow = flow.step("b", "act", foreach=[1, 2], with_={"name": "b"}, needs="a")
+    flow = flow.step("e", "act", foreach=[], with_={"name": "e"}, needs="b")
+    flow = acting(flow, "c", needs="e")
+    flow = flow.step("d", "act", with_={"name": "d"}, needs="c")
+    stage = Stage(waits=["undo c"], fails=["d"])
+    assert await held(flow, stage, "c") == ["undo c"]
+    assert stage.noted[-1] == "undo a"
+
+
+async def test_what_ran_side_by_side_is_undone_side_by_side() -> None:
+    """Neither waits for the other; both do for what came after them."""
+    flow = acting(acting(acting(Flow("f"), "a"), "b"), "c", needs=["a", "b"])
+    flow = flow.step("d", "act", with_={"name": "d"}, needs="c")
+    stage = Stage(waits=["undo a"], fails=["d"])
+    begun = await held(flow, stage, "a")
+    assert begun[0] == "undo c"
+    assert sorted(begun[1:]) == ["undo a", "undo b"]
+
+
+async def test_items_are_undone_each_by_itself() -> None:
+    """Each compensation knows its item, and what that item has given; one that was not done, and
+    one that was never begun, are told apart.
+    """
+    flow = Flow("f").step(
+        "a",
+        "act",
+        foreach=["x", "y", "z"],
+        max_parallel=2,
+        with_={"name": "${{ item }}"},
+        compensate={
+            "uses": "undo",
+            "with": {
+                "name": "${{ item }}",
+                "index": "${{ index }}",
+                "gave": "${{ steps.a.output }}",
+                "status": "${{ steps.a.status }}",
+            },
+        },
+    )
+    stage = Stage(fails=["y"])
+    _, report = await undone(flow, stage)
+    assert report.undo is not None
+    assert {*report.undo.undone} >= {"a[0]", "a[1]"}
+    assert stage.given["undo x"]["gave"] == "made x"
+    assert stage.given["undo y"]["gave"] is None
+    assert stage.given["undo y"]["index"] == 1
+
+
+async def test_a_compensation_that_fails_keeps_no_other_from_being_run() -> None:
+    """It is told with its reason, and what came before is undone all the same."""
+    stage = Stage(fails=["c", "undo b"])
+    order, report = await undone(line("a", "b", "c"), stage)
+    assert order == ["undo c", "undo b", "undo a"]
+    assert report.undo is not None
+    assert (report.undo.undone, report.undo.left) == (("a", "c"), ())
+    assert report.undo.failed == {"b": "LookupError: no undo b"}
+    assert report.reason == "step 'c' failed: LookupError: no c"
+
+
+async def test_the_failure_of_a_flow_tells_what_was_undone() -> None:
+    """The error of its run names it, so that a flow around it, or a person, knows what is left."""
+    stage = Stage(fails=["c", "undo b"])
+    flows = stage.flows(line("a", "b", "c"))
+    async with Executor(flows.agents, config=ONCE) as executor:
+        report = await executor.run("line", {})
+        letters = {each.agent: each.failure for each in executor.dead_letters.list()}
+    assert report.status == "failed"
+    assert letters["line"].type == "FlowFailed"
+    told = "undone: a, c; b could not be undone: LookupError: no undo b"
+    assert letters["line"].message.endswith(told)
+
+
+async def test_what_was_borne_is_undone_when_the_flow_fails_later() -> None:
+    """A failure that does not end the flow may have had effects."""
+    flow = acting(Flow("f"), "a", on_error="continue")
+    flow = acting(flow, "b", needs="a")
+    order, _ = await undone(flow, Stage(fails=["a", "b"]))
+    assert order == ["undo b", "undo a"]
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed"])
+async def test_nothing_to_undo_is_told_as_nothing(end: str) -> None:
+    """A flow that has succeeded, and one that can undo nothing, has no report of it."""
+    flow = Flow("f").step("a", "act", with_={"name": "a"})
+    order, report = await undone(flow, Stage(fails=["a"] if end == "failed" else []))
+    assert (report.status, report.undo, order) == (end, None, [])
+
+
+async def test_what_another_run_has_done_is_not_undone() -> None:
+    """A step that was done under its key before is the other run's, and is told as used again,
+    also while the run goes on.
+    """
+    store = MemoryStore()
+    flow = acting(Flow("f"), "a", idempotency_key="k")
+    flow = flow.step("b", "act", with_={"name": "b"}, needs="a")
+    flows = Stage().flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        await flows.run(executor, flow)
+    stage = Stage(waits=["b"], fails=["b"])
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        live = await flows.start(executor, flow)
+        await until(lambda: "b" in stage.noted)
+        assert flows.report(live).step("a").reused == 1
+        stage.gates["b"].set()
+        await live.result()
+        assert flows.report(live).undo is None
+    assert stage.noted == ["b"]

@@ -1,0 +1,123 @@
+"""What the steps of flows use: what was given, what is registered, and what is neither."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+
+from dagger import (
+    Agent,
+    Config,
+    Debounce,
+    DefinitionError,
+    Flow,
+    FlowError,
+    Flows,
+    agent,
+    all_of,
+)
+from dagger.authoring.registry import Registry
+from dagger.flows.functions import StepFunction, StepFunctions, make
+from dagger.flows.running.uses import Uses
+
+ONCE = Config()
+
+
+async def work(x: int = 0) -> int:
+    """A step of this file."""
+    return x
+
+
+def function(name: str, where: Any = work, **options: Any) -> StepFunction:
+    """A step function that nobody has registered."""
+    return make(where, {"name": name, **options}, {})
+
+
+def named_alike() -> StepFunctions:
+    """Step functions of two files with one name, and another one."""
+    known = StepFunctions()
+    for file in ("one.py", "other.py"):
+        space: dict[str, Any] = {}
+        exec(compile("async def work(x: int = 0): return x", file, "exec"), space)
+        known.add(KEPT.setdefault(file, function("work", space["work"])))
+    known.add(KEPT.setdefault("", function("alone")))
+    return known
+
+
+KEPT: dict[str, StepFunction] = {}
+"""Step functions are registered weakly."""
+
+
+def test_what_is_given_goes_before_what_is_registered() -> None:
+    """A function that was given is used, also where functions of several files have its name."""
+    given = function("work")
+    uses = Uses([given], functions=named_alike(), agents=Registry())
+    flow = Flow("f").step("a", "work")
+    assert uses.find("work") is given
+    assert uses.find("alone") is KEPT[""]
+    assert uses.find("nothing") is None
+    uses.names(flow)
+
+
+def test_functions_of_one_name_are_in_nobodys_way() -> None:
+    """Only who uses that name without giving the function is refused."""
+    uses = Uses(functions=named_alike(), agents=Registry())
+    uses.names(Flow("f").step("a", "alone"))
+    with pytest.raises(DefinitionError, match="step functions of several files are named 'work'"):
+        uses.names(Flow("f").step("a", "work"))
+
+
+def test_a_module_gives_all_that_is_in_it() -> None:
+    """Step functions and agents of a module may be used, whatever they are called there."""
+
+    @agent(subscribe="x", name="scribe")
+    async def writes(payload: Any) -> None: ...
+
+    module = types.ModuleType("steps")
+    vars(module).update(one=function("first"), two=writes, three=3)
+    uses = Uses([module], functions=StepFunctions(), agents=Registry())
+    assert isinstance(uses.find("first"), StepFunction)
+    assert isinstance(uses.find("scribe"), Agent)
+
+
+def test_what_can_be_no_step_is_refused() -> None:
+    """A plain function is none; it is named, and how it would be one."""
+    with pytest.raises(DefinitionError, match="steps use functions decorated with @step, agents"):
+        Uses([named_alike])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("option", ["join", "debounce"])
+def test_agents_that_do_not_answer_each_message_are_no_steps(option: str) -> None:
+    """A join, and what is debounced, has no reply for each step that it would carry out."""
+    options: dict[str, Any] = {} if option == "join" else {"debounce": Debounce(1)}
+    subscribe = all_of("x", "y") if option == "join" else "x"
+
+    @agent(subscribe=subscribe, name=f"no_step_{option}", **options)
+    async def gathers(payload: Any) -> None: ...
+
+    with pytest.raises(DefinitionError, match="is no step of a flow"):
+        Flows(Flow("f").step("a", gathers), uses=[gathers], config=ONCE)
+
+
+def test_what_nobody_knows_is_an_error_of_the_flow() -> None:
+    """A name that is neither given nor registered is told with what was meant."""
+    with pytest.raises(FlowError, match="did you mean 'known'"):
+        Flows(Flow("f").step("a", "knwon"), uses=[function("known")], config=ONCE)
+
+
+def test_what_a_function_says_holds_where_its_step_says_nothing() -> None:
+    """The step goes before the function, and the function before the defaults of the flow."""
+    said = function("work", retry="immediate", timeout=5, on_error="skip", cache=60)
+    flow = Flow("f").step("a", said).step("b", said, timeout=7, on_error="continue")
+    a, b = Uses([said]).filled(flow).steps
+    assert (a.retry, a.timeout, a.on_error, a.cache) == ("immediate", 5, "skip", 60)
+    assert (b.retry, b.timeout, b.on_error, b.cache) == ("immediate", 7, "continue", 60)
+
+
+def test_two_flows_of_one_name_are_refused() -> None:
+    """Each flow is a channel of its own."""
+    flow = Flow("f").step("a", "sleep", with_={"seconds": 1})
+    with pytest.raises(DefinitionError, match="two flows are named 'f'"):
+        Flows(flow, flow, config=ONCE)
