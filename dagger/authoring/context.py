@@ -112,6 +112,11 @@ class Context:
         """The number of the delivery within its run: the last part of `node_id`."""
         return self._invocation.delivery.number
 
+    @property
+    def run_here(self) -> int:
+        """A number of the run that no other open run in this process has, of whichever executor."""
+        return id(self._invocation.run)
+
     def now(self) -> float:
         """The wall time, epoch seconds."""
         return self._invocation.host.now()

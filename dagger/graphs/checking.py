@@ -19,6 +19,7 @@ from dagger.graphs.model import (
 from dagger.rules.expressions import condition
 from dagger.rules.retry import strategy
 from dagger.words.errors import ConfigError, ExpressionError
+from dagger.words.policies import Resources
 
 
 def problems_of(definition: Definition) -> Iterator[str]:
@@ -110,6 +111,11 @@ def _values(definition: Definition) -> Iterator[str]:
             yield f"node {name!r}: timeout= is seconds above 0, not {node.timeout!r}"
         if node.priority is not None and type(node.priority) is not int:
             yield f"node {name!r}: priority= is a whole number, not {node.priority!r}"
+        if node.resources is not None:
+            try:
+                Resources(**node.resources)
+            except (ConfigError, TypeError) as error:
+                yield f"node {name!r}: resources= {error}"
         if node.retry is not None:
             try:
                 strategy(node.retry)

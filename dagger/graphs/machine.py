@@ -216,6 +216,11 @@ class Machine:
     def _complete(self, execution: Execution, outcome: Outcome) -> None:
         """A node has run: its branch changes the state, and goes on."""
         branch, node = execution.branch, self.nodes[execution.node]
+        taken = [new.name for new, _ in outcome.nodes if self._is_taken(new.name)]
+        if taken:
+            problem = f"graph {self.definition.name!r} has a node {taken[0]!r} already"
+            self._fail(execution, {"type": "DefinitionError", "message": problem})
+            return
         try:
             self._apply(execution, outcome)
         except Exception as error:  # of a reducer, which is the user's
@@ -396,7 +401,10 @@ class Machine:
         if node.undo is not None or kind is Kind.SUBGRAPH:
             self.undoing.begin(execution.number, node, branch.tail)
             branch.tail = (execution.number,)
-        if kind is Kind.SUBGRAPH:
+        if node.kind is NodeKind.START:
+            del self.executions[execution.number]
+            self._complete(execution, Outcome())
+        elif kind is Kind.SUBGRAPH:
             self._begin_within(node, execution)
         else:
             self._commands.append(self._command(execution))
@@ -560,6 +568,9 @@ class Machine:
             self._note(execution, NodeStatus.COMPLETED)
 
     # -- nodes that are added --------------------------------------------------------
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self.definition.nodes or name in (START, END)
 
     def add(self, node: Node, targets: tuple[str, ...]) -> None:
         """A node that was made while the run goes on, and where it leads."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.bench import (
     crunching,
     flows,
+    graphs,
     heartbeats,
     policies,
     reopening,
@@ -25,7 +26,7 @@ from tests.bench import (
     waiting,
 )
 
-MODULES = (scenarios, stored, reopening, heartbeats, waiting, policies, crunching, flows)
+MODULES = (scenarios, stored, reopening, heartbeats, waiting, policies, crunching, flows, graphs)
 
 BUDGETS: dict[str, tuple[str, float | None]] = {
     "chain_shared": ("hops", 10.0),
@@ -65,6 +66,10 @@ BUDGETS: dict[str, tuple[str, float | None]] = {
     "both_cores": ("times", 1.7),
     "flow_loading": ("s", 0.7),
     "planning": ("ratio", 1.2),
+    "graph_nodes": ("us", 120.0),
+    "graph_loop": ("mb", 5.0),
+    "graph_join": ("s", 0.2),
+    "graph_big_state": ("ratio", 1.5),
     "flow_steps": ("us", 100.0),
     "flow_steps_at_once": ("us", 100.0),
 }

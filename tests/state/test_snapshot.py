@@ -45,6 +45,7 @@ from dagger.words.records import (
     ChannelOpened,
     ChannelShut,
     CommandTaken,
+    Condensed,
     Failure,
     Kept,
     KeyClaimed,
@@ -450,6 +451,15 @@ class Folding(RuleBasedStateMachine):
         self.apply(
             Requested(run, delivery.number, key, message, 1_000 + self.count, (), False, 9.0)
         )
+
+    @precondition(is_pending)
+    @rule(which=WHICH, key=st.sampled_from(["", "2:"]), left=st.booleans(), value=SMALL)
+    def condensed(self, which: int, key: str, left: bool, value: bytes) -> None:
+        run, delivery = self.delivery(which)
+        names = [place[1] for place in delivery.kept or () if place[0] == "requested"]
+        asked = delivery.asked
+        self.apply(Condensed(run, delivery.number, key, value, tuple(names[: len(names) * left]), 9.0))
+        assert delivery.asked == asked
 
     @precondition(is_pending)
     @rule(which=WHICH, key=st.sampled_from("xyz"))

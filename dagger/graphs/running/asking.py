@@ -37,7 +37,7 @@ class Asker:
 
     async def ask(self, payload: Any, ctx: NodeContext) -> Any:
         """What an ask node asks."""
-        machine = await self._hub.get((ctx.run_id, payload["of"]))
+        machine = await self._hub.get((ctx.run_here, payload["of"]))
         inner, branch = branch_at(machine, tuple(payload["at"]))
         question = inner.nodes[payload["node"]].question
         assert question is not None

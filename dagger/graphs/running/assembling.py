@@ -77,6 +77,7 @@ class Assembled:
         groups: dict[str, list[Node]] = {}
         for node in _called(definition, functions):
             function = functions[node.uses]
+            _check_alike(node, function, definition, functions)
             groups.setdefault(f"{function.is_async} {_told(node)}", []).append(node)
             if node.undo is not None:
                 yield self._undoing(graph, node, calling, functions[node.undo])
@@ -205,6 +206,22 @@ def _called(definition: Definition, functions: Mapping[str, NodeFunction]) -> It
     for name in functions:
         if name not in own and name not in rules and ":" not in name:
             yield Node(name, uses=name)
+
+
+def _check_alike(
+    node: Node,
+    function: NodeFunction,
+    definition: Definition,
+    functions: Mapping[str, NodeFunction],
+) -> None:
+    """Raise DefinitionError for a plain function whose router or loop is async: it runs in a
+    thread, where nothing is awaited.
+    """
+    choice, loop = definition.choices.get(node.name), node.loop
+    names = [choice.router if choice else "", loop.condition if loop else ""]
+    if not function.is_async and any(x in functions and functions[x].is_async for x in names):
+        problem = f"node {node.name!r} is a plain function, and its router or loop is async"
+        raise DefinitionError(f"{problem}; make both the one or the other", function.where)
 
 
 def _told(node: Node) -> str:

@@ -28,19 +28,19 @@ class Caller:
         self._calling = calling
 
     async def awaited(self, payload: Any, ctx: NodeContext) -> Any:
-        machine = await self._hub.get((ctx.run_id, payload["of"]))
+        machine = await self._hub.get((ctx.run_here, payload["of"]))
         return await _awaited(self._call(payload, ctx, machine))
 
     def plain(self, payload: Any, ctx: NodeContext) -> Any:
-        machine = self._hub.get_in_thread((ctx.run_id, payload["of"]))
+        machine = self._hub.get_in_thread((ctx.run_here, payload["of"]))
         return _through(self._call(payload, ctx, machine))
 
     async def undo(self, payload: Any, ctx: NodeContext) -> Any:
-        machine = await self._hub.get((ctx.run_id, payload["of"]))
+        machine = await self._hub.get((ctx.run_here, payload["of"]))
         return await _awaited(self._undo(payload, ctx, machine))
 
     def undo_plain(self, payload: Any, ctx: NodeContext) -> Any:
-        machine = self._hub.get_in_thread((ctx.run_id, payload["of"]))
+        machine = self._hub.get_in_thread((ctx.run_here, payload["of"]))
         return _through(self._undo(payload, ctx, machine))
 
     async def route(self, payload: Any, ctx: NodeContext) -> Any:

@@ -66,7 +66,7 @@ class Coordinator:
     async def coordinate(self, payload: Any, ctx: Context) -> Any:
         """See a run of the graph through; its state then. Raises GraphFailed, RunCancelled."""
         await ctx.step(KEPT, self._defined, key=self._digest)
-        run = ctx.run_id, ctx.delivery
+        run = ctx.run_here, ctx.delivery
         with ctx.calls() as calls:
             carrying = _Carrying(self._library, self._channels, calls, ctx, run[1])
             machine = carrying.machine(self._definition, payload)

@@ -251,7 +251,7 @@ class GraphRun:
 
     def _machine(self) -> Machine | None:
         """The machine that is carried out here."""
-        return self._made.hub.find((self.id, 1))
+        return self._made.hub.find((id(self.live.state), 1))
 
     def _said(self) -> GraphReport | None:
         """What the coordinator has said at the end."""
@@ -272,7 +272,10 @@ class GraphRun:
 
 
 def _is_of(payload: Any, node: str) -> bool:
-    return isinstance(payload, Mapping) and payload.get("node") == node and "visit" in payload
+    """Whether a message has a node run, or ask what it asks."""
+    if not isinstance(payload, Mapping) or payload.get("node") != node:
+        return False
+    return not {"route", "error", "update"} & payload.keys()
 
 
 def _status(machine: Machine, node: str) -> str:

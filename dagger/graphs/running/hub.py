@@ -16,8 +16,10 @@ from dagger.graphs.commands import Path
 from dagger.graphs.executions import Execution
 from dagger.graphs.machine import Machine
 
-Run = tuple[str, int]
-"""A run by its id, and the delivery of the coordinator."""
+Run = tuple[int, int]
+"""A run by `Context.run_here`, for ids are those of one executor, and the delivery of the
+coordinator.
+"""
 
 
 class Hub:

@@ -13,7 +13,7 @@ from dagger.graphs.model import Definition
 from dagger.graphs.running.context import NodeContext
 from dagger.graphs.running.coordinator import KEPT, is_checkpoint
 from dagger.graphs.shape import plain_of
-from dagger.words.errors import ValidationError
+from dagger.words.errors import DefinitionError, ValidationError
 from dagger.words.payload import decode, plain
 from dagger.words.secrets import Secrets
 
@@ -70,7 +70,11 @@ class GraphOrigin(NodeOrigin):
         """
         if is_checkpoint(payload):
             return payload
-        given = {} if payload is None else plain(plain_of(payload))
+        try:
+            given = {} if payload is None else plain(plain_of(payload))
+        except DefinitionError:
+            problem = "a run begins with a state: keys and their values"
+            raise self._refused("$", "type", problem, payload) from None
         fields = self._graph.shape.fields
         if fields is None:
             return given

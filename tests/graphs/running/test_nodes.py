@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dagger import Executor
 from dagger.graphs import END, START, Goto, Graph, GraphReport, Graphs, GraphStatus, NodeContext
-from dagger.words.errors import DaggerError, StateRefused, ValidationError
+from dagger.words.errors import DaggerError, DefinitionError, StateRefused, ValidationError
 
 
 class Ticket(BaseModel):
@@ -50,7 +50,7 @@ async def test_nodes_are_async_or_plain() -> None:
 
     graph.add_edge("one", "two").loop("two", lambda state: state["n"] < 5)
 
-    async def where(state: Any) -> str:
+    def where(state: Any) -> str:
         return "more" if state["n"] < 9 else "enough"
 
     @graph.node
@@ -61,6 +61,24 @@ async def test_nodes_are_async_or_plain() -> None:
     report = await ran(graph)
     assert report.state == {"n": 15}
     assert report.visits == {"one": 1, "two": 4, "three": 1}
+
+
+async def test_routers_may_be_async() -> None:
+    """An async node may have an async router and loop; a plain one is refused with one."""
+    graph = Graph("g")
+
+    @graph.node
+    async def one(state: Any) -> Any:
+        return {"n": state["n"] + 1}
+
+    async def short(state: Any) -> bool:
+        return bool(state["n"] < 3)
+
+    graph.loop("one", short).add_conditional_edge("one", short, {"false": END, "true": "one"})
+    assert (await ran(graph, {"n": 0})).state == {"n": 3}
+    plain = Graph("g").add_node("one", lambda: None).add_conditional_edge("one", short, ["x"])
+    with pytest.raises(DefinitionError, match="plain function, and its router"):
+        Graphs(plain.add_node("x", one))
 
 
 async def test_what_a_node_returns() -> None:
@@ -154,7 +172,7 @@ async def test_a_state_with_a_type_is_built(of: Any) -> None:
 
 @pytest.mark.parametrize(
     ("state", "problem"),
-    [({"cuont": 1}, "did you mean 'count'"), ({"count": "x"}, "$.count"), ([1], "mapping")],
+    [({"cuont": 1}, "did you mean 'count'"), ({"count": "x"}, "$.count"), ([1], "keys")],
 )
 async def test_a_state_that_does_not_fit_begins_nothing(state: Any, problem: str) -> None:
     """What a run begins with is checked against the type of the state."""
@@ -196,7 +214,7 @@ async def test_a_node_is_tried_again() -> None:
     graph = Graph("g", reducers={"n": "add"})
     tries: list[int] = []
 
-    @graph.node(retry={"kind": "fixed", "delay": 0.001, "max_attempts": 3})
+    @graph.node(retry={"kind": "immediate", "max_attempts": 3})
     async def a(ctx: NodeContext) -> None:
         tries.append(ctx.attempt)
         ctx.set_state("n", 1)
@@ -266,9 +284,9 @@ async def test_a_node_cannot_take_the_place_of_another() -> None:
     assert "a node 'b' already" in report.reason
 
 
-@pytest.mark.parametrize("kind", ["start", "router", "end"])
+@pytest.mark.parametrize("kind", ["start", "end"])
 async def test_nodes_that_do_nothing_are_passed_by(kind: str) -> None:
-    """A start, an end and a router need no function."""
+    """A start and an end need no function."""
     graph = Graph("g").add_node("a", lambda: {"a": 1})
     graph.add_node("b", kind=kind)
     if kind == "end":

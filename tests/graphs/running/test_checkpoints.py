@@ -1,0 +1,178 @@
+"""Checkpoints and forks: a run goes on elsewhere, and as if something had been otherwise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagger import Executor, MemoryStore
+from dagger.graphs import Checkpoint, Graph, Graphs, GraphStatus
+from dagger.words.errors import CheckpointRefused, ExecutionError
+from dagger.words.packing import pack
+from tests.graphs.running.pipeline import END_STATE, Outside, pipeline, seen_through
+
+FRESH = """
+import sys, anyio
+from dagger import Executor
+from dagger.graphs import Checkpoint, Graphs
+from tests.graphs.running.pipeline import Outside, pipeline
+
+async def main():
+    graphs = Graphs(pipeline(Outside()))
+    async with Executor(graphs.agents) as executor:
+        run = await graphs.restore(executor, Checkpoint.from_json(sys.stdin.read()))
+        await run.result()
+        await run.live.answer("check", "yes")
+        print(sorted((await run.result()).state.items()))
+
+anyio.run(main)
+"""
+
+
+async def waiting(executor: Executor, graphs: Graphs) -> Any:
+    """A run that waits for its question to be answered."""
+    run = await graphs.start(executor, "pipe", {}, run_id="run")
+    await run.result()
+    return run
+
+
+async def test_a_checkpoint_goes_on_anywhere() -> None:
+    """As a text, in a fresh executor and in a fresh process: nothing that was done is done again."""
+    outside, later = Outside(), Outside()
+    graphs = Graphs(pipeline(outside))
+    async with Executor(graphs.agents) as executor:
+        run = await waiting(executor, graphs)
+        text = run.checkpoint().to_json()
+        assert Checkpoint.from_json(text).to_json() == text
+    graphs = Graphs(pipeline(later))
+    async with Executor(graphs.agents) as executor:
+        run = await graphs.restore(executor, Checkpoint.from_json(text))
+        await run.result()
+        await run.live.answer("check", "yes")
+        assert (await run.result()).state == END_STATE
+    assert later == Counter()
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.stdout.strip() == repr(sorted(END_STATE.items()))
+
+
+async def test_a_checkpoint_of_another_definition_is_refused() -> None:
+    """It goes on under the definition that it was made under, and no other; nor is rubbish one."""
+    graphs = Graphs(pipeline(Outside()))
+    other = Graphs(pipeline(Outside(), extra=True))
+    async with Executor(graphs.agents) as executor:
+        checkpoint = (await waiting(executor, graphs)).checkpoint()
+    async with Executor(other.agents) as executor:
+        with pytest.raises(CheckpointRefused, match="has changed"):
+            await other.restore(executor, checkpoint)
+    with pytest.raises(CheckpointRefused, match="lacks"):
+        Checkpoint.from_json("{}")
+
+
+async def test_the_states_of_a_run_are_told() -> None:
+    """One for each node that came to an end, in order; with a store, of an ended run as well."""
+    graphs = Graphs(pipeline(Outside()))
+    async with Executor(graphs.agents) as executor:
+        run = await waiting(executor, graphs)
+        states = run.states()
+        assert [each.position for each in states] == list(range(len(states)))
+        assert sorted(each.node for each in states) == sorted(
+            ["", "begin", "left", "right", "turn", "turn", "turn", "sub/inner"]
+        )
+        assert states[0].state == {}
+    async with Executor(graphs.agents, store=MemoryStore()) as executor:
+        await seen_through(executor, graphs)
+        states = graphs.find(executor, "run").states()
+        assert states[-1].node == "join"
+        assert states[-1].state == END_STATE
+        assert len(states) == 10
+
+
+async def test_a_run_is_forked_from_each_of_its_states() -> None:
+    """From wherever, with an edited state: questions are asked again, what is inside goes on there,
+    and the parent does not change by a byte.
+    """
+    store = MemoryStore()
+    graphs = Graphs(pipeline(Outside()))
+    async with Executor(graphs.agents, store=store) as executor:
+        await seen_through(executor, graphs)
+        run = graphs.find(executor, "run")
+        number = run.live.state.number
+        before = [pack(record) for _, record in store.history(number)]
+        states = run.states()
+        for info in states[:-1]:
+            fork = await run.fork(info.position, state={"edited": info.position})
+            report = await fork.result()
+            asked = [each.name for each in fork.live.questions]
+            if info.node != "check":
+                assert asked == ["check"]
+                await fork.live.answer("check", "no")
+                report = await fork.result()
+            assert report.status is GraphStatus.COMPLETED, report.reason
+            wanted = {**END_STATE, "edited": info.position}
+            assert report.state == {**wanted, "answer": "no" if asked else "yes"}
+        with pytest.raises(ExecutionError, match="no state"):
+            await run.fork(len(states) - 1)
+        with pytest.raises(ExecutionError, match="no state"):
+            await run.fork(99)
+        assert [pack(record) for _, record in store.history(number)] == before
+
+
+async def test_a_changed_definition_holds_the_run() -> None:
+    """Reopened under another definition a run is left paused, and told what has changed; with
+    `accept_changes` it goes on under that.
+    """
+    store = MemoryStore()
+    graphs = Graphs(pipeline(Outside()))
+    async with Executor(graphs.agents, store=store) as executor:
+        await waiting(executor, graphs)
+    changed = Graphs(pipeline(Outside(), extra=True))
+    async with Executor(changed.agents, store=store) as executor:
+        run = changed.find(executor, "run")
+        report = run.live.report()
+        assert report.status == "paused"
+        assert "has changed since the run began" in (run.live.state.obstacle or "")
+        assert '+   "name": "extra",' in (run.live.state.obstacle or "")
+    changed = Graphs(pipeline(Outside(), extra=True), accept_changes=True)
+    async with Executor(changed.agents, store=store) as executor:
+        run = changed.find(executor, "run")
+        await run.result()
+        if run.live.status == "paused":
+            await run.resume()
+            await run.result()
+        await run.live.answer("check", "yes")
+        report = await run.result()
+        assert report.status is GraphStatus.COMPLETED, report.reason
+        assert report.state["log"][-1] == "extra"
+
+
+async def test_a_long_loop_keeps_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of very many turns keeps its machine and not the replies, and says the same."""
+    kept: list[int] = []
+    graph = Graph("g")
+
+    @graph.node
+    async def turn(state: Any) -> Any:
+        kept.append(len(run.live.state.deliveries[1].kept or ()))
+        return {"n": state["n"] + 1}
+
+    graph.loop("turn", lambda state: state["n"] < 1_200, max_iterations=2_000)
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents, store=MemoryStore()) as executor:
+        run = await graphs.start(executor, graph, {"n": 0})
+        report = await run.result()
+        assert report.state == {"n": 1_200}
+        assert max(kept) < 1_100
+        assert kept[-1] < kept[490]
+        assert len(run.states()) > 1_000
