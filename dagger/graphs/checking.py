@@ -13,6 +13,7 @@ from dagger.graphs.model import (
     Definition,
     Dependency,
     Loop,
+    Node,
     NodeKind,
     is_expression,
 )
@@ -107,23 +108,27 @@ def _values(definition: Definition) -> Iterator[str]:
             yield f"node {name!r} asks people, and nothing says what"
         if node.kind is NodeKind.SUBGRAPH and node.uses not in definition.subgraphs:
             yield f"node {name!r} is a graph {node.uses!r}, which there is none of"
-        if node.timeout is not None and not _is_number(node.timeout, above=0):
-            yield f"node {name!r}: timeout= is seconds above 0, not {node.timeout!r}"
-        if node.priority is not None and type(node.priority) is not int:
-            yield f"node {name!r}: priority= is a whole number, not {node.priority!r}"
-        if node.resources is not None:
-            try:
-                Resources(**node.resources)
-            except (ConfigError, TypeError) as error:
-                yield f"node {name!r}: resources= {error}"
-        if node.retry is not None:
-            try:
-                strategy(node.retry)
-            except ConfigError as error:
-                yield f"node {name!r}: {error}"
+        yield from _policies(node)
     for name, choice in definition.choices.items():
         if problem := _expression(choice):
             yield f"the router of {name!r}: {problem}"
+
+
+def _policies(node: Node) -> Iterator[str]:
+    if node.timeout is not None and not _is_number(node.timeout, above=0):
+        yield f"node {node.name!r}: timeout= is seconds above 0, not {node.timeout!r}"
+    if node.priority is not None and type(node.priority) is not int:
+        yield f"node {node.name!r}: priority= is a whole number, not {node.priority!r}"
+    if node.resources is not None:
+        try:
+            Resources(**node.resources)
+        except (ConfigError, TypeError) as error:
+            yield f"node {node.name!r}: resources= {error}"
+    if node.retry is not None:
+        try:
+            strategy(node.retry)
+        except ConfigError as error:
+            yield f"node {node.name!r}: {error}"
 
 
 def _is_number(value: object, above: float) -> bool:

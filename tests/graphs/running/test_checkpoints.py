@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from dagger import Executor, MemoryStore
@@ -42,7 +42,7 @@ async def waiting(executor: Executor, graphs: Graphs) -> Any:
 
 
 async def test_a_checkpoint_goes_on_anywhere() -> None:
-    """As a text, in a fresh executor and in a fresh process: nothing that was done is done again."""
+    """As a text, in a fresh executor and in a fresh process: what was done is not done again."""
     outside, later = Outside(), Outside()
     graphs = Graphs(pipeline(outside))
     async with Executor(graphs.agents) as executor:
@@ -56,15 +56,9 @@ async def test_a_checkpoint_goes_on_anywhere() -> None:
         await run.live.answer("check", "yes")
         assert (await run.result()).state == END_STATE
     assert later == Counter()
-    done = subprocess.run(
-        [sys.executable, "-c", FRESH],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
-    )
-    assert done.stdout.strip() == repr(sorted(END_STATE.items()))
+    command, root = [sys.executable, "-c", FRESH], Path(__file__).parents[3]
+    done = await anyio.run_process(command, input=text.encode(), cwd=root)
+    assert done.stdout.decode().strip() == repr(sorted(END_STATE.items()))
 
 
 async def test_a_checkpoint_of_another_definition_is_refused() -> None:
@@ -152,9 +146,9 @@ async def test_a_changed_definition_holds_the_run() -> None:
             await run.resume()
             await run.result()
         await run.live.answer("check", "yes")
-        report = await run.result()
-        assert report.status is GraphStatus.COMPLETED, report.reason
-        assert report.state["log"][-1] == "extra"
+        ended = await run.result()
+        assert ended.status is GraphStatus.COMPLETED, ended.reason
+        assert ended.state["log"][-1] == "extra"
 
 
 async def test_a_long_loop_keeps_little(monkeypatch: pytest.MonkeyPatch) -> None:
