@@ -94,6 +94,7 @@ GRAPH = _part(
     subgraphs=_by_name({"type": "object"}),
 )
 
+
 def problems_of(data: Mapping[str, Any]) -> Iterator[str]:
     """Why some data is no graph, each with its JSON path; of each graph in it the first."""
     found = schema(GRAPH, "the grammar of graphs").violation(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,8 @@ def test_no_document_crashes(data: st.DataObject) -> None:
             break
         place = inner
     place[key] = data.draw(VALUES)
-    try:
+    with suppress(GraphError):
         parse(json.dumps(document), FUNCTIONS)
-    except GraphError as error:
-        assert str(error)
 
 
 def test_a_document_imports_nothing() -> None:

@@ -77,7 +77,7 @@ def test_undoing_goes_on_where_it_was(seed: int, fails: set[str], cancel_after: 
 def test_a_wait_goes_on() -> None:
     """A node that waits for what it needs, saved, is woken at the same moment."""
     graph = Graph("g").add_node("s").add_node("slow")
-    graph.add_node("late", needs={"slow": Dependency("required", timeout=10)}, on_error="handle")
+    graph.add_node("late", needs={"slow": Dependency(timeout=10)}, on_error="handle")
     graph.add_edge("s", ["slow", "late"])
     machine = machine_of(graph)
     (first,) = machine.begin({}, 100.0)

@@ -44,7 +44,7 @@ def test_values_are_copies() -> None:
     one, other = View(base), View(base)
     one.get("k")["inner"].append(2)
     Seen(other)["k"]["inner"].append(3)
-    given = {"x": []}
+    given: dict[str, list[str]] = {"x": []}
     update(one, [("m", given)], "b", {})
     given["x"].append("later")
     assert base.get("k") == one.get("k") == other.get("k") == {"inner": [1]}

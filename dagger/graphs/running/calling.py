@@ -45,7 +45,7 @@ class Caller:
 
     async def route(self, payload: Any, ctx: NodeContext) -> Any:
         """Only ask the router of a node."""
-        machine = await self._hub.get((ctx.run_id, payload["of"]))
+        machine = await self._hub.get((ctx.run_here, payload["of"]))
         return await _awaited(self._route(payload, ctx, machine))
 
     def _call(self, payload: Any, ctx: NodeContext, machine: Machine) -> Turns:

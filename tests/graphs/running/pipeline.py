@@ -1,4 +1,4 @@
-"""A graph with a loop, a parallel join, a question and a graph within, whose effects are counted."""
+"""A graph with a loop, a parallel join, a question and a graph within; its effects are counted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from dagger import Executor
-from dagger.graphs import END, Graph, Graphs, GraphReport, NodeContext
+from dagger.graphs import END, Graph, GraphReport, Graphs, NodeContext
 
 Outside = Counter[str]
 """How often each thing was done to the outside world."""

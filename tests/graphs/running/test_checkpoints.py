@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from dagger import Executor, MemoryStore
@@ -42,7 +42,7 @@ async def waiting(executor: Executor, graphs: Graphs) -> Any:
 
 
 async def test_a_checkpoint_goes_on_anywhere() -> None:
-    """As a text, in a fresh executor and in a fresh process: nothing that was done is done again."""
+    """As a text, in a fresh executor and in a fresh process: nothing is done again."""
     outside, later = Outside(), Outside()
     graphs = Graphs(pipeline(outside))
     async with Executor(graphs.agents) as executor:
@@ -56,15 +56,10 @@ async def test_a_checkpoint_goes_on_anywhere() -> None:
         await run.live.answer("check", "yes")
         assert (await run.result()).state == END_STATE
     assert later == Counter()
-    done = subprocess.run(
-        [sys.executable, "-c", FRESH],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
+    done = await anyio.run_process(
+        [sys.executable, "-c", FRESH], input=text.encode(), cwd=Path(__file__).parents[3]
     )
-    assert done.stdout.strip() == repr(sorted(END_STATE.items()))
+    assert done.stdout.decode().strip() == repr(sorted(END_STATE.items()))
 
 
 async def test_a_checkpoint_of_another_definition_is_refused() -> None:
@@ -140,8 +135,7 @@ async def test_a_changed_definition_holds_the_run() -> None:
     changed = Graphs(pipeline(Outside(), extra=True))
     async with Executor(changed.agents, store=store) as executor:
         run = changed.find(executor, "run")
-        report = run.live.report()
-        assert report.status == "paused"
+        assert run.live.status == "paused"
         assert "has changed since the run began" in (run.live.state.obstacle or "")
         assert '+   "name": "extra",' in (run.live.state.obstacle or "")
     changed = Graphs(pipeline(Outside(), extra=True), accept_changes=True)
