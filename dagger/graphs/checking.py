@@ -96,39 +96,44 @@ def _endless(definition: Definition) -> Iterator[str]:
 
 
 def _values(definition: Definition) -> Iterator[str]:
-    for name, node in definition.nodes.items():
-        if node.kind is NodeKind.LOOP and node.loop is None:
-            problem = f"nothing says how long: loop({name!r}, while_=...)"
-            yield f"node {name!r} is a loop, and {problem}"
-        if node.loop is not None and (problem := _expression(node.loop)):
-            yield f"the loop of {name!r}: {problem}"
-        if node.loop is not None and node.loop.max_iterations < 1:
-            yield f"the loop of {name!r} goes round at least once: max_iterations= is 1 or more"
-        if node.kind is NodeKind.ASK and node.question is None:
-            yield f"node {name!r} asks people, and nothing says what"
-        if node.kind is NodeKind.SUBGRAPH and node.uses not in definition.subgraphs:
-            yield f"node {name!r} is a graph {node.uses!r}, which there is none of"
-        yield from _policies(node)
+    for node in definition.nodes.values():
+        yield from _kind(node, definition)
+        yield from (f"node {node.name!r}: {problem}" for problem in _policies(node))
     for name, choice in definition.choices.items():
         if problem := _expression(choice):
             yield f"the router of {name!r}: {problem}"
 
 
+def _kind(node: Node, definition: Definition) -> Iterator[str]:
+    """What a node of its kind lacks."""
+    name, loop = node.name, node.loop
+    if node.kind is NodeKind.LOOP and loop is None:
+        yield f"node {name!r} is a loop, and nothing says how long: loop({name!r}, while_=...)"
+    if loop is not None and (problem := _expression(loop)):
+        yield f"the loop of {name!r}: {problem}"
+    if loop is not None and loop.max_iterations < 1:
+        yield f"the loop of {name!r} goes round at least once: max_iterations= is 1 or more"
+    if node.kind is NodeKind.ASK and node.question is None:
+        yield f"node {name!r} asks people, and nothing says what"
+    if node.kind is NodeKind.SUBGRAPH and node.uses not in definition.subgraphs:
+        yield f"node {name!r} is a graph {node.uses!r}, which there is none of"
+
+
 def _policies(node: Node) -> Iterator[str]:
     if node.timeout is not None and not _is_number(node.timeout, above=0):
-        yield f"node {node.name!r}: timeout= is seconds above 0, not {node.timeout!r}"
+        yield f"timeout= is seconds above 0, not {node.timeout!r}"
     if node.priority is not None and type(node.priority) is not int:
-        yield f"node {node.name!r}: priority= is a whole number, not {node.priority!r}"
+        yield f"priority= is a whole number, not {node.priority!r}"
     if node.resources is not None:
         try:
             Resources(**node.resources)
         except (ConfigError, TypeError) as error:
-            yield f"node {node.name!r}: resources= {error}"
+            yield f"resources= {error}"
     if node.retry is not None:
         try:
             strategy(node.retry)
         except ConfigError as error:
-            yield f"node {node.name!r}: {error}"
+            yield str(error)
 
 
 def _is_number(value: object, above: float) -> bool:

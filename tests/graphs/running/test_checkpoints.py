@@ -42,7 +42,7 @@ async def waiting(executor: Executor, graphs: Graphs) -> Any:
 
 
 async def test_a_checkpoint_goes_on_anywhere() -> None:
-    """As a text, in a fresh executor and in a fresh process: what was done is not done again."""
+    """As a text, in a fresh executor and in a fresh process: nothing is done again."""
     outside, later = Outside(), Outside()
     graphs = Graphs(pipeline(outside))
     async with Executor(graphs.agents) as executor:
@@ -56,8 +56,9 @@ async def test_a_checkpoint_goes_on_anywhere() -> None:
         await run.live.answer("check", "yes")
         assert (await run.result()).state == END_STATE
     assert later == Counter()
-    command, root = [sys.executable, "-c", FRESH], Path(__file__).parents[3]
-    done = await anyio.run_process(command, input=text.encode(), cwd=root)
+    done = await anyio.run_process(
+        [sys.executable, "-c", FRESH], input=text.encode(), cwd=Path(__file__).parents[3]
+    )
     assert done.stdout.decode().strip() == repr(sorted(END_STATE.items()))
 
 
@@ -134,8 +135,7 @@ async def test_a_changed_definition_holds_the_run() -> None:
     changed = Graphs(pipeline(Outside(), extra=True))
     async with Executor(changed.agents, store=store) as executor:
         run = changed.find(executor, "run")
-        report = run.live.report()
-        assert report.status == "paused"
+        assert run.live.status == "paused"
         assert "has changed since the run began" in (run.live.state.obstacle or "")
         assert '+   "name": "extra",' in (run.live.state.obstacle or "")
     changed = Graphs(pipeline(Outside(), extra=True), accept_changes=True)
@@ -146,9 +146,9 @@ async def test_a_changed_definition_holds_the_run() -> None:
             await run.resume()
             await run.result()
         await run.live.answer("check", "yes")
-        ended = await run.result()
-        assert ended.status is GraphStatus.COMPLETED, ended.reason
-        assert ended.state["log"][-1] == "extra"
+        report = await run.result()
+        assert report.status is GraphStatus.COMPLETED, report.reason
+        assert report.state["log"][-1] == "extra"
 
 
 async def test_a_long_loop_keeps_little(monkeypatch: pytest.MonkeyPatch) -> None:
