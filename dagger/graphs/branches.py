@@ -1,16 +1,16 @@
-"""The branches of a run: a tree that splits grow and joins cut back.
+"""The branches of a run: splits make several of one, and joins one of several.
 
-A branch that splits becomes a frame, in whose slots are the branches that came of it, in the
-order in which they were named. Each has a view of its own on what was there at the split. A
-frame whose branches have all come to one node becomes one branch again.
+A branch that splits becomes a frame, whose members are the branches that came of it and the frames
+that these have become. A frame with one member left is none any more. Who is named first is told
+by paths: that of a branch is that of the one that it came from, and its place among its siblings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 
-from dagger.graphs.merging import merge
+from dagger.graphs import merging
 from dagger.graphs.reach import Reach
 from dagger.graphs.reducers import Reduce
 from dagger.graphs.values import View
@@ -30,39 +30,35 @@ class Stage(StrEnum):
 class Branch:
     """One line of execution."""
 
-    __slots__ = ("frame", "node", "number", "place", "stage", "tail", "turns", "view")
+    __slots__ = ("frame", "node", "number", "path", "stage", "tail", "turns", "view")
 
-    def __init__(self, number: int, view: View, frame: Frame | None, place: float) -> None:
+    def __init__(self, number: int, view: View, frame: Frame | None, path: Path) -> None:
         self.number = number
         self.view = view
         self.frame = frame
-        self.place = place  # among the slots of its frame
+        self.path = path
         self.node = ""
         self.stage = Stage.ENDED
         self.turns = 0  # how often its node has run, if that is a loop
         self.tail: tuple[int, ...] = ()  # executions that came last in it, for undoing
 
-    def order(self) -> tuple[float, ...]:
-        """Its place in the order in which branches were named."""
-        places = [self.place]
-        frame = self.frame
-        while frame is not None:
-            places.append(frame.place)
-            frame = frame.parent
-        return tuple(reversed(places))
+
+Path = tuple[int, ...]
 
 
 class Frame:
     """What a branch has become that has split."""
 
-    __slots__ = ("node", "parent", "place", "slots", "view")
+    __slots__ = ("members", "node", "number", "parent", "path", "whole")
 
-    def __init__(self, view: View, parent: Frame | None, place: float, node: str = "") -> None:
-        self.view = view  # that of the branch
-        self.node = node  # at which it has split
+    def __init__(self, number: int, parent: Frame | None, path: Path, node: str = "") -> None:
+        self.number = number
         self.parent = parent
-        self.place = place
-        self.slots: dict[float, Branch | Frame] = {}
+        self.path = path  # that of the branch
+        self.node = node  # at which it has split
+        self.members: dict[int, Branch | Frame] = {}
+        # Nobody has left it with changes: who is alone in it takes the place of the branch.
+        self.whole = True
 
     def chain(self) -> list[Frame]:
         """It and the frames around it, the outermost last."""
@@ -75,32 +71,32 @@ class Frame:
 class Branches:
     """All branches of one run. Those that have not ended are `live`."""
 
-    def __init__(self, view: View, reducers: Mapping[str, Reduce]) -> None:
+    def __init__(self, base: View, reducers: Mapping[str, Reduce]) -> None:
         self.live: dict[int, Branch] = {}
         self.waiting: dict[str, dict[int, Branch]] = {}
         """By the node at which they wait."""
+        self.ended: list[Branch] = []
+        """Those whose changes are still to be merged."""
+        self.frames: dict[int, Frame] = {}
         self.last = 0
-        self.root: Branch | Frame
+        """The last number of a branch or frame."""
+        self._base = base
         self._reducers = reducers
         self._running: dict[str, int] = {}  # how many there are, by node
+        self._first: dict[str, Branch] = {}  # by node who of those that wait was named first
         self._coming: dict[str, Branch | None] = {}  # by node, one that may still come to it
-        self._frames = 0
-        self.root = self.make(view, None, 0.0)
+        self._make(base, None, ())
 
     # -- where they stand ------------------------------------------------------------
-
-    def make(self, view: View, frame: Frame | None, place: float) -> Branch:
-        """One more, which stands nowhere yet."""
-        self.last += 1
-        branch = Branch(self.last, view, frame, place)
-        self.live[branch.number] = branch
-        return branch
 
     def wait(self, branch: Branch, node: str) -> None:
         """It waits at a node."""
         self._leave(branch)
         branch.node, branch.stage = node, Stage.WAITING
         self.waiting.setdefault(node, {})[branch.number] = branch
+        first = self._first.get(node)
+        if first is None or branch.path < first.path:
+            self._first[node] = branch
 
     def run(self, branch: Branch) -> None:
         """The node at which it is begins."""
@@ -110,20 +106,33 @@ class Branches:
 
     def end(self, branch: Branch) -> None:
         """It has nowhere to go."""
+        self._drop(branch)
+        if branch.view is not self._base and not merging.release(branch.view):
+            self.ended.append(branch)
+            for frame in branch.frame.chain() if branch.frame is not None else ():
+                frame.whole = False
+        self._take_out(branch)
+
+    def _drop(self, branch: Branch) -> None:
         self._leave(branch)
         branch.stage, branch.node = Stage.ENDED, ""
         self.live.pop(branch.number, None)
 
     def _leave(self, branch: Branch) -> None:
+        node = branch.node
         if branch.stage is Stage.WAITING:
-            there = self.waiting[branch.node]
+            there = self.waiting[node]
             del there[branch.number]
+            if self._first[node] is branch:
+                del self._first[node]
+                if there:
+                    self._first[node] = min(there.values(), key=_path)
             if not there:
-                del self.waiting[branch.node]
+                del self.waiting[node]
         elif branch.stage is Stage.RUNNING:
-            self._running[branch.node] -= 1
-            if not self._running[branch.node]:
-                del self._running[branch.node]
+            self._running[node] -= 1
+            if not self._running[node]:
+                del self._running[node]
 
     def may_come(self, node: str, reaching: Collection[str], besides: str = "") -> bool:
         """Whether a branch is at a node of `reaching`, or runs at `node` itself, other than those
@@ -142,23 +151,24 @@ class Branches:
         there = self.waiting[node]
         if len(self.live) == len(there):
             return False
-        one = next(iter(there.values()))
-        if self._frames == 1 and one.frame is not None:
+        one = self._first[node]
+        if len(self.frames) == 1 and one.frame is not None:
             reaching = reach.who_reaches(node, one.frame.node)
             if len(reaching) < len(self.live):
                 at = (x in self._running or (x in self.waiting and x != node) for x in reaching)
                 return any(at)
+        around = set() if one.frame is None else set(one.frame.chain())
         known = self._coming.get(node)
-        if known is None or not _may_come(known, one, node, reach):
+        if known is None or not _may_come(known, around, node, reach):
             # Whoever has come last is mostly the last to go on.
             others = reversed(self.live.values())
-            known = next((x for x in others if _may_come(x, one, node, reach)), None)
+            known = next((x for x in others if _may_come(x, around, node, reach)), None)
             self._coming[node] = known
         return known is not None
 
     def foremost(self, node: str) -> Branch:
         """Of those that wait at a node the one that was named first."""
-        return min(self.waiting[node].values(), key=Branch.order)
+        return self._first[node]
 
     def running(self, node: str) -> int:
         """How many a node has begun for."""
@@ -166,120 +176,139 @@ class Branches:
 
     # -- splits and joins ------------------------------------------------------------
 
-    def add(self, frame: Frame) -> None:
-        """A frame that was saved is there again."""
-        self._frames += 1
-
     def split(self, branch: Branch, count: int) -> list[Branch]:
         """So many branches in the place of one, which is none any more."""
-        node = branch.node
-        self.end(branch)
-        frame = Frame(branch.view, branch.frame, branch.place, node)
-        self._frames += 1
-        self._put(branch.frame, branch.place, frame)
-        made = [self.make(View(branch.view), frame, float(place)) for place in range(count)]
+        self.last += 1
+        frame = Frame(self.last, branch.frame, branch.path, branch.node)
+        self.put_frame(frame)
+        views = merging.split(branch.view, self._base, count)
+        made = [self._make(view, frame, (*branch.path, n)) for n, view in enumerate(views)]
         for each in made:
             each.tail = branch.tail
-            frame.slots[each.place] = each
+        self._drop(branch)
+        self._take_out(branch)
         return made
 
     def join(self, node: str) -> Branch:
-        """One branch of those that wait at a node, which waits there. Raises MergeConflict."""
-        there = list(self.waiting[node].values())
-        if len(there) == 1 and there[0].frame is None:
+        """One branch of those that wait at a node, which waits there.
+
+        Raises MergeConflict, and what a reducer raises.
+        """
+        there = sorted(self.waiting[node].values(), key=_path)
+        view = self._merged(there)
+        if len(there) == 1:
+            there[0].view = view
             return there[0]
-        branches = self._closed(sorted(there, key=Branch.order))
-        return branches[0] if len(branches) == 1 else self._part(branches)
-
-    def flatten(self) -> None:
-        """What all branches have changed is part of the state. Raises MergeConflict."""
-        if isinstance(self.root, Frame):
-            self._flat(self.root)
-
-    def _flat(self, frame: Frame) -> View:
-        slots = [frame.slots[place] for place in sorted(frame.slots)]
-        views = [self._flat(each) if isinstance(each, Frame) else each.view for each in slots]
-        merge(frame.view, views, self._reducers)
-        return frame.view
-
-    def _closed(self, branches: list[Branch]) -> list[Branch]:
-        """The same, with each frame closed that all branches of are among them."""
-        while True:
-            counts: dict[Frame, int] = {}
-            for each in branches:
-                if each.frame is not None:
-                    counts[each.frame] = counts.get(each.frame, 0) + 1
-            whole = [frame for frame, count in counts.items() if count == len(frame.slots)]
-            if not whole:
-                return branches
-            frame = whole[0]
-            inside = [each for each in branches if each.frame is frame]
-            merge(frame.view, [each.view for each in inside], self._reducers)
-            self._frames -= 1
-            made = self._instead(inside, frame.view, frame.parent, frame.place)
-            self._put(frame.parent, frame.place, made)
-            left = [each for each in branches if each.frame is not frame]
-            branches = sorted([*left, made], key=Branch.order)
-
-    def _part(self, branches: list[Branch]) -> Branch:
-        """One branch of some of a frame's: it stands where the first of them stood."""
-        frame = _common(branches)
-        view = View(frame.view)
-        merge(view, [each.view for each in branches], self._reducers)
-        first = branches[0]
-        place = first.place if first.frame is frame else _beside(frame, first)
-        made = self._instead(branches, view, frame, place)
-        for each in branches:
-            if each.frame is not None:
-                del each.frame.slots[each.place]
-        frame.slots[place] = made
-        return made
-
-    def _instead(
-        self, branches: Sequence[Branch], view: View, frame: Frame | None, place: float
-    ) -> Branch:
-        """A branch takes the place of others."""
-        node = branches[0].node
-        made = self.make(view, frame, place)
-        made.turns = max(each.turns for each in branches)
-        made.tail = tuple(dict.fromkeys(one for each in branches for one in each.tail))
-        for each in branches:
-            self.end(each)
+        frame = _common(there)
+        made = self._make(view, frame, there[0].path)
+        made.turns = max(each.turns for each in there)
+        made.tail = tuple(dict.fromkeys(one for each in there for one in each.tail))
+        for each in reversed(there):  # who was named first stays so until the end
+            for left in _between(each.frame, frame):
+                left.whole = False
+            self._drop(each)
+            self._take_out(each)
         self.wait(made, node)
         return made
 
-    def _put(self, frame: Frame | None, place: float, slot: Branch | Frame) -> None:
+    def flatten(self) -> None:
+        """What all branches have changed is part of the state. Raises what `join` does."""
+        views = [each.view for each in sorted(self.ended, key=_path)]
+        merging.merge(self._base, views, self._reducers)
+        self.ended.clear()
+
+    def _merged(self, branches: list[Branch]) -> View:
+        """The view of those that go on as one."""
+        views = [each.view for each in branches]
+        if len(self.live) > len(branches) or self.ended:
+            return views[0] if len(views) == 1 else merging.join(views, self._base, self._reducers)
+        if views[0] is not self._base:  # nobody else has changed anything
+            merging.merge(self._base, views, self._reducers)
+        return self._base
+
+    # -- the frames ------------------------------------------------------------------
+
+    def _make(self, view: View, frame: Frame | None, path: Path) -> Branch:
+        """One more, which stands nowhere yet."""
+        self.last += 1
+        branch = Branch(self.last, view, frame, path)
+        self.put(branch)
+        return branch
+
+    def put(self, branch: Branch) -> None:
+        """One that is live, in its frame."""
+        self.live[branch.number] = branch
+        if branch.frame is not None:
+            branch.frame.members[branch.number] = branch
+
+    def put_frame(self, frame: Frame) -> None:
+        """One more, in the frame that it is in."""
+        self.frames[frame.number] = frame
+        if frame.parent is not None:
+            frame.parent.members[frame.number] = frame
+
+    def frame(self, number: int | None) -> Frame | None:
+        """The frame of a number."""
+        return None if number is None else self.frames[number]
+
+    def clear(self, last: int) -> None:
+        """There are none; so many there have been."""
+        self.live.clear()
+        self.last = last
+
+    def _take_out(self, branch: Branch) -> None:
+        """Out of its frame; one that is left with one member is none any more."""
+        frame, branch.frame = branch.frame, None
         if frame is None:
-            self.root = slot
-        else:
-            frame.slots[place] = slot
+            return
+        del frame.members[branch.number]
+        while frame is not None and len(frame.members) < 2:
+            self._close(frame)
+            frame = frame.parent
+
+    def _close(self, frame: Frame) -> None:
+        parent = frame.parent
+        del self.frames[frame.number]
+        if parent is not None:
+            del parent.members[frame.number]
+        for each in frame.members.values():
+            if frame.whole:
+                each.path = frame.path
+            if isinstance(each, Branch):
+                each.frame = parent
+            else:
+                each.parent = parent
+            if parent is not None:
+                parent.members[each.number] = each
 
 
-def _may_come(branch: Branch, other: Branch, node: str, reach: Reach) -> bool:
-    """Whether a branch may come to a node at which another one waits."""
+def _path(branch: Branch) -> Path:
+    return branch.path
+
+
+def _may_come(branch: Branch, around: Collection[Frame], node: str, reach: Reach) -> bool:
+    """Whether a branch may come to a node at which another one waits, in these frames."""
     if branch.stage is Stage.ENDED or (branch.node == node and branch.stage is Stage.WAITING):
         return False
-    frame = branch.frame if branch.frame is other.frame else _common((branch, other))
+    frame = branch.frame
+    while frame is not None and frame not in around:
+        frame = frame.parent
     return branch.node in reach.who_reaches(node, "" if frame is None else frame.node)
 
 
-def _common(branches: Iterable[Branch]) -> Frame:
-    """The innermost frame that all of some branches are in."""
-    shared: list[Frame] | None = None
-    for each in branches:
-        chain = each.frame.chain() if each.frame is not None else []
-        shared = chain if shared is None else [frame for frame in shared if frame in chain]
-    assert shared
-    return shared[0]
+def _common(branches: Iterable[Branch]) -> Frame | None:
+    """The innermost frame that all of some branches are in; None if that is the run."""
+    first, *others = branches
+    shared = [] if first.frame is None else first.frame.chain()
+    for each in others:
+        if shared and each.frame is not shared[0]:
+            around = set() if each.frame is None else set(each.frame.chain())
+            shared = [frame for frame in shared if frame in around]
+    return shared[0] if shared else None
 
 
-def _beside(frame: Frame, branch: Branch) -> float:
-    """A free place in a frame, right behind that in which a branch is."""
-    inner: Frame | None = branch.frame
-    while inner is not None and inner.parent is not frame:
+def _between(inner: Frame | None, outer: Frame | None) -> Iterable[Frame]:
+    """A frame and those around it, up to another one."""
+    while inner is not None and inner is not outer:
+        yield inner
         inner = inner.parent
-    place = branch.place if inner is None else inner.place
-    step = 0.5
-    while place + step in frame.slots:
-        step /= 2
-    return place + step

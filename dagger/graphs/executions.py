@@ -25,13 +25,14 @@ class Kind(StrEnum):
 class Execution:
     """One thing in work."""
 
-    __slots__ = ("branch", "error", "kind", "node", "number", "within")
+    __slots__ = ("branch", "error", "kind", "node", "number", "visit", "within")
 
     def __init__(self, number: int, node: str, branch: Branch, kind: Kind) -> None:
         self.number = number
         self.node = node
         self.branch = branch
         self.kind = kind
+        self.visit = 0  # which of its node it is, or which turn of a loop
         self.error: dict[str, str] = {}  # that a person is asked about
         self.within: Machine | None = None
 

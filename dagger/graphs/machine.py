@@ -17,6 +17,7 @@ Told the same, it says the same again, in a fresh process too. It is moved on in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from dagger.graphs.branches import Branch, Branches
@@ -41,7 +42,7 @@ from dagger.graphs.reach import Reach
 from dagger.graphs.reducers import Reduce, last
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.graphs.undoing import Undoing
-from dagger.graphs.values import View
+from dagger.graphs.values import REMOVED, View
 from dagger.words.errors import DaggerError, GraphEventRefused
 from dagger.words.payload import decode
 
@@ -258,7 +259,7 @@ class Machine:
 
     def _apply(self, execution: Execution, outcome: Outcome) -> None:
         view, reducers = execution.branch.view, self.library.reducers
-        remove(view, outcome.removed, execution.node)
+        remove(view, outcome.removed, execution.node, reducers)
         update(view, outcome.changes, execution.node, reducers)
 
     def _go(self, branch: Branch, targets: Iterable[str]) -> None:
@@ -398,6 +399,7 @@ class Machine:
         self.branches.run(branch)
         kind = _KINDS.get(node.kind, Kind.RUN)
         execution = self._execution(node.name, branch, kind)
+        execution.visit = branch.turns + 1 if node.loop else self.visits[node.name]
         if node.undo is not None or kind is Kind.SUBGRAPH:
             self.undoing.begin(execution.number, node, branch.tail)
             branch.tail = (execution.number,)
@@ -422,10 +424,7 @@ class Machine:
             case Kind.WAKE:
                 return Wake(path, self.deadlines[node.name])
             case _:
-                turn = execution.branch.turns + 1
-                return Run(
-                    path, self.definition.name, node, turn if node.loop else self.visits[node.name]
-                )
+                return Run(path, self.definition.name, node, execution.visit)
 
     def _execution(self, node: str, branch: Branch, kind: Kind) -> Execution:
         self.last_execution += 1
@@ -507,7 +506,8 @@ class Machine:
             case "retry":
                 self._arrive(branch, node.name)
             case "skip":
-                self.statuses[node.name] = NodeStatus.SKIPPED
+                if node.name not in self.branches.waiting and not self.is_running(node.name):
+                    self.statuses[node.name] = NodeStatus.SKIPPED
                 self._go_by_rule(node, branch)
             case _:
                 self._wind_down(GraphStatus.FAILED, f"node {node.name!r} failed, and was given up")
@@ -693,13 +693,17 @@ def _outcome_within(node: Node, view: View) -> Outcome:
     """
     names = node.outputs or {key: key for key in view.own}
     changes: list[tuple[str, Any]] = []
+    gone = [ours for own, ours in names.items() if own not in view and own in view.own]
     for own, ours in names.items():
         if own in view.raw:
-            changes += ((ours, decode(each)) for each in view.raw[own])
+            said = view.raw[own]
+            if REMOVED in said:
+                gone.append(ours)
+            latest = takewhile(lambda each: each is not REMOVED, reversed(said))
+            changes += reversed([(ours, decode(each)) for each in latest if each is not REMOVED])
         elif own in view and (own in view.own or node.inputs.get(own, own) != ours):
             changes.append((ours, view.get(own)))
-    gone = [ours for own, ours in names.items() if own not in view and own in view.own]
-    return Outcome(tuple(changes), tuple(gone))
+    return Outcome(tuple(changes), tuple(dict.fromkeys(gone)))
 
 
 def _error_of(error: Exception) -> dict[str, str]:

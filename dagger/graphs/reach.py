@@ -10,9 +10,10 @@ Targets = Callable[[str], Iterable[str]]
 class Reach:
     """Of the nodes of one graph; `targets` says where a branch may go from a node."""
 
-    __slots__ = ("_from", "_known")
+    __slots__ = ("_from", "_known", "_targets")
 
     def __init__(self, names: Iterable[str], targets: Targets) -> None:
+        self._targets = targets
         self._known: dict[tuple[str, str], frozenset[str]] = {}
         self._from: dict[str, list[str]] = {}
         for name in names:
@@ -22,14 +23,22 @@ class Reach:
     def who_reaches(self, node: str, split: str = "") -> frozenset[str]:
         """The nodes from which a branch may come to a node, by one step or by several.
 
-        Of branches that have split at `split`: where the node leads back to it, ways that go
-        through it again do not count, for they are another round, behind the join of this one.
+        Of branches that have split at `split`, ways that go through it again do not count where
+        they are another round: where the node leads back to it, and is passed again behind the
+        join of this one; or where only one of the branches leads there by itself, so that
+        nobody is to be joined.
         """
         known = self._known.get((node, split))
         if known is None:
-            again = split != "" and split != node and node in self.who_reaches(split)
+            again = split != "" and split != node and self._comes_again(node, split)
             known = self._known[node, split] = self._found(node, split if again else "")
         return known
+
+    def _comes_again(self, node: str, split: str) -> bool:
+        if node in self.who_reaches(split):
+            return True
+        leading = self._found(node, split)
+        return sum(each == node or each in leading for each in set(self._targets(split))) < 2
 
     def _found(self, node: str, without: str) -> frozenset[str]:
         found: dict[str, None] = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dagger.graphs.branches import Branch, Frame, Stage
+from dagger.graphs import merging
+from dagger.graphs.branches import Branch, Branches, Frame, Stage
 from dagger.graphs.executions import Execution, Kind
 from dagger.graphs.machine import Library, Machine, given_within
 from dagger.graphs.model import Definition
@@ -35,29 +36,50 @@ def machine_data(machine: Machine) -> dict[str, Any]:
         "deadlines": dict(machine.deadlines),
         "order": machine.order,
         "last_execution": machine.last_execution,
-        "last_branch": machine.branches.last,
         "state": machine.view.data(),
-        "root": _slot(machine.branches.root, outermost=True),
+        "branches": _branches(machine.branches, machine.view),
         "executions": [_execution(each) for each in machine.executions.values()],
         "undoing": machine.undoing.data(machine_data),
     }
 
 
-def _slot(slot: Branch | Frame, *, outermost: bool = False) -> dict[str, Any]:
-    if isinstance(slot, Frame):
-        found: dict[str, Any] = {
-            "split": slot.node,
-            "slots": [[place, _slot(slot.slots[place])] for place in sorted(slot.slots)],
-        }
-    else:
-        found = {
-            "number": slot.number,
-            "node": slot.node,
-            "stage": str(slot.stage),
-            "turns": slot.turns,
-            "tail": list(slot.tail),
-        }
-    return found if outermost else {**found, "view": slot.view.data()}
+def _branches(branches: Branches, base: View) -> dict[str, Any]:
+    """What branches have changed by numbers, and who has which; None is the state."""
+    standing = [*branches.live.values(), *branches.ended]
+    own = [each.view for each in standing if each.view is not base]
+    views = dict.fromkeys(view for each in own for view in (*each.layers, each))
+    numbers: dict[View, int | None] = {each: number for number, each in enumerate(views)}
+    numbers[base] = None
+    return {
+        "last": branches.last,
+        "changes": [each.data() for each in views],
+        "frames": [_frame(each) for each in branches.frames.values()],
+        "standing": [_branch(each, numbers) for each in standing],
+    }
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    return {
+        "number": frame.number,
+        "frame": None if frame.parent is None else frame.parent.number,
+        "path": list(frame.path),
+        "node": frame.node,
+        "whole": frame.whole,
+    }
+
+
+def _branch(branch: Branch, numbers: Mapping[View, int | None]) -> dict[str, Any]:
+    return {
+        "number": branch.number,
+        "frame": None if branch.frame is None else branch.frame.number,
+        "path": list(branch.path),
+        "layers": [numbers[each] for each in branch.view.layers],
+        "own": numbers[branch.view],
+        "node": branch.node,
+        "stage": str(branch.stage),
+        "turns": branch.turns,
+        "tail": list(branch.tail),
+    }
 
 
 def _execution(execution: Execution) -> dict[str, Any]:
@@ -67,6 +89,7 @@ def _execution(execution: Execution) -> dict[str, Any]:
         "node": execution.node,
         "branch": execution.branch.number,
         "kind": str(execution.kind),
+        "visit": execution.visit,
         "error": execution.error,
         "within": None if within is None else machine_data(within),
     }
@@ -87,9 +110,8 @@ def machine_from(
     machine.visits, machine.began = dict(data["visits"]), dict(data["began"])
     machine.deadlines = dict(data["deadlines"])
     machine.completed = {name: Completed(*each) for name, each in data["completed"].items()}
-    known = View.of(data["state"])
-    machine.view.own, machine.view.raw, machine.view.by = known.own, known.raw, known.by
-    branches = _Restored(machine).branches(data["root"], data["last_branch"])
+    machine.view.take(data["state"])
+    branches = _branches_from(data["branches"], machine)
     for each in data["executions"]:
         machine.executions[each["number"]] = _execution_from(each, machine, branches)
     machine.undoing = Undoing.of(data["undoing"], machine, machine_from)
@@ -99,7 +121,7 @@ def machine_from(
 def _execution_from(data: Data, machine: Machine, branches: Mapping[int, Branch]) -> Execution:
     branch = branches[data["branch"]]
     execution = Execution(data["number"], data["node"], branch, Kind(data["kind"]))
-    execution.error = dict(data["error"])
+    execution.visit, execution.error = data["visit"], dict(data["error"])
     if data["within"] is not None:
         uses = machine.nodes[data["node"]].uses
         definition = machine.definition.subgraphs[uses]
@@ -109,43 +131,56 @@ def _execution_from(data: Data, machine: Machine, branches: Mapping[int, Branch]
     return execution
 
 
-class _Restored:
-    """The branches of a machine, put together again."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._branches = machine.branches
-        self._view = machine.view
-
-    def branches(self, root: Data, last: int) -> dict[int, Branch]:
-        """All that are in a tree, by their numbers."""
-        self._branches.live.clear()
-        self._branches.root = self._slot(root, None, 0.0, self._view)
-        found = {each.number: each for each in _all(self._branches.root)}
-        self._branches.last = last
-        return found
-
-    def _slot(self, data: Data, frame: Frame | None, place: float, view: View) -> Branch | Frame:
-        if "slots" in data:
-            made = Frame(view, frame, place, data["split"])
-            self._branches.add(made)
-            for inner, each in data["slots"]:
-                below = View.of(each["view"], view)
-                made.slots[inner] = self._slot(each, made, inner, below)
-            return made
-        branch = Branch(data["number"], view, frame, place)
-        branch.turns, branch.tail = data["turns"], tuple(data["tail"])
-        stage = Stage(data["stage"])
-        if stage is not Stage.ENDED:
-            self._branches.live[branch.number] = branch
-            self._branches.wait(branch, data["node"])
-        if stage is Stage.RUNNING:
-            self._branches.run(branch)
-        return branch
+def _branches_from(data: Data, machine: Machine) -> dict[int, Branch]:
+    """The branches of a machine, put together again; all of them by their numbers."""
+    branches, found = machine.branches, dict[int, Branch]()
+    branches.clear(data["last"])
+    for each in data["frames"]:
+        frame = Frame(each["number"], branches.frame(each["frame"]), tuple(each["path"]))
+        frame.node, frame.whole = each["node"], each["whole"]
+        branches.put_frame(frame)
+    views = _Views(data["changes"], machine)
+    for each in data["standing"]:
+        view = views.of(each["own"], each["layers"])
+        place = branches.frame(each["frame"]), tuple(each["path"])
+        branch = found[each["number"]] = Branch(each["number"], view, *place)
+        branch.turns, branch.tail = each["turns"], tuple(each["tail"])
+        _stand(branches, branch, Stage(each["stage"]), each["node"])
+    return found
 
 
-def _all(slot: Branch | Frame) -> Iterator[Branch]:
-    if isinstance(slot, Branch):
-        yield slot
+def _stand(branches: Branches, branch: Branch, stage: Stage, node: str) -> None:
+    if stage is Stage.ENDED:
+        branches.ended.append(branch)
         return
-    for each in slot.slots.values():
-        yield from _all(each)
+    branches.put(branch)
+    branches.wait(branch, node)
+    if stage is Stage.RUNNING:
+        branches.run(branch)
+
+
+class _Views:
+    """What branches have changed, and their views of it."""
+
+    def __init__(self, data: Sequence[Data], machine: Machine) -> None:
+        self._base = machine.view
+        self._reducers = machine.library.reducers
+        self._changes = [View(machine.view) for _ in data]
+        self._seen: dict[tuple[int, ...], View] = {}  # what some layers come to, by their numbers
+        for view, each in zip(self._changes, data, strict=True):
+            view.take(each)
+            view.holders = 0
+
+    def of(self, own: int | None, place: Iterable[int]) -> View:
+        """The view of a branch: its own changes, after some layers."""
+        if own is None:
+            return self._base
+        numbers = tuple(place)
+        layers = tuple(self._changes[number] for number in numbers)
+        for each in layers:
+            each.holders += 1
+        if numbers not in self._seen:
+            self._seen[numbers] = merging.seen_of(layers, self._base, self._reducers)
+        view = self._changes[own]
+        view.layers, view.shadow, view.holders = layers, self._seen[numbers].shadow, 1
+        return view

@@ -1,7 +1,7 @@
 """The values of a run's state: what a branch sees, and what it has changed.
 
 Each value is kept as its bytes: whoever reads one gets a copy of his own, and a node costs
-nothing for keys that it does not touch. A view lies on the view that its branch came from.
+nothing for keys that it does not touch.
 """
 
 from __future__ import annotations
@@ -16,18 +16,28 @@ REMOVED = None
 
 
 class View:
-    """The state as one branch sees it: what was there at the split, and its own changes."""
+    """The state as one branch sees it: what it lies on, what came to it at a join or a split, and
+    its own changes.
+    """
 
-    __slots__ = ("below", "by", "own", "raw")
+    __slots__ = ("below", "by", "holders", "layers", "own", "raw", "shadow")
 
-    def __init__(self, below: View | None = None) -> None:
+    def __init__(
+        self,
+        below: View | None = None,
+        layers: tuple[View, ...] = (),
+        shadow: Mapping[str, bytes | None] | None = None,
+    ) -> None:
         self.below = below
+        self.layers = layers
+        """The changes that came before its own and are not part of `below` yet, in order."""
+        self.shadow = {} if shadow is None else shadow
+        """What `layers` have made of the keys that they changed."""
         self.own: dict[str, bytes | None] = {}
         # Of keys with a reducer, its own updates in their order: a join applies them again.
-        self.raw: dict[str, list[bytes]] = {}
-        self.by: dict[
-            str, str
-        ] = {}  # which node changed a key last, of a branch that came of a split
+        self.raw: dict[str, list[bytes | None]] = {}
+        self.by: dict[str, str] = {}  # which node changed a key last
+        self.holders = 1  # how many views have it among their layers
 
     def blob(self, key: str) -> bytes | None:
         """The encoded value; None where there is none."""
@@ -35,6 +45,8 @@ class View:
         while view is not None:
             if key in view.own:
                 return view.own[key]
+            if key in view.shadow:
+                return view.shadow[key]
             view = view.below
         return None
 
@@ -55,6 +67,7 @@ class View:
             view = view.below
         known: dict[str, bool] = {}
         for each in reversed(chain):
+            known.update((key, blob is not None) for key, blob in each.shadow.items())
             known.update((key, blob is not None) for key, blob in each.own.items())
         return [key for key, there in known.items() if there]
 
@@ -80,22 +93,25 @@ class View:
         if removed:
             found["removed"] = removed
         if self.raw:
-            found["raw"] = {key: [decode(each) for each in said] for key, said in self.raw.items()}
+            found["raw"] = {key: [_said(each) for each in said] for key, said in self.raw.items()}
         if self.by:
             found["by"] = dict(self.by)
         return found
 
-    @classmethod
-    def of(cls, data: Mapping[str, Any], below: View | None = None) -> View:
-        """The view that some data is of."""
-        view = cls(below)
-        view.own.update((key, encode(value)) for key, value in data["set"].items())
-        view.own.update(dict.fromkeys(data.get("removed", ())))
-        view.raw = {
-            key: [encode(each) for each in said] for key, said in data.get("raw", {}).items()
+    def take(self, data: Mapping[str, Any]) -> None:
+        """Have the own changes that some data is of."""
+        self.own.update((key, encode(value)) for key, value in data["set"].items())
+        self.own.update(dict.fromkeys(data.get("removed", ())))
+        self.raw = {
+            key: [encode(each[0]) if each else REMOVED for each in said]
+            for key, said in data.get("raw", {}).items()
         }
-        view.by = dict(data.get("by", {}))
-        return view
+        self.by = dict(data.get("by", {}))
+
+
+def _said(update: bytes | None) -> list[Any]:
+    """An update of a key as data: empty where it was removed."""
+    return [] if update is None else [decode(update)]
 
 
 class Seen(Mapping[str, Any]):

@@ -214,7 +214,6 @@ def test_an_event_that_cannot_be_is_refused() -> None:
         machine.failed((7, 1), {"type": "E", "message": ""}, 1.0)
 
 
-@pytest.mark.xfail(strict=True, reason="changes before an inner split are not seen yet")
 def test_a_join_across_splits_sees_all_that_came_before() -> None:
     """Where only some branches of an inner split come to a join of the outer one, it sees what
     their branch had changed before it split.
@@ -241,3 +240,82 @@ def test_whoever_is_cancelled_ends(program: Block, seed: int, after: int) -> Non
     assert conductor.finished in (GraphStatus.CANCELLED, GraphStatus.COMPLETED)
     running = (NodeStatus.RUNNING, NodeStatus.READY, NodeStatus.BLOCKED)
     assert not set(machine.statuses.values()) & set(running)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_branch_that_ends_in_each_turn_is_of_that_turn(changes: bool) -> None:
+    """What a turn of a cycle leaves to a branch of its own is done in that turn, and however many
+    turns there are, nothing grows out of hand.
+    """
+    turns = 1_200
+    graph = Graph("g", reducers={"n": "add", "log": "append"})
+    for name in ("work", "note", "check"):
+        graph.add_node(name)
+    graph.add_edge("work", ["note", "check"])
+    graph.add_conditional_edge("check", "${{ state.x }}", ["work", END])
+
+    def behave(name: str, visit: int, saw: dict[str, Any]) -> Outcome:
+        if name == "note":
+            assert saw["n"] == visit
+            return Outcome((("log", [visit]),) if changes else ())
+        said = (("n", 1),) if name == "work" else ()
+        return Outcome(said, chosen=("work" if visit < turns else END,) * (name == "check"))
+
+    conductor = Conductor(graph, behave, most=10 * turns)
+    machine = conductor.conduct()
+    assert conductor.visits() == {"work": turns, "note": turns, "check": turns}
+    assert machine.view.get("log", []) == ([*range(1, turns + 1)] if changes else [])
+    assert not machine.branches.frames
+
+
+def test_nobody_is_changed_by_whom_he_has_left() -> None:
+    """A branch that has joined others takes along what came before its split, once: what its
+    sibling does is not seen by it, and is in the state in the end.
+    """
+    graph = Graph("g", reducers={"log": "append"})
+    for name in ("a", "b", "c", "d", "e", "join", "last"):
+        graph.add_node(name)
+    graph.add_edge("a", ["b", "c"]).add_edge("b", ["d", "e"])
+    graph.add_edge("c", "join").add_edge("d", "join")
+    graph.add_edge("join", "last").add_edge("e", "last")
+    for seed in range(8):
+        conductor = Conductor(graph, lambda name, *_: Outcome((("log", [name]),)), seed)
+        machine = conductor.conduct()
+        saw = {each.node: each.saw.get("log", []) for each in conductor.ran}
+        assert saw["join"] == ["a", "b", "d", "c"]
+        assert saw["last"] == ["a", "b", "d", "c", "join", "e"]
+        assert machine.view.get("log") == [*saw["last"], "last"]
+
+
+def test_who_was_later_is_no_conflict() -> None:
+    """A key that was set before a split and is set again behind a join is set twice, and no branch
+    contradicts the other; two that do not know of each other do.
+    """
+    graph = Graph("g")
+    for name in ("a", "b", "c", "d", "e", "join"):
+        graph.add_node(name)
+    graph.add_edge("a", ["b", "c"]).add_edge("b", ["d", "e"])
+    graph.add_edge("c", "join").add_edge("d", "join")
+    for wrong in ("", "e"):
+        for seed in range(4):
+            said = {"b": 1, "join": 2, **({wrong: 3} if wrong else {})}
+            conductor = Conductor(graph, setting(**said), seed)
+            machine = conductor.conduct()
+            if wrong:
+                assert conductor.finished is GraphStatus.FAILED
+                assert "'join'" in machine.reason
+                assert "'e'" in machine.reason
+            else:
+                assert machine.view.get("k") == 2, machine.reason
+
+
+def test_what_is_removed_and_updated_again_begins_anew() -> None:
+    """In a branch as elsewhere: of a key with a reducer nothing is left that was there before."""
+    graph = diamond(reducers={"log": "append"})
+
+    def behave(name: str, visit: int, saw: dict[str, Any]) -> Outcome:
+        removed = ("log",) if name == "b" else ()
+        return Outcome((("log", [name]),), removed)
+
+    machine = Conductor(graph, behave).conduct({"log": ["given"]})
+    assert machine.view.get("log") == ["b", "c", "d"]

@@ -367,7 +367,7 @@ def _net_graph(net: Net) -> Graph:
 def test_in_a_net_each_node_that_is_taken_runs_once_after_all_that_lead_to_it(
     net: Net, seed: int
 ) -> None:
-    """A node named by several branches runs once, and sees nothing but what came before it; what no
+    """A node named by several branches runs once, and sees exactly what came before it; what no
     branch has taken does not run, and is skipped.
     """
     before: dict[int, set[int]] = {0: set()}
@@ -385,7 +385,7 @@ def test_in_a_net_each_node_that_is_taken_runs_once_after_all_that_lead_to_it(
     assert conductor.visits() == {str(each): 1 for each in before}
     for each in conductor.ran:
         seen = {key for key in each.saw if key != "log"}
-        assert seen <= set(map(str, before[int(each.node)])), each.node
+        assert seen == set(map(str, before[int(each.node)])), each.node
         assert sorted(each.saw.get("log", [])) == sorted(seen)
     assert sorted(machine.view.get("log")) == sorted(map(str, before))
     for number in range(len(net.edges)):

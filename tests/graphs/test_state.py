@@ -57,7 +57,7 @@ def test_a_branch_sees_its_own_changes_alone() -> None:
     update(base, [("a", 1), ("b", 2)], "n", {})
     one, other = View(base), View(base)
     update(one, [("a", 3)], "one", {})
-    remove(other, ["b"], "other")
+    remove(other, ["b"], "other", {})
     assert (one.plain(), other.plain()) == ({"a": 3, "b": 2}, {"a": 1})
     merge(base, [one, other], {})
     assert base.plain() == {"a": 3}
