@@ -67,7 +67,7 @@ def test_the_test_kit_is_apart() -> None:
 
 
 def test_the_face_is_sorted_and_whole() -> None:
-    """`dagger.__all__` is sorted, constants first, has no name twice, and every name in it resolves."""
+    """`dagger.__all__` is sorted, constants first, has no name twice, and all resolve."""
     kinds = [(not name.isupper(), name) for name in set(dagger.__all__)]
     assert dagger.__all__ == [name for _, name in sorted(kinds)]
     for name in dagger.__all__:
