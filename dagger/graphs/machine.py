@@ -506,7 +506,7 @@ class Machine:
             case "retry":
                 self._arrive(branch, node.name)
             case "skip":
-                if node.name not in self.branches.waiting and not self.is_running(node.name):
+                if self.statuses[node.name] in (NodeStatus.FAILED, NodeStatus.TIMEOUT):
                     self.statuses[node.name] = NodeStatus.SKIPPED
                 self._go_by_rule(node, branch)
             case _:

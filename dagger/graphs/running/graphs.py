@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from dagger.authoring.agent import Agent
@@ -16,10 +18,11 @@ from dagger.graphs.machine import Machine
 from dagger.graphs.merging import update
 from dagger.graphs.running.assembling import Assembled
 from dagger.graphs.running.coordinator import CHECKPOINT
-from dagger.graphs.running.past import Replay, StateInfo, kept_ever, kept_now
+from dagger.graphs.running.past import Replay, StateInfo, kept_ever, kept_now, node_at
 from dagger.graphs.running.report import GraphReport, report_of
 from dagger.graphs.saving import machine_data
-from dagger.graphs.status import GraphStatus
+from dagger.graphs.status import GraphStatus, NodeStatus
+from dagger.state.queues import PENDING
 from dagger.words.errors import CheckpointRefused, ExecutionError
 from dagger.words.outcomes import RunStatus
 from dagger.words.payload import decode, plain
@@ -154,19 +157,14 @@ class GraphRun:
     @property
     def status(self) -> GraphStatus:
         """Where it stands, or how it has ended."""
-        return self.report().status
+        return self._report().status
 
     def report(self) -> GraphReport:
-        """What has become of it, node by node."""
-        said = self._said()
-        if said is not None:
-            return said
-        machine = self._machine()
-        if machine is None:
-            return GraphReport(self._made.definition.name, self.id, self._standing())
-        report = report_of(machine, self.id)
-        paused = self.live.status is RunStatus.PAUSED and not report.status.ended
-        return _with_status(report, GraphStatus.PAUSED) if paused else report
+        """What has become of it, node by node, and what it has used."""
+        run, held, pool = self.live.report(), Counter[str](), self._executor.resources().pool
+        for each in run.allocations:
+            held.update({name: amount for name, amount in each.amounts.items() if name in pool})
+        return replace(self._report(), spent=run.spent, resources=dict(held))
 
     async def result(self) -> GraphReport:
         """Wait until it has ended, or waits for people, or is paused; its report."""
@@ -249,6 +247,29 @@ class GraphRun:
 
     # -- inside ----------------------------------------------------------------------
 
+    def _report(self) -> GraphReport:
+        said, machine = self._said(), self._machine()
+        if said is not None:
+            return said
+        paused = self.live.status is RunStatus.PAUSED
+        if machine is None:
+            status = GraphStatus.PAUSED if paused else self._standing()
+            return GraphReport(self._made.definition.name, self.id, status)
+        report = report_of(machine, self.id)
+        if paused and not report.status.ended:
+            report = replace(report, status=GraphStatus.PAUSED)
+        ready = dict.fromkeys(self._ready(machine), NodeStatus.READY)
+        return replace(report, nodes={**report.nodes, **ready}) if ready else report
+
+    def _ready(self, machine: Machine) -> Iterator[str]:
+        """Nodes that run, as the machine sees it, and wait for whoever runs them."""
+        for each in self.live.state.deliveries.values():
+            if each.stage == PENDING:
+                payload = decode(each.envelope.publication.payload)
+                if isinstance(payload, Mapping) and _is_of(payload, payload.get("node")):
+                    with suppress(KeyError):  # it has just been told of its end
+                        yield node_at(machine, tuple(payload["at"]))
+
     def _machine(self) -> Machine | None:
         """The machine that is carried out here."""
         return self._made.hub.find((id(self.live.state), 1))
@@ -271,7 +292,7 @@ class GraphRun:
         return GraphStatus.CANCELLED if self.live.status in cancelled else GraphStatus.FAILED
 
 
-def _is_of(payload: Any, node: str) -> bool:
+def _is_of(payload: Any, node: Any) -> bool:
     """Whether a message has a node run, or ask what it asks."""
     if not isinstance(payload, Mapping) or payload.get("node") != node:
         return False
@@ -286,9 +307,3 @@ def _status(machine: Machine, node: str) -> str:
             return ""
         machine = inner.within
     return str(machine.statuses.get(last, ""))
-
-
-def _with_status(report: GraphReport, status: GraphStatus) -> GraphReport:
-    from dataclasses import replace
-
-    return replace(report, status=status)

@@ -8,11 +8,12 @@ from typing import Any
 
 from dagger.graphs.machine import Machine
 from dagger.graphs.status import GraphStatus, NodeStatus
+from dagger.words.budget import Budget
 
 
 @dataclass(frozen=True, slots=True)
 class GraphMetrics:
-    """How many nodes stand where."""
+    """How many nodes stand where, and what the run has used."""
 
     completed: int
     """Nodes that have completed."""
@@ -24,6 +25,10 @@ class GraphMetrics:
     """Nodes that have failed, or took too long."""
     visits: int
     """Times that nodes have run, of all together."""
+    spent: Budget
+    """What the run has spent: tokens, their cost, messages, and seconds."""
+    resources: Mapping[str, float]
+    """What its nodes have of resources now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,14 @@ class GraphReport:
     """Nodes that could not be undone, and why."""
     left: tuple[str, ...] = ()
     """Nodes that were not undone in time."""
+    spent: Budget = field(default_factory=Budget)
+    """What it has spent, as far as the executor has been asked."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What its nodes had of resources when the report was made."""
 
     @property
     def metrics(self) -> GraphMetrics:
-        """How many nodes stand where."""
+        """How many nodes stand where, and what the run has used."""
         found = list(self.nodes.values())
         failed = (NodeStatus.FAILED, NodeStatus.TIMEOUT)
         waiting = (NodeStatus.PENDING, NodeStatus.BLOCKED, NodeStatus.READY)
@@ -63,6 +72,8 @@ class GraphReport:
             pending=sum(map(found.count, waiting)),
             failed=sum(map(found.count, failed)),
             visits=sum(self.visits.values()),
+            spent=self.spent,
+            resources=self.resources,
         )
 
     def data(self) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from dagger import Executor, LoopClock
-from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext
+from dagger import Executor, LoopClock, ResourcePool
+from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext, NodeStatus
 from dagger.graphs.model import OnError
 from tests.virtual import START, on_virtual_time
 from tests.waiting import until
@@ -132,9 +132,36 @@ async def test_metrics_count_nodes_and_visits() -> None:
         await until(lambda: gate.inside == 3)
         metrics = run.report().metrics
         assert (metrics.completed, metrics.running, metrics.pending) == (1, 3, 1)
+        assert metrics.resources == {}
         gate.opened.set()
         metrics = (await run.result()).metrics
         assert (metrics.completed, metrics.running, metrics.visits) == (5, 0, 5)
+
+
+async def test_a_node_that_waits_for_its_turn_is_ready() -> None:
+    """Of two nodes that need the one unit there is of a resource one runs and has it, and the other
+    is ready; the metrics say what the run has, and what it has spent.
+    """
+    gate = Gate()
+
+    async def work(ctx: NodeContext) -> Any:
+        await ctx.spend(tokens=7)
+        return await gate(ctx)
+
+    graph = Graph("g")
+    for name in ("one", "other"):
+        graph.add_node(name, work, resources={"gpu": 1}).add_edge("start", name)
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents, resources=ResourcePool(gpu=1)) as executor:
+        run = await graphs.start(executor, "g")
+        await until(lambda: gate.inside == 1)
+        report = run.report()
+        assert sorted(report.nodes.values()) == [NodeStatus.READY, NodeStatus.RUNNING]
+        assert (report.metrics.running, report.metrics.pending) == (1, 1)
+        assert report.metrics.resources == {"gpu": 1}
+        gate.opened.set()
+        metrics = (await run.result()).metrics
+        assert (metrics.completed, metrics.resources, metrics.spent.tokens) == (2, {}, 14)
 
 
 def test_a_run_and_a_node_have_their_time() -> None:
