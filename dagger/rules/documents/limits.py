@@ -1,6 +1,6 @@
 """What a document may not exceed, looked at before it is parsed.
 
-A parser is kept from doing more work than a flow can be worth: text that nests deeper, or is
+A parser is kept from doing more work than a document can be worth: text that nests deeper, or is
 longer, is refused by a look at its characters alone. How deep and how much it really is, is
 counted while it is parsed, and parsing then ends there.
 """
@@ -11,7 +11,8 @@ import re
 from errno import EINVAL
 from pathlib import Path
 
-from dagger.flows.tree import Place, Problem
+from dagger.rules.documents.escapes import one_escape_each
+from dagger.rules.documents.tree import Place, Problem
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of a document."""
@@ -55,7 +56,7 @@ def text_of(content: bytes) -> str | Problem:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         return Problem(place_at(before, len(before)), "the document is not UTF-8 here")
-    return unfit(text) or text
+    return unfit(text) or one_escape_each(text)
 
 
 def unfit(text: str) -> Problem | None:
