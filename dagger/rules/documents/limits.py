@@ -29,7 +29,7 @@ MAX_BRACKETS = 500
 MAX_PROBLEMS = 1_000
 """Problems of one document that are told: the first, as many as these are found."""
 
-_NOT_TEXT = re.compile(
+NOT_TEXT = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029\ufeff]"
 )
 """What YAML does not let stand in a text, and what some of its parsers take for a line's end."""
@@ -61,7 +61,7 @@ def text_of(content: bytes) -> str | Problem:
 
 def unfit(text: str) -> Problem | None:
     """Why a text may not be parsed; None if it may."""
-    if found := _NOT_TEXT.search(text):
+    if found := NOT_TEXT.search(text):
         what = f"the character U+{ord(found[0]):04X} may not stand here; write it as an escape"
         return Problem(place_at(text, found.start()), f'{what}, "\\u{ord(found[0]):04x}"')
     depth = 0

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dagger.rules.documents.limits import NOT_TEXT
 from dagger.rules.documents.scalars import is_text
 
 ON_A_LINE = 80
@@ -56,7 +57,8 @@ def _scalar(yaml: Any, value: Any) -> Any:
     if not isinstance(value, str):
         written = "null" if value is None else repr(value).lower()
         return yaml.ScalarEvent(None, None, (True, False), written)
-    style = None if is_text(value) and value != "<<" else '"'
+    is_plain = is_text(value) and value != "<<" and not NOT_TEXT.search(value)
+    style = None if is_plain else '"'
     if _LINES.fullmatch(value):
         style = "|"
     return yaml.ScalarEvent(None, None, (style is None, True), value, style=style)
