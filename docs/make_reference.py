@@ -150,6 +150,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.graphs.load",
             "dagger.graphs.parse",
             "dagger.graphs.to_dot",
+            "dagger.words.errors.GraphProblem",
         ),
     ),
     "Results": (
