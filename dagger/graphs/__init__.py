@@ -3,7 +3,7 @@
 What stands in this folder is pure; `running` carries graphs out.
 
 - what a graph is: `model`, written with `graph`, checked by `checking`; `describing` makes plain
-  data of it and back, `documents` YAML (as its `grammar` says), `picture` draws it
+  data of it and back, `documents` YAML, by the `grammar`; `picture` draws it
 - its state: `shape` (what it may hold), `values` (what a branch sees), `reducers`, `merging`
 - what runs when: `machine`, with `branches` (splits and joins), `reach`, `needs`, `executions` and
   `undoing`; what goes in and out of it, `outcome` and `commands`; where all stands, `status`
