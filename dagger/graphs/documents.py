@@ -16,7 +16,7 @@ import re
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from dagger.graphs.describing import definition_data, definition_from
@@ -25,7 +25,8 @@ from dagger.graphs.graph import Graph
 from dagger.rules.documents.limits import MAX_PROBLEMS, content_of, text_of
 from dagger.rules.documents.parsing import parse_tree
 from dagger.rules.documents.structure import fitted
-from dagger.rules.documents.tree import Found, Node, Path, Problem, place_of
+from dagger.rules.documents.tree import Found, Node, Problem, place_of
+from dagger.rules.documents.tree import Path as TreePath
 from dagger.rules.documents.writing import written
 from dagger.rules.expressions.tokens import OPEN
 from dagger.rules.violation import json_path
@@ -46,9 +47,9 @@ def dump(graph: Graph) -> str:
     return written(plain(definition_data(graph.build()), f"graph {graph.name!r}"))
 
 
-def load(path: str | File, functions: Functions | None = None, state: Any = dict) -> Graph:
+def load(path: str | Path, functions: Functions | None = None, state: Any = dict) -> Graph:
     """The graph that a file says. Raises what `parse` does, and OSError."""
-    return _graph(content_of(File(path)), str(path), functions or {}, state)
+    return _graph(content_of(Path(path)), str(path), functions or {}, state)
 
 
 def parse(
@@ -149,7 +150,7 @@ def _node_as_defined(node: Data) -> dict[str, Any]:
 # -- where it is that makes no sense ---------------------------------------------------
 
 
-def _senseless(graph: Graph, data: Data, path: Path = ()) -> Iterator[Found]:
+def _senseless(graph: Graph, data: Data, path: TreePath = ()) -> Iterator[Found]:
     """All that keeps a graph and those within it from being run, and where that is."""
     try:
         graph.build()
@@ -195,7 +196,7 @@ _ABOUT: tuple[tuple[str, tuple[_Way, ...]], ...] = (
 """What a sentence of `checking` is about, by how it begins: the ways there may be to it."""
 
 
-def _part_of(data: Data, sentence: str) -> tuple[Path, bool]:
+def _part_of(data: Data, sentence: str) -> tuple[TreePath, bool]:
     """The part of a graph that a sentence is about, and whether that is its key; else all nodes."""
     for begins, ways in _ABOUT:
         if said := re.match(begins.replace("NAME", _NAME), sentence):
@@ -206,7 +207,7 @@ def _part_of(data: Data, sentence: str) -> tuple[Path, bool]:
     return ("nodes",), False
 
 
-def _along(data: Data, way: _Way, names: list[str]) -> Path | None:
+def _along(data: Data, way: _Way, names: list[str]) -> TreePath | None:
     """Where a way leads, if there is one."""
     path: list[str | int] = []
     value: Any = data
