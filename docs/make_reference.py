@@ -139,6 +139,8 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.NodeContext",
             "dagger.graphs.graph.NodeOptions",
             "dagger.Goto",
+            "dagger.START",
+            "dagger.END",
             "dagger.Need",
             "dagger.graphs.Lifecycle",
             "dagger.Dependency",

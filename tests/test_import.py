@@ -67,8 +67,10 @@ def test_the_test_kit_is_apart() -> None:
 
 
 def test_the_face_is_sorted_and_whole() -> None:
-    """`dagger.__all__` is sorted, has no name twice, and every name in it resolves."""
-    assert dagger.__all__ == sorted(set(dagger.__all__))
+    """`dagger.__all__` is sorted, constants first, has no name twice, and every name resolves."""
+    assert dagger.__all__ == sorted(
+        set(dagger.__all__), key=lambda name: (not name.isupper(), name)
+    )
     for name in dagger.__all__:
         assert getattr(dagger, name) is not None
 
