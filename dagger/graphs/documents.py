@@ -82,7 +82,7 @@ def _graph(content: bytes, path: str, functions: Functions, state: Any) -> Graph
     read = _draft(content, path)
     wrong = [*read.problems, *_placed(read, contradictions(read.data))]
     unknown = _placed(read, missing(read.data, functions))
-    if wrong:
+    if wrong:  # without what is wrong in it, a graph may make no sense for that alone
         raise _error(path, [*wrong, *unknown], read.data)
     graph = Graph.of(definition_from(_as_defined(read.data)), functions, state)
     problems = [*unknown, *_placed(read, _senseless(graph, read.data))]
@@ -163,6 +163,7 @@ def _senseless(graph: Graph, data: Data, path: TreePath = ()) -> Iterator[Found]
 
 
 _NAME = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+"""A name in a sentence, as `repr` writes it."""
 
 _OF, _IT, _SAYS_IT = range(3)
 """Stand in a way for what has the first name in a sentence, for what has the second one, and for

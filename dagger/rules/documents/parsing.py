@@ -8,12 +8,16 @@ docs/decisions/0018-yaml.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from dagger.rules.documents.limits import MAX_DEPTH, MAX_NODES, MAX_PROBLEMS
 from dagger.rules.documents.scalars import NoValue, value_of
 from dagger.rules.documents.tree import UNREAD, Mapping, Node, Place, Problem, Scalar, Sequence
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character, which libyaml lets nobody escape, and PyYAML does."""
 
 _TAGS = "tag:yaml.org,2002:"
 """What `!!` stands for."""
@@ -124,6 +128,8 @@ class _Builder:
                 value = value_of(value)
             except NoValue as error:
                 self._problem(place, str(error))
+        elif event.style == '"' and _HALF.search(value):
+            self._problem(place, "this is not YAML: it has half of a character as an escape")
         return Scalar(value, place, span)
 
     def _sequence(self, place: Place) -> Sequence:

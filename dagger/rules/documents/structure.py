@@ -29,8 +29,9 @@ SHOWN = 60
 """Characters of a value that a problem repeats."""
 
 Named = abc.Mapping[str, str]
+"""What an item of a list is called, by the key of the list."""
 
-NOTHING: Named = {}
+NAMELESS: Named = {}
 
 _NONE: Any = object()
 """Stands for a value that does not fit."""
@@ -38,11 +39,13 @@ _NONE: Any = object()
 _ANYTHING = Rule()
 
 
-def fitted(node: Node, rule: Rule, name: str, called: Named = NOTHING) -> tuple[Any, list[Problem]]:
+def fitted(
+    node: Node, rule: Rule, name: str, called: Named = NAMELESS
+) -> tuple[Any, list[Problem]]:
     """What of a node fits a rule, as plain data, and its problems.
 
-    `name` is what the node is called, and `called` says it of an item of a list, by the key of
-    the list. Where nothing of the node fits, that is None.
+    `name` is what the node is called, and `called` says it of items. Where nothing of the node
+    fits, that is None.
     """
     walk = _Walk(called)
     try:

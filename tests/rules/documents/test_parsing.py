@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+import yaml
 
 from dagger.rules.documents.limits import text_of
 from dagger.rules.documents.parsing import parse_tree
@@ -66,6 +67,14 @@ def test_scalars_are_those_of_yaml_1_2(written: str, meant: object) -> None:
     tree, problems = parse_tree(text)
     assert tree is not None
     assert (plain(tree), problems) == ({"k": meant}, [])
+
+
+def test_half_of_a_character_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can say by escapes what UTF-8 cannot carry, with libyaml or without."""
+    for _ in range(2):
+        (problem,) = parse_tree(r'{"a": "\ud800"}')[1]
+        assert problem.text.startswith("this is not YAML: ")
+        monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
 
 
 def test_aliases_do_not_multiply() -> None:
