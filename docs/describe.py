@@ -54,6 +54,12 @@ FOR_THE_EXECUTOR |= {f"NodeContext.{each}" for each in ("bind", "said", "seen")}
 FOR_THE_EXECUTOR |= {"LmdbStore.write", "LmdbStore.recover", "LaggingStore.bury"}
 """Methods that are not for users."""
 
+WORDS = {
+    dagger.START: "What the edges come from that say where a run of a graph begins",
+    dagger.END: "What an edge of a graph leads to where a branch ends",
+}
+"""What is a text, and what it stands for."""
+
 STORES = {"LaggingStore", "LmdbStore", "MemoryStore"}
 """Classes of which all that there is to say is what `Store` says of their methods."""
 
@@ -78,6 +84,8 @@ def entry(path: str) -> Iterator[str]:
 def _variable_doc(thing: object) -> str:
     if thing is dagger.tools:
         return "The default [`ToolRegistry`](#toolregistry): every decorated tool is in it."
+    if thing in WORDS:
+        return f"{WORDS[str(thing)]}: `{thing!r}`."
     return f"The default [`{type(thing).__name__}`](#registry-1): every decorated agent is in it."
 
 

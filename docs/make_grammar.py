@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dagger.flows.grammar import built_ins, schema
-from dagger.flows.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from dagger.flows.loading import MAX_FILES
+from dagger.rules.documents.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
 HERE = Path(__file__).parent
 

@@ -139,6 +139,8 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.NodeContext",
             "dagger.graphs.graph.NodeOptions",
             "dagger.Goto",
+            "dagger.START",
+            "dagger.END",
             "dagger.Need",
             "dagger.graphs.Lifecycle",
             "dagger.Dependency",
@@ -150,6 +152,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "dagger.graphs.load",
             "dagger.graphs.parse",
             "dagger.graphs.to_dot",
+            "dagger.words.errors.GraphProblem",
         ),
     ),
     "Results": (

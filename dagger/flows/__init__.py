@@ -4,10 +4,10 @@ What stands in this folder is pure: it reads, checks, draws and plans. `running`
 out, and `builtins` has what every flow may use. The files, in the order in which a document
 comes through them:
 
-- `limits` (before anything is parsed), `parsing` (YAML to a tree that knows its places: `tree`,
-  `scalars`), `structure` (the tree against the grammar: `grammar`, `flow.schema.json`), `reading`
-  (to the model), `checking` (what names mean: `references`, `scopes`, `cycles`, `names`),
-  `documents` and `loading` (all of it, and the error that says everything at once)
+- `dagger.rules.documents` (YAML to a tree that knows its places, held against the `grammar`:
+  `flow.schema.json`), `reading` (to the model), `checking` (what names mean: `references`,
+  `scopes`, `cycles`, `names`), `documents` and `loading` (all of it, and the error that says
+  everything at once)
 - what it then is: `flow`, and its parts, `model`; `building`, `functions` and `composing` make it
   in Python, `dumping` writes it as YAML again, `picture` draws it
 - what may run now: `graph` (a flow as numbers), `plan` (the machine), where it stands (`state`,

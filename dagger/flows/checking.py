@@ -20,8 +20,8 @@ from dagger.flows.model import Compensation, OnError, Rescue, Step
 from dagger.flows.names import Arguments, Names, arguments_of, is_required
 from dagger.flows.references import Texts, Work, needs_of, texts_of, work_of
 from dagger.flows.scopes import Known, is_secret, misread
-from dagger.flows.structure import shown
-from dagger.flows.tree import Found, Path
+from dagger.rules.documents.structure import shown
+from dagger.rules.documents.tree import Found, Path
 from dagger.rules.expressions.tokens import OPEN
 from dagger.rules.nearest import meant
 from dagger.rules.recurrence import recurrence

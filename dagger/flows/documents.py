@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from dagger.flows.checking import errors_of, warnings_of
 from dagger.flows.flow import Flow
-from dagger.flows.grammar import grammar
-from dagger.flows.limits import MAX_PROBLEMS, text_of
+from dagger.flows.grammar import CALLED, grammar
 from dagger.flows.names import Names
-from dagger.flows.parsing import parse_tree
 from dagger.flows.reading import flow_from
-from dagger.flows.structure import fitted
-from dagger.flows.tree import Found, Node, Place, Problem, Scalar, place_of
+from dagger.rules.documents.limits import MAX_PROBLEMS, text_of
+from dagger.rules.documents.parsing import parse_tree
+from dagger.rules.documents.structure import fitted
+from dagger.rules.documents.tree import Found, Node, Place, Problem, Scalar, place_of
 from dagger.words.errors import FlowProblem
 
 _NO_TREE = Scalar(None, Place(1, 1), (0, 0))
@@ -49,7 +49,7 @@ def draft(content: bytes, path: str) -> Draft:
     text = text_of(content)
     if isinstance(text, Problem):
         return Draft(path, Flow(""), _NO_TREE, "", (text,), False)
-    tree, problems = parse_tree(text)
+    tree, problems = parse_tree(text, "flow")
     if tree is None:
         return Draft(path, Flow(""), _NO_TREE, text, tuple(problems), False)
     return fitted_draft(path, tree, text, problems)
@@ -57,7 +57,7 @@ def draft(content: bytes, path: str) -> Draft:
 
 def fitted_draft(path: str, tree: Node, source: str, problems: Iterable[Problem]) -> Draft:
     """A tree against the grammar."""
-    data, misfits = fitted(tree, grammar(), "")
+    data, misfits = fitted(tree, grammar(), "", CALLED)
     flow = Flow("") if data is None else flow_from(data)
     return Draft(path, flow, tree, source, (*problems, *misfits), data is not None)
 

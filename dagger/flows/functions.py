@@ -12,7 +12,7 @@ from dagger.authoring.arguments import CONTEXT, parameters_of
 from dagger.authoring.by_name import ByName
 from dagger.authoring.options import check_options
 from dagger.authoring.signature import place_of
-from dagger.flows.structure import complaint
+from dagger.flows.grammar import complaint
 from dagger.words.errors import DefinitionError
 
 KEY = "idempotency_key"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from dagger.flows.documents import Document, Draft, draft, finished, fitted_draft
 from dagger.flows.flow import Flow
-from dagger.flows.limits import content_of
 from dagger.flows.names import Names
 from dagger.flows.reading import data_of
 from dagger.flows.references import used_by
-from dagger.flows.tree import node_of
+from dagger.rules.documents.limits import content_of
+from dagger.rules.documents.tree import node_of
 from dagger.words.errors import FlowError, FlowProblem, SerializationError
 from dagger.words.payload import plain
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from dagger.flows.flow import Flow
 from dagger.flows.model import Rescue, Step
-from dagger.flows.tree import Found, Path
+from dagger.rules.documents.tree import Found, Path
 from dagger.rules.expressions import Template, compiled, condition
 from dagger.rules.expressions.tokens import OPEN
 from dagger.words.errors import ExpressionError

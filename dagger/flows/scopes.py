@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from dagger.flows.flow import Flow
 from dagger.flows.model import Step
 from dagger.flows.references import Texts, Work
-from dagger.flows.tree import Found
+from dagger.rules.documents.tree import Found
 from dagger.rules.nearest import meant
 
 ROOTS = ("inputs", "steps", "secrets", "item", "index", "run")

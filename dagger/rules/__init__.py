@@ -12,5 +12,6 @@ Nothing here waits, reads a clock or knows an agent: values in, values out.
 - who: `turns`, where there is not enough for all
 - in which order: `undo`
 - what stands in texts: `expressions`
+- what is written down by people: `documents`
 - what was meant by a wrong name: `nearest`
 """

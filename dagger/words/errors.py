@@ -751,13 +751,39 @@ class FlowFailed(ExecutionError):
         super().__init__("; ".join([f"flow {flow!r} failed: {reason}", *told]))
 
 
-class GraphError(DefinitionError):
-    """A graph is written wrongly; `problems` are all that is wrong with it, in sentences."""
+class GraphProblem(NamedTuple):
+    """One thing wrong with the document of a graph, and where."""
 
-    def __init__(self, graph: str, problems: Sequence[str]) -> None:
+    path: str
+    """Its file."""
+    line: int
+    """From 1."""
+    column: int
+    """From 1."""
+    problem: str
+    """What is wrong, and what was probably meant."""
+    part: str = "$"
+    """The JSON path of what it is about, such as "$.nodes[0].kind"; "$" is all of it."""
+
+    def __str__(self) -> str:
+        part = "" if self.part == "$" else f"{self.part}: "
+        return f"{self.path}:{self.line}:{self.column}: {part}{self.problem}"
+
+
+class GraphError(DefinitionError):
+    """A graph is written wrongly; `problems` are all that is wrong with it, in sentences.
+
+    Of a document they say where it is, such as "graph.yml:4:21: $.nodes[1].timeout: timeout must be
+    a number of seconds above 0, not 'soon'", and `places` have the same as fields.
+    """
+
+    def __init__(self, graph: str, problems: Sequence[str | GraphProblem]) -> None:
         self.graph = graph
-        self.problems = tuple(problems)
-        super().__init__("\n".join(problems), f"graph {graph!r}")
+        self.problems = tuple(map(str, problems))
+        self.places = tuple(each for each in problems if isinstance(each, GraphProblem))
+        super().__init__("\n".join(self.problems), f"graph {graph!r}")
+        if self.places:  # each on a line of its own, as editors look for them
+            self.args = (f"{self.where}:\n{self.problem}",)
 
 
 class CheckpointRefused(ExecutionError):

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from dagger.flows import parse, parsing
-from dagger.flows.limits import MAX_BRACKETS, MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS
+from dagger.flows import parse
+from dagger.rules.documents import parsing
+from dagger.rules.documents.limits import MAX_BRACKETS, MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS
 from dagger.words.errors import DaggerError, FlowError
 
 FOLDER = Path(__file__).parent / "bad"

@@ -14,11 +14,11 @@ from jsonschema import Draft202012Validator
 from dagger.flows import Compensation, Defaults, Flow, Rescue, Schedule, Step
 from dagger.flows.functions import StepOptions
 from dagger.flows.grammar import built_ins, grammar, schema
-from dagger.flows.limits import text_of
-from dagger.flows.parsing import parse_tree
 from dagger.flows.reading import data_of
-from dagger.flows.structure import fitted
-from dagger.flows.tree import node_of, plain
+from dagger.rules.documents.limits import text_of
+from dagger.rules.documents.parsing import parse_tree
+from dagger.rules.documents.structure import fitted
+from dagger.rules.documents.tree import node_of, plain
 from tests.flows import flows
 from tests.flows.test_bad_documents import BAD, Bad
 

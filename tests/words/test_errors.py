@@ -30,6 +30,7 @@ def example(kind: type[DaggerError]) -> DaggerError:
             "tuple[str, ...]": (word,),
             "tuple[str | int, ...]": (word,),
             "Sequence[FlowProblem]": [errors.FlowProblem("path", 1, 2, word)],
+            "Sequence[str | GraphProblem]": [errors.GraphProblem("path", 1, 2, word)],
             "Failure": Failure(f"{name}-type", word),
             "list[Any]": [None] * 700,
             "Sequence[str]": [word],

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from dagger.flows.references import Reference, texts_of
 from dagger.flows.scopes import is_secret
-from dagger.flows.tree import Path
+from dagger.rules.documents.tree import Path
 from dagger.rules.expressions import Template, compiled
 from dagger.words.secrets import MASK
 

@@ -1,32 +1,36 @@
 """YAML text to a tree that knows its places.
 
 The events are those of PyYAML, by libyaml where it is compiled in; the tree is our own, so that
-what a flow must not have (anchors, tags, merge keys, keys twice, a second document) is refused
+what a document must not have (anchors, tags, merge keys, keys twice, a second document) is refused
 where it stands, and scalars mean what YAML 1.2 says. Why it is done so is told in
 docs/decisions/0018-yaml.md.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from dagger.flows.limits import MAX_DEPTH, MAX_NODES, MAX_PROBLEMS
-from dagger.flows.scalars import NoValue, value_of
-from dagger.flows.tree import UNREAD, Mapping, Node, Place, Problem, Scalar, Sequence
+from dagger.rules.documents.limits import MAX_DEPTH, MAX_NODES, MAX_PROBLEMS
+from dagger.rules.documents.scalars import NoValue, value_of
+from dagger.rules.documents.tree import UNREAD, Mapping, Node, Place, Problem, Scalar, Sequence
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character, which libyaml lets nobody escape, and PyYAML does."""
 
 _TAGS = "tag:yaml.org,2002:"
 """What `!!` stands for."""
 
 
-def parse_tree(text: str) -> tuple[Node | None, list[Problem]]:
+def parse_tree(text: str, what: str = "document") -> tuple[Node | None, list[Problem]]:
     """The tree of a document, if it can be made, and all that is wrong with its YAML.
 
-    The text is one that `limits` lets pass.
+    The text is one that `limits` lets pass; `what` is written in it, "flow" or "graph".
     """
     import yaml
 
-    builder = _Builder(text, yaml)
+    builder = _Builder(text, what, yaml)
     try:
         return builder.document(), builder.problems
     except _Stop:
@@ -54,8 +58,10 @@ class _Stop(Exception):
 class _Builder:
     """Makes nodes of events; it goes as deep as they nest, which is not far."""
 
-    def __init__(self, text: str, yaml: Any) -> None:
+    def __init__(self, text: str, what: str, yaml: Any) -> None:
         self.problems: list[Problem] = []
+        self._what = what
+        self._path: list[str | int] = []
         self._yaml = yaml
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         self._events: Iterator[Any] = yaml.parse(text, Loader=loader)
@@ -68,7 +74,9 @@ class _Builder:
             if isinstance(event, self._yaml.DocumentStartEvent):
                 place = _place(event.start_mark)
                 if root is not None:
-                    self._problem(place, "a second document begins here; a file holds one flow")
+                    self._problem(
+                        place, f"a second document begins here; a file holds one {self._what}"
+                    )
                     return root
                 self._directives(event, place)
                 root = self._node(next(self._events))
@@ -79,7 +87,7 @@ class _Builder:
     def _directives(self, event: Any, place: Place) -> None:
         if event.version is not None and tuple(event.version) != (1, 2):
             said = ".".join(map(str, event.version))
-            self._problem(place, f"this says that it is YAML {said}; a flow is YAML 1.2")
+            self._problem(place, f"this says that it is YAML {said}; a {self._what} is YAML 1.2")
         if event.tags:
             self._problem(place, "%TAG is not allowed: values have no tags")
 
@@ -120,26 +128,34 @@ class _Builder:
                 value = value_of(value)
             except NoValue as error:
                 self._problem(place, str(error))
+        elif event.style == '"' and _HALF.search(value):
+            self._problem(place, "this is not YAML: it has half of a character as an escape")
         return Scalar(value, place, span)
 
     def _sequence(self, place: Place) -> Sequence:
         node, over = Sequence(place), self._yaml.SequenceEndEvent
         while not isinstance(event := next(self._events), over):
+            self._path.append(len(node.items))
             node.items.append(self._node(event))
+            self._path.pop()
         return node
 
     def _mapping(self, place: Place) -> Mapping:
         node, over = Mapping(place), self._yaml.MappingEndEvent
         while not isinstance(event := next(self._events), over):
             key = self._key(event)
+            # What stands under a key that is none has the path of the mapping.
+            self._path += () if key is None else (key.value,)
             value = self._node(next(self._events))
-            if key is not None and self._is_first(node, key):
-                node.items[key.value] = value
-                node.keys[key.value] = key.place
+            if key is not None:
+                if self._is_first(node, key):
+                    node.items[key.value] = value
+                    node.keys[key.value] = key.place
+                self._path.pop()
         return node
 
     def _key(self, event: Any) -> Scalar | None:
-        """A key, if it is one that a flow may have."""
+        """A key, if it is one that a document may have."""
         key = self._node(event)
         if not isinstance(key, Scalar):
             self._problem(key.place, "a key is a text, not a list or mapping")
@@ -160,6 +176,6 @@ class _Builder:
         return False
 
     def _problem(self, place: Place, text: str) -> None:
-        self.problems.append(Problem(place, text))
+        self.problems.append(Problem(place, text, tuple(self._path)))
         if len(self.problems) >= MAX_PROBLEMS:
             raise _Stop

@@ -1,6 +1,6 @@
 """What a document may not exceed, looked at before it is parsed.
 
-A parser is kept from doing more work than a flow can be worth: text that nests deeper, or is
+A parser is kept from doing more work than a document can be worth: text that nests deeper, or is
 longer, is refused by a look at its characters alone. How deep and how much it really is, is
 counted while it is parsed, and parsing then ends there.
 """
@@ -11,7 +11,8 @@ import re
 from errno import EINVAL
 from pathlib import Path
 
-from dagger.flows.tree import Place, Problem
+from dagger.rules.documents.escapes import one_escape_each
+from dagger.rules.documents.tree import Place, Problem
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of a document."""
@@ -28,7 +29,7 @@ MAX_BRACKETS = 500
 MAX_PROBLEMS = 1_000
 """Problems of one document that are told: the first, as many as these are found."""
 
-_NOT_TEXT = re.compile(
+NOT_TEXT = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029\ufeff]"
 )
 """What YAML does not let stand in a text, and what some of its parsers take for a line's end."""
@@ -55,12 +56,12 @@ def text_of(content: bytes) -> str | Problem:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         return Problem(place_at(before, len(before)), "the document is not UTF-8 here")
-    return unfit(text) or text
+    return unfit(text) or one_escape_each(text)
 
 
 def unfit(text: str) -> Problem | None:
     """Why a text may not be parsed; None if it may."""
-    if found := _NOT_TEXT.search(text):
+    if found := NOT_TEXT.search(text):
         what = f"the character U+{ord(found[0]):04X} may not stand here; write it as an escape"
         return Problem(place_at(text, found.start()), f'{what}, "\\u{ord(found[0]):04x}"')
     depth = 0

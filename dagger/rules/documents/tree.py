@@ -22,6 +22,9 @@ class Problem(NamedTuple):
 
     place: Place
     text: str
+    path: Path = ()
+    """What leads to it from the top, as far as it was read; of what is wrong with a key, to that.
+    """
 
 
 class Found(NamedTuple):
