@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 
 from dagger.graphs.model import (
@@ -17,123 +16,165 @@ from dagger.graphs.model import (
     NodeKind,
     is_expression,
 )
+from dagger.rules.documents.tree import Found
 from dagger.rules.expressions import condition
+from dagger.rules.nearest import meant
 from dagger.rules.retry import strategy
-from dagger.words.errors import ConfigError, ExpressionError
+from dagger.words.errors import DaggerError, ExpressionError
 from dagger.words.policies import Resources
 
+Way = tuple[str | int, ...]
+"""Where something stands in a definition as plain data (`describing`)."""
 
-def problems_of(definition: Definition) -> Iterator[str]:
-    """All that keeps a graph from being run."""
+
+def problems_of(definition: Definition) -> Iterator[Found]:
+    """All that keeps a graph from being run, and where that stands."""
     if not definition.nodes:
-        yield "it has no nodes"
+        yield Found(("nodes",), "it has no nodes")
         return
-    yield from _targets(definition)
-    yield from _unreachable(definition)
-    yield from _endless(definition)
-    for node in definition.nodes.values():
-        for need in node.needs:
-            if need == node.name:
-                yield f"node {node.name!r} needs itself"
-            elif need not in definition.nodes:
-                hint = _meant(need, definition)
-                yield f"node {node.name!r} needs {need!r}, which there is none of{hint}"
-            if problem := _expression(node.needs[need]):
-                yield f"node {node.name!r} needs {need!r} under a condition: {problem}"
-    yield from _values(definition)
+    places = {name: number for number, name in enumerate(definition.nodes)}
+    yield from _sources(definition)
+    yield from _targets(definition, places)
+    yield from _unreachable(definition, places)
+    yield from _endless(definition, places)
+    for name, node in definition.nodes.items():
+        at = ("nodes", places[name])
+        yield from _needs(node, at, definition)
+        yield from _kind(node, at, definition)
+        yield from (
+            Found((*at, option), f"node {name!r}: {problem}") for option, problem in _policies(node)
+        )
+    for name, choice in definition.choices.items():
+        if problem := _expression(choice):
+            way = ("choices", name, "router")
+            yield Found(way, f"the router of {name!r}: {problem}")
 
 
-def _targets(definition: Definition) -> Iterator[str]:
-    sources = [*definition.edges, *definition.choices]
-    for source in dict.fromkeys(sources):
-        if source not in definition.nodes and source != START:
-            yield f"an edge comes from {source!r}, which is no node{_meant(source, definition)}"
+def _sources(definition: Definition) -> Iterator[Found]:
+    for part, sources in (("edges", definition.edges), ("choices", definition.choices)):
+        for name in sources:
+            if name not in definition.nodes and name != START:
+                hint = meant(name, [*definition.nodes, START])
+                problem = f"an edge comes from {name!r}, which is no node{hint}"
+                yield Found((part, name), problem, key=True)
+    for name, choice in definition.choices.items():
+        if not choice.targets:
+            yield Found(("choices", name, "targets"), f"the router of {name!r} leads nowhere")
+
+
+def _targets(definition: Definition, places: Mapping[str, int]) -> Iterator[Found]:
+    known = {*definition.nodes, END}
     for source in (START, *definition.nodes):
-        for target in definition.targets(source):
-            if target not in definition.nodes and target != END:
-                hint = _meant(target, definition)
-                yield f"{source!r} leads to {target!r}, which is no node{hint}"
-    for name in definition.choices:
-        if not definition.choices[name].targets:
-            yield f"the router of {name!r} leads nowhere"
+        told = set(known)
+        for way, target in _ways(source, definition, places):
+            if target not in told:
+                told.add(target)
+                hint = meant(target, known)
+                yield Found(way, f"{source!r} leads to {target!r}, which is no node{hint}")
 
 
-def _unreachable(definition: Definition) -> Iterator[str]:
-    reached: set[str] = set()
-    ahead = [START]
-    while ahead:
-        for target in definition.targets(ahead.pop()):
-            if target not in reached:
-                reached.add(target)
-                ahead.append(target)
+def _ways(
+    source: str, definition: Definition, places: Mapping[str, int]
+) -> Iterator[tuple[Way, str]]:
+    """Where a branch may go from a node, and where that stands."""
+    for number, target in enumerate(definition.edges.get(source, ())):
+        yield ("edges", source, number), target
+    choice = definition.choices.get(source)
+    for label, target in choice.targets.items() if choice is not None else ():
+        yield ("choices", source, "targets", label), target
+    node = definition.nodes.get(source)
+    for number, target in enumerate(node.to) if node is not None else ():
+        yield ("nodes", places[source], "to", number), target
+
+
+def _unreachable(definition: Definition, places: Mapping[str, int]) -> Iterator[Found]:
+    reached = _followed([START], definition.targets)
     for name in definition.nodes:
         if name not in reached:
-            yield (
+            yield Found(
+                ("nodes", places[name]),
                 f"node {name!r} cannot be reached from {START!r}; add an edge to it, or say "
-                f"to={name!r} of the node that goes there"
+                f"to={name!r} of the node that goes there",
             )
 
 
-def _endless(definition: Definition) -> Iterator[str]:
+def _endless(definition: Definition, places: Mapping[str, int]) -> Iterator[Found]:
     """Nodes from which no way leads to an end: to `end`, or to a node that leads nowhere."""
-    ends = {END} | {
-        name
-        for name, node in definition.nodes.items()
-        if node.kind is NodeKind.END or not definition.targets(name)
-    }
-    # A node that may go by what it returns may also end its branch.
-    good = ends | {name for name, node in definition.nodes.items() if node.to}
-    changed = True
-    while changed:
-        changed = False
-        for name in definition.nodes:
-            if name not in good and any(each in good for each in definition.targets(name)):
-                good.add(name)
-                changed = True
+    before: dict[str, list[str]] = {}
+    ends = [END]
+    for name, node in definition.nodes.items():
+        targets = definition.targets(name)
+        # A node that may go by what it returns may also end its branch.
+        if node.kind is NodeKind.END or node.to or not targets:
+            ends.append(name)
+        for target in targets:
+            before.setdefault(target, []).append(name)
+    good = _followed(ends, lambda name: before.get(name, ()))
     for name in definition.nodes:
         if name not in good:
-            yield f"from node {name!r} no way leads to an end"
+            yield Found(("nodes", places[name]), f"from node {name!r} no way leads to an end")
 
 
-def _values(definition: Definition) -> Iterator[str]:
-    for node in definition.nodes.values():
-        yield from _kind(node, definition)
-        yield from (f"node {node.name!r}: {problem}" for problem in _policies(node))
-    for name, choice in definition.choices.items():
-        if problem := _expression(choice):
-            yield f"the router of {name!r}: {problem}"
+def _followed(begin: Iterable[str], follow: Callable[[str], Iterable[str]]) -> set[str]:
+    """What is come to, step by step."""
+    found, ahead = set(begin), list(begin)
+    while ahead:
+        for each in follow(ahead.pop()):
+            if each not in found:
+                found.add(each)
+                ahead.append(each)
+    return found
 
 
-def _kind(node: Node, definition: Definition) -> Iterator[str]:
+def _needs(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
+    name = node.name
+    for need, dependency in node.needs.items():
+        way = (*at, "needs", need)
+        if need == name:
+            yield Found(way, f"node {name!r} needs itself", key=True)
+        elif need not in definition.nodes:
+            hint = meant(need, definition.nodes)
+            problem = f"node {name!r} needs {need!r}, which there is none of{hint}"
+            yield Found(way, problem, key=True)
+        if problem := _expression(dependency):
+            told = f"node {name!r} needs {need!r} under a condition: {problem}"
+            yield Found((*way, "condition"), told)
+
+
+def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
     """What a node of its kind lacks."""
     name, loop = node.name, node.loop
     if node.kind is NodeKind.LOOP and loop is None:
-        yield f"node {name!r} is a loop, and nothing says how long: loop({name!r}, while_=...)"
+        how = f"loop({name!r}, while_=...)"
+        yield Found(at, f"node {name!r} is a loop, and nothing says how long: {how}")
     if loop is not None and (problem := _expression(loop)):
-        yield f"the loop of {name!r}: {problem}"
+        yield Found((*at, "loop", "condition"), f"the loop of {name!r}: {problem}")
     if loop is not None and loop.max_iterations < 1:
-        yield f"the loop of {name!r} goes round at least once: max_iterations= is 1 or more"
+        problem = f"the loop of {name!r} goes round at least once: max_iterations= is 1 or more"
+        yield Found((*at, "loop", "max_iterations"), problem)
     if node.kind is NodeKind.ASK and node.question is None:
-        yield f"node {name!r} asks people, and nothing says what"
+        yield Found(at, f"node {name!r} asks people, and nothing says what")
     if node.kind is NodeKind.SUBGRAPH and node.uses not in definition.subgraphs:
-        yield f"node {name!r} is a graph {node.uses!r}, which there is none of"
+        problem = f"node {name!r} is a graph {node.uses!r}, which there is none of"
+        yield Found((*at, "uses"), problem)
 
 
-def _policies(node: Node) -> Iterator[str]:
+def _policies(node: Node) -> Iterator[tuple[str, str]]:
+    """The options that cannot be, and why."""
     if node.timeout is not None and not _is_number(node.timeout, above=0):
-        yield f"timeout= is seconds above 0, not {node.timeout!r}"
+        yield "timeout", f"timeout= is seconds above 0, not {node.timeout!r}"
     if node.priority is not None and type(node.priority) is not int:
-        yield f"priority= is a whole number, not {node.priority!r}"
+        yield "priority", f"priority= is a whole number, not {node.priority!r}"
     if node.resources is not None:
         try:
             Resources(**node.resources)
-        except (ConfigError, TypeError) as error:
-            yield f"resources= {error}"
+        except (DaggerError, TypeError) as error:
+            yield "resources", f"resources= {error}"
     if node.retry is not None:
         try:
             strategy(node.retry)
-        except ConfigError as error:
-            yield str(error)
+        except DaggerError as error:
+            yield "retry", str(error)
 
 
 def _is_number(value: object, above: float) -> bool:
@@ -149,8 +190,3 @@ def _expression(said: Loop | Choice | Dependency) -> str:
     except ExpressionError as error:
         return str(error)
     return ""
-
-
-def _meant(name: str, definition: Definition) -> str:
-    near = difflib.get_close_matches(name, [*definition.nodes, END], 1)
-    return f"; did you mean {near[0]!r}?" if near else ""

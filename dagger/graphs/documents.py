@@ -12,8 +12,6 @@ choices:
 
 from __future__ import annotations
 
-import re
-from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -85,7 +83,7 @@ def _graph(content: bytes, path: str, functions: Functions, state: Any) -> Graph
     if wrong:  # without what is wrong in it, a graph may make no sense for that alone
         raise _error(path, [*wrong, *unknown], read.data)
     graph = Graph.of(definition_from(_as_defined(read.data)), functions, state)
-    problems = [*unknown, *_placed(read, _senseless(graph, read.data))]
+    problems = [*unknown, *_placed(read, _senseless(graph))]
     if problems:
         raise _error(path, problems, read.data)
     return graph
@@ -147,86 +145,9 @@ def _node_as_defined(node: Data) -> dict[str, Any]:
     return found
 
 
-# -- where it is that makes no sense ---------------------------------------------------
-
-
-def _senseless(graph: Graph, data: Data, path: TreePath = ()) -> Iterator[Found]:
+def _senseless(graph: Graph, path: TreePath = ()) -> Iterator[Found]:
     """All that keeps a graph and those within it from being run, and where that is."""
-    try:
-        graph.build()
-    except GraphError as error:
-        for each in error.problems:
-            where, is_key = _part_of(data, each)
-            yield Found((*path, *where), each, key=is_key)
+    for each in graph.problems():
+        yield each._replace(path=(*path, *each.path))
     for name, within in graph.subgraphs.items():
-        yield from _senseless(within, data["subgraphs"][name], (*path, "subgraphs", name))
-
-
-_NAME = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-"""A name in a sentence, as `repr` writes it."""
-
-_OF, _IT, _SAYS_IT = range(3)
-"""Stand in a way for what has the first name in a sentence, for what has the second one, and for
-what is nothing but that.
-"""
-
-_Way = tuple[str | int, ...]
-
-_ABOUT: tuple[tuple[str, tuple[_Way, ...]], ...] = (
-    (
-        "NAME leads to NAME",
-        (
-            ("edges", _OF, _SAYS_IT),
-            ("choices", _OF, "targets", _SAYS_IT),
-            ("nodes", _OF, "to", _SAYS_IT),
-        ),
-    ),
-    ("an edge comes from NAME", (("edges", _OF), ("choices", _OF))),
-    ("the router of NAME leads", (("choices", _OF, "targets"),)),
-    ("the router of NAME", (("choices", _OF, "router"),)),
-    ("the loop of NAME goes", (("nodes", _OF, "loop", "max_iterations"),)),
-    ("the loop of NAME", (("nodes", _OF, "loop", "condition"),)),
-    ("there is a reducer for NAME", (("reducers", _OF),)),
-    ("node NAME needs NAME under", (("nodes", _OF, "needs", _IT, "condition"),)),
-    ("node NAME needs NAME", (("nodes", _OF, "needs", _IT),)),
-    ("node NAME needs itself", (("nodes", _OF, "needs", _OF),)),
-    ("node NAME is a graph", (("nodes", _OF, "uses"),)),
-    ("node NAME: config 'retry", (("nodes", _OF, "retry"),)),
-    ("(?:from )?node NAME", (("nodes", _OF),)),
-)
-"""What a sentence of `checking` is about, by how it begins: the ways there may be to it."""
-
-
-def _part_of(data: Data, sentence: str) -> tuple[TreePath, bool]:
-    """The part of a graph that a sentence is about, and whether that is its key; else all nodes."""
-    for begins, ways in _ABOUT:
-        if said := re.match(begins.replace("NAME", _NAME), sentence):
-            names = [str(literal_eval(each)) for each in said.groups()]
-            for way in ways:
-                if (path := _along(data, way, names)) is not None:
-                    return path, way[-1] in (_OF, _IT) and isinstance(path[-1], str)
-    return ("nodes",), False
-
-
-def _along(data: Data, way: _Way, names: list[str]) -> TreePath | None:
-    """Where a way leads, if there is one."""
-    path: list[str | int] = []
-    value: Any = data
-    for part in way:
-        key = _step(value, part, names)
-        if key is None:
-            return None
-        path.append(key)
-        value = value[key]
-    return tuple(path)
-
-
-def _step(value: Any, part: str | int, names: list[str]) -> str | int | None:
-    """The key or index at which a way goes on, if there is one."""
-    if part == _SAYS_IT:
-        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
-        return next((key for key, each in pairs if each == names[1]), None)
-    name = names[part] if isinstance(part, int) else part
-    if isinstance(value, Mapping):
-        return name if name in value else None
-    return next((at for at, each in enumerate(value) if each["name"] == name), None)
+        yield from _senseless(within, (*path, "subgraphs", name))

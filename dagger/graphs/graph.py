@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import (
     Any,
@@ -36,6 +36,7 @@ from dagger.graphs.model import (
 )
 from dagger.graphs.reducers import Reduce
 from dagger.graphs.shape import Shape, reducer_names
+from dagger.rules.documents.tree import Found
 from dagger.words.errors import DefinitionError, GraphError
 
 Function = Callable[..., Any]
@@ -253,11 +254,19 @@ class Graph:
 
     def build(self) -> Definition:
         """The definition, checked. Raises GraphError with all that is wrong."""
-        definition = self.definition()
-        problems = [*problems_of(definition), *self._unknown(definition)]
+        problems = [each.text for each in self.problems()]
         if problems:
             raise GraphError(self.name, problems)
-        return definition
+        return self.definition()
+
+    def problems(self) -> Iterator[Found]:
+        """All that is wrong, each with its place in the definition as plain data."""
+        definition = self.definition()
+        yield from problems_of(definition)
+        for key in definition.reducers:
+            if self.shape.fields is not None and key not in self.shape.fields:
+                problem = f"there is a reducer for {key!r}, which the state has no key for"
+                yield Found(("reducers", key), problem, key=True)
 
     def definition(self) -> Definition:
         """The definition as it is so far, unchecked."""
@@ -273,11 +282,6 @@ class Graph:
             subgraphs={name: each.definition() for name, each in self.subgraphs.items()},
             description=self._description,
         )
-
-    def _unknown(self, definition: Definition) -> Iterable[str]:
-        for key in definition.reducers:
-            if self.shape.fields is not None and key not in self.shape.fields:
-                yield f"there is a reducer for {key!r}, which the state has no key for"
 
     def _dependency(self, node: str, other: str, said: Dependency | Need | str) -> Dependency:
         made = said if isinstance(said, Dependency) else Dependency(one_of(Need, said, "needs="))
