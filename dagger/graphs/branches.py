@@ -211,6 +211,11 @@ class Branches:
         self.wait(made, node)
         return made
 
+    def edit(self, changes: Mapping[str, bytes]) -> None:
+        """Have all see other values of some keys, also who has changed them."""
+        for view in (self._base, *(each.view for each in self.live.values())):
+            merging.edit(view, changes, everywhere=view is self._base)
+
     def flatten(self) -> None:
         """What all branches have changed is part of the state. Raises what `join` does."""
         views = [each.view for each in sorted(self.ended, key=_path)]

@@ -263,10 +263,19 @@ class Graph:
         """All that is wrong, each with its place in the definition as plain data."""
         definition = self.definition()
         yield from problems_of(definition)
+        fields = self.shape.fields
+        if fields is None:
+            return
         for key in definition.reducers:
-            if self.shape.fields is not None and key not in self.shape.fields:
+            if key not in fields:
                 problem = f"there is a reducer for {key!r}, which the state has no key for"
                 yield Found(("reducers", key), problem, key=True)
+        for number, (name, node) in enumerate(definition.nodes.items()):
+            if node.question is not None and node.question.key not in fields:
+                problem = (
+                    f"node {name!r} asks for {node.question.key!r}, which the state has no key for"
+                )
+                yield Found(("nodes", number, "question", "key"), problem)
 
     def definition(self) -> Definition:
         """The definition as it is so far, unchecked."""

@@ -35,7 +35,7 @@ from dagger.graphs.commands import (
 )
 from dagger.graphs.executions import Execution, Kind
 from dagger.graphs.merging import remove, update
-from dagger.graphs.model import END, START, Definition, Dependency, Node, NodeKind, OnError
+from dagger.graphs.model import END, START, Definition, Dependency, Need, Node, NodeKind, OnError
 from dagger.graphs.needs import Completed, Unmet, apart, unmet
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.reach import Reach
@@ -44,7 +44,7 @@ from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.graphs.undoing import Undoing
 from dagger.graphs.values import REMOVED, View
 from dagger.words.errors import DaggerError, GraphEventRefused
-from dagger.words.payload import decode
+from dagger.words.payload import decode, encode
 
 ERROR = "error"
 """The key of the state that a node which has failed is told under, if the run goes on."""
@@ -201,6 +201,10 @@ class Machine:
             self._wind_down(GraphStatus.CANCELLED, reason)
         return self._said()
 
+    def edit(self, state: Mapping[str, Any]) -> None:
+        """Have keys of the state be otherwise, for all branches."""
+        self.branches.edit({key: encode(value) for key, value in state.items()})
+
     def give_up(self) -> None:
         """There is no more time, for undoing neither."""
         self.undoing.give_up()
@@ -305,16 +309,20 @@ class Machine:
         if not waiting:
             return False
         ready = [name for name in waiting if not self.branches.others_may_come(name, self._reach)]
-        if not ready and not self.executions:
-            ready = [min(waiting, key=self._orders.__getitem__)]
         begun = False
         for name in self._in_order(ready):
             if not self.goes_on:
                 return False
             begun = self._try(self.nodes[name]) or begun
-        if not begun and not self.executions:
-            return self._stuck()
-        return begun
+        return begun or (not self.executions and self._begin_one())
+
+    def _begin_one(self) -> bool:
+        """All that is left waits for each other: one node goes first, or fails; always True."""
+        names = self._in_order(list(self.branches.waiting))
+        for patient in (True, False):
+            if any(self._try(self.nodes[name], patient=patient) for name in names):
+                return True
+        return self._stuck()
 
     def _in_order(self, names: list[str]) -> list[str]:
         if len(names) < 2:
@@ -324,10 +332,15 @@ class Machine:
     def _precedence(self, name: str) -> tuple[int, int]:
         return -(self.nodes[name].priority or 0), self._orders[name]
 
-    def _try(self, node: Node) -> bool:
-        """Begin a node if it has what it needs; whether anything has come of it."""
+    def _try(self, node: Node, *, patient: bool = True) -> bool:
+        """Begin a node if it has what it needs; whether anything has come of it.
+
+        Who is not patient does without what is optional.
+        """
         others = self._apart.get(node.name, ())
-        left = unmet(node, others, self) if node.needs or others else ()
+        left = unmet(node, others, self) if node.needs or others else []
+        if not patient:
+            left = [each for each in left if each.dependency.type is not Need.OPTIONAL]
         never = next((each for each in left if each.never), None)
         if never is not None:
             problem = f"node {node.name!r} needs {never.need!r}, which has not completed"

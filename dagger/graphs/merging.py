@@ -106,6 +106,14 @@ def seen_of(layers: tuple[View, ...], base: View, reducers: Reducers) -> View:
     return View(base, layers, seen.own)
 
 
+def edit(view: View, changes: Mapping[str, bytes], *, everywhere: bool) -> None:
+    """Have a view see other values of some keys; or only of those that it does not see below."""
+    for key, blob in changes.items():
+        if everywhere or key in view.own or key in view.shadow:
+            view.put(key, blob)
+            view.raw.pop(key, None)
+
+
 def release(view: View) -> bool:
     """Whether nothing is lost with a view that has come to its end; then it holds nothing more."""
     if view.own or any(each.holders == 1 for each in view.layers):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_type
 from dagger.graphs.reducers import BUILT_IN, Reduce, name_of
 from dagger.rules.derive import BuildError, Derived, built, derive
 from dagger.rules.schema import Schema, schema
+from dagger.rules.validators import Source
 from dagger.words.errors import ArgumentsRefused, DefinitionError, StateRefused
 
 
@@ -68,6 +69,17 @@ class Shape:
         if found.reducer is None and found.schema is not None and not found.schema.is_valid(value):
             violation = found.schema.violation(value)
             raise StateRefused(node, key, violation.problem if violation else "it does not fit")
+
+    def annotation(self, key: str) -> Any:
+        """The dataclass or pydantic model that values of a key are; None if they are none."""
+        found = (self.fields or {}).get(key)
+        of = None if found is None else found.annotation
+        return of if dataclasses.is_dataclass(of) or hasattr(of, "model_fields") else None
+
+    def schema(self, key: str) -> Source | None:
+        """What the values of a key have to be; None where that is not said, or for updates."""
+        found = (self.fields or {}).get(key)
+        return None if found is None or found.reducer is not None else found.derived.schema
 
     def build(self, state: Mapping[str, Any]) -> Any:
         """A value of the type, of as much of a state as it has fields for. Raises StateRefused."""

@@ -215,3 +215,27 @@ def test_a_dependency_that_makes_no_sense_is_refused(options: Any, problem: str)
     with pytest.raises(DefinitionError) as caught:
         Dependency(**options)
     assert problem in str(caught.value)
+
+
+def test_who_waits_for_a_join_is_no_reason_to_be_stuck() -> None:
+    """Where a node waits for others to join it, and these need it, it goes first."""
+    graph = Graph("g").add_node("s").add_node("join", to="end")
+    graph.add_node("side", needs={"join": Need.REQUIRED})
+    graph.add_edge("s", ["join", "side"]).add_edge("side", "join")
+    played = Played(graph)
+    assert played.done("s") == ["join"]
+    assert played.done("join") == ["side"]
+    assert played.done("side") == ["join"]
+    played.done("join")
+    assert played.machine.status == "completed"
+
+
+def test_who_needs_what_is_optional_in_a_ring_does_without() -> None:
+    """Two nodes that would wait for each other, if they are there: the first goes first."""
+    graph = Graph("g").add_node("s")
+    graph.add_node("a", needs={"b": Need.OPTIONAL}).add_node("b", needs={"a": Need.OPTIONAL})
+    played = Played(graph.add_edge("s", ["b", "a"]))
+    assert played.done("s") == ["a"]
+    assert played.done("a") == ["b"]
+    played.done("b")
+    assert played.machine.status == "completed"

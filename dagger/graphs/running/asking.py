@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagger.authoring.context import Context
+from dagger.graphs.machine import Machine
+from dagger.graphs.model import Question
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.running.calling import reply
 from dagger.graphs.running.context import NodeContext
-from dagger.graphs.running.hub import Hub, branch_at
+from dagger.graphs.running.hub import Hub, branch_at, execution_at
+from dagger.graphs.shape import Shape
 from dagger.graphs.values import Seen
 from dagger.rules.expressions import compiled
 
@@ -32,8 +35,12 @@ changes in the state.
 class Asker:
     """Asks people, and waits for moments."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, shapes: Mapping[str, Shape]) -> None:
         self._hub = hub
+        self._shapes = shapes  # by the names of the graphs
+
+    def _shape(self, machine: Machine) -> Shape:
+        return self._shapes[machine.definition.name]
 
     async def ask(self, payload: Any, ctx: NodeContext) -> Any:
         """What an ask node asks."""
@@ -46,7 +53,7 @@ class Asker:
         answer = await ctx.ask(
             prompt,
             name=payload["node"],
-            schema=question.schema,
+            schema=self._schema(question, inner),
             choices=question.choices,
             timeout=question.timeout,
             to=question.to,
@@ -54,20 +61,42 @@ class Asker:
         )
         return reply(Outcome(((question.key, answer),)), ctx)
 
+    def _schema(self, question: Question, machine: Machine) -> Any:
+        """What an answer has to be: as the question says, or else as the state does."""
+        if question.schema is not None or question.choices is not None:
+            return question.schema
+        return self._shape(machine).schema(question.key)
+
     async def decide(self, payload: Any, ctx: NodeContext) -> Any:
         """What is to be done about a node that has failed."""
+        machine = await self._hub.get((ctx.run_here, payload["of"]))
+        inner, _ = execution_at(machine, tuple(payload["at"]))
+        shape = self._shape(inner)
+
+        def fits(answer: Any) -> None:
+            for key, value in _edits(answer):
+                shape.check(key, value, payload["node"])
+
         prompt = {
             "node": payload["node"],
             "error": payload["error"],
             "say": "retry, skip, abort, or {do: retry or skip, state: {what changes}}",
         }
-        answer = await ctx.ask(prompt, name=payload["node"], schema=DECISIONS)
-        if isinstance(answer, str):
-            return reply(Outcome(decision=answer), ctx)
-        changes = tuple(answer.get("state", {}).items())
-        return reply(Outcome(changes, decision=answer["do"]), ctx)
+        answer = await ctx.ask(
+            prompt,
+            name=payload["node"],
+            schema=DECISIONS,
+            validator=None if shape.fields is None else fits,
+        )
+        decision = answer if isinstance(answer, str) else answer["do"]
+        return reply(Outcome(_edits(answer), decision=decision), ctx)
 
     async def wait(self, payload: Any, ctx: Context) -> Any:
         """Until a moment has come."""
         await ctx.sleep(until=payload["until"])
         return {"woken": True, "at": max(payload["until"], ctx.now())}
+
+
+def _edits(answer: Any) -> tuple[tuple[str, Any], ...]:
+    """What a person changes in the state."""
+    return () if isinstance(answer, str) else tuple(answer.get("state", {}).items())

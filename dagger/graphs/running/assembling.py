@@ -121,7 +121,7 @@ class Assembled:
     # -- others ----------------------------------------------------------------------
 
     def _others(self) -> Iterator[Agent]:
-        asker = Asker(self.hub)
+        asker = Asker(self.hub, {each.name: each.shape for each in _all(self.graph)})
         handlers: dict[str, Callable[..., Any]] = {
             self._channels.ask: asker.ask,
             self._channels.decide: asker.decide,

@@ -10,7 +10,7 @@ from dagger.authoring.context import Context
 from dagger.graphs.machine import Machine
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.running.context import NodeContext
-from dagger.graphs.running.hub import Hub, branch_at
+from dagger.graphs.running.hub import Hub, branch_at, machine_at
 from dagger.graphs.running.nodes import Calling
 from dagger.graphs.values import Seen
 
@@ -53,7 +53,7 @@ class Caller:
         calling = self._calling
         inner, branch = branch_at(machine, tuple(payload["at"]))
         node = inner.nodes[payload["node"]]
-        returned = yield calling.begin(node, branch.view, ctx)
+        returned = yield calling.begin(node, branch.view, ctx, inner.library.reducers)
         came = calling.came_to(node, returned, ctx, inner.library)
         decides = node.loop is not None or node.name in inner.definition.choices
         if came.outcome.to is not None or not decides:
@@ -71,8 +71,9 @@ class Caller:
         return reply(Outcome(chosen=self._calling.chosen(payload["node"], said)), ctx)
 
     def _undo(self, payload: Any, ctx: NodeContext, machine: Machine) -> Turns:
-        node = self._calling.definition.nodes[payload["node"]]
-        yield self._calling.undo(node, machine.view, ctx, payload["update"])
+        inner = machine_at(machine, tuple(payload["at"]))
+        node = inner.nodes[payload["node"]]
+        yield self._calling.undo(node, inner.view, ctx, payload["update"])
 
 
 def reply(outcome: Outcome, ctx: Context) -> dict[str, Any]:

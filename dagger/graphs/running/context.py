@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dagger.authoring.context import Context
 from dagger.authoring.questions import NO_DEFAULT
+from dagger.graphs.merging import Reducers
 from dagger.graphs.model import Node
-from dagger.graphs.shape import Shape, build, plain_of
+from dagger.graphs.shape import Shape, build, fields_of
 from dagger.graphs.values import View
+from dagger.rules.nearest import meant
 from dagger.words.errors import StateRefused
 from dagger.words.payload import decode, encode
 
@@ -28,7 +30,10 @@ class NodeContext(Context):
     it was said, and before what the node returns.
     """
 
-    __slots__ = ("_added", "_changes", "_node", "_own", "_removed", "_shape", "_state")
+    __slots__ = (
+        *("_added", "_changes", "_node", "_own", "_reducers", "_removed", "_shape", "_state"),
+        "_types",
+    )
 
     def __init__(self, invocation: Invocation) -> None:
         super().__init__(invocation)
@@ -39,6 +44,8 @@ class NodeContext(Context):
         self._changes: list[tuple[str, Any]] = []
         self._removed: list[str] = []
         self._added: list[tuple[Node, tuple[str, ...]]] = []
+        self._reducers: Reducers = {}
+        self._types: dict[str, Callable[..., Any]] = {}  # of values that are no plain data
 
     @property
     def node(self) -> str:
@@ -59,13 +66,16 @@ class NodeContext(Context):
     def set_state(self, key: str, value: Any) -> None:
         """Set a key of the state; one with a reducer is updated with the value instead.
 
-        Raises StateRefused for a key that the state has not, or a value that it cannot have.
+        Raises StateRefused for a key that the state has not, or a value that it cannot have, and
+        what a reducer raises.
         """
         self._guard()
         blob = encode(value, self._node)
         plain = decode(blob)
         if self._shape is not None:
             self._shape.check(key, plain, self._node)
+        if key in self._reducers:
+            blob = encode(self._reducers[key](self.get_state(key), decode(blob)), self._node)
         self._own[key] = blob
         self._changes.append((key, plain))
 
@@ -79,6 +89,7 @@ class NodeContext(Context):
     def set_typed(self, key: str, value: Any) -> None:
         """Set a key to a dataclass or a pydantic model."""
         self.set_state(key, value)
+        self._types[key] = type(value)
 
     def get_typed(self, key: str, type: Callable[..., T]) -> T:
         """The value of a key as a dataclass or a pydantic model.
@@ -89,14 +100,32 @@ class NodeContext(Context):
         if value is _ABSENT:
             raise StateRefused(self._node, key, "it is not there")
         made: T = build(type, value)
+        self._types[key] = type
         return made
 
-    def update_typed(self, key: str, type: Callable[..., T], **fields: Any) -> T:
-        """Change some fields of a dataclass or a pydantic model, checked; the value then."""
-        value = plain_of(self.get_state(key, {}))
-        made = build(type, {**value, **fields})
-        self.set_state(key, made)
-        return made  # type: ignore[no-any-return]
+    def update_typed(self, key: str, of: Callable[..., Any] | None = None, /, **fields: Any) -> Any:
+        """Change some fields of a dataclass or a pydantic model, checked; the value then.
+
+        Its type is `of`, or else what the type of the state says, or `get_typed` or `set_typed` in
+        this visit.
+        Raises StateRefused where nobody says it, where the key is not there, and for a field that
+        the type has not; ArgumentsRefused for a value that does not fit.
+        """
+        of = of or self._types.get(key) or (self._shape.annotation(key) if self._shape else None)
+        if of is None:
+            problem = f"nobody has said of what type it is: update_typed({key!r}, Type, ...)"
+            raise StateRefused(self._node, key, problem)
+        known = fields_of(of)
+        for name in fields:
+            if name not in known:
+                problem = f"{getattr(of, '__name__', of)} has no field {name!r}{meant(name, known)}"
+                raise StateRefused(self._node, key, problem)
+        value = self.get_state(key, _ABSENT)
+        if value is _ABSENT:
+            raise StateRefused(self._node, key, "it is not there")
+        made = build(of, {**value, **fields})
+        self.set_typed(key, made)
+        return made
 
     # -- people ----------------------------------------------------------------------
 
@@ -129,9 +158,9 @@ class NodeContext(Context):
 
     # -- for who calls the node ------------------------------------------------------
 
-    def bind(self, node: str, view: View, shape: Shape) -> None:
+    def bind(self, node: str, view: View, shape: Shape, reducers: Reducers) -> None:
         """The node it is of, and the state that its branch sees."""
-        self._node, self._state, self._shape = node, view, shape
+        self._node, self._state, self._shape, self._reducers = node, view, shape, reducers
 
     def said(self) -> tuple[list[tuple[str, Any]], list[str], list[tuple[Node, tuple[str, ...]]]]:
         """What it has changed and removed, and the nodes that it has added."""

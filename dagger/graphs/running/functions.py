@@ -13,6 +13,9 @@ from dagger.words.errors import DefinitionError
 
 _ASKED = ("state", "ctx", "update")
 
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 class NodeFunction:
     """A function, and what it asks for."""
@@ -45,12 +48,13 @@ class NodeFunction:
 
 
 def _named(function: Callable[..., Any], where: str, what: str) -> list[str]:
-    """The parameters of a function by name; the first is `state`, whatever it is called."""
-    parameters = list(inspect.signature(function).parameters.values())
-    names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
-    for name in names:
-        if name not in _ASKED:
-            problem = f"{what} may ask for {', '.join(_ASKED)}, and not for {name!r}"
+    """The parameters that a function is given, by name; others need a default."""
+    names = []
+    for each in inspect.signature(function).parameters.values():
+        if each.name in _ASKED and each.kind in _BY_NAME:
+            names.append(each.name)
+        elif each.default is each.empty and each.kind not in _ANY:
+            problem = f"{what} may ask for {', '.join(_ASKED)} by name, and not for {each.name!r}"
             raise DefinitionError(problem, where)
     return names
 

@@ -15,7 +15,6 @@ from dagger.executor.live import LiveRun
 from dagger.executor.specs import Opening
 from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Machine
-from dagger.graphs.merging import update
 from dagger.graphs.running.assembling import Assembled
 from dagger.graphs.running.coordinator import CHECKPOINT
 from dagger.graphs.running.past import Replay, StateInfo, kept_ever, kept_now, node_at
@@ -224,12 +223,15 @@ class GraphRun:
         """A new run that goes on from one of its `states`, with some keys set otherwise.
 
         What was in work then begins again, and what was asked is asked again. This run does not
-        change. Raises ExecutionError for a position that there is none of.
+        change. Raises ExecutionError for a position that there is none of, and StateRefused for
+        a key or a value that the state cannot have.
         """
+        for key, value in (state or {}).items():
+            self._made.graph.shape.check(key, plain(value), "fork")
         found = next((m for p, (_, m) in enumerate(self._machines()) if p == position), None)
         if found is None or found.status.ended:
             raise ExecutionError(f"run {self.id!r} has no state {position} to go on from")
-        update(found.view, plain(dict(state or {})).items(), "fork", {})
+        found.edit(plain(dict(state or {})))
         return await self._graphs.restore(self._executor, self._checkpoint(found), run_id=run_id)
 
     def _checkpoint(self, machine: Machine) -> Checkpoint:

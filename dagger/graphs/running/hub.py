@@ -67,6 +67,16 @@ def execution_at(machine: Machine, path: Path) -> tuple[Machine, Execution]:
     return machine, machine.executions[path[-1]]
 
 
+def machine_at(machine: Machine, path: Path) -> Machine:
+    """The machine in which something is undone; that of a graph within may have ended."""
+    for number in path[len(machine.path) : -1]:
+        running = machine.executions.get(number)
+        inner = machine.undoing.inside(number) if running is None else running.within
+        assert inner is not None
+        machine = inner
+    return machine
+
+
 def branch_at(machine: Machine, path: Path) -> tuple[Machine, Branch]:
     """The branch for which an execution is, and the machine that it is in."""
     inner, execution = execution_at(machine, path)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dagger.graphs.machine import Library
-from dagger.graphs.merging import update
+from dagger.graphs.merging import Reducers, update
 from dagger.graphs.model import Choice, Definition, Goto, Loop, Node
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.running.context import NodeContext
@@ -34,14 +34,14 @@ class Calling:
             if node.loop is not None
         }
 
-    def begin(self, node: Node, view: View, ctx: NodeContext) -> Any:
+    def begin(self, node: Node, view: View, ctx: NodeContext, reducers: Reducers) -> Any:
         """What the function of a node returns, or the coroutine of it."""
-        ctx.bind(node.name, view, self._shape)
+        ctx.bind(node.name, view, self._shape, reducers)
         return self._functions[node.uses].call(Seen(view), ctx)
 
     def undo(self, node: Node, view: View, ctx: NodeContext, changed: Any) -> Any:
         """What undoes a node; what it returns is of no matter."""
-        ctx.bind(node.name, view, self._shape)
+        ctx.bind(node.name, view, self._shape, {})
         return self._functions[str(node.undo)].call(Seen(view), ctx, changed)
 
     def came_to(self, node: Node, returned: Any, ctx: NodeContext, library: Library) -> Came:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import anyio
 import pytest
 
 from dagger import Executor, MemoryStore
 from dagger.graphs import Checkpoint, Graph, Graphs, GraphStatus
-from dagger.words.errors import CheckpointRefused, ExecutionError
+from dagger.words.errors import CheckpointRefused, ExecutionError, StateRefused
 from dagger.words.packing import pack
 from tests.graphs.running.pipeline import END_STATE, Outside, pipeline, seen_through
 
@@ -32,6 +32,12 @@ async def main():
 
 anyio.run(main)
 """
+
+
+class Counted(TypedDict, total=False):
+    left: int
+    right: int
+    sum: int
 
 
 async def waiting(executor: Executor, graphs: Graphs) -> Any:
@@ -122,6 +128,35 @@ async def test_a_run_is_forked_from_each_of_its_states() -> None:
         with pytest.raises(ExecutionError, match="no state"):
             await run.fork(99)
         assert [pack(record) for _, record in store.history(number)] == before
+
+
+async def test_a_fork_is_of_what_all_branches_see() -> None:
+    """An edited key has its new value in branches that had changed it as well; what the state
+    cannot have is refused.
+    """
+    graph = Graph("g", Counted)
+
+    @graph.node
+    async def left(state: Any) -> Any:
+        return {"left": state.get("left", 0) + 1}
+
+    @graph.node
+    async def join(state: Any) -> Any:
+        return {"sum": state["left"] + state["right"]}
+
+    graph.add_node("right", lambda: {"right": 10}).add_node("again", left)
+    graph.add_edge("start", ["left", "right"]).add_edge("left", "again")
+    graph.add_edge("again", "join").add_edge("right", "join")
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents, store=MemoryStore()) as executor:
+        run = await graphs.start(executor, graph)
+        assert (await run.result()).state == {"left": 2, "right": 10, "sum": 12}
+        first = next(each for each in run.states() if each.node == "left")
+        fork = await run.fork(first.position, state={"left": 100})
+        assert (await fork.result()).state["sum"] == 111
+        for wrong in ({"left": "many"}, {"lft": 1}):
+            with pytest.raises(StateRefused, match="lef"):
+                await run.fork(first.position, state=wrong)
 
 
 async def test_a_changed_definition_holds_the_run() -> None:

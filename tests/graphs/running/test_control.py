@@ -195,6 +195,7 @@ def undoable(log: list[Any], at_last: Any, **kinds: Any) -> Graph:
 
     def undoing(name: str) -> Any:
         async def undo(ctx: NodeContext, update: Any) -> None:
+            assert ctx.get_state(name) == 1, "it sees the state of its own graph"
             log.append((name, update))
             if name in kinds:
                 await kinds[name]()

@@ -144,15 +144,65 @@ async def test_typed_access() -> None:
         ctx.set_typed("ticket", Ticket(text="t"))
         ctx.set_typed("book", Book("b"))
         assert ctx.get_typed("ticket", Ticket) == Ticket(text="t")
-        assert ctx.update_typed("book", Book, pages=3) == Book("b", 3)
+        assert ctx.update_typed("book", pages=3) == Book("b", 3)
         with pytest.raises(DaggerError):
-            ctx.update_typed("ticket", Ticket, score="high")
+            ctx.update_typed("ticket", score="high")
+        with pytest.raises(StateRefused, match="has no field 'pags'; did you mean 'pages'"):
+            ctx.update_typed("book", pags=3)
+        with pytest.raises(StateRefused, match="nobody has said of what type"):
+            ctx.update_typed("nothing", pages=3)
         with pytest.raises(StateRefused):
             ctx.get_typed("nothing", Book)
 
     report = await ran(graph)
     assert report.status is GraphStatus.COMPLETED, report.reason
     assert report.state == {"ticket": {"text": "t", "score": 0}, "book": {"title": "b", "pages": 3}}
+
+
+async def test_the_type_of_a_key_is_that_of_the_state() -> None:
+    """Where the state says of what type a value is, nobody has to say it again."""
+
+    class Shelf(BaseModel):
+        book: Book
+
+    graph = Graph("g", Shelf)
+
+    @graph.node
+    async def a(ctx: NodeContext) -> None:
+        assert ctx.update_typed("book", pages=4) == Book("b", 4)
+
+    report = await ran(graph, {"book": {"title": "b"}})
+    assert report.state == {"book": {"title": "b", "pages": 4}}, report.reason
+
+
+async def test_what_a_node_has_updated_it_sees() -> None:
+    """A key with a reducer has the value that the update comes to, at once and afterwards."""
+    graph, seen = Graph("g", reducers={"log": "append"}), list[Any]()
+
+    @graph.node
+    async def a(ctx: NodeContext) -> Any:
+        ctx.set_state("log", "one")
+        ctx.set_state("log", "two")
+        seen.append(ctx.get_state("log"))
+        return {"log": "three"}
+
+    report = await ran(graph, {"log": ["zero"]})
+    assert seen == [["zero", "one", "two"]]
+    assert report.state == {"log": ["zero", "one", "two", "three"]}
+
+
+async def test_a_function_may_have_parameters_of_its_own() -> None:
+    """With defaults; what it asks for by another name, without one, is refused."""
+
+    def a(state: Any, /, times: int = 3) -> Any:
+        return {"n": times}
+
+    def b(state: Any, times: int = 3, *rest: Any, **more: Any) -> Any:
+        return {"n": state["n"] * times}
+
+    with pytest.raises(DaggerError, match="may ask for state, ctx, update by name, and"):
+        Graphs(Graph("g").add_node("a", a))
+    assert (await ran(Graph("g").add_node("b", b), {"n": 2})).state == {"n": 6}
 
 
 @pytest.mark.parametrize("of", [Ticket, Book])

@@ -8,7 +8,7 @@ import pytest
 
 from dagger import Executor, LoopClock
 from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext
-from dagger.words.errors import AnswerRefused
+from dagger.words.errors import AnswerRefused, GraphError
 from tests.virtual import START, on_virtual_time
 
 
@@ -138,3 +138,35 @@ async def test_a_failure_is_asked_about_again_and_again() -> None:
         await run.live.answer("never", "skip")
         report = await run.result()
         assert (report.status, report.visits) == (GraphStatus.COMPLETED, {"never": 4})
+
+
+async def test_what_people_say_has_to_fit_the_state() -> None:
+    """Where the state has a type, an answer that it cannot have is refused, and so is an edit; the
+    run waits on.
+    """
+    graph = Graph("g", Typed).ask("check", "fixed?", key="fixed")
+
+    @graph.node(on_error="ask")
+    async def count(state: Any) -> Any:
+        return {"done": 1} if state["fixed"] else {"done": "never"}
+
+    graph.add_edge("check", "count")
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        run = await graphs.start(executor, graph)
+        await run.result()
+        with pytest.raises(AnswerRefused):
+            await run.live.answer("check", "perhaps")
+        await run.live.answer("check", False)
+        await run.result()
+        for wrong in ({"fixed": "yes"}, {"fixd": True}):
+            with pytest.raises(AnswerRefused, match="fix"):
+                await run.live.answer("count", {"do": "retry", "state": wrong})
+        await run.live.answer("count", {"do": "retry", "state": {"fixed": True}})
+        assert (await run.result()).state == {"fixed": True, "done": 1}
+
+
+def test_a_question_is_of_a_key_that_there_is() -> None:
+    """A graph that puts an answer where the state has no key is refused as it is built."""
+    with pytest.raises(GraphError, match="asks for 'fixd', which the state has no key for"):
+        Graph("g", Typed).ask("check", "fixed?", key="fixd").build()
