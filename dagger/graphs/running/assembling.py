@@ -44,7 +44,13 @@ AT_ONCE = 1_000
 class Assembled:
     """A graph with its functions, ready to be carried out."""
 
-    def __init__(self, graph: Graph, *, accept_changes: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        accept_changes: bool = False,
+        checkpoint_every: float | None = None,
+    ) -> None:
         self.graph = graph
         self.definition = graph.build()
         self.data = definition_data(self.definition)
@@ -53,6 +59,7 @@ class Assembled:
         self.hub = Hub()
         self.library = _library(graph, self.definition)
         self._accept_changes = accept_changes
+        self._checkpoint_every = checkpoint_every
         self._channels = Channels(self.definition.name)
         self._callings: dict[str, Calling] = {}
         self._names: set[str] = set()
@@ -141,7 +148,14 @@ class Assembled:
         return self._made(handler, options)
 
     def _coordinator(self) -> Agent:
-        coordinator = Coordinator(self.definition, self.data, self.digest, self.library, self.hub)
+        coordinator = Coordinator(
+            self.definition,
+            self.data,
+            self.digest,
+            self.library,
+            self.hub,
+            self._checkpoint_every,
+        )
         options: AgentOptions = {
             "name": self._name(self.definition.name),
             "description": self.definition.description,

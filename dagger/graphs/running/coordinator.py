@@ -25,6 +25,7 @@ from dagger.graphs.model import Definition
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.running.channels import Channels
 from dagger.graphs.running.hub import Hub
+from dagger.graphs.running.keeping import Keeping
 from dagger.graphs.running.report import GraphReport, report_of
 from dagger.graphs.saving import machine_data, machine_from
 from dagger.graphs.status import GraphStatus
@@ -44,9 +45,6 @@ KEPT = "definition"
 CHECKPOINT = "checkpoint"
 """The only key of a run's first message, if it goes on from a checkpoint."""
 
-CONDENSED = 500
-"""Replies after which a coordinator keeps its machine, and not the replies."""
-
 Built = Mapping[str, Any]
 
 
@@ -54,13 +52,20 @@ class Coordinator:
     """Coordinates the runs of one graph."""
 
     def __init__(
-        self, definition: Definition, data: Built, digest: str, library: Library, hub: Hub
+        self,
+        definition: Definition,
+        data: Built,
+        digest: str,
+        library: Library,
+        hub: Hub,
+        every: float | None,
     ) -> None:
         self._definition = definition
         self._data = data
         self._digest = digest
         self._library = library
         self._hub = hub
+        self._every = every
         self._channels = Channels(definition.name)
 
     async def coordinate(self, payload: Any, ctx: Context) -> Any:
@@ -68,7 +73,7 @@ class Coordinator:
         await ctx.step(KEPT, self._defined, key=self._digest)
         run = ctx.run_here, ctx.delivery
         with ctx.calls() as calls:
-            carrying = _Carrying(self._library, self._channels, calls, ctx, run[1])
+            carrying = _Carrying(self._library, self._channels, calls, ctx, Keeping(self._every))
             machine = carrying.machine(self._definition, payload)
             self._hub.put(run, machine)
             try:
@@ -107,15 +112,15 @@ class _Carrying:
     """Carries out the commands of one machine."""
 
     def __init__(
-        self, library: Library, channels: Channels, calls: Calls, ctx: Context, delivery: int
+        self, library: Library, channels: Channels, calls: Calls, ctx: Context, keeping: Keeping
     ) -> None:
         self._library = library
         self._channels = channels
         self._calls = calls
         self._ctx = ctx
-        self._delivery = delivery
+        self._delivery = ctx.delivery
         self._again = "" if ctx.attempt == 1 else f"{ctx.attempt}:"
-        self._heard = 0
+        self._keeping = keeping
         self._saved: Built | None = None
         self._machine: Machine
 
@@ -143,9 +148,7 @@ class _Carrying:
                 await self._cancelled(found)
                 continue
             await self._carry_out(self._told(found))
-            self._heard += 1
-            if self._heard >= CONDENSED:
-                self._heard = 0
+            if self._keeping.is_due(machine):
                 self._calls.condense(machine_data(machine), self._again)
 
     async def _cancelled(self, asked: CancelAsked) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Any, Unpack
 
 from dagger.authoring.agent import Agent
@@ -17,12 +18,12 @@ from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Machine
 from dagger.graphs.running.assembling import Assembled
 from dagger.graphs.running.coordinator import CHECKPOINT
-from dagger.graphs.running.past import Replay, StateInfo, kept_ever, kept_now, node_at
+from dagger.graphs.running.past import Replay, StateInfo, base_of, kept_ever, kept_now, node_at
 from dagger.graphs.running.report import GraphReport, report_of
 from dagger.graphs.saving import machine_data
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.state.queues import PENDING
-from dagger.words.errors import CheckpointRefused, ExecutionError
+from dagger.words.errors import CheckpointRefused, DefinitionError, ExecutionError
 from dagger.words.outcomes import RunStatus
 from dagger.words.payload import decode, plain
 
@@ -61,12 +62,26 @@ class Checkpoint:
 class Graphs:
     """Graphs, and the agents that they become: give `graphs.agents` to an Executor.
 
-    With `accept_changes` runs that were begun under another definition go on under this one.
+    With `accept_changes` runs that were begun under another definition go on under this one; with
+    `checkpoint_every` each run is kept as a checkpoint so often, in seconds.
     Data: it starts nothing. Raises GraphError for graphs that are wrong, and DefinitionError.
     """
 
-    def __init__(self, *graphs: Graph, accept_changes: bool = False) -> None:
-        self._known = {each.name: Assembled(each, accept_changes=accept_changes) for each in graphs}
+    def __init__(
+        self,
+        *graphs: Graph,
+        accept_changes: bool = False,
+        checkpoint_every: float | None = None,
+    ) -> None:
+        if checkpoint_every is not None and not 0 < checkpoint_every < inf:
+            problem = f"checkpoint_every= is seconds above 0, not {checkpoint_every!r}"
+            raise DefinitionError(problem, "Graphs")
+        self._known = {
+            each.name: Assembled(
+                each, accept_changes=accept_changes, checkpoint_every=checkpoint_every
+            )
+            for each in graphs
+        }
         self.agents: list[Agent] = [
             agent for each in self._known.values() for agent in each.agents()
         ]
@@ -201,7 +216,16 @@ class GraphRun:
         machine = self._machine()
         if machine is None or machine.status.ended:
             raise ExecutionError(f"run {self.id!r} is not under way; fork it from a state instead")
-        return self._checkpoint(machine)
+        return self._checkpoint(machine_data(machine))
+
+    def last_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint that was kept last by itself, in this process or another; None for none.
+
+        One is kept as often as `Graphs(checkpoint_every=)` says, and after many nodes. With a
+        store it is there for runs that have ended as well.
+        """
+        kept = base_of(self.live.state, self.live.history())
+        return None if kept is None else self._checkpoint(decode(kept))
 
     def states(self) -> list[StateInfo]:
         """The states that it went through, one for each node that came to an end.
@@ -232,11 +256,12 @@ class GraphRun:
         if found is None or found.status.ended:
             raise ExecutionError(f"run {self.id!r} has no state {position} to go on from")
         found.edit(plain(dict(state or {})))
-        return await self._graphs.restore(self._executor, self._checkpoint(found), run_id=run_id)
+        return await self._graphs.restore(
+            self._executor, self._checkpoint(machine_data(found)), run_id=run_id
+        )
 
-    def _checkpoint(self, machine: Machine) -> Checkpoint:
-        name, digest = self._made.definition.name, self._made.digest
-        return Checkpoint(name, digest, self.id, machine_data(machine))
+    def _checkpoint(self, machine: Mapping[str, Any]) -> Checkpoint:
+        return Checkpoint(self._made.definition.name, self._made.digest, self.id, machine)
 
     def _machines(self) -> Iterator[tuple[str, Machine]]:
         replay = Replay(self._made.definition, self._made.library, self.live.state)

@@ -22,7 +22,7 @@ from dagger.state.run import Keep
 from dagger.state.state import State
 from dagger.words.errors import RequestDropped
 from dagger.words.payload import decode
-from dagger.words.records import BASE, CANCEL, OVER
+from dagger.words.records import BASE, CANCEL, OVER, Condensed
 from dagger.words.replies import landed
 
 if TYPE_CHECKING:
@@ -125,6 +125,15 @@ def kept_now(run: Run) -> Iterator[tuple[str, str, Answer]]:
     kept = delivery.kept if delivery is not None else None
     for (name, key), answer in list((kept or {}).items()):
         yield name, key, answer
+
+
+def base_of(run: Run, source: Source | None) -> bytes | None:
+    """The machine that was kept last of a run, as data; None if none was."""
+    if source is not None:
+        history = (record for _, record in source.history(run.number))
+        kept = [x.value for x in history if isinstance(x, Condensed) and x.delivery == 1]
+        return kept[-1] if kept else None
+    return next((answer.value for name, _, answer in kept_now(run) if name == BASE), None)
 
 
 def kept_ever(source: Source, number: int) -> Iterator[tuple[str, str, Answer]]:

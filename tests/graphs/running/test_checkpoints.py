@@ -11,15 +11,20 @@ import anyio
 import pytest
 
 from dagger import Executor, MemoryStore
-from dagger.graphs import Checkpoint, Graph, Graphs, GraphStatus
-from dagger.words.errors import CheckpointRefused, ExecutionError, StateRefused
+from dagger.graphs import Checkpoint, Graph, Graphs, GraphStatus, NodeContext
+from dagger.graphs.running.keeping import Keeping
+from dagger.testing import simulate, simulated
+from dagger.words.errors import CheckpointRefused, DefinitionError, ExecutionError, StateRefused
 from dagger.words.packing import pack
+from tests.graphs.conducting import machine_of
 from tests.graphs.running.pipeline import END_STATE, Outside, pipeline, seen_through
+from tests.waiting import until
 
 FRESH = """
 import sys, anyio
 from dagger import Executor
 from dagger.graphs import Checkpoint, Graphs
+from tests.graphs.conducting import machine_of
 from tests.graphs.running.pipeline import Outside, pipeline
 
 async def main():
@@ -205,3 +210,56 @@ async def test_a_long_loop_keeps_little(monkeypatch: pytest.MonkeyPatch) -> None
         assert max(kept) < 1_100
         assert kept[-1] < kept[490]
         assert len(run.states()) > 1_000
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_checkpoints_are_kept_by_themselves(stored: bool) -> None:
+    """So often as is said, and there when the process is gone: the last one goes on anywhere."""
+    turns = 50
+    graph = Graph("g")
+
+    @graph.node
+    async def turn(ctx: NodeContext) -> None:
+        await ctx.sleep(1)
+        ctx.set_state("n", ctx.get_state("n", 0) + 1)
+
+    graph.loop("turn", lambda state: state["n"] < turns)
+    graphs = Graphs(graph, checkpoint_every=10)
+    store = MemoryStore() if stored else None
+
+    async def main() -> Any:
+        async with simulated(*graphs.agents, store=store) as executor:
+            run = await graphs.start(executor, graph, run_id="run")
+            await until(lambda: run.last_checkpoint() is not None)
+            first = run.last_checkpoint()
+            assert (await run.result()).state == {"n": turns}
+            last = run.last_checkpoint() if stored else first
+        async with simulated(*graphs.agents) as executor:
+            found = []
+            for each in (first, last):
+                assert each is not None
+                again = await graphs.restore(executor, Checkpoint.from_json(each.to_json()))
+                report = await again.result()
+                found.append((each.machine["state"]["set"]["n"], report.state["n"]))
+            return found
+
+    (first, end), (last, end_too) = simulate(main)
+    assert first == 11
+    assert last == (41 if stored else 11)
+    assert end == end_too == turns
+
+
+@pytest.mark.parametrize("every", [0, -1, float("inf")])
+def test_an_interval_is_some_time(every: float) -> None:
+    """What is no interval is refused as the graphs are put together."""
+    with pytest.raises(DefinitionError, match="seconds above 0"):
+        Graphs(pipeline(Outside()), checkpoint_every=every)
+
+
+async def test_a_large_state_is_kept_less_often() -> None:
+    """What is written for a reply does not grow with the state: the larger it is, the later."""
+    machine = machine_of(Graph("g").add_node("a"))
+    machine.begin({"large": "x" * 4_000_000}, 1.0)
+    keeping = Keeping(None)
+    due = [number for number in range(1, 5_000) if keeping.is_due(machine)]
+    assert due == [2_000, 4_000]

@@ -10,7 +10,7 @@ import pytest
 
 from dagger import Config, Store
 from dagger.graphs import Graphs
-from dagger.graphs.running import coordinator
+from dagger.graphs.running import keeping
 from dagger.testing import Crash, explore_crashes, simulated
 from tests.conftest import PROVE, Figures
 from tests.graphs.running.pipeline import END_STATE, Outside, pipeline, seen_through
@@ -33,7 +33,7 @@ def test_a_crash_at_any_write_changes_nothing(
     """Cut at any write of a run with a loop, a join, a question and a graph within, and gone on
     with: the same end, and each effect that has a key once, or once more where it was cut off.
     """
-    monkeypatch.setattr(coordinator, "CONDENSED", condensed)
+    monkeypatch.setattr(keeping, "REPLIES", condensed)
     undisturbed = Crash(10**9).simulate(partial(day, Outside()))
     assert undisturbed["state"] == END_STATE
 
