@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 import click
 import pytest
 
-from dagger import tools
+from dagger import registry, tools
 from dagger.cli.commands import main
 from dagger.flows.functions import step_functions
 from tests.docs.pages import PAGES, ROOT, Block, Page
@@ -50,6 +50,7 @@ def test_code_runs_and_prints_what_the_page_says(
     module = ModuleType(f"page_{page.path.stem.replace('-', '_')}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_agents", {})  # agents of other modules
     step_functions.clear()  # those of other pages
     tools.clear()
     for block, promised in examples(page):
