@@ -221,6 +221,21 @@ def test_the_same_command_goes_on(
     assert "goes on where it was" in again.stderr
 
 
+def test_a_cancelled_run_is_undone_by_whoever_has_its_flow(
+    invoke: Invoke, flow: Path, write: Write, store: Path
+) -> None:
+    """`dagger cancel` has no steps: it leaves the run cancelling, and says what that waits for."""
+    given = ("--steps", write(KILLED, above=STEPS), "--input", "month=1", "--store", str(store))
+    words = ("flow", "run", str(flow), *given, "--run-id", "mine")
+    assert invoke(*words).exit_code == 130
+    ended = invoke("cancel", "mine", "--store", str(store))
+    assert ended.stdout == "run mine is cancelling; it cleans up once its agents are there\n"
+    again = invoke(*words)
+    assert again.exit_code == 1
+    assert "\nundone (2)\n  charge[0]\n  charge[2]\n" in again.stdout
+    assert "\ncould not be undone (1)\n  charge[1]" in again.stdout
+
+
 def test_a_changed_flow_is_refused_and_accepted(
     invoke: Invoke, flow: Path, write: Write, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
