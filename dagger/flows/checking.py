@@ -263,6 +263,20 @@ def _inputs(flow: Flow) -> Iterator[Found]:
             if violation is not None:
                 problem = f"the default of input {name!r} does not fit its schema"
                 yield Found((*path, "default"), f"{problem}: {violation.problem}")
+        if isinstance(source, Mapping) and source.get("secret") is True:
+            yield from _secret_input(name, source)
+
+
+def _secret_input(name: str, source: Mapping[str, Any]) -> Iterator[Found]:
+    """What cannot be hidden of a secret input."""
+    said = source.get("type")
+    if {"integer", "number", "boolean"} & {*(said if isinstance(said, list) else [said])}:
+        problem = f"the input {name!r} is secret, and only texts can be hidden; write type: string"
+        yield Found(("inputs", name, "type"), problem)
+    if source.get("default") not in (None, ""):
+        problem = f"the input {name!r} is secret, and a default is kept and shown"
+        hint = f"without one it is the environment variable {name}"
+        yield Found(("inputs", name, "default"), f"{problem}; {hint}")
 
 
 def _schema(source: Any) -> Any:

@@ -18,7 +18,7 @@ FLOW = """\
     inputs:
       month: {type: string}
       fees: {type: array, default: [1, 2, 3]}
-      token: {type: string, secret: true, default: none}
+      token: {type: string, secret: true, default: ""}
     steps:
       - {id: fetch, uses: fetch, with: {month: "${{ inputs.month }}", token: "${{ inputs.token }}"}}
       - id: charge
@@ -188,7 +188,7 @@ def test_a_secret_may_be_a_variable(
     invoke: Invoke, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that is needed is the environment variable of its name, or the hint says so."""
-    path = saved(tmp_path, FLOW.replace(", default: none", ""))
+    path = saved(tmp_path, FLOW.replace(', default: ""', ""))
     words = ("flow", "run", str(path), "--steps", write(above=STEPS), "--input", "month=1")
     ended = invoke(*words)
     assert ended.exit_code == 2
@@ -203,7 +203,7 @@ def test_the_same_command_goes_on(
     """An interrupted run is kept, shown as it stands, and goes on with what it has done, and with
     the secrets that it is given again.
     """
-    saved(flow.parent, FLOW.replace(", default: none", ""))
+    saved(flow.parent, FLOW.replace(', default: ""', ""))
     (flow.parent / "token").write_text("sesame")
     given = ("--input", "month=1", "--input", f"token=@{flow.parent / 'token'}")
     words = ("--steps", write(KILLED, above=STEPS), *given, "--store", str(store))
@@ -265,7 +265,7 @@ def test_a_log_of_json(invoke: Invoke, command: tuple[str, ...]) -> None:
     assert said["mine", "invoices", "charge", 2, 2].startswith("step charge[2] succeeded after ")
     first, second = lines[:2]
     assert (first["step"], first["text"]) == (None, "step 'never' was skipped: when is false")
-    assert (second["step"], second["text"]) == ("fetch", "fetching 2026-01 with none")
+    assert (second["step"], second["text"]) == ("fetch", "fetching 2026-01 with ")
     assert {each["level"] for each in lines} == {"info"}
     assert lines[-1]["text"].startswith("flow invoices succeeded after ")
 
@@ -283,7 +283,7 @@ def test_steps_are_named_in_what_they_say(invoke: Invoke, command: tuple[str, ..
     """With -v a line says of which run, step and attempt it is."""
     with bare_root():
         ended = invoke(*command, "--run-id", "mine", "-v")
-    assert "info: mine · step fetch · attempt 1 · fetching 2026-01 with none\n" in ended.stderr
+    assert "info: mine · step fetch · attempt 1 · fetching 2026-01 with \n" in ended.stderr
     assert "info: mine · flow invoices · step 'never' was skipped" in ended.stderr
 
 
