@@ -291,15 +291,16 @@ def _schedule(flow: Flow) -> Iterator[Found]:
     schedule = flow.schedule
     if schedule is None:
         return
+    timezone = schedule.timezone
     try:
-        zone(schedule.timezone)
+        zone(timezone)
     except ScheduleError as error:
         yield Found(("schedule", "timezone"), f"schedule: {error.problem}")
-    else:
-        try:
-            recurrence(schedule.when or "every 1d", timezone=schedule.timezone)
-        except ScheduleError as error:
-            yield Found(("schedule", "when"), f"schedule: {error.problem}")
+        timezone = "UTC"
+    try:
+        recurrence(schedule.when or "every 1d", timezone=timezone)
+    except ScheduleError as error:
+        yield Found(("schedule", "when"), f"schedule: {error.problem}")
     yield from _scheduled_inputs(flow, schedule.inputs)
 
 
