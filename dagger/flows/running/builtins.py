@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 _ABSENT: Any = object()
 
 
-def built_in(name: str, config: Config) -> StepFunction | None:
-    """The built-in of a name; None if there is none. Raises DefinitionError for one that the
-    settings do not allow.
+def built_in(name: str, config: Config, where: str | None = None) -> StepFunction | None:
+    """The built-in of a name; None if there is none. Raises DefinitionError, naming `where` it
+    stands, for one that the settings do not allow.
     """
     if name not in _BUILT_INS:
         return None
     if name == "shell" and not config.flow_shell:
-        problem = "the step 'shell' runs programs, which the setting flow_shell does not allow"
-        raise DefinitionError(f"{problem}; set it to true where flows may", None)
+        problem = "'shell' runs programs, which the setting flow_shell does not allow"
+        raise DefinitionError(f"{problem}; set it to true where flows may", where)
     return make(_BUILT_INS[name](config), {"name": name}, {})
 
 
