@@ -23,6 +23,7 @@ from dagger.flows.scopes import Known, is_secret, misread
 from dagger.rules.documents.structure import shown
 from dagger.rules.documents.tree import Found, Path
 from dagger.rules.expressions.tokens import OPEN
+from dagger.rules.moments import A_MOMENT, moment
 from dagger.rules.nearest import meant
 from dagger.rules.recurrence import recurrence
 from dagger.rules.retry import strategy
@@ -51,6 +52,7 @@ def errors_of(
         yield from _uses(flow, each, names, unread)
         yield from _policies(each.step, each.path)
         yield from _waits(each)
+        yield from _moments(each)
         yield from _reuse(each)
         yield from _secrets(flow, each, known)
     yield from _combinations(flow)
@@ -184,6 +186,15 @@ def _waits(work: Work) -> Iterator[Found]:
         if part.uses == "wait_for" and OPEN in str(channel):
             problem = "the channel of wait_for is written down as it is, and is no expression"
             yield Found((*path, "with", "channel"), problem)
+
+
+def _moments(work: Work) -> Iterator[Found]:
+    """The moments that `sleep` is given as they are."""
+    for part, path in _parts(work):
+        until = part.with_.get("until", "")
+        if part.uses == "sleep" and until and OPEN not in until and moment(until) is None:
+            problem = f"until must be {A_MOMENT}, not {shown(until)}"
+            yield Found((*path, "with", "until"), problem)
 
 
 def _reuse(work: Work) -> Iterator[Found]:

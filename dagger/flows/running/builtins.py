@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.context import Context
 from dagger.authoring.questions import NO_DEFAULT
 from dagger.flows.functions import StepFunction, make
-from dagger.words.errors import DefinitionError
+from dagger.rules.moments import A_MOMENT, moment
+from dagger.words.errors import ArgumentsRefused, DefinitionError
 
 if TYPE_CHECKING:
     from dagger.words.config import Config
@@ -56,9 +57,17 @@ def _ask(config: Config) -> Callable[..., Any]:
 def _sleep(config: Config) -> Callable[..., Any]:
     async def sleep(ctx: Context, seconds: float | None = None, until: str | None = None) -> None:
         """Wait."""
-        await ctx.sleep(seconds, until=None if until is None else datetime.fromisoformat(until))
+        await ctx.sleep(seconds, until=None if until is None else _moment(until))
 
     return sleep
+
+
+def _moment(text: str) -> datetime:
+    found = moment(text)
+    if found is None:
+        problem = f"it must be {A_MOMENT}"
+        raise ArgumentsRefused("$.until", "format", problem, text, agent="sleep", direction="input")
+    return found
 
 
 def _publish(config: Config) -> Callable[..., Any]:
