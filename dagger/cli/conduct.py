@@ -38,7 +38,9 @@ class Conducted(NamedTuple):
     report: Report
     code: Exit
     kept: str
-    """Where a run is that goes on another time, and how; empty for all others."""
+    """Where a run is that goes on another time, and how; empty for all that have ended."""
+    seen: str
+    """What was to be said of an open run while the executor was there."""
 
 
 def conduct(
@@ -49,9 +51,11 @@ def conduct(
     silent: bool,
     verbose: bool,
     log_json: bool = False,
+    see: Callable[[LiveRun], str] = lambda _: "",
 ) -> Conducted:
     """Run a program from its first message to the report, and show on stderr how it goes, or
-    with `log_json` tell there what steps of flows say, and how they end.
+    with `log_json` tell there what steps of flows say, and how they end. `see` says what there
+    is to say of a run that stays open: without a store it is lost as this returns.
 
     `options` are those of `Executor.start`. An interrupt cancels the run, which is
     awaited all the same; with a store the run is left as it is, and kept there. A second
@@ -62,7 +66,7 @@ def conduct(
 
     folder = None if store is None else LmdbStore(store)
 
-    async def main() -> tuple[LiveRun, Report]:
+    async def main() -> tuple[LiveRun, Report, str]:
         if folder is not None:  # whoever kills it knows why: no handler is to blame
             interrupts.before_the_end = lambda: folder.hands.clear()
         async with Executor(program.agents, store=folder, config=program.config) as executor:
@@ -73,17 +77,18 @@ def conduct(
                 _remember(run)
             quiet, keep = silent or log_json, store is not None
             report = await followed(run, interrupts, silent=quiet, keep=keep, tell=tell)
+            seen = see(run) if report.ended is None else ""
         await tell()
-        return run, report
+        return run, report, seen
 
     telling = logs(verbose=verbose, flows=program.flows, as_json=log_json)
     with telling, Interrupts() as interrupts:
-        run, report = anyio.run(main)
+        run, report, seen = anyio.run(main)
     if store is not None and run.state.ended_at is not None:
         report = run.report()  # it may have ended while the executor stopped
     code = Exit.INTERRUPTED if interrupts.signal else exit_of(report)
-    where = kept(run, store) if store is not None and report.ended is None else ""
-    return Conducted(run, report, code, where)
+    where = kept(run, store) if report.ended is None else ""
+    return Conducted(run, report, code, where, seen)
 
 
 async def _nothing() -> None:
@@ -146,8 +151,10 @@ def _remember(run: LiveRun) -> None:
         print(f"{opened}, goes on where it was", file=sys.stderr)
 
 
-def kept(run: LiveRun, store: Path) -> str:
+def kept(run: LiveRun, store: Path | None) -> str:
     """Where an open run is when this process lets go of it, and how it goes on."""
+    if store is None:
+        return f"run {run.id} is gone with this process; --store DIR keeps one that has not ended"
     again = "the same command goes on with it"
     if run.state.obstacle:
         again = "nothing of it is lost"

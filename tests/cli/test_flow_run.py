@@ -236,6 +236,19 @@ def test_a_cancelled_run_is_undone_by_whoever_has_its_flow(
     assert "\ncould not be undone (1)\n  charge[1]" in again.stdout
 
 
+def test_a_run_that_waits_is_told_without_a_store(invoke: Invoke, tmp_path: Path) -> None:
+    """Its steps and its question are, as with one, and that nothing of it is left."""
+    path = saved(tmp_path, "name: f\nsteps: [{id: a, uses: ask, with: {question: Well?}}]")
+    ended = invoke("flow", "run", str(path), "--run-id", "mine")
+    assert ended.exit_code == 4
+    assert "flow f · run mine · waiting, opened " in ended.stdout
+    assert "\n▸ a  running" in ended.stdout
+    assert "mine.2/a · asked " in ended.stdout
+    assert "run mine is gone with this process; --store DIR keeps one that" in ended.stderr
+    told = json.loads(invoke("flow", "run", str(path), "--json").stdout)
+    assert (told["run_status"], statuses(told)) == ("waiting", {"a": "running"})
+
+
 def test_a_changed_flow_is_refused_and_accepted(
     invoke: Invoke, flow: Path, write: Write, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
