@@ -232,7 +232,7 @@ async def test_who_opens_the_store_without_the_flow_takes_nothing_from_it() -> N
 async def test_cancelled_where_the_flow_is_not_a_run_is_undone_where_it_is(
     memory_path: Path,
 ) -> None:
-    """Who cancels it without its agents, as `dagger cancel` does, leaves open what is to be undone."""
+    """Who cancels it without its agents, as `dagger cancel` does, leaves it open to be undone."""
     flow, first = line("a", "b"), Stage(waits=["b"])
     flows = first.flows(flow)
     async with Executor(flows.agents, config=ONCE, store=LmdbStore(memory_path)) as executor:

@@ -104,7 +104,7 @@ def test_agents_that_do_not_answer_each_message_are_no_steps(option: str) -> Non
 def test_a_shell_is_there_only_where_the_settings_say_so() -> None:
     """Whoever writes a flow cannot run programs by that; the error names flow and setting."""
     flow = Flow("f").step("a", "shell", with_={"command": ["ls"]})
-    with pytest.raises(DefinitionError, match="^flow 'f': 'shell' runs .* flow_shell does not"):
+    with pytest.raises(DefinitionError, match=r"^flow 'f': 'shell' runs .* flow_shell does not"):
         Flows(flow, config=Config(flow_shell=False))
     assert Flows(flow, config=Config(flow_shell=True)).agents
 
