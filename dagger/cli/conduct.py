@@ -13,7 +13,7 @@ from dagger.cli.asking import Asker
 from dagger.cli.display import choose
 from dagger.cli.exits import Exit, exit_of
 from dagger.cli.interrupts import Interrupts
-from dagger.cli.log_json import JsonLog
+from dagger.cli.log_json import JsonLog, nothing
 from dagger.cli.logs import logs
 from dagger.cli.stores import in_store
 from dagger.cli.times import moment
@@ -71,7 +71,7 @@ def conduct(
             interrupts.before_the_end = lambda: folder.hands.clear()
         async with Executor(program.agents, store=folder, config=program.config) as executor:
             known = _known(executor, options["run_id"])
-            tell = JsonLog(executor.watch(), program.flows).write if log_json else _nothing
+            tell = JsonLog(executor.watch(), program.flows).write if log_json else nothing
             run = await executor.start(spec.channel, spec.payload, **options)
             if known and not log_json:
                 _remember(run)
@@ -91,17 +91,13 @@ def conduct(
     return Conducted(run, report, code, where, seen)
 
 
-async def _nothing() -> None:
-    """Nothing is told meanwhile."""
-
-
 async def followed(
     run: LiveRun,
     interrupts: Interrupts,
     *,
     silent: bool,
     keep: bool,
-    tell: Callable[[], Awaitable[None]] = _nothing,
+    tell: Callable[[], Awaitable[None]] = nothing,
 ) -> Report:
     """The report of a run, shown until then; `tell` is called time and again.
 
