@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +81,24 @@ def test_a_module_gives_all_that_is_in_it() -> None:
     uses = Uses([module], functions=StepFunctions(), agents=Registry())
     assert isinstance(uses.find("first"), StepFunction)
     assert isinstance(uses.find("scribe"), Agent)
+
+
+def test_modules_are_listed_in_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are imported, go behind what is given, and one that is not there is an error."""
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "from dagger import step\n@step\ndef listed_step(n: int) -> int: return n"
+    (tmp_path / "listed_steps.py").write_text(text, "utf-8")
+    flow = Flow("f").step("a", "listed_step", with_={"n": 1})
+    with pytest.raises(FlowError, match="unknown agent or step function 'listed_step'"):
+        Flows(flow, config=ONCE)
+    listed = Config(flow_modules=("listed_steps",))
+    assert Flows(flow, config=listed).agents
+    with pytest.raises(FlowError, match="'listed_step' must be given the argument 'm'"):
+        Flows(flow, uses=[function("listed_step", lambda m: m)], config=listed)
+    with pytest.raises(DefinitionError, match="'nowhere', which flow_modules names, cannot be"):
+        Flows(flow, config=Config(flow_modules=("nowhere",)))
 
 
 def test_what_can_be_no_step_is_refused() -> None:
