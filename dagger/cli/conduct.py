@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +22,7 @@ from dagger.cli.times import moment
 from dagger.executor.executor import Executor
 from dagger.store.lmdb import LmdbStore
 from dagger.words.errors import RunNotFound
+from dagger.words.outcomes import RunStatus
 
 if TYPE_CHECKING:
     from dagger.cli.offer import Offer
@@ -101,8 +104,9 @@ async def followed(
 ) -> Report:
     """The report of a run, shown until then; `tell` is called time and again.
 
-    What it asks is asked here, where there is somebody at a terminal. As soon as it is
-    interrupted it is cancelled and awaited, or with `keep` left alone.
+    What it asks is asked here, where there is somebody at a terminal. A question that is
+    overdue is over in a moment, and is waited for; so is, without `keep`, one that will be. As
+    soon as it is interrupted it is cancelled and awaited, or with `keep` left alone.
     """
     report, stopping, asker = None, False, None if silent else Asker.here()
     with choose(silent=silent or run.status.ended) as display:
@@ -120,9 +124,20 @@ async def followed(
             end = run.cancel(f"interrupted by {interrupts.signal}") if stopping else run.result()
             with anyio.move_on_after(TICK):
                 report = await end
+            if not stopping and _goes_on(run, keep):
+                report = None
+                await anyio.sleep(TICK)
             display.show(run.progress())
             await tell()
     return report
+
+
+def _goes_on(run: LiveRun, keep: bool) -> bool:
+    """Whether a run that waits for people goes on without them, and is not kept until then."""
+    if run.status is not RunStatus.WAITING:
+        return False
+    due = min((each.due for each in run.questions if each.due is not None), default=inf)
+    return due < (time.time() if keep else inf)
 
 
 def _known(executor: Executor, run_id: str | None) -> bool:

@@ -249,6 +249,21 @@ def test_a_run_that_waits_is_told_without_a_store(invoke: Invoke, tmp_path: Path
     assert (told["run_status"], statuses(told)) == ("waiting", {"a": "running"})
 
 
+def test_what_need_not_be_answered_is_waited_for(
+    invoke: Invoke, tmp_path: Path, store: Path
+) -> None:
+    """A question that is overdue has its default; without a store one that will be, too."""
+    asks = "{id: a, uses: ask, with: {question: Well?, timeout: 0.3, default: 3}}"
+    words = ("flow", "run", str(saved(tmp_path, f"name: f\nsteps: [{asks}]")))
+    assert invoke(*words).exit_code == 0
+    kept = (*words, "--store", str(store))
+    ended = invoke(*kept)
+    while ended.exit_code == 4:
+        assert "· by " in ended.stdout
+        ended = invoke(*kept)
+    assert "✓ a  succeeded" in ended.stdout
+
+
 def test_a_changed_flow_is_refused_and_accepted(
     invoke: Invoke, flow: Path, write: Write, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
