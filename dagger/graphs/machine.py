@@ -221,8 +221,9 @@ class Machine:
     def _complete(self, execution: Execution, outcome: Outcome) -> None:
         """A node has run: its branch changes the state, and goes on."""
         branch, node = execution.branch, self.nodes[execution.node]
-        taken = [new.name for new, _ in outcome.nodes if self._is_taken(new.name)]
-        if taken:
+        if outcome.nodes and (
+            taken := [x.name for x, _ in outcome.nodes if self._is_taken(x.name)]
+        ):
             problem = f"graph {self.definition.name!r} has a node {taken[0]!r} already"
             self._fail(execution, {"type": "DefinitionError", "message": problem})
             return
@@ -235,8 +236,8 @@ class Machine:
         self.completed[node.name] = Completed(self.now, self.order)
         self._note(execution, NodeStatus.COMPLETED)
         self.undoing.complete(execution.number, outcome.changed())
-        for new, targets in outcome.nodes:
-            self.add(new, targets)
+        if outcome.nodes:
+            self.add(outcome.nodes)
         if outcome.again:
             branch.turns += 1
             self._go(branch, (node.name,))
@@ -585,11 +586,12 @@ class Machine:
     def _is_taken(self, name: str) -> bool:
         return name in self.definition.nodes or name in (START, END)
 
-    def add(self, node: Node, targets: tuple[str, ...]) -> None:
-        """A node that was made while the run goes on, and where it leads."""
-        self.nodes[node.name] = node
-        self.edges[node.name] = targets
-        self._orders.setdefault(node.name, len(self._orders))
+    def add(self, nodes: Iterable[tuple[Node, tuple[str, ...]]]) -> None:
+        """Nodes that were made while the run goes on, and where each leads."""
+        for node, targets in nodes:
+            self.nodes[node.name] = node
+            self.edges[node.name] = targets
+            self._orders.setdefault(node.name, len(self._orders))
         self._reach = Reach(self.nodes, self._targets)
 
     def _targets(self, name: str) -> tuple[str, ...]:

@@ -104,8 +104,7 @@ def machine_from(
     machine.ends = None if data["ends"] is None else GraphStatus(data["ends"])
     machine.reason, machine.now, machine.order = data["reason"], data["now"], data["order"]
     machine.last_execution = data["last_execution"]
-    for node, targets in data["nodes"]:
-        machine.add(made(node), tuple(targets))
+    machine.add((made(node), tuple(targets)) for node, targets in data["nodes"])
     machine.statuses = {name: NodeStatus(each) for name, each in data["statuses"].items()}
     machine.visits, machine.began = dict(data["visits"]), dict(data["began"])
     machine.deadlines = dict(data["deadlines"])
