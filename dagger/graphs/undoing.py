@@ -10,7 +10,8 @@ from dagger.rules import undo
 from dagger.rules.undo import Action
 
 if TYPE_CHECKING:
-    from dagger.graphs.machine import Library, Machine
+    from dagger.graphs.library import Library
+    from dagger.graphs.machine import Machine
 
 
 class _Begun:
