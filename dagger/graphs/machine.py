@@ -74,6 +74,7 @@ class Machine:
         """How it will have ended, once it winds down."""
         self.deadlines: dict[str, float] = {}
         """Until when nodes may wait for what they need."""
+        self._undoes = {name for name, each in definition.subgraphs.items() if each.undoes}
         self._commands: list[Command] = []
 
     # -- events ----------------------------------------------------------------------
@@ -318,11 +319,13 @@ class Machine:
     def _joined(self, node: Node) -> Branch | None:
         """One branch of those that wait at a node; None if they contradict each other."""
         try:
-            return self.branches.join(node.name)
+            branch = self.branches.join(node.name)
         except Exception as error:  # MergeConflict, or what a reducer raises, which is the user's
             problem = str(error) if isinstance(error, DaggerError) else repr(error)
             self._wind_down(GraphStatus.FAILED, problem)
             return None
+        branch.tail = self.undoing.latest(branch.tail)
+        return branch
 
     def _wait_for(self, node: Node, left: Sequence[Unmet]) -> bool:
         """It waits for what it needs, as long as it may; whether anything has come of it."""
@@ -373,7 +376,7 @@ class Machine:
         kind = _KINDS.get(node.kind, Kind.RUN)
         execution = self._execution(node.name, branch, kind)
         execution.visit = branch.turns + 1 if node.loop else self.visits[node.name]
-        if node.undo is not None or kind is Kind.SUBGRAPH:
+        if node.undo is not None or node.uses in self._undoes:
             self.undoing.begin(execution.number, node, branch.tail)
             branch.tail = (execution.number,)
         if node.kind is NodeKind.START:
