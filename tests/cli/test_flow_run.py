@@ -160,6 +160,17 @@ def test_inputs_that_are_wrong_are_told_at_once(
     assert not store.exists()
 
 
+def test_where_steps_are_to_be_found_is_told(invoke: Invoke, tmp_path: Path) -> None:
+    """A flow of functions that nobody has named is refused, with how to name them."""
+    flow = saved(tmp_path, "name: f\nsteps: [{id: a, uses: nobodys}]")
+    ended = invoke("flow", "run", str(flow))
+    assert ended.exit_code == 2
+    assert ":2:23: unknown agent or step function 'nobodys'\n" in ended.stderr
+    assert ended.stderr.endswith("what else steps use is in the files of --steps\n")
+    ended = invoke("run", str(flow))
+    assert ended.stderr.endswith("write FILE.py or FILE.py:NAME; flows are for `dagger flow run`\n")
+
+
 def test_a_mapping_is_needed(invoke: Invoke, command: tuple[str, ...]) -> None:
     """Other JSON names no inputs."""
     ended = invoke(*command, "--input", "-", input="[1]")
