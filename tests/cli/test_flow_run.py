@@ -167,6 +167,8 @@ def test_where_steps_are_to_be_found_is_told(invoke: Invoke, tmp_path: Path) -> 
     assert ended.exit_code == 2
     assert ":2:23: unknown agent or step function 'nobodys'\n" in ended.stderr
     assert ended.stderr.endswith("what else steps use is in the files of --steps\n")
+    bare = saved(tmp_path, "name: f\nsteps: []")
+    assert "--steps" not in invoke("flow", "run", str(bare)).stderr
     ended = invoke("run", str(flow))
     assert ended.stderr.endswith("write FILE.py or FILE.py:NAME; flows are for `dagger flow run`\n")
 
