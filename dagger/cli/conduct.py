@@ -26,6 +26,7 @@ from dagger.words.outcomes import RunStatus
 
 if TYPE_CHECKING:
     from dagger.cli.offer import Offer
+    from dagger.executor.listing import Progress
     from dagger.executor.live import LiveRun
     from dagger.executor.specs import EventDriven
     from dagger.views.report import Report
@@ -55,10 +56,12 @@ def conduct(
     verbose: bool,
     log_json: bool = False,
     see: Callable[[LiveRun], str] = lambda _: "",
+    how_far: Callable[[LiveRun], Progress] | None = None,
 ) -> Conducted:
     """Run a program from its first message to the report, and show on stderr how it goes, or
     with `log_json` tell there what steps of flows say, and how they end. `see` says what there
-    is to say of a run that stays open: without a store it is lost as this returns.
+    is to say of a run that stays open: without a store it is lost as this returns. `how_far` says
+    what is shown while it goes on.
 
     `options` are those of `Executor.start`. An interrupt cancels the run, which is
     awaited all the same; with a store the run is left as it is, and kept there. A second
@@ -79,7 +82,9 @@ def conduct(
             if known and not log_json:
                 _remember(run)
             quiet, keep = silent or log_json, store is not None
-            report = await followed(run, interrupts, silent=quiet, keep=keep, tell=tell)
+            report = await followed(
+                run, interrupts, silent=quiet, keep=keep, tell=tell, how_far=how_far
+            )
             seen = see(run) if report.ended is None else ""
         await tell()
         return run, report, seen
@@ -101,6 +106,7 @@ async def followed(
     silent: bool,
     keep: bool,
     tell: Callable[[], Awaitable[None]] = nothing,
+    how_far: Callable[[LiveRun], Progress] | None = None,
 ) -> Report:
     """The report of a run, shown until then; `tell` is called time and again.
 
@@ -127,7 +133,7 @@ async def followed(
             if not stopping and _goes_on(run, keep):
                 report = None
                 await anyio.sleep(TICK)
-            display.show(run.progress())
+            display.show(run.progress() if how_far is None else how_far(run))
             await tell()
     return report
 

@@ -22,6 +22,7 @@ from dagger.words.payload import plain
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
     from dagger.executor.executor import Executor
+    from dagger.flows.flow import Flow
 
 
 class FlowProgram:
@@ -38,6 +39,11 @@ class FlowProgram:
     @property
     def agents(self) -> list[Agent]:
         return self._flows.agents
+
+    @property
+    def flow(self) -> Flow:
+        """The flow that a command runs."""
+        return self._program.flow
 
     @property
     def flows(self) -> list[str]:

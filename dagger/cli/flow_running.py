@@ -16,6 +16,7 @@ from dagger.cli.conduct import conduct
 from dagger.cli.exits import Exit, Refused
 from dagger.cli.flow_program import load
 from dagger.cli.flow_told import lines, told
+from dagger.flows.running.progress import by_step
 
 if TYPE_CHECKING:
     from dagger.cli.conduct import Conducted
@@ -42,7 +43,8 @@ def run(
         program = load([file], steps, accept_changes=accept_changes)
         spec = program.start(given)
         see = partial(_seen, as_json=as_json)
-        done = conduct(program, spec, options, store, as_json, verbose, log_json, see)
+        how_far = partial(by_step, flow=program.flow)
+        done = conduct(program, spec, options, store, as_json, verbose, log_json, see, how_far)
     _tell(done, as_json, log_json)
     obstacle = done.run.state.obstacle
     if not obstacle or done.code is Exit.INTERRUPTED:

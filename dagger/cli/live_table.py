@@ -96,7 +96,8 @@ class LiveTable:
     def picture(self, progress: Progress) -> RenderableType:
         """A line about the run, and a row for each agent, as many as the screen has room for."""
         rows = at_most(max(1, self._console.height - AROUND), self._rows(progress))
-        return Group(self._head(progress, sum(row.rate for row in rows)), table(rows))
+        drawn = table(rows, progress.of)
+        return Group(self._head(progress, sum(row.rate for row in rows)), drawn)
 
     def _rows(self, progress: Progress) -> list[Row]:
         counts = {name: each.handled for name, each in progress.agents.items()}
@@ -141,11 +142,13 @@ def at_most(limit: int, rows: Sequence[Row]) -> Sequence[Row]:
     return [*rows[: limit - 1], Row(f"… and {len(rest):,} more", *sums)]
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """The rows as a table; a zero is a mere dot, and losses have a column if there are any."""
+def table(rows: Sequence[Row], of: str = "agent") -> Table:
+    """The rows as a table of agents, or of what else they are; a zero is a dot, and losses have
+    a column if there are any.
+    """
     lost = any(row.lost for row in rows)
     drawn = Table(box=SIMPLE_HEAD, header_style="dim", pad_edge=False)
-    drawn.add_column("agent", style="bold", no_wrap=True)
+    drawn.add_column(of, style="bold", no_wrap=True)
     for title in _shown(lost, "handled", "failed", "lost", "pending", "in hand", "rate"):
         drawn.add_column(title, justify="right", no_wrap=True, min_width=7)
     drawn.add_column(no_wrap=True)

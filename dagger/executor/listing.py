@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ class AgentInfo:
 
 @dataclass(frozen=True, slots=True)
 class AgentProgress:
-    """How far one agent has come in one run."""
+    """How far one agent has come in one run; or one step of a flow."""
 
     handled: int
     """Deliveries that it has seen to their end, well or badly."""
@@ -94,7 +94,9 @@ class Progress:
     messages: int
     """Messages published in it."""
     agents: Mapping[str, AgentProgress]
-    """Every registered agent, and those that are gone but have had something to do."""
+    """Every registered agent, and those that are gone but have had something to do. Or steps."""
+    of: str = "agent"
+    """What `agents` are: "agent" or "step"."""
 
 
 def list_channels(engine: Engine) -> list[ChannelInfo]:
@@ -161,10 +163,14 @@ def progress(engine: Engine, run: Run) -> Progress:
 
 
 def _agent_progress(run: Run, agent: str, tallies: list[list[int]]) -> AgentProgress:
+    return progress_of(tallies, run.queues[agent].depth if agent in run.queues else 0)
+
+
+def progress_of(tallies: Sequence[Sequence[int]], pending: int) -> AgentProgress:
+    """How far those have come of whom these are the counts, and who have so much in their queue."""
     delivered = sum(tally[0] for tally in tallies)
     ended = sum(sum(tally[1:]) for tally in tallies)
     lost = sum(tally[1 + kind] for tally in tallies for kind in _LOST)
-    pending = run.queues[agent].depth if agent in run.queues else 0
     return AgentProgress(
         handled=ended - lost,
         failed=sum(tally[1 + kind] for tally in tallies for kind in DEAD_LETTER),

@@ -9,5 +9,5 @@
 - `conductor`: the pure machine of a run, with `facts` (what is known of steps), `undoing` and
   `orders`; `coordinator` is the agent that carries its orders out
 - `report`: what has become of a run; `showing` tells it of one that goes on, `timing` how long its
-  steps took
+  steps took, `progress` how far they are
 """
