@@ -122,13 +122,10 @@ def reducer_names(said: Mapping[str, str | Reduce]) -> tuple[dict[str, str], dic
     names: dict[str, str] = {}
     functions: dict[str, Reduce] = {}
     for key, each in said.items():
-        if isinstance(each, str):
-            names[key] = each
-            continue
-        name = name_of(each) or str(getattr(each, "__name__", key))
-        names[key] = name
-        if name_of(each) is None:
-            functions[name] = each
+        # After the key, since two functions may have one name, as lambdas do, or that of a node.
+        names[key] = each if isinstance(each, str) else name_of(each) or f"{key}:reducer"
+        if callable(each) and name_of(each) is None:
+            functions[names[key]] = each
     return names, functions
 
 
