@@ -141,9 +141,20 @@ def _needs(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
             yield Found((*way, "condition"), told)
 
 
+_CALLING = frozenset({NodeKind.STANDARD, NodeKind.LOOP, NodeKind.ROUTER})
+"""The kinds of nodes that call a function."""
+
+
 def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
-    """What a node of its kind lacks."""
+    """What a node of its kind lacks, and what is said of it in vain."""
     name, loop = node.name, node.loop
+    if node.kind not in _CALLING:
+        for option in ("retry", "timeout", "undo", "resources", "loop"):
+            if getattr(node, option) is not None:
+                problem = f"node {name!r} calls no function that {option} could be for"
+                inner = "; say it of the nodes in its graph"
+                hint = inner if node.kind is NodeKind.SUBGRAPH and option != "loop" else ""
+                yield Found((*at, option), problem + hint)
     if node.kind is NodeKind.LOOP and loop is None:
         how = f"loop({name!r}, while_=...)"
         yield Found(at, f"node {name!r} is a loop, and nothing says how long: {how}")

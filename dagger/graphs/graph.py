@@ -205,7 +205,11 @@ class Graph:
         `outputs` by its keys which of this state they are afterwards; without them, all.
         """
         node = self._made(name, NodeKind.SUBGRAPH, graph.name, dict(options), None)
-        self.subgraphs[graph.name] = graph
+        if any(each is self for each in graph.graphs()):
+            problem = f"node {name!r} cannot be graph {graph.name!r}, which this one is within"
+            raise DefinitionError(problem, f"graph {self.name!r}")
+        if self.subgraphs.setdefault(graph.name, graph) is not graph:
+            raise _of_one_name(self, graph.name)
         self._nodes[name] = replace(node, inputs=dict(inputs or {}), outputs=dict(outputs or {}))
         return self
 
@@ -247,14 +251,22 @@ class Graph:
         known = self._nodes.get(node)
         if known is None:
             raise DefinitionError(f"graph {self.name!r} has no node {node!r} to loop")
+        if known.kind in (NodeKind.SUBGRAPH, NodeKind.ASK):
+            problem = f"node {node!r} calls no function, so it cannot loop; lead an edge back to it"
+            raise DefinitionError(problem, f"graph {self.name!r}")
         self._nodes[node] = replace(known, kind=NodeKind.LOOP, loop=loop)
         return self
 
     # -- what it is then -------------------------------------------------------------
 
     def build(self) -> Definition:
-        """The definition, checked. Raises GraphError with all that is wrong."""
+        """The definition, checked, as are those of graphs within. Raises GraphError with all that
+        is wrong, and DefinitionError for two graphs of one name.
+        """
+        _, *within = self.graphs()
         problems = [each.text for each in self.problems()]
+        for graph in within:
+            problems += [f"graph {graph.name!r}: {each.text}" for each in graph.problems()]
         if problems:
             raise GraphError(self.name, problems)
         return self.definition()
@@ -276,6 +288,24 @@ class Graph:
                     f"node {name!r} asks for {node.question.key!r}, which the state has no key for"
                 )
                 yield Found(("nodes", number, "question", "key"), problem)
+
+    def graphs(self) -> Iterator[Graph]:
+        """This graph and those within it, each once. Raises DefinitionError for two of one name."""
+        known: dict[str, Graph] = {}
+        ahead = [self]
+        for graph in ahead:
+            found = known.get(graph.name)
+            if found is None:
+                known[graph.name] = graph
+                yield graph
+                ahead += graph.subgraphs.values()
+            elif found is not graph and not found.is_like(graph):
+                raise _of_one_name(self, graph.name)
+
+    def is_like(self, other: Graph) -> bool:
+        """Whether both do the same, as two do that were read of one document."""
+        same = self.functions == other.functions and self.shape.of is other.shape.of
+        return same and self.definition() == other.definition()
 
     def definition(self) -> Definition:
         """The definition as it is so far, unchecked."""
@@ -345,6 +375,11 @@ class Graph:
             undo=None if undo is None else self._function(f"{name}:undo", undo),
             **said,
         )
+
+
+def _of_one_name(graph: Graph, name: str) -> DefinitionError:
+    problem = f"two graphs are called {name!r}; nodes are told apart by the name of their graph"
+    return DefinitionError(problem, f"graph {graph.name!r}")
 
 
 def _label(label: Any) -> str:

@@ -14,13 +14,13 @@ def nothing() -> None:
     """A node that does nothing."""
 
 
-def graph_of(*names: str, **options: Any) -> Graph:
+def graph_of(*names: str, name: str = "g", **options: Any) -> Graph:
     """A chain of nodes that do nothing."""
-    graph = Graph("g", **options)
-    for before, name in zip(("", *names), names, strict=False):
-        graph.add_node(name, nothing)
+    graph = Graph(name, **options)
+    for before, node in zip(("", *names), names, strict=False):
+        graph.add_node(node, nothing)
         if before:
-            graph.add_edge(before, name)
+            graph.add_edge(before, node)
     return graph
 
 
@@ -95,6 +95,45 @@ def test_a_wrong_policy_is_told(options: Any) -> None:
     graph = graph_of("a")
     with pytest.raises(DefinitionError):
         Graphs(graph.add_node("b", nothing, **options).add_edge("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"retry": "exponential"}, {"timeout": 1}, {"undo": nothing}, {"resources": {}}]
+)
+def test_what_is_said_of_a_function_is_for_no_graph(options: Any) -> None:
+    """A node that is a graph has nothing to try again or to undo: its nodes have."""
+    graph = Graph("g").add_subgraph("a", graph_of("x", name="inner"), **options)
+    with pytest.raises(GraphError, match="say it of the nodes in its graph"):
+        graph.build()
+
+
+def test_what_calls_no_function_cannot_loop() -> None:
+    """Graphs within and questions are gone back to by edges."""
+    graph = Graph("g").ask("a", "well?", key="k")
+    graph.add_subgraph("b", graph_of("x", name="inner"))
+    for name in ("a", "b"):
+        with pytest.raises(DefinitionError, match="lead an edge back"):
+            graph.loop(name, "${{ true }}")
+
+
+def test_graphs_within_are_checked() -> None:
+    """What is wrong with a graph within is said by its name, however deep it is."""
+    broken = graph_of("x", name="broken").add_edge("x", "y")
+    middle = Graph("middle").add_subgraph("b", broken)
+    with pytest.raises(GraphError, match="graph 'broken': 'x' leads to 'y', which is no node"):
+        Graph("g").add_subgraph("a", middle).build()
+
+
+def test_graphs_of_one_name_are_refused() -> None:
+    """No graph is within itself, and no two different ones of one name are within one."""
+    one, other = graph_of("x", name="one"), graph_of("y", name="one")
+    outer = Graph("outer").add_subgraph("a", one)
+    with pytest.raises(DefinitionError, match="two graphs are called 'one'"):
+        outer.add_subgraph("b", other)
+    with pytest.raises(DefinitionError, match="node 'o' cannot be graph 'outer'"):
+        one.add_subgraph("o", outer)
+    with pytest.raises(DefinitionError, match="two graphs are called 'one'"):
+        outer.add_subgraph("c", Graph("middle").add_subgraph("b", other)).build()
 
 
 def test_a_condition_of_a_need_is_checked() -> None:

@@ -67,7 +67,7 @@ class Assembled:
     def agents(self) -> Iterator[Agent]:
         """Its agents. Raises DefinitionError."""
         yield self._coordinator()
-        for graph in _all(self.graph):
+        for graph in self.graph.graphs():
             yield from self._nodes(graph)
         yield from self._others()
 
@@ -128,7 +128,7 @@ class Assembled:
     # -- others ----------------------------------------------------------------------
 
     def _others(self) -> Iterator[Agent]:
-        asker = Asker(self.hub, {each.name: each.shape for each in _all(self.graph)})
+        asker = Asker(self.hub, {each.name: each.shape for each in self.graph.graphs()})
         handlers: dict[str, Callable[..., Any]] = {
             self._channels.ask: asker.ask,
             self._channels.decide: asker.decide,
@@ -173,7 +173,7 @@ class Assembled:
     def _published(self) -> Iterator[str]:
         known = self._channels
         yield from (known.output, known.report, known.ask, known.decide, known.timer)
-        for graph in _all(self.graph):
+        for graph in self.graph.graphs():
             definition, channels = graph.definition(), self._of(graph)
             if definition.choices:
                 yield channels.route
@@ -196,13 +196,6 @@ class Assembled:
             name = f"{wanted}~{count}"
         self._names.add(name)
         return name
-
-
-def _all(graph: Graph) -> Iterator[Graph]:
-    """A graph, and those within it."""
-    yield graph
-    for each in graph.subgraphs.values():
-        yield from _all(each)
 
 
 def _called(definition: Definition, functions: Mapping[str, NodeFunction]) -> Iterator[Node]:

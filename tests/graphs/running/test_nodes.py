@@ -9,7 +9,18 @@ import pytest
 from pydantic import BaseModel
 
 from dagger import Executor
-from dagger.graphs import END, START, Goto, Graph, GraphReport, Graphs, GraphStatus, NodeContext
+from dagger.graphs import (
+    END,
+    START,
+    Goto,
+    Graph,
+    GraphReport,
+    Graphs,
+    GraphStatus,
+    NodeContext,
+    dump,
+    parse,
+)
 from dagger.words.errors import DaggerError, DefinitionError, StateRefused, ValidationError
 
 
@@ -347,6 +358,18 @@ async def test_nodes_that_do_nothing_are_passed_by(kind: str) -> None:
     report = await ran(graph)
     assert report.status is GraphStatus.COMPLETED, report.reason
     assert report.state == ({"a": 1} if kind == "end" else {"a": 1, "c": 1})
+
+
+async def test_a_graph_may_be_in_several_others() -> None:
+    """Its nodes run once for each visit, on whatever floors it is, and read of a document too."""
+    ran_at: list[str] = []
+    inner = Graph("inner").add_node("count", lambda ctx: ran_at.append(ctx.node))
+    middle = Graph("middle").add_subgraph("in", inner)
+    graph = Graph("g").add_subgraph("a", inner).add_subgraph("b", middle).add_edge("a", "b")
+    for each in (graph, parse(dump(graph), inner.functions)):
+        ran_at.clear()
+        assert (await ran(each)).status is GraphStatus.COMPLETED
+        assert ran_at == ["count", "count"]
 
 
 async def test_an_unknown_graph_is_told() -> None:
