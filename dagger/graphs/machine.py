@@ -574,7 +574,7 @@ class Machine:
 
     def _returned(self, execution: Execution, machine: Machine) -> None:
         """A graph within has completed: its results are those of its node."""
-        outcome = _outcome_within(self.nodes[execution.node], machine.view)
+        outcome = _outcome_within(self.nodes[execution.node], machine.view, self.library.reducers)
         if self.goes_on:
             self._complete(execution, outcome)
         else:
@@ -700,15 +700,15 @@ def given_within(node: Node, view: View) -> View:
     return given
 
 
-def _outcome_within(node: Node, view: View) -> Outcome:
+def _outcome_within(node: Node, view: View, reducers: Mapping[str, Reduce]) -> Outcome:
     """What a graph within has changed, as its node has: updates of keys with a reducer are handed
-    on one by one, and not with what was there before.
+    on one by one, and not with what was there before; where ours has none, the value is.
     """
     names = node.outputs or {key: key for key in view.own}
     changes: list[tuple[str, Any]] = []
     gone = [ours for own, ours in names.items() if own not in view and own in view.own]
     for own, ours in names.items():
-        if own in view.raw:
+        if own in view.raw and reducers.get(ours, last) is not last:
             said = view.raw[own]
             if REMOVED in said:
                 gone.append(ours)

@@ -360,6 +360,19 @@ async def test_nodes_that_do_nothing_are_passed_by(kind: str) -> None:
     assert report.state == ({"a": 1} if kind == "end" else {"a": 1, "c": 1})
 
 
+@pytest.mark.parametrize("outer", [None, "last", "append"])
+async def test_what_a_graph_within_has_gathered_is_handed_on(outer: str | None) -> None:
+    """Where the graph around it sets a key, it is what the graph within has made of it; where it
+    has a reducer, that gets the updates.
+    """
+    inner = Graph("inner", reducers={"log": "append"})
+    inner.add_node("a", lambda: {"log": "a"}).add_node("b", lambda: {"log": "b"})
+    graph = Graph("g", reducers={} if outer is None else {"log": outer})
+    graph.add_node("first", lambda: {"log": ["0"]}).add_subgraph("in", inner.add_edge("a", "b"))
+    report = await ran(graph.add_edge("first", "in"))
+    assert report.state == {"log": ["0", "a", "b"]}
+
+
 async def test_a_graph_may_be_in_several_others() -> None:
     """Its nodes run once for each visit, on whatever floors it is, and read of a document too."""
     ran_at: list[str] = []
