@@ -338,12 +338,19 @@ class Machine:
         Who is not patient does without what is optional.
         """
         others = self._apart.get(node.name, ())
-        left = unmet(node, others, self) if node.needs or others else []
+        try:
+            left = unmet(node, others, self) if node.needs or others else []
+        except Exception as error:  # of a condition, which is the user's
+            told = f"a condition of what it needs has failed: {error}"
+            self._reject(node, {"type": type(error).__name__, "message": told})
+            return True
         if not patient:
             left = [each for each in left if each.dependency.type is not Need.OPTIONAL]
         never = next((each for each in left if each.never), None)
         if never is not None:
-            problem = f"node {node.name!r} needs {never.need!r}, which has not completed"
+            had = never.need in self.completed
+            why = "whose completion does not count any more" if had else "which has not completed"
+            problem = f"node {node.name!r} needs {never.need!r}, {why}"
             self._reject(node, {"type": "DependencyUnmet", "message": problem})
             return True
         if left:
