@@ -155,6 +155,8 @@ def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
                 inner = "; say it of the nodes in its graph"
                 hint = inner if node.kind is NodeKind.SUBGRAPH and option != "loop" else ""
                 yield Found((*at, option), problem + hint)
+    if node.kind is NodeKind.END and definition.targets(name):
+        yield Found(at, f"node {name!r} is an end, and leads to {definition.targets(name)[0]!r}")
     if node.kind is NodeKind.LOOP and loop is None:
         how = f"loop({name!r}, while_=...)"
         yield Found(at, f"node {name!r} is a loop, and nothing says how long: {how}")

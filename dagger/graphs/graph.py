@@ -75,7 +75,8 @@ class Graph:
     `state` is `dict`, a TypedDict, a dataclass or a pydantic model; `reducers` say by key how
     updates become values ("last", "append", "add", or a function of the value and the update),
     as does `Annotated[list, "append"]`. A run begins at what `add_edge(START, ...)` names, or
-    else at the first node. `build()` checks it: GraphError says all that is wrong at once.
+    else at nodes of kind start, or at the first node. `build()` checks it: GraphError says all
+    that is wrong at once.
     """
 
     def __init__(
@@ -131,9 +132,16 @@ class Graph:
 
         The function returns None (follow the edges), a name or several, what it changes in the
         state, or a Goto. Without one, `functions` has it under the node's name by the time that
-        Graphs takes the graph.
+        Graphs takes the graph. A start and an end call none: a run begins at the nodes that are
+        starts, unless an edge says where, and an end ends the branch that comes to it.
         """
-        node = self._made(name, one_of(NodeKind, kind, "kind="), name, dict(options), function)
+        known = one_of(NodeKind, kind, "kind=")
+        calls_nothing = known in (NodeKind.START, NodeKind.END)
+        if calls_nothing and function is not None:
+            problem = f"node {name!r} is of kind {kind!r}, which calls no function"
+            raise DefinitionError(problem, f"graph {self.name!r}")
+        uses = "" if calls_nothing else name
+        node = self._made(name, known, uses, dict(options), function)
         if function is not None:
             self._function(name, function)
         self._nodes[name] = node
@@ -290,7 +298,7 @@ class Graph:
                 yield Found(("nodes", number, "question", "key"), problem)
 
     def graphs(self) -> Iterator[Graph]:
-        """This graph and those within it, each once. Raises DefinitionError for two of one name."""
+        """Itself and the graphs within it, each once. Raises DefinitionError for two of one name."""
         known: dict[str, Graph] = {}
         ahead = [self]
         for graph in ahead:
@@ -311,7 +319,8 @@ class Graph:
         """The definition as it is so far, unchecked."""
         edges = {name: tuple(dict.fromkeys(each)) for name, each in self._edges.items()}
         if START not in edges and self._nodes:
-            edges[START] = (next(iter(self._nodes)),)
+            starts = [x.name for x in self._nodes.values() if x.kind is NodeKind.START]
+            edges[START] = tuple(starts or [next(iter(self._nodes))])
         return Definition(
             name=self.name,
             nodes=dict(self._nodes),

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict
 
 import pytest
 
-from dagger.graphs import END, START, Dependency, Graph, Graphs, NodeKind
+from dagger.graphs import END, START, Dependency, Graph, Graphs, NodeKind, dump, parse
 from dagger.words.errors import DefinitionError, GraphError
 
 
@@ -134,6 +134,23 @@ def test_graphs_of_one_name_are_refused() -> None:
         one.add_subgraph("o", outer)
     with pytest.raises(DefinitionError, match="two graphs are called 'one'"):
         outer.add_subgraph("c", Graph("middle").add_subgraph("b", other)).build()
+
+
+@pytest.mark.parametrize("kind", ["start", "end"])
+def test_a_start_and_an_end_call_nothing(kind: str) -> None:
+    """A function that would never be called is refused, and so is a way on from an end."""
+    with pytest.raises(DefinitionError, match=f"of kind '{kind}', which calls no function"):
+        Graph("g").add_node("a", nothing, kind=kind)
+    with pytest.raises(GraphError, match="node 'a' is an end, and leads to 'b'"):
+        Graph("g").add_node("a", kind="end").add_node("b", nothing).add_edge("a", "b").build()
+
+
+def test_a_run_begins_at_a_start() -> None:
+    """A start need not be the first node, nor be led to; in a document it needs no function."""
+    graph = graph_of("a").add_node("s", kind="start").add_node("e", kind="end")
+    graph.add_edge("s", "a").add_edge("a", "e")
+    assert graph.build().edges[START] == ("s",)
+    assert parse(dump(graph), {"a": nothing}).build() == graph.build()
 
 
 def test_a_condition_of_a_need_is_checked() -> None:
