@@ -298,7 +298,7 @@ class Graph:
                 yield Found(("nodes", number, "question", "key"), problem)
 
     def graphs(self) -> Iterator[Graph]:
-        """Itself and the graphs within it, each once. Raises DefinitionError for two of one name."""
+        """Itself and those within it, each once. Raises DefinitionError for two of one name."""
         known: dict[str, Graph] = {}
         ahead = [self]
         for graph in ahead:
