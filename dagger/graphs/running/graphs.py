@@ -16,12 +16,14 @@ from dagger.executor.live import LiveRun
 from dagger.executor.specs import Opening
 from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Machine
+from dagger.graphs.model import NodeKind
 from dagger.graphs.running.assembling import Assembled
 from dagger.graphs.running.coordinator import CHECKPOINT
 from dagger.graphs.running.past import Replay, StateInfo, base_of, kept_ever, kept_now, node_at
 from dagger.graphs.running.report import GraphReport, report_of
 from dagger.graphs.saving import machine_data
 from dagger.graphs.status import GraphStatus, NodeStatus
+from dagger.rules.nearest import meant
 from dagger.state.queues import PENDING
 from dagger.words.errors import CheckpointRefused, DefinitionError, ExecutionError
 from dagger.words.outcomes import RunStatus
@@ -199,15 +201,42 @@ class GraphRun:
         return self.report()
 
     async def cancel_node(self, name: str) -> int:
-        """Cancel a node that runs; its branch ends. How many visits of it that were."""
+        """Cancel a node that runs; its branch ends. How many visits of it that were.
+
+        A node of a graph within is named by its own name, or as the report has it. Raises
+        ExecutionError for a name that there is none of, and for a graph within.
+        """
+        self._check_cancelled(name)
         found = [
             each.node_id
             for each in self.live.state.deliveries.values()
-            if _is_of(decode(each.envelope.publication.payload), name)
+            if self._is_named(decode(each.envelope.publication.payload), name)
         ]
         for node_id in found:
             await self.live.cancel_invocation(node_id)
         return len(found)
+
+    def _check_cancelled(self, name: str) -> None:
+        """Raise ExecutionError for a name of which nothing could run."""
+        known = {x for graph in self._made.graph.graphs() for x in graph.definition().nodes}
+        known.update(self._report().nodes)  # those that were added
+        if not {name, name.rpartition("/")[2]} & known:
+            raise ExecutionError(f"run {self.id!r} has no node {name!r}{meant(name, known)}")
+        node = self._made.definition.nodes.get(name)
+        if node is not None and node.kind is NodeKind.SUBGRAPH:
+            inner = f"cancel its nodes, such as {name + '/...'!r}"
+            raise ExecutionError(f"node {name!r} is a graph; {inner}")
+
+    def _is_named(self, payload: Any, name: str) -> bool:
+        """Whether a message has a node of a name run, or ask what it asks."""
+        if not isinstance(payload, Mapping) or not {"of", "at", "node"} <= payload.keys():
+            return False
+        if payload["node"] == name or not _is_of(payload, payload["node"]):
+            return _is_of(payload, name)
+        machine = self._machine()
+        with suppress(KeyError):  # it has just been told of its end
+            return machine is not None and node_at(machine, tuple(payload["at"])) == name
+        return False
 
     # -- checkpoints and forks -------------------------------------------------------
 
