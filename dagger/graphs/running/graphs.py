@@ -21,7 +21,7 @@ from dagger.graphs.running.assembling import Assembled
 from dagger.graphs.running.coordinator import CHECKPOINT
 from dagger.graphs.running.past import Replay, StateInfo, base_of, kept_ever, kept_now, node_at
 from dagger.graphs.running.report import GraphReport, report_of
-from dagger.graphs.saving import machine_data
+from dagger.graphs.saving import machine_data, machine_from
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.rules.nearest import meant
 from dagger.state.queues import PENDING
@@ -54,10 +54,15 @@ class Checkpoint:
     @classmethod
     def from_json(cls, text: str | Mapping[str, Any]) -> Checkpoint:
         """The checkpoint that a text is of. Raises CheckpointRefused."""
-        data = json.loads(text) if isinstance(text, str) else text
+        try:
+            data = json.loads(text) if isinstance(text, str) else text
+        except ValueError as error:
+            raise CheckpointRefused(f"it is not JSON: {error}") from None
+        if not isinstance(data, Mapping):
+            raise CheckpointRefused("it is not a JSON object")
         try:
             return cls(data["graph"], data["digest"], data["run"], data["machine"])
-        except (KeyError, TypeError) as error:
+        except KeyError as error:
             raise CheckpointRefused(f"it lacks {error}") from None
 
 
@@ -130,11 +135,16 @@ class Graphs:
     ) -> GraphRun:
         """A new run that goes on where a checkpoint was made; what was in work begins again.
 
-        Raises CheckpointRefused for one of another definition.
+        Raises CheckpointRefused for one of another definition, and for what no run has made.
         """
         made = self._find(checkpoint.graph)
         if checkpoint.digest != made.digest:
             raise CheckpointRefused(f"graph {checkpoint.graph!r} has changed since it was made")
+        try:
+            machine_from(checkpoint.machine, made.definition, made.library)
+        except Exception as error:  # it may come from anywhere
+            problem = f"its machine cannot be read: {type(error).__name__}: {error}"
+            raise CheckpointRefused(problem) from error
         saved = {"machine": plain(checkpoint.machine)}
         channel = made.definition.name
         live = await executor.start(channel, {CHECKPOINT: saved}, run_id=run_id, **limits)
