@@ -21,7 +21,13 @@ from dagger.graphs import (
     dump,
     parse,
 )
-from dagger.words.errors import DaggerError, DefinitionError, StateRefused, ValidationError
+from dagger.words.errors import (
+    ArgumentsRefused,
+    DaggerError,
+    DefinitionError,
+    StateRefused,
+    ValidationError,
+)
 
 
 class Ticket(BaseModel):
@@ -158,6 +164,10 @@ async def test_typed_access() -> None:
         assert ctx.update_typed("book", pages=3) == Book("b", 3)
         with pytest.raises(DaggerError):
             ctx.update_typed("ticket", score="high")
+        with pytest.raises(ArgumentsRefused, match=r"input at \$.pages"):
+            ctx.set_typed("book", Book("b", pages="many"))  # type: ignore[arg-type]
+        with pytest.raises(StateRefused, match="5 is no dataclass"):
+            ctx.set_typed("book", 5)
         with pytest.raises(StateRefused, match="has no field 'pags'; did you mean 'pages'"):
             ctx.update_typed("book", pags=3)
         with pytest.raises(StateRefused, match="nobody has said of what type"):
