@@ -135,7 +135,7 @@ class NodeContext(Context):
         value = self.get_state(key, _ABSENT)
         if value is _ABSENT:
             raise StateRefused(self._node, key, "it is not there")
-        made = build(of, {**value, **fields})
+        made = build(of, {**value, **_as_kept(of, fields)})
         self._set_built(key, made)
         return made
 
@@ -181,3 +181,9 @@ class NodeContext(Context):
     def seen(self) -> Mapping[str, bytes | None]:
         """Its own changes, encoded."""
         return self._own
+
+
+def _as_kept(of: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by the names that they are kept under: of a pydantic model, their aliases."""
+    known = getattr(of, "model_fields", {})
+    return {(name in known and known[name].alias) or name: each for name, each in fields.items()}

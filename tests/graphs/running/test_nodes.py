@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from dagger import Executor
 from dagger.graphs import (
@@ -178,6 +178,22 @@ async def test_typed_access() -> None:
     report = await ran(graph)
     assert report.status is GraphStatus.COMPLETED, report.reason
     assert report.state == {"ticket": {"text": "t", "score": 0}, "book": {"title": "b", "pages": 3}}
+
+
+async def test_a_field_with_an_alias_is_updated_by_its_name() -> None:
+    """A model is kept by its aliases, and updated by the names of its fields."""
+
+    class Coded(BaseModel):
+        code: int = Field(alias="C")
+
+    graph = Graph("g")
+
+    @graph.node
+    async def a(ctx: NodeContext) -> None:
+        ctx.set_typed("it", Coded(C=1))
+        assert ctx.update_typed("it", code=2).code == 2
+
+    assert (await ran(graph)).state == {"it": {"C": 2}}
 
 
 async def test_the_type_of_a_key_is_that_of_the_state() -> None:
