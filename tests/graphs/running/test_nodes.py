@@ -357,6 +357,15 @@ async def test_nodes_are_added_while_a_run_goes_on() -> None:
     assert report.state["count"] == 3
 
 
+async def test_a_node_that_is_added_has_a_function() -> None:
+    """Who adds one with a function that the graph has not is told at once."""
+    graph = Graph("g").add_node("split", lambda ctx: ctx.add_node("part", "coutn"))
+    graph.functions["count"] = lambda: None
+    report = await ran(graph)
+    assert report.nodes == {"split": "failed"}
+    assert "node 'part' has no function 'coutn'; did you mean 'count'?" in report.reason
+
+
 async def test_a_node_cannot_take_the_place_of_another() -> None:
     """A name that the graph has already is refused where the node is added."""
     graph = Graph("g")
