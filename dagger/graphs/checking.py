@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import iscoroutinefunction
 from math import inf
 
 from dagger.graphs.model import (
@@ -18,6 +19,7 @@ from dagger.graphs.model import (
 )
 from dagger.rules.documents.tree import Found
 from dagger.rules.expressions import condition
+from dagger.rules.expressions.tokens import OPEN
 from dagger.rules.nearest import meant
 from dagger.rules.retry import strategy
 from dagger.words.errors import DaggerError, ExpressionError
@@ -48,6 +50,22 @@ def problems_of(definition: Definition) -> Iterator[Found]:
         if problem := _expression(choice):
             way = ("choices", name, "router")
             yield Found(way, f"the router of {name!r}: {problem}")
+
+
+def awaited(
+    definition: Definition, functions: Mapping[str, Callable[..., object]]
+) -> Iterator[Found]:
+    """Functions that are async, and are called where nothing is awaited."""
+    for key, name in definition.reducers.items():
+        if iscoroutinefunction(functions.get(name)):
+            problem = f"the reducer of {key!r} is async; it has to be a plain function"
+            yield Found(("reducers", key), problem, key=True)
+    for number, (name, node) in enumerate(definition.nodes.items()):
+        for need, each in node.needs.items():
+            if iscoroutinefunction(functions.get(str(each.condition))):
+                problem = f"node {name!r} needs {need!r} under a condition that is async"
+                way = ("nodes", number, "needs", need, "condition")
+                yield Found(way, f"{problem}; it has to be a plain function")
 
 
 def _sources(definition: Definition) -> Iterator[Found]:
@@ -198,6 +216,8 @@ def _expression(said: Loop | Choice | Dependency) -> str:
     text = said.router if isinstance(said, Choice) else said.condition
     if not isinstance(text, str) or not is_expression(said):
         return ""
+    if isinstance(said, Choice) and OPEN not in text:
+        return f"{text!r} has no expression in it, such as ${{{{ state.kind }}}}"
     try:
         condition(text)
     except ExpressionError as error:

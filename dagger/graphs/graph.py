@@ -18,7 +18,7 @@ from typing import (
     overload,
 )
 
-from dagger.graphs.checking import problems_of
+from dagger.graphs.checking import awaited, problems_of
 from dagger.graphs.model import (
     END,
     MAX_ITERATIONS,
@@ -283,6 +283,7 @@ class Graph:
         """All that is wrong, each with its place in the definition as plain data."""
         definition = self.definition()
         yield from problems_of(definition)
+        yield from awaited(definition, self.functions)
         fields = self.shape.fields
         if fields is None:
             return

@@ -208,6 +208,38 @@ def test_a_function_asks_for_what_there_is() -> None:
         Graphs(Graph("g").add_node("a", greedy))
 
 
+def test_a_router_asks_for_the_state_alone() -> None:
+    """Where nothing of the context is there to be given, asking for it is refused."""
+    graph = graph_of("a").add_conditional_edge("a", lambda ctx: ctx.node, {"a": END})
+    with pytest.raises(DefinitionError, match="may ask for state by name, and not for 'ctx'"):
+        Graphs(graph)
+    with pytest.raises(DefinitionError, match="may ask for state, ctx by name"):
+        Graphs(Graph("g").add_node("a", lambda update: update))
+
+
+def test_a_router_that_says_always_the_same_is_none() -> None:
+    """A text without an expression is refused where a router is wanted."""
+    graph = graph_of("a").add_conditional_edge("a", "state.kind", {"x": END})
+    with pytest.raises(GraphError, match=r"'a': 'state\.kind' has no expression"):
+        graph.build()
+
+
+def test_what_is_called_at_once_is_plain() -> None:
+    """Reducers and conditions of needs cannot be async."""
+
+    async def late(*_: Any) -> Any:
+        """What nobody waits for."""
+
+    graph = graph_of("a", reducers={"k": late})
+    graph.add_node("b", nothing, needs={"a": Dependency(condition=late)}).add_edge(START, "b")
+    with pytest.raises(GraphError) as caught:
+        graph.add_edge(START, "a").build()
+    assert [problem.partition(";")[0] for problem in caught.value.problems] == [
+        "the reducer of 'k' is async",
+        "node 'b' needs 'a' under a condition that is async",
+    ]
+
+
 def test_a_loop_is_of_a_node() -> None:
     """What is looped is there, and goes round at least once."""
     with pytest.raises(DefinitionError, match="no node 'b'"):

@@ -26,7 +26,7 @@ from dagger.graphs.running.asking import Asker
 from dagger.graphs.running.calling import Caller
 from dagger.graphs.running.channels import Channels
 from dagger.graphs.running.coordinator import Coordinator
-from dagger.graphs.running.functions import NodeFunction
+from dagger.graphs.running.functions import NODE, RULE, UNDO, NodeFunction
 from dagger.graphs.running.hub import Hub
 from dagger.graphs.running.nodes import Calling
 from dagger.graphs.running.origins import GraphOrigin, NodeOrigin
@@ -75,8 +75,14 @@ class Assembled:
 
     def _nodes(self, graph: Graph) -> Iterator[Agent]:
         definition = graph.definition()
+        asked = _asked(definition)
         functions = {
-            name: NodeFunction(each, graph.shape, f"function {name!r} of graph {graph.name!r}")
+            name: NodeFunction(
+                each,
+                graph.shape,
+                f"function {name!r} of graph {graph.name!r}",
+                asked.get(name, NODE),
+            )
             for name, each in graph.functions.items()
             if name not in definition.reducers.values()
         }
@@ -213,6 +219,18 @@ def _called(definition: Definition, functions: Mapping[str, NodeFunction]) -> It
     for name in functions:
         if name not in own and name not in rules and ":" not in name:
             yield Node(name, uses=name)
+
+
+def _asked(definition: Definition) -> dict[str, tuple[str, ...]]:
+    """By function what it may ask for, where it is not what nodes may."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in definition.nodes.values():
+        rules = [node.loop, *node.needs.values()]
+        found.update((str(x.condition), RULE) for x in rules if x is not None)
+        if node.undo is not None:
+            found[node.undo] = UNDO
+    found.update((each.router, RULE) for each in definition.choices.values())
+    return found
 
 
 def _check_alike(

@@ -237,7 +237,7 @@ async def test_a_function_may_have_parameters_of_its_own() -> None:
     def b(state: Any, times: int = 3, *rest: Any, **more: Any) -> Any:
         return {"n": state["n"] * times}
 
-    with pytest.raises(DaggerError, match="may ask for state, ctx, update by name, and"):
+    with pytest.raises(DaggerError, match="may ask for state, ctx by name, and"):
         Graphs(Graph("g").add_node("a", a))
     assert (await ran(Graph("g").add_node("b", b), {"n": 2})).state == {"n": 6}
 
