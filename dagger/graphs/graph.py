@@ -360,10 +360,13 @@ class Graph:
         function: Function | None,
     ) -> Node:
         self._check_name(name)
-        needs = {
-            other: self._dependency(name, other, each)
-            for other, each in said.pop("needs", {}).items()
-        }
+        needed = said.pop("needs", {})
+        if not isinstance(needed, Mapping):
+            problem = (
+                f"needs= says of each node what is needed: {{'a': 'required'}}, not {needed!r}"
+            )
+            raise DefinitionError(problem, f"node {name!r}")
+        needs = {other: self._dependency(name, other, each) for other, each in needed.items()}
         to, undo = said.pop("to", None), said.pop("undo", None)
         if to is None:
             to = () if function is None else _declared(function)

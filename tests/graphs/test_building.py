@@ -78,6 +78,7 @@ def test_a_name_is_taken_once(name: str, kind: str) -> None:
         ({"on_error": "shrug"}, "'shrug'"),
         ({"kind": "blob"}, "'blob'"),
         ({"needs": {"a": "mandatory"}}, "'mandatory'"),
+        ({"needs": ["a"]}, "needs= says of each node what is needed"),
     ],
 )
 def test_a_wrong_option_is_told(options: Any, problem: str) -> None:
@@ -134,6 +135,8 @@ def test_graphs_of_one_name_are_refused() -> None:
         one.add_subgraph("o", outer)
     with pytest.raises(DefinitionError, match="two graphs are called 'one'"):
         outer.add_subgraph("c", Graph("middle").add_subgraph("b", other)).build()
+    with pytest.raises(DefinitionError, match="two graphs are called 'one'"):
+        Graphs(one, other)
 
 
 @pytest.mark.parametrize("kind", ["start", "end"])

@@ -83,6 +83,10 @@ class Graphs:
         if checkpoint_every is not None and not 0 < checkpoint_every < inf:
             problem = f"checkpoint_every= is seconds above 0, not {checkpoint_every!r}"
             raise DefinitionError(problem, "Graphs")
+        names = [each.name for each in graphs]
+        for name in names:
+            if names.count(name) > 1:
+                raise DefinitionError(f"two graphs are called {name!r}", "Graphs")
         self._known = {
             each.name: Assembled(
                 each, accept_changes=accept_changes, checkpoint_every=checkpoint_every

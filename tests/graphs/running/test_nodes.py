@@ -296,6 +296,16 @@ async def test_nobody_shares_a_mutable_value() -> None:
     assert report.state == {"items": [], "log": [[], []]}
 
 
+async def test_a_state_that_is_set_says_how() -> None:
+    """Who sets a key of the mapping that a node is given is told what to do instead."""
+
+    def counting(state: Any) -> None:
+        state["n"] += 1
+
+    report = await ran(Graph("g").add_node("a", counting), {"n": 1})
+    assert "cannot be changed: return {'n': ...}, or ctx.set_state(...)" in report.reason
+
+
 async def test_a_node_is_tried_again() -> None:
     """A node's own retry: attempts that fail leave nothing behind."""
     graph = Graph("g", reducers={"n": "add"})
