@@ -284,19 +284,29 @@ class Graph:
         definition = self.definition()
         yield from problems_of(definition)
         yield from awaited(definition, self.functions)
-        fields = self.shape.fields
-        if fields is None:
-            return
+        yield from self._mapped(definition)
         for key in definition.reducers:
-            if key not in fields:
+            if not self.shape.has(key):
                 problem = f"there is a reducer for {key!r}, which the state has no key for"
                 yield Found(("reducers", key), problem, key=True)
         for number, (name, node) in enumerate(definition.nodes.items()):
-            if node.question is not None and node.question.key not in fields:
+            if node.question is not None and not self.shape.has(node.question.key):
                 problem = (
                     f"node {name!r} asks for {node.question.key!r}, which the state has no key for"
                 )
                 yield Found(("nodes", number, "question", "key"), problem)
+
+    def _mapped(self, definition: Definition) -> Iterator[Found]:
+        """Keys that graphs within are given or give, and that a state has not."""
+        for number, (name, node) in enumerate(definition.nodes.items()):
+            inner = self.subgraphs.get(node.uses, self)
+            for part, keys in (("inputs", node.inputs), ("outputs", node.outputs)):
+                for own, ours in keys.items():
+                    for graph, key in ((inner, own), (self, ours)):
+                        if not graph.shape.has(key):
+                            told = f"{part} of node {name!r} name {key!r}, which the state of graph"
+                            problem = f"{told} {graph.name!r} has no key for"
+                            yield Found(("nodes", number, part, own), problem)
 
     def graphs(self) -> Iterator[Graph]:
         """Itself and those within it, each once. Raises DefinitionError for two of one name."""

@@ -59,6 +59,10 @@ class Shape:
             if self.fields is not None and key in self.fields:
                 self.fields[key].reducer = each
 
+    def has(self, key: str) -> bool:
+        """Whether a state may have a key."""
+        return self.fields is None or key in self.fields
+
     def check(self, key: str, value: Any, node: str) -> None:
         """Raise StateRefused for a key that there is none of, or a value that it cannot have."""
         if self.fields is None:

@@ -125,6 +125,26 @@ def test_graphs_within_are_checked() -> None:
         Graph("g").add_subgraph("a", middle).build()
 
 
+def test_a_graph_within_is_given_keys_that_there_are() -> None:
+    """Where the state of a graph has a type, what it is given and gives has to be a key of it."""
+
+    class Inner(TypedDict):
+        words: list[str]
+
+    class Outer(TypedDict):
+        parts: list[str]
+
+    graph = Graph("g", Outer)
+    inner = graph_of("x", name="inner", state=Inner)
+    graph.add_subgraph("a", inner, inputs={"words": "pats"}, outputs={"word": "parts"})
+    with pytest.raises(GraphError) as caught:
+        graph.build()
+    assert caught.value.problems == (
+        "inputs of node 'a' name 'pats', which the state of graph 'g' has no key for",
+        "outputs of node 'a' name 'word', which the state of graph 'inner' has no key for",
+    )
+
+
 def test_graphs_of_one_name_are_refused() -> None:
     """No graph is within itself, and no two different ones of one name are within one."""
     one, other = graph_of("x", name="one"), graph_of("y", name="one")

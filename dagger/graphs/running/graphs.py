@@ -373,7 +373,7 @@ def _status(machine: Machine, node: str) -> str:
     *above, last = node.split("/") if node else [""]
     for name in above:
         inner = next((x for x in machine.executions.values() if x.node == name), None)
-        if inner is None or inner.within is None:
-            return ""
+        if inner is None or inner.within is None:  # it has ended with the node
+            return str(machine.statuses.get(name, ""))
         machine = inner.within
     return str(machine.statuses.get(last, ""))

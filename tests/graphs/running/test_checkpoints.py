@@ -108,6 +108,7 @@ async def test_the_states_of_a_run_are_told() -> None:
         await seen_through(executor, graphs)
         states = graphs.find(executor, "run").states()
         assert states[-1].node == "join"
+        assert {each.status for each in states if "/" in each.node} == {"completed"}
         assert states[-1].state == END_STATE
         assert len(states) == 10
 
