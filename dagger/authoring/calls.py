@@ -114,16 +114,18 @@ class Calls:
         """
         if key in self._out:
             raise ExecutionError(f"{self._held.node_id} has two calls with key {key!r} in flight")
-        request = made(self._held, channel, payload, key, timeout, headers)
-        publication = request.publication._replace(key=message_key)
+        request = made(self._held, channel, payload, key, timeout, headers, message_key)
+        publication = request.publication
         if cleanup and not is_cleanup(publication):
             publication = publication._replace(headers=(*publication.headers, CLEANUP))
         if idempotency_key is not None:
             options: Sending = {"idempotency_key": idempotency_key}
             publication = sent(publication, options, 0.0)
+        if publication is not request.publication:
+            request = request._replace(publication=publication)
         self._out.add(key)
         try:
-            await self._flying.send(request._replace(publication=publication))
+            await self._flying.send(request)
         except BaseException:
             self._out.discard(key)
             raise

@@ -107,7 +107,8 @@ class Invocation:
     def context(self) -> Context:
         if self._context is None:
             origin = self.agent.origin
-            self._context = Context(self) if origin is None else origin.context(self)
+            own = None if origin is None else origin.context(self)
+            self._context = Context(self) if own is None else own
         return self._context
 
     @property

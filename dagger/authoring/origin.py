@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from dagger.words.secrets import Secrets
 
 if TYPE_CHECKING:
     from dagger.authoring.context import Context
     from dagger.authoring.invocation import Invocation
     from dagger.state.queues import Delivery
-    from dagger.words.secrets import Secrets
 
 
-class Origin(Protocol):
-    """What an executor asks whoever has made an agent."""
+class Origin:
+    """What an executor asks whoever has made an agent; as it stands, one that changes nothing."""
 
-    @property
-    def definition(self) -> str:
+    def __init__(
+        self, definition: str, secrets: Secrets | None = None, *, careful: bool = False
+    ) -> None:
+        self.definition = definition
         """A digest of what it was made from: it is part of the agent's fingerprint."""
-
-    @property
-    def careful(self) -> bool:
+        self.secrets = Secrets() if secrets is None else secrets
+        """What is not to be written down of what it handles."""
+        self.careful = careful
         """Whether its handlers begin only once all that led to that is on disk."""
 
-    @property
-    def secrets(self) -> Secrets:
-        """What is not to be written down of what it handles."""
-
-    def context(self, invocation: Invocation) -> Context:
-        """What a handler is given as `ctx`."""
+    def context(self, invocation: Invocation) -> Context | None:
+        """What a handler is given as `ctx`; None for what others are given."""
+        return None
 
     def receive(self, payload: Any, run_id: str) -> Any:
         """The payload that a new run begins with, for what the outside gave: checked, and
@@ -35,9 +35,12 @@ class Origin(Protocol):
 
         It may be called for a run that is there already, or that is not begun after all.
         """
+        return payload
 
     def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
         """The payload as the handler gets it, for what has come; before it is checked."""
+        return payload
 
     def obstacle(self, delivery: Delivery) -> str:
         """Why a delivery that was begun elsewhere cannot go on here; "" if it can."""
+        return ""

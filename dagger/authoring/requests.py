@@ -30,12 +30,13 @@ def made(
     key: str,
     timeout: float | None = None,
     headers: Mapping[str, str] | None = None,
+    message_key: str | None = None,
 ) -> Request:
     """A request of an invocation, ready to be published.
 
     Raises ChannelUndeclared, SerializationError, ValidationError or ExecutionError.
     """
-    ready = published_by(held, channel, payload, headers=headers)
+    ready = published_by(held, channel, payload, key=message_key, headers=headers)
     reply_to = (REPLY_TO, f"{held.delivery.number}/{key}")
     return Request(key, ready._replace(headers=(*ready.headers, reply_to)), patience(timeout))
 

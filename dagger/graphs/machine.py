@@ -16,8 +16,7 @@ Told the same, it says the same again, in a fresh process too. It is moved on in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dagger.graphs.branches import Branch, Branches
@@ -34,37 +33,20 @@ from dagger.graphs.commands import (
     Wake,
 )
 from dagger.graphs.executions import Execution, Kind
+from dagger.graphs.library import ERROR, Library
 from dagger.graphs.merging import remove, update
-from dagger.graphs.model import END, START, Definition, Dependency, Need, Node, NodeKind, OnError
-from dagger.graphs.needs import Completed, Unmet, apart, unmet
+from dagger.graphs.model import END, START, Definition, Node, NodeKind, OnError
+from dagger.graphs.needs import Unmet
 from dagger.graphs.outcome import Outcome
-from dagger.graphs.reach import Reach
-from dagger.graphs.reducers import Reduce, last
+from dagger.graphs.plan import Plan
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.graphs.undoing import Undoing
-from dagger.graphs.values import REMOVED, View
+from dagger.graphs.values import View
+from dagger.graphs.within import given_to, outcome_of
 from dagger.words.errors import DaggerError, GraphEventRefused
-from dagger.words.payload import decode, encode
-
-ERROR = "error"
-"""The key of the state that a node which has failed is told under, if the run goes on."""
+from dagger.words.payload import encode
 
 _TIMEOUTS = frozenset({"TimeoutExceeded", "ResourceTimeout", "RequestTimeout"})
-
-
-class Library:
-    """What a machine needs of Python: reducers and conditions by name."""
-
-    def __init__(
-        self,
-        reducers: Mapping[str, Reduce],
-        holds: Callable[[Dependency, View], bool],
-        subgraphs: Mapping[str, Library],
-    ) -> None:
-        # Branches may fail side by side: what is told of the one named last is told.
-        self.reducers = {ERROR: last, **reducers}
-        self.holds = holds
-        self.subgraphs = subgraphs
 
 
 class Machine:
@@ -78,27 +60,21 @@ class Machine:
         self.path = path
         self.status = GraphStatus.IDLE
         self.reason = ""
-        self.now = 0.0
         self.view = View(given)
         """The state, but for what is in branches; of a graph within, on what it was given."""
-        self.nodes: dict[str, Node] = dict(definition.nodes)
-        self.edges: dict[str, tuple[str, ...]] = dict(definition.edges)
         self.statuses: dict[str, NodeStatus] = {}
         self.visits: dict[str, int] = {}
-        self.completed: dict[str, Completed] = {}
-        self.began: dict[str, int] = {}
         self.executions: dict[int, Execution] = {}
         self.branches = Branches(self.view, library.reducers)
+        self.plan = Plan(definition, library, self.branches, self.executions)
+        self.nodes = self.plan.nodes
         self.last_execution = 0
-        self.order = 0
         self.undoing = Undoing()
         self.ends: GraphStatus | None = None
         """How it will have ended, once it winds down."""
         self.deadlines: dict[str, float] = {}
         """Until when nodes may wait for what they need."""
-        self._reach = Reach(self.nodes, self._targets)
-        self._apart = apart(self.nodes.values())
-        self._orders = {name: number for number, name in enumerate(self.nodes)}
+        self._undoes = {name for name, each in definition.subgraphs.items() if each.undoes}
         self._commands: list[Command] = []
 
     # -- events ----------------------------------------------------------------------
@@ -122,9 +98,9 @@ class Machine:
         """The run begins with a state."""
         if self.status is not GraphStatus.IDLE:
             raise GraphEventRefused("begin", f"it is {self.status}")
-        self.now, self.status = at, GraphStatus.RUNNING
+        self.plan.now, self.status = at, GraphStatus.RUNNING
         update(self.view, state.items(), START, {})
-        self._go(next(iter(self.branches.live.values())), self.edges.get(START, ()))
+        self._go(next(iter(self.branches.live.values())), self.plan.edges.get(START, ()))
         return self._said()
 
     def done(self, path: Path, outcome: Outcome, at: float) -> list[Command]:
@@ -141,7 +117,7 @@ class Machine:
         elif self.goes_on:
             self._complete(execution, outcome)
         else:
-            self._complete_late(execution, outcome)
+            self._takes_effect(execution, outcome)
         return self._said()
 
     def failed(self, path: Path, error: Mapping[str, str], at: float) -> list[Command]:
@@ -173,12 +149,12 @@ class Machine:
         if inner is not None:
             return self._from_within(inner, inner.machine.woken(path, at), at)
         del self.executions[path[-1]]
-        self.now = at
+        self.plan.now = at
         return self._said()
 
     def undone(self, path: Path, problem: str, at: float) -> list[Command]:
         """An execution was undone; with a problem, it could not be."""
-        self.now = at
+        self.plan.now = at
         number = path[len(self.path)]
         if len(path) == len(self.path) + 1:
             self._has_undone(number, problem)
@@ -196,7 +172,7 @@ class Machine:
 
     def cancel(self, reason: str, at: float) -> list[Command]:
         """The run is to end."""
-        self.now = at
+        self.plan.now = at
         if self.goes_on:
             self._wind_down(GraphStatus.CANCELLED, reason)
         return self._said()
@@ -212,6 +188,11 @@ class Machine:
             self.status = self.ends or GraphStatus.CANCELLED
 
     @property
+    def now(self) -> float:
+        """The moment of the latest event, epoch seconds."""
+        return self.plan.now
+
+    @property
     def goes_on(self) -> bool:
         """Whether anything new may begin."""
         return self.status is GraphStatus.RUNNING and self.ends is None
@@ -221,22 +202,11 @@ class Machine:
     def _complete(self, execution: Execution, outcome: Outcome) -> None:
         """A node has run: its branch changes the state, and goes on."""
         branch, node = execution.branch, self.nodes[execution.node]
-        taken = [new.name for new, _ in outcome.nodes if self._is_taken(new.name)]
-        if taken:
-            problem = f"graph {self.definition.name!r} has a node {taken[0]!r} already"
-            self._fail(execution, {"type": "DefinitionError", "message": problem})
+        if not self._takes_effect(execution, outcome):
             return
-        try:
-            self._apply(execution, outcome)
-        except Exception as error:  # of a reducer, which is the user's
-            self._fail(execution, _error_of(error))
-            return
-        self.order += 1
-        self.completed[node.name] = Completed(self.now, self.order)
-        self._note(execution, NodeStatus.COMPLETED)
-        self.undoing.complete(execution.number, outcome.changed())
-        for new, targets in outcome.nodes:
-            self.add(new, targets)
+        self.plan.complete(node.name)
+        if outcome.nodes:
+            self.plan.add(outcome.nodes)
         if outcome.again:
             branch.turns += 1
             self._go(branch, (node.name,))
@@ -247,19 +217,27 @@ class Machine:
         else:
             self._go(branch, outcome.to if outcome.to is not None else self._ways(node, outcome))
 
-    def _complete_late(self, execution: Execution, outcome: Outcome) -> None:
-        """A node has run that was to be stopped: what it has done can be undone."""
+    def _takes_effect(self, execution: Execution, outcome: Outcome) -> bool:
+        """A node has run, though it may have been told to stop: it changes the state, and can be
+        undone. Whether it could; else it fails.
+        """
+        taken = [x.name for x, _ in outcome.nodes if self.plan.is_taken(x.name)]
+        if taken:
+            problem = f"graph {self.definition.name!r} has a node {taken[0]!r} already"
+            self._fail(execution, {"type": "DefinitionError", "message": problem})
+            return False
         try:
             self._apply(execution, outcome)
         except Exception as error:  # of a reducer, which is the user's
             self._fail(execution, _error_of(error))
-            return
+            return False
         self._note(execution, NodeStatus.COMPLETED)
         self.undoing.complete(execution.number, outcome.changed())
+        return True
 
     def _ways(self, node: Node, outcome: Outcome) -> Sequence[str]:
         """Where a node leads that does not say it itself: its edges, and what its router chose."""
-        return (*self.edges.get(node.name, ()), *outcome.chosen)
+        return (*self.plan.edges.get(node.name, ()), *outcome.chosen)
 
     def _apply(self, execution: Execution, outcome: Outcome) -> None:
         view, reducers = execution.branch.view, self.library.reducers
@@ -305,12 +283,10 @@ class Machine:
 
     def _begin_some(self) -> bool:
         """Begin the nodes that may; whether there were any."""
-        waiting = self.branches.waiting
-        if not waiting:
+        if not self.branches.waiting:
             return False
-        ready = [name for name in waiting if not self.branches.others_may_come(name, self._reach)]
         begun = False
-        for name in self._in_order(ready):
+        for name in self.plan.ready():
             if not self.goes_on:
                 return False
             begun = self._try(self.nodes[name]) or begun
@@ -318,37 +294,23 @@ class Machine:
 
     def _begin_one(self) -> bool:
         """All that is left waits for each other: one node goes first, or fails; always True."""
-        names = self._in_order(list(self.branches.waiting))
+        names = self.plan.in_order(self.branches.waiting)
         for patient in (True, False):
             if any(self._try(self.nodes[name], patient=patient) for name in names):
                 return True
         return self._stuck()
 
-    def _in_order(self, names: list[str]) -> list[str]:
-        if len(names) < 2:
-            return names
-        return sorted(names, key=self._precedence)
-
-    def _precedence(self, name: str) -> tuple[int, int]:
-        return -(self.nodes[name].priority or 0), self._orders[name]
-
     def _try(self, node: Node, *, patient: bool = True) -> bool:
-        """Begin a node if it has what it needs; whether anything has come of it.
-
-        Who is not patient does without what is optional.
-        """
-        others = self._apart.get(node.name, ())
+        """Begin a node if it has what it needs; whether anything has come of it."""
         try:
-            left = unmet(node, others, self) if node.needs or others else []
+            left = self.plan.left(node, patient=patient)
         except Exception as error:  # of a condition, which is the user's
             told = f"a condition of what it needs has failed: {error}"
             self._reject(node, {"type": type(error).__name__, "message": told})
             return True
-        if not patient:
-            left = [each for each in left if each.dependency.type is not Need.OPTIONAL]
         never = next((each for each in left if each.never), None)
         if never is not None:
-            had = never.need in self.completed
+            had = never.need in self.plan.completed
             why = "whose completion does not count any more" if had else "which has not completed"
             problem = f"node {node.name!r} needs {never.need!r}, {why}"
             self._reject(node, {"type": "DependencyUnmet", "message": problem})
@@ -364,11 +326,13 @@ class Machine:
     def _joined(self, node: Node) -> Branch | None:
         """One branch of those that wait at a node; None if they contradict each other."""
         try:
-            return self.branches.join(node.name)
+            branch = self.branches.join(node.name)
         except Exception as error:  # MergeConflict, or what a reducer raises, which is the user's
             problem = str(error) if isinstance(error, DaggerError) else repr(error)
             self._wind_down(GraphStatus.FAILED, problem)
             return None
+        branch.tail = self.undoing.latest(branch.tail)
+        return branch
 
     def _wait_for(self, node: Node, left: Sequence[Unmet]) -> bool:
         """It waits for what it needs, as long as it may; whether anything has come of it."""
@@ -404,15 +368,14 @@ class Machine:
 
     def _stuck(self) -> bool:
         """All that is left needs what will not come."""
-        name = min(self.branches.waiting, key=self._orders.__getitem__)
+        name = self.plan.first(self.branches.waiting)
         problem = f"node {name!r} needs what waits for it: {', '.join(self.nodes[name].needs)}"
         self._reject(self.nodes[name], {"type": "DependencyUnmet", "message": problem})
         return True
 
     def _begin(self, node: Node, branch: Branch) -> None:
         self._wait_no_more(node)
-        self.order += 1
-        self.began[node.name] = self.order
+        self.plan.begin(node.name)
         self.visits[node.name] = self.visits.get(node.name, 0) + 1
         self.statuses[node.name] = NodeStatus.READY
         self.statuses[node.name] = NodeStatus.RUNNING
@@ -420,7 +383,7 @@ class Machine:
         kind = _KINDS.get(node.kind, Kind.RUN)
         execution = self._execution(node.name, branch, kind)
         execution.visit = branch.turns + 1 if node.loop else self.visits[node.name]
-        if node.undo is not None or kind is Kind.SUBGRAPH:
+        if node.undo is not None or node.uses in self._undoes:
             self.undoing.begin(execution.number, node, branch.tail)
             branch.tail = (execution.number,)
         if node.kind is NodeKind.START:
@@ -454,27 +417,6 @@ class Machine:
 
     def _to(self, execution: Execution) -> Path:
         return (*self.path, execution.number)
-
-    # -- what needs ask --------------------------------------------------------------
-
-    def is_running(self, node: str) -> bool:
-        """Whether a node runs now."""
-        return any(each.node == node and each.runs for each in self.executions.values())
-
-    def may_come(self, node: str, besides: str) -> bool:
-        """Whether a branch is at a node, or may come to it, other than those at `besides`."""
-        return self.branches.may_come(node, self._reach.who_reaches(node), besides)
-
-    def stands_first(self, node: str, other: str) -> bool:
-        """Whether branches wait at both nodes, and the first was added before the second."""
-        return node in self.branches.waiting and self._orders[node] < self._orders[other]
-
-    def holds(self, dependency: Dependency, node: str) -> bool:
-        """Whether the condition of a dependency is true for the branch that waits at a node."""
-        if dependency.condition is None:
-            return True
-        branch = self.branches.foremost(node)
-        return self.library.holds(dependency, branch.view)
 
     # -- failures --------------------------------------------------------------------
 
@@ -510,7 +452,7 @@ class Machine:
             execution = self._execution(node.name, branch, Kind.ROUTE)
             self._commands.append(self._command(execution))
         else:
-            self._go(branch, self.edges.get(node.name, ()))
+            self._go(branch, self.plan.edges.get(node.name, ()))
 
     def _decided(self, execution: Execution, outcome: Outcome) -> None:
         """A person has said what is to be done about a node that has failed."""
@@ -537,7 +479,7 @@ class Machine:
     def _begin_within(self, node: Node, execution: Execution) -> None:
         """A graph within this one begins, with the keys of the state that it is given."""
         definition = self.definition.subgraphs[node.uses]
-        given = given_within(node, execution.branch.view)
+        given = given_to(node, execution.branch.view)
         library = self.library.subgraphs[node.uses]
         machine = Machine(definition, library, self._to(execution), given)
         execution.within = machine
@@ -555,7 +497,7 @@ class Machine:
     def _from_within(
         self, execution: Execution, commands: list[Command], at: float
     ) -> list[Command]:
-        self.now = at
+        self.plan.now = at
         self._follow(execution, execution.machine, commands)
         return self._said()
 
@@ -581,28 +523,11 @@ class Machine:
 
     def _returned(self, execution: Execution, machine: Machine) -> None:
         """A graph within has completed: its results are those of its node."""
-        outcome = _outcome_within(self.nodes[execution.node], machine.view, self.library.reducers)
+        outcome = outcome_of(self.nodes[execution.node], machine.view, self.library.reducers)
         if self.goes_on:
             self._complete(execution, outcome)
         else:
             self._note(execution, NodeStatus.COMPLETED)
-
-    # -- nodes that are added --------------------------------------------------------
-
-    def _is_taken(self, name: str) -> bool:
-        return name in self.definition.nodes or name in (START, END)
-
-    def add(self, node: Node, targets: tuple[str, ...]) -> None:
-        """A node that was made while the run goes on, and where it leads."""
-        self.nodes[node.name] = node
-        self.edges[node.name] = targets
-        self._orders.setdefault(node.name, len(self._orders))
-        self._reach = Reach(self.nodes, self._targets)
-
-    def _targets(self, name: str) -> tuple[str, ...]:
-        choice, node = self.definition.choices.get(name), self.nodes.get(name)
-        chosen = choice.targets.values() if choice is not None else ()
-        return (*self.edges.get(name, ()), *chosen, *(node.to if node is not None else ()))
 
     # -- the end ---------------------------------------------------------------------
 
@@ -610,7 +535,7 @@ class Machine:
         execution = self.executions.pop(path[-1], None)
         if execution is None:
             raise GraphEventRefused(str(path), "nothing of that number runs")
-        self.now = at
+        self.plan.now = at
         return execution
 
     def _is_over(self, path: Path) -> bool:
@@ -620,7 +545,7 @@ class Machine:
     def _note(self, execution: Execution, status: NodeStatus) -> None:
         """Where a node stands after a visit, of which there may be others."""
         name = execution.node
-        if not execution.runs or (self.branches.running(name) > 1 and self.is_running(name)):
+        if not execution.runs or (self.branches.running(name) > 1 and self.plan.is_running(name)):
             return
         self.statuses[name] = status
         if self.goes_on and name in self.branches.waiting:
@@ -671,7 +596,7 @@ class Machine:
 
     def undo_all(self, at: float) -> list[Command]:
         """Undo a run that has completed: what it was a part of is undone."""
-        self.now = at
+        self.plan.now = at
         self._undo()
         return self._said()
 
@@ -695,35 +620,6 @@ class Machine:
     def _has_undone(self, number: int, problem: str) -> None:
         for each in self.undoing.ended(number, problem):
             self._undo_one(each)
-
-
-def given_within(node: Node, view: View) -> View:
-    """What a graph within is given of the state of its branch."""
-    if not node.inputs:
-        return view
-    given = View()
-    for own, ours in node.inputs.items():
-        given.put(own, view.blob(ours))
-    return given
-
-
-def _outcome_within(node: Node, view: View, reducers: Mapping[str, Reduce]) -> Outcome:
-    """What a graph within has changed, as its node has: updates of keys with a reducer are handed
-    on one by one, and not with what was there before; where ours has none, the value is.
-    """
-    names = node.outputs or {key: key for key in view.own}
-    changes: list[tuple[str, Any]] = []
-    gone = [ours for own, ours in names.items() if own not in view and own in view.own]
-    for own, ours in names.items():
-        if own in view.raw and reducers.get(ours, last) is not last:
-            said = view.raw[own]
-            if REMOVED in said:
-                gone.append(ours)
-            latest = takewhile(lambda each: each is not REMOVED, reversed(said))
-            changes += reversed([(ours, decode(each)) for each in latest if each is not REMOVED])
-        elif own in view and (own in view.own or node.inputs.get(own, own) != ours):
-            changes.append((ours, view.get(own)))
-    return Outcome(tuple(changes), tuple(dict.fromkeys(gone)))
 
 
 def _error_of(error: Exception) -> dict[str, str]:

@@ -200,6 +200,13 @@ class Definition:
     """By what the nodes that use them say."""
     description: str = ""
 
+    @property
+    def undoes(self) -> bool:
+        """Whether anything of it can be undone."""
+        if any(each.undo is not None for each in self.nodes.values()):
+            return True
+        return any(each.undoes for each in self.subgraphs.values())
+
     def targets(self, name: str) -> tuple[str, ...]:
         """Where a branch may go from a node."""
         node, choice = self.nodes.get(name), self.choices.get(name)

@@ -51,15 +51,16 @@ class Outcome(NamedTuple):
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Outcome:
         """The outcome that some data is of."""
-        to = data.get("to")
+        said = data.get
+        to, nodes = said("to"), said("nodes")
         return cls(
-            changes=tuple((key, value) for key, value in data.get("set", ())),
-            removed=tuple(data.get("removed", ())),
+            changes=tuple(map(tuple, said("set", ()))),
+            removed=tuple(said("removed", ())),
             to=None if to is None else tuple(to),
-            chosen=tuple(data.get("chosen", ())),
-            again=data.get("again", False),
-            nodes=tuple((made(each), tuple(targets)) for each, targets in data.get("nodes", ())),
-            decision=data.get("decision", ""),
+            chosen=tuple(said("chosen", ())),
+            again=said("again", False),
+            nodes=tuple((made(x), tuple(targets)) for x, targets in nodes) if nodes else (),
+            decision=said("decision", ""),
         )
 
 

@@ -10,14 +10,14 @@ Targets = Callable[[str], Iterable[str]]
 class Reach:
     """Of the nodes of one graph; `targets` says where a branch may go from a node."""
 
-    __slots__ = ("_from", "_known", "_targets")
+    __slots__ = ("_from", "_known", "_to")
 
     def __init__(self, names: Iterable[str], targets: Targets) -> None:
-        self._targets = targets
         self._known: dict[tuple[str, str], frozenset[str]] = {}
+        self._to = {name: frozenset(targets(name)) for name in names}
         self._from: dict[str, list[str]] = {}
-        for name in names:
-            for target in targets(name):
+        for name, ahead in self._to.items():
+            for target in ahead:
                 self._from.setdefault(target, []).append(name)
 
     def who_reaches(self, node: str, split: str = "") -> frozenset[str]:
@@ -37,8 +37,8 @@ class Reach:
     def _comes_again(self, node: str, split: str) -> bool:
         if node in self.who_reaches(split):
             return True
-        leading = self._found(node, split)
-        return sum(each == node or each in leading for each in set(self._targets(split))) < 2
+        leading = {node, *self._found(node, split)}
+        return len(leading & self._to.get(split, frozenset())) < 2
 
     def _found(self, node: str, without: str) -> frozenset[str]:
         found: dict[str, None] = {}

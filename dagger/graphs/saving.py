@@ -8,13 +8,15 @@ from typing import Any
 from dagger.graphs import merging
 from dagger.graphs.branches import Branch, Branches, Frame, Stage
 from dagger.graphs.executions import Execution, Kind
-from dagger.graphs.machine import Library, Machine, given_within
+from dagger.graphs.library import Library
+from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
 from dagger.graphs.needs import Completed
 from dagger.graphs.outcome import added, made
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.graphs.undoing import Undoing
 from dagger.graphs.values import View
+from dagger.graphs.within import given_to
 
 Data = Mapping[str, Any]
 
@@ -28,13 +30,13 @@ def machine_data(machine: Machine) -> dict[str, Any]:
         "ends": None if machine.ends is None else str(machine.ends),
         "reason": machine.reason,
         "now": machine.now,
-        "nodes": [[added(node), list(machine.edges.get(node.name, ()))] for node in new],
+        "nodes": [[added(node), list(machine.plan.edges.get(node.name, ()))] for node in new],
         "statuses": {name: str(each) for name, each in machine.statuses.items()},
         "visits": dict(machine.visits),
-        "completed": {name: list(each) for name, each in machine.completed.items()},
-        "began": dict(machine.began),
+        "completed": {name: list(each) for name, each in machine.plan.completed.items()},
+        "began": dict(machine.plan.began),
         "deadlines": dict(machine.deadlines),
-        "order": machine.order,
+        "order": machine.plan.order,
         "last_execution": machine.last_execution,
         "state": machine.view.data(),
         "branches": _branches(machine.branches, machine.view),
@@ -102,14 +104,14 @@ def machine_from(
     machine = Machine(definition, library, tuple(data["path"]), given)
     machine.status = GraphStatus(data["status"])
     machine.ends = None if data["ends"] is None else GraphStatus(data["ends"])
-    machine.reason, machine.now, machine.order = data["reason"], data["now"], data["order"]
+    machine.reason, plan = data["reason"], machine.plan
+    plan.now, plan.order = data["now"], data["order"]
     machine.last_execution = data["last_execution"]
-    for node, targets in data["nodes"]:
-        machine.add(made(node), tuple(targets))
+    plan.add((made(node), tuple(targets)) for node, targets in data["nodes"])
     machine.statuses = {name: NodeStatus(each) for name, each in data["statuses"].items()}
-    machine.visits, machine.began = dict(data["visits"]), dict(data["began"])
+    machine.visits, plan.began = dict(data["visits"]), dict(data["began"])
     machine.deadlines = dict(data["deadlines"])
-    machine.completed = {name: Completed(*each) for name, each in data["completed"].items()}
+    plan.completed = {name: Completed(*each) for name, each in data["completed"].items()}
     machine.view.take(data["state"])
     branches = _branches_from(data["branches"], machine)
     for each in data["executions"]:
@@ -126,7 +128,7 @@ def _execution_from(data: Data, machine: Machine, branches: Mapping[int, Branch]
         uses = machine.nodes[data["node"]].uses
         definition = machine.definition.subgraphs[uses]
         library = machine.library.subgraphs[uses]
-        given = given_within(machine.nodes[data["node"]], branch.view)
+        given = given_to(machine.nodes[data["node"]], branch.view)
         execution.within = machine_from(data["within"], definition, library, given)
     return execution
 

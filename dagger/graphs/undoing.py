@@ -10,7 +10,8 @@ from dagger.rules import undo
 from dagger.rules.undo import Action
 
 if TYPE_CHECKING:
-    from dagger.graphs.machine import Library, Machine
+    from dagger.graphs.library import Library
+    from dagger.graphs.machine import Machine
 
 
 class _Begun:
@@ -41,6 +42,14 @@ class Undoing:
         """An execution begins that can be undone, or that hands on who came after whom."""
         known = tuple(each for each in after if each in self._begun)
         self._begun[number] = _Begun(node, known, node.undo is not None)
+
+    def latest(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        """Of executions that came before something those that none of the others came after."""
+        if len(numbers) < 2:
+            return numbers
+        known = (self._begun.get(number) for number in numbers)
+        earlier = {each for begun in known if begun is not None for each in begun.after}
+        return tuple(each for each in numbers if each not in earlier)
 
     def complete(self, number: int, changed: dict[str, Any]) -> None:
         """It has completed, and changed this of the state."""

@@ -94,6 +94,7 @@ class State:
         self.wiring = 0  # grows whenever routes have to be made anew
         self.scoping: frozenset[str] = frozenset()  # channels whose messages open scopes
         self._wires: dict[str, _Wire] = {}
+        self._hearers: dict[str, list[Subscriber]] = {}  # by channel
         self._wired = -1  # the wiring that those were worked out for
         self.next_run = 0  # number of the latest run
         self.subscribers: dict[str, Subscriber] = {}
@@ -193,13 +194,21 @@ class State:
     def heard(self, name: str) -> _Wire:
         """Who subscribes to a channel, as things are now."""
         if self._wired != self.wiring:
-            self._wires, self._wired = {}, self.wiring
+            self._wires, self._hearers, self._wired = {}, self._heard_by(), self.wiring
         found = self._wires.get(name)
         if found is None:
-            hearers = [each for each in self.subscribers.values() if name in each.subscriptions]
+            hearers = self._hearers.get(name, ())
             closed = name in self.channels and self.channels[name].closed
             joins = name in self.scoping or any(each.join is not None for each in hearers)
             found = self._wires[name] = tuple(hearers), closed, joins
+        return found
+
+    def _heard_by(self) -> dict[str, list[Subscriber]]:
+        """By channel those who subscribe to it: an agent may hear very many."""
+        found: dict[str, list[Subscriber]] = {}
+        for each in self.subscribers.values():
+            for name in dict.fromkeys(each.subscriptions):
+                found.setdefault(name, []).append(each)
         return found
 
 

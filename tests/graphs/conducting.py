@@ -22,7 +22,8 @@ from dagger.graphs.commands import (
     Undo,
     Wake,
 )
-from dagger.graphs.machine import Library, Machine
+from dagger.graphs.library import Library
+from dagger.graphs.machine import Machine
 from dagger.graphs.model import Dependency
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.reducers import reducer

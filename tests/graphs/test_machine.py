@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from dagger.graphs import END, START, Graph, GraphStatus, NodeStatus
 from dagger.graphs.model import Node
 from dagger.graphs.outcome import Outcome
+from dagger.graphs.saving import machine_data
 from dagger.words.errors import GraphEventRefused
 from tests.graphs.conducting import Conductor, Error, machine_of
 from tests.graphs.test_machine_model import Block, Written, programs
@@ -319,3 +322,28 @@ def test_what_is_removed_and_updated_again_begins_anew() -> None:
 
     machine = Conductor(graph, behave).conduct({"log": ["given"]})
     assert machine.view.get("log") == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("options", [{}, {"undo": lambda: None}], ids=["plain", "undo"])
+def test_a_turn_of_a_cycle_leaves_no_more_behind_than_the_one_before(options: Any) -> None:
+    """Of splits, joins and graphs within nothing is kept, but for what can be undone; and of that
+    not who came before whom from the beginning.
+    """
+    turns = 60
+    inner = Graph("inner").add_node("i", lambda: None, **options)
+    graph = Graph("g").add_node("work").add_node("a").add_node("join").add_subgraph("b", inner)
+    graph.add_edge("work", ["a", "b"]).add_edge("a", "join").add_edge("b", "join")
+    graph.add_conditional_edge("join", "${{ state.x }}", ["work", END])
+    sizes: list[int] = []
+
+    def behave(name: str, visit: int, saw: dict[str, Any]) -> Outcome:
+        if name == "work":
+            sizes.append(len(json.dumps(machine_data(conductor.machine))))
+        return Outcome(chosen=("work" if visit < turns else END,) * (name == "join"))
+
+    conductor = Conductor(graph, behave, most=10 * turns)
+    conductor.conduct()
+    assert conductor.visits()["work"] == turns
+    grown = [after - before for before, after in pairwise(sizes[20:])]
+    assert max(grown) < (1_500 if options else 20)
+    assert max(grown[-10:]) - max(grown[:10]) < 20

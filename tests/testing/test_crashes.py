@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from typing import Any
 
 import anyio
@@ -25,6 +23,7 @@ from dagger.testing import (
 from dagger.testing.store_suite import RECORDS
 from dagger.testing.stores import Disk, LaggingStore, MortalStore
 from tests.conftest import PROVE, Figures
+from tests.crashing import crashed
 from tests.testing.shapes import NOBODY, SHAPES, Outside, Shape, step_before_publish
 
 NEVER = 10**9
@@ -70,7 +69,7 @@ def test_a_crash_at_any_write_changes_nothing(shape: Shape, times: int, figures:
         assert crash.simulate(partial(day, shape(outside))) == undisturbed
         assert all(1 <= count <= 1 + crash.happened for count in outside.values()), outside
 
-    points = crashed(check, times, seed=times)
+    points = crashed(check, times)
     assert points > 1
     figures(f"{shape.__name__}: died {times} times at {points} writes; 0 lost, 0 twice")
 
@@ -91,20 +90,6 @@ def test_unloading_changes_nothing(shape: Shape, figures: Figures) -> None:
 
     points = crashed(check)
     figures(f"{shape.__name__}, unloaded: died at {points} writes; 0 lost, 0 twice")
-
-
-def crashed(check: Callable[[Crash], None], times: int = 1, seed: int = 0) -> int:
-    """Have it crash at each write, at once and lingering, where proof is wanted; else at every
-    third, in turns. At how many that was.
-    """
-    if PROVE:
-        return explore_crashes(check, times=times, seed=seed)
-    for done, crash_at in enumerate(count(2, 3)):
-        crash = Crash(crash_at, lingering=crash_at % 2 == 0, times=times, seed=seed)
-        check(crash)
-        if not crash.happened:
-            return done
-    raise AssertionError  # there is no last number
 
 
 def test_what_a_crash_breaks_is_found_and_told() -> None:

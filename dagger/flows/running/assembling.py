@@ -17,6 +17,7 @@ from dagger.authoring.agent import Agent
 from dagger.authoring.joining import all_of
 from dagger.authoring.making import make
 from dagger.authoring.options import AgentOptions
+from dagger.authoring.origin import Origin
 from dagger.flows.flow import Flow
 from dagger.flows.functions import StepFunction
 from dagger.flows.model import Compensation, Rescue, Step
@@ -28,7 +29,7 @@ from dagger.flows.running.coordinator import REPORTS, Coordinator
 from dagger.flows.running.definition import definition_of, digest_of
 from dagger.flows.running.functions import agent_of
 from dagger.flows.running.keeper import Keeper
-from dagger.flows.running.origins import FlowOrigin, InnerOrigin, StepOrigin
+from dagger.flows.running.origins import FlowOrigin, StepOrigin
 from dagger.flows.running.program import Program, Undo, Work
 from dagger.flows.running.uses import Uses
 from dagger.flows.running.vault import Vault
@@ -153,7 +154,7 @@ class Assembling:
             program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
         )
         digest = digest_of(definition_of(flow))
-        origin = InnerOrigin(digest, self._vault.secrets)
+        origin = Origin(digest, self._vault.secrets)
         yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dagger.authoring.context import Context
+from dagger.authoring.origin import Origin
 from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
 from dagger.flows.running.coordinator import KEPT
@@ -15,67 +15,31 @@ from dagger.flows.running.keeper import Keeper
 from dagger.flows.running.program import Program
 from dagger.words.errors import SecretMissing
 from dagger.words.payload import decode
-from dagger.words.secrets import Secrets
 
 if TYPE_CHECKING:
-    from dagger.authoring.invocation import Invocation
     from dagger.flows.flow import Flow
     from dagger.state.queues import Delivery
 
 
-class StepOrigin:
+class StepOrigin(Origin):
     """Of an agent that carries out steps: `arguments` are what each gets, by its channel.
 
     Whoever acts on the world outside does so once it is on disk that he does: what was done is
     known to whoever goes on, to be undone.
     """
 
-    careful = True
-
     def __init__(self, definition: str, keeper: Keeper, arguments: Mapping[str, Arguments]) -> None:
-        self.definition = definition
-        self.secrets: Secrets = keeper.vault.secrets
+        super().__init__(definition, keeper.vault.secrets, careful=True)
         self._keeper = keeper
         self._arguments = arguments
-
-    def context(self, invocation: Invocation) -> Context:
-        return Context(invocation)
-
-    def receive(self, payload: Any, run_id: str) -> Any:
-        return payload
 
     def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
         """The arguments, with the secrets in them. Raises ExpressionError, SecretMissing."""
         arguments = self._arguments.get(channel)
         return payload if arguments is None else self._keeper.come(arguments, payload, run_id)
 
-    def obstacle(self, delivery: Delivery) -> str:
-        return ""
 
-
-class InnerOrigin:
-    """Of the coordinator of a flow within another."""
-
-    careful = False
-
-    def __init__(self, definition: str, secrets: Secrets) -> None:
-        self.definition = definition
-        self.secrets = secrets
-
-    def context(self, invocation: Invocation) -> Context:
-        return Context(invocation)
-
-    def receive(self, payload: Any, run_id: str) -> Any:
-        return payload
-
-    def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
-        return payload
-
-    def obstacle(self, delivery: Delivery) -> str:
-        return ""
-
-
-class FlowOrigin(InnerOrigin):
+class FlowOrigin(Origin):
     """Of the coordinator of a flow that runs begin with."""
 
     def __init__(

@@ -19,7 +19,7 @@ from dagger.authoring.making import make
 from dagger.authoring.options import AgentOptions
 from dagger.graphs.describing import definition_data
 from dagger.graphs.graph import Graph
-from dagger.graphs.machine import Library
+from dagger.graphs.library import Library
 from dagger.graphs.model import Definition, Dependency, Node, NodeKind, is_expression
 from dagger.graphs.reducers import reducer
 from dagger.graphs.running.asking import Asker

@@ -20,7 +20,8 @@ from dagger.graphs.commands import (
     Undo,
     Wake,
 )
-from dagger.graphs.machine import Library, Machine
+from dagger.graphs.library import Library
+from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.running.channels import Channels

@@ -110,7 +110,8 @@ class Graphs:
         """Run a graph, and wait for its end, or until it waits for people or is paused.
 
         `limits` and errors are those of `Executor.run`; `cleanup_timeout` is how long undoing
-        may take. Raises ValidationError for a state that the graph does not take.
+        may take once the run is cancelled or its time is over. Raises ValidationError for a state
+        that the graph does not take.
         """
         run = await self.start(executor, graph, state, run_id=run_id, **limits)
         return await run.result()

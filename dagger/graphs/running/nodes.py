@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dagger.graphs.machine import Library
+from dagger.graphs.library import Library
 from dagger.graphs.merging import Reducers, update
 from dagger.graphs.model import Choice, Definition, Goto, Loop, Node
 from dagger.graphs.outcome import Outcome

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dagger.authoring.context import Context
+from dagger.authoring.origin import Origin
 from dagger.graphs.graph import Graph
 from dagger.graphs.model import Definition
 from dagger.graphs.running.context import NodeContext
@@ -15,35 +15,21 @@ from dagger.graphs.running.coordinator import KEPT, is_checkpoint
 from dagger.graphs.shape import plain_of
 from dagger.words.errors import DefinitionError, ValidationError
 from dagger.words.payload import decode, plain
-from dagger.words.secrets import Secrets
 
 if TYPE_CHECKING:
+    from dagger.authoring.context import Context
     from dagger.authoring.invocation import Invocation
     from dagger.state.queues import Delivery
 
 
-class NodeOrigin:
+class NodeOrigin(Origin):
     """Of the agents that call nodes."""
-
-    def __init__(self, definition: str, *, careful: bool = False) -> None:
-        self.definition = definition
-        self.careful = careful
-        self.secrets = Secrets()
 
     def context(self, invocation: Invocation) -> Context:
         return NodeContext(invocation)
 
-    def receive(self, payload: Any, run_id: str) -> Any:
-        return payload
 
-    def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
-        return payload
-
-    def obstacle(self, delivery: Delivery) -> str:
-        return ""
-
-
-class GraphOrigin(NodeOrigin):
+class GraphOrigin(Origin):
     """Of the coordinator."""
 
     def __init__(
@@ -59,9 +45,6 @@ class GraphOrigin(NodeOrigin):
         self._name = definition.name
         self._data = data
         self._accept_changes = accept_changes
-
-    def context(self, invocation: Invocation) -> Context:
-        return Context(invocation)
 
     def receive(self, payload: Any, run_id: str) -> Any:
         """The state that a run begins with, checked, with defaults for what is not given.

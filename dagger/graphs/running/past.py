@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from dagger.graphs.machine import Library, Machine
+from dagger.graphs.library import Library
+from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.running.coordinator import (

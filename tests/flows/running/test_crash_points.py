@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
-from itertools import count
 from typing import Any
 
 import anyio
@@ -13,9 +11,10 @@ import pytest
 
 from dagger import Config, Flow, Flows, Store, step
 from dagger.flows.functions import StepFunction
-from dagger.testing import Crash, assert_conserved, explore_crashes, simulated
+from dagger.testing import Crash, assert_conserved, simulated
 from dagger.words.outcomes import RunStatus
 from tests.conftest import PROVE, Figures
+from tests.crashing import crashed
 from tests.state.meaning import live_state
 
 NEVER = 10**9
@@ -160,17 +159,3 @@ def test_a_crash_at_any_write_changes_no_end(end: str, times: int, figures: Figu
 
     points = crashed(check, times)
     figures(f"a flow that {end}: died {times} times at {points} writes; the same end each time")
-
-
-def crashed(check: Callable[[Crash], None], times: int) -> int:
-    """Have it crash at each write, at once and lingering, where proof is wanted; else at every
-    third, in turns. At how many that was.
-    """
-    if PROVE:
-        return explore_crashes(check, times=times, seed=times)
-    for done, crash_at in enumerate(count(1, 3)):
-        crash = Crash(crash_at, lingering=crash_at % 2 == 0, times=times, seed=times)
-        check(crash)
-        if not crash.happened:
-            return done
-    raise AssertionError  # there is no last number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,8 +10,9 @@ import pytest
 from dagger import Config, Store
 from dagger.graphs import Graphs
 from dagger.graphs.running import keeping
-from dagger.testing import Crash, explore_crashes, simulated
-from tests.conftest import PROVE, Figures
+from dagger.testing import Crash, simulated
+from tests.conftest import Figures
+from tests.crashing import crashed
 from tests.graphs.running.pipeline import END_STATE, Outside, pipeline, seen_through
 
 CONFIG = Config(snapshot_every_records=7)
@@ -43,17 +43,5 @@ def test_a_crash_at_any_write_changes_nothing(
         assert outside.keys() == {"begin", "left", "inner"}
         assert sum(outside.values()) <= 3 + crash.happened, outside
 
-    points = crashed(check)
+    points = crashed(check, every=5)
     figures(f"a graph, condensed after {condensed}: died at {points} writes; 0 lost, 0 twice")
-
-
-def crashed(check: Callable[[Crash], None]) -> int:
-    """Have it crash at each write where proof is wanted, else at every fifth; at how many."""
-    if PROVE:
-        return explore_crashes(check)
-    for done, crash_at in enumerate(range(2, 10_000, 5)):
-        crash = Crash(crash_at, lingering=crash_at % 2 == 0)
-        check(crash)
-        if not crash.happened:
-            return done
-    raise AssertionError  # there is no last number
