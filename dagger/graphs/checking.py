@@ -18,7 +18,7 @@ from dagger.graphs.model import (
     is_expression,
 )
 from dagger.rules.documents.tree import Found
-from dagger.rules.expressions import condition
+from dagger.rules.expressions import compiled, condition
 from dagger.rules.expressions.tokens import OPEN
 from dagger.rules.nearest import meant
 from dagger.rules.retry import strategy
@@ -183,11 +183,25 @@ def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
     if loop is not None and loop.max_iterations < 1:
         problem = f"the loop of {name!r} goes round at least once: max_iterations= is 1 or more"
         yield Found((*at, "loop", "max_iterations"), problem)
-    if node.kind is NodeKind.ASK and node.question is None:
-        yield Found(at, f"node {name!r} asks people, and nothing says what")
+    if node.kind is NodeKind.ASK:
+        yield from _question(node, at)
     if node.kind is NodeKind.SUBGRAPH and node.uses not in definition.subgraphs:
         problem = f"node {name!r} is a graph {node.uses!r}, which there is none of"
         yield Found((*at, "uses"), problem)
+
+
+def _question(node: Node, at: Way) -> Iterator[Found]:
+    name, asked = node.name, node.question
+    if asked is None:
+        yield Found(at, f"node {name!r} asks people, and nothing says what")
+        return
+    try:
+        compiled(asked.prompt)
+    except ExpressionError as error:
+        yield Found((*at, "question", "prompt"), f"the prompt of {name!r}: {error}")
+    if asked.timeout is not None and not _is_number(asked.timeout, above=0):
+        problem = f"node {name!r}: timeout= is seconds above 0, not {asked.timeout!r}"
+        yield Found((*at, "question", "timeout"), problem)
 
 
 def _policies(node: Node) -> Iterator[tuple[str, str]]:

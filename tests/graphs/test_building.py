@@ -263,6 +263,19 @@ def test_what_is_called_at_once_is_plain() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"prompt": {"about": "${{ state. }}"}}, "the prompt of 'q': expression"),
+        ({"prompt": "well?", "timeout": -1}, "timeout= is seconds above 0, not -1"),
+    ],
+)
+def test_what_is_asked_is_checked(options: Any, problem: str) -> None:
+    """A prompt that nobody could be shown is refused, and a time in which nobody could answer."""
+    with pytest.raises(GraphError, match=problem):
+        Graph("g").ask("q", key="k", **options).build()
+
+
 def test_a_loop_is_of_a_node() -> None:
     """What is looped is there, and goes round at least once."""
     with pytest.raises(DefinitionError, match="no node 'b'"):
