@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_type
 
 from dagger.graphs.reducers import BUILT_IN, Reduce, name_of
 from dagger.rules.derive import BuildError, Derived, built, derive
+from dagger.rules.nearest import meant
 from dagger.rules.schema import Schema, schema
 from dagger.rules.validators import Source
 from dagger.words.errors import ArgumentsRefused, DefinitionError, StateRefused
@@ -21,13 +22,19 @@ class Field:
 
     def __init__(self, annotation: Any, required: bool, default: Any, where: str) -> None:
         self.reducer: str | Reduce | None = None
+        bounded = annotation
         if get_origin(annotation) is Annotated:
             annotation, *said = get_args(annotation)
             self.reducer = next((x for x in said if x in BUILT_IN or callable(x)), None)
+            for each in said:
+                if isinstance(each, str) and (hint := meant(each, BUILT_IN)):
+                    raise DefinitionError(f"no reducer {each!r}{hint}", where)
+            rest = tuple(x for x in said if x is not self.reducer and not isinstance(x, str))
+            bounded = Annotated[(annotation, *rest)] if rest else annotation
         self.annotation = annotation
         self.required = required
         self.default = default
-        self.derived: Derived = derive(annotation, where)
+        self.derived: Derived = derive(bounded, where)
         source = self.derived.schema
         self.schema: Schema | None = None if source is True else schema(source, where)
 
@@ -146,9 +153,13 @@ def _hints(of: Any) -> dict[str, Any]:
     if not (dataclasses.is_dataclass(of) or is_typeddict(of) or hasattr(of, "model_fields")):
         problem = "the state of a graph is dict, a TypedDict, a dataclass or a pydantic model"
         raise DefinitionError(f"{problem}, not {of!r}")
-    hints = get_type_hints(of, include_extras=True)
     known = getattr(of, "model_fields", None)
-    return hints if known is None else {name: hints[name] for name in known}
+    if known is None:
+        return get_type_hints(of, include_extras=True)
+    return {
+        name: Annotated[(each.annotation, *each.metadata)] if each.metadata else each.annotation
+        for name, each in known.items()
+    }
 
 
 def _defaults(of: Any) -> dict[str, Any]:

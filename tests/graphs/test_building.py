@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 
@@ -197,6 +197,17 @@ def test_an_unknown_reducer_is_told() -> None:
     """A reducer is one of ours or a function."""
     with pytest.raises(DefinitionError, match="no reducer 'sum'"):
         Graphs(graph_of("a", reducers={"k": "sum"}))
+
+
+def test_a_reducer_that_is_misspelt_is_told() -> None:
+    """An annotation may say anything, but nearly the name of a reducer is meant as one."""
+
+    class Shape(TypedDict):
+        count: Annotated[int, "ad"]
+        what: Annotated[str, "a sentence about it"]
+
+    with pytest.raises(DefinitionError, match="no reducer 'ad'; did you mean 'add'"):
+        Graph("g", Shape)
 
 
 def test_where_a_node_goes_may_be_its_annotation() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 from pydantic import BaseModel, Field
@@ -280,6 +280,41 @@ async def test_an_update_that_does_not_fit_fails_the_node(update: Any, problem: 
     assert report.status is GraphStatus.FAILED
     assert problem in report.reason
     assert "'a'" in report.reason
+
+
+class Bounded(BaseModel):
+    low: int = Field(0, ge=0)
+    high: Annotated[int, Field(le=9), "add"] = 0
+
+
+@dataclass
+class Bound:
+    low: Annotated[int, Field(ge=0)] = 0
+    high: Annotated[int, "add"] = 0
+
+
+@pytest.mark.parametrize("of", [Bounded, Bound])
+async def test_bounds_are_checked(of: Any) -> None:
+    """What a field says of its values holds when a run begins, and for each change."""
+    graph = Graph("g", of).add_node("a", lambda: {"low": -1, "high": 2})
+    report = await ran(graph, of(low=3))
+    assert "cannot set 'low' of the state: value is less than the minimum of 0" in report.reason
+    with pytest.raises(ValidationError, match="minimum"):
+        await ran(graph, {"low": -1})
+
+
+async def test_a_key_may_be_called_checkpoint() -> None:
+    """A state that has it is no checkpoint."""
+    graph = Graph("g").add_node("a", lambda: {"a": 1})
+    assert (await ran(graph, {"checkpoint": 1})).state == {"checkpoint": 1, "a": 1}
+
+
+async def test_a_list_is_appended_to() -> None:
+    """What is no list is not taken apart."""
+    graph = Graph("g", reducers={"k": "append"}).add_node("a", lambda: {"k": 1})
+    assert "'append' is for lists, and what was there is 'abc'" in (
+        (await ran(graph, {"k": "abc"})).reason
+    )
 
 
 async def test_nobody_shares_a_mutable_value() -> None:
