@@ -71,16 +71,20 @@ class Coordinator:
 
     async def coordinate(self, payload: Any, ctx: Context) -> Any:
         """See a run of the graph through; its state then. Raises GraphFailed, RunCancelled."""
-        await ctx.step(KEPT, self._defined, key=self._digest)
         run = ctx.run_here, ctx.delivery
-        with ctx.calls() as calls:
-            carrying = _Carrying(self._library, self._channels, calls, ctx, Keeping(self._every))
-            machine = carrying.machine(self._definition, payload)
-            self._hub.put(run, machine)
-            try:
+        try:
+            await ctx.step(KEPT, self._defined, key=self._digest)
+            with ctx.calls() as calls:
+                keeping = Keeping(self._every)
+                carrying = _Carrying(self._library, self._channels, calls, ctx, keeping)
+                machine = carrying.machine(self._definition, payload)
+                self._hub.put(run, machine)
                 await carrying.through(payload)
-            finally:
-                self._hub.drop(run)
+        except Exception:
+            self._hub.fail(run)
+            raise
+        finally:
+            self._hub.drop(run)
         report = report_of(machine, ctx.run_id)
         await self._tell(report, ctx)
         return self._ended(report, machine, ctx)

@@ -15,6 +15,7 @@ from dagger.graphs.branches import Branch
 from dagger.graphs.commands import Path
 from dagger.graphs.executions import Execution
 from dagger.graphs.machine import Machine
+from dagger.words.errors import ExecutionError
 
 Run = tuple[int, int]
 """A run by `Context.run_here`, for ids are those of one executor, and the delivery of the
@@ -27,6 +28,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._machines: dict[Run, Machine] = {}
+        self._failed: set[Run] = set()
         self._events: dict[Run, anyio.Event] = {}
         self._changed = threading.Condition()
 
@@ -34,30 +36,47 @@ class Hub:
         """A coordinator carries it out from now on."""
         with self._changed:
             self._machines[run] = machine
-            self._changed.notify_all()
-        event = self._events.pop(run, None)
-        if event is not None:
-            event.set()
+            self._failed.discard(run)
+        self._tell(run)
+
+    def fail(self, run: Run) -> None:
+        """It cannot: nobody waits for it."""
+        with self._changed:
+            self._failed.add(run)
+        self._tell(run)
 
     def drop(self, run: Run) -> None:
         """It does no more."""
         self._machines.pop(run, None)
+
+    def _tell(self, run: Run) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        event = self._events.pop(run, None)
+        if event is not None:
+            event.set()
 
     def find(self, run: Run) -> Machine | None:
         """The machine of a run; None if nobody carries it out here."""
         return self._machines.get(run)
 
     async def get(self, run: Run) -> Machine:
-        """The machine of a run, as soon as it is there."""
+        """The machine of a run, as soon as it is there. Raises ExecutionError if it never is."""
         while run not in self._machines:
+            self._check(run)
             await self._events.setdefault(run, anyio.Event()).wait()
         return self._machines[run]
 
     def get_in_thread(self, run: Run) -> Machine:
         """The same in a thread."""
         with self._changed:
-            self._changed.wait_for(lambda: run in self._machines)
+            self._changed.wait_for(lambda: run in self._machines or run in self._failed)
+            self._check(run)
             return self._machines[run]
+
+    def _check(self, run: Run) -> None:
+        if run in self._failed:
+            raise ExecutionError("the run of this node cannot be carried out")
 
 
 def execution_at(machine: Machine, path: Path) -> tuple[Machine, Execution]:
