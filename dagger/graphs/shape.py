@@ -72,6 +72,8 @@ class Shape:
 
     def check(self, key: str, value: Any, node: str) -> None:
         """Raise StateRefused for a key that there is none of, or a value that it cannot have."""
+        if type(key) is not str:
+            raise StateRefused(node, key, "a key is a text")
         if self.fields is None:
             return
         found = self.fields.get(key)

@@ -309,6 +309,12 @@ async def test_a_key_may_be_called_checkpoint() -> None:
     assert (await ran(graph, {"checkpoint": 1})).state == {"checkpoint": 1, "a": 1}
 
 
+async def test_a_key_is_a_text() -> None:
+    """Who sets another one is told; it would be lost."""
+    report = await ran(Graph("g").add_node("a", lambda: {1: 2}))
+    assert report.reason.endswith("node 'a' cannot set 1 of the state: a key is a text")
+
+
 async def test_a_list_is_appended_to() -> None:
     """What is no list is not taken apart."""
     graph = Graph("g", reducers={"k": "append"}).add_node("a", lambda: {"k": 1})
