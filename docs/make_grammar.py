@@ -34,7 +34,8 @@ texts. Anchors, aliases, tags, merge keys and keys that are there twice are refu
 most {MAX_FILES} files.
 
 An editor that knows YAML schemas completes the keys where the first line of a document names the
-file: `# yaml-language-server: $schema=PATH/flow.schema.json`.
+file: `# yaml-language-server: $schema=PATH/flow.schema.json`. Where it is installed says
+`python -c "import dagger.flows; print(dagger.flows.__path__[0])"`.
 """
 
 PARTS = {

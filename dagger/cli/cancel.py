@@ -19,14 +19,15 @@ def command(run_id: str, store: Path, node: str | None) -> None:
     """Cancel a run, or one invocation of it, and wait for its end.
 
     Its handlers are cancelled and awaited; one that takes longer than some seconds to
-    clean up is left to it, and the run is "cancelling" until then.
+    clean up is left to it, and the run is "cancelling" until then. So is one that has
+    something to undo and nobody here who could: it goes on with that once its agents are there.
     """
     from dagger.cli.orders import cancel_invocation, order
-    from dagger.cli.stored import standing
+    from dagger.cli.stored import standing, wound_down
 
     if node is not None:
         run = cancel_invocation(store, run_id, node)
         click.echo(f"{node} is cancelled; run {run_id} is {standing(run)}")
         return
     for run in order(store, "cancel", run_id):
-        click.echo(f"run {run.id} is {run.status}")
+        click.echo(wound_down(run, store))

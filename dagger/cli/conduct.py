@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,13 +15,14 @@ from dagger.cli.asking import Asker
 from dagger.cli.display import choose
 from dagger.cli.exits import Exit, exit_of
 from dagger.cli.interrupts import Interrupts
-from dagger.cli.log_json import JsonLog
+from dagger.cli.log_json import JsonLog, nothing
 from dagger.cli.logs import logs
 from dagger.cli.stores import in_store
 from dagger.cli.times import moment
 from dagger.executor.executor import Executor
 from dagger.store.lmdb import LmdbStore
 from dagger.words.errors import RunNotFound
+from dagger.words.outcomes import RunStatus
 
 if TYPE_CHECKING:
     from dagger.cli.offer import Offer
@@ -38,7 +41,9 @@ class Conducted(NamedTuple):
     report: Report
     code: Exit
     kept: str
-    """Where a run is that goes on another time, and how; empty for all others."""
+    """Where a run is that goes on another time, and how; empty for all that have ended."""
+    seen: str
+    """What was to be said of an open run while the executor was there."""
 
 
 def conduct(
@@ -49,9 +54,11 @@ def conduct(
     silent: bool,
     verbose: bool,
     log_json: bool = False,
+    see: Callable[[LiveRun], str] = lambda _: "",
 ) -> Conducted:
     """Run a program from its first message to the report, and show on stderr how it goes, or
-    with `log_json` tell there what steps of flows say, and how they end.
+    with `log_json` tell there what steps of flows say, and how they end. `see` says what there
+    is to say of a run that stays open: without a store it is lost as this returns.
 
     `options` are those of `Executor.start`. An interrupt cancels the run, which is
     awaited all the same; with a store the run is left as it is, and kept there. A second
@@ -62,32 +69,29 @@ def conduct(
 
     folder = None if store is None else LmdbStore(store)
 
-    async def main() -> tuple[LiveRun, Report]:
+    async def main() -> tuple[LiveRun, Report, str]:
         if folder is not None:  # whoever kills it knows why: no handler is to blame
             interrupts.before_the_end = lambda: folder.hands.clear()
         async with Executor(program.agents, store=folder, config=program.config) as executor:
             known = _known(executor, options["run_id"])
-            tell = JsonLog(executor.watch(), program.flows).write if log_json else _nothing
+            tell = JsonLog(executor.watch(), program.flows).write if log_json else nothing
             run = await executor.start(spec.channel, spec.payload, **options)
             if known and not log_json:
                 _remember(run)
             quiet, keep = silent or log_json, store is not None
             report = await followed(run, interrupts, silent=quiet, keep=keep, tell=tell)
+            seen = see(run) if report.ended is None else ""
         await tell()
-        return run, report
+        return run, report, seen
 
     telling = logs(verbose=verbose, flows=program.flows, as_json=log_json)
     with telling, Interrupts() as interrupts:
-        run, report = anyio.run(main)
+        run, report, seen = anyio.run(main)
     if store is not None and run.state.ended_at is not None:
         report = run.report()  # it may have ended while the executor stopped
     code = Exit.INTERRUPTED if interrupts.signal else exit_of(report)
-    where = kept(run, store) if store is not None and report.ended is None else ""
-    return Conducted(run, report, code, where)
-
-
-async def _nothing() -> None:
-    """Nothing is told meanwhile."""
+    where = kept(run, store) if report.ended is None else ""
+    return Conducted(run, report, code, where, seen)
 
 
 async def followed(
@@ -96,12 +100,13 @@ async def followed(
     *,
     silent: bool,
     keep: bool,
-    tell: Callable[[], Awaitable[None]] = _nothing,
+    tell: Callable[[], Awaitable[None]] = nothing,
 ) -> Report:
     """The report of a run, shown until then; `tell` is called time and again.
 
-    What it asks is asked here, where there is somebody at a terminal. As soon as it is
-    interrupted it is cancelled and awaited, or with `keep` left alone.
+    What it asks is asked here, where there is somebody at a terminal. A question that is
+    overdue is over in a moment, and is waited for; so is, without `keep`, one that will be. As
+    soon as it is interrupted it is cancelled and awaited, or with `keep` left alone.
     """
     report, stopping, asker = None, False, None if silent else Asker.here()
     with choose(silent=silent or run.status.ended) as display:
@@ -119,9 +124,20 @@ async def followed(
             end = run.cancel(f"interrupted by {interrupts.signal}") if stopping else run.result()
             with anyio.move_on_after(TICK):
                 report = await end
+            if not stopping and _goes_on(run, keep):
+                report = None
+                await anyio.sleep(TICK)
             display.show(run.progress())
             await tell()
     return report
+
+
+def _goes_on(run: LiveRun, keep: bool) -> bool:
+    """Whether a run that waits for people goes on without them, and is not kept until then."""
+    if run.status is not RunStatus.WAITING:
+        return False
+    due = min((each.due for each in run.questions if each.due is not None), default=inf)
+    return due < (time.time() if keep else inf)
 
 
 def _known(executor: Executor, run_id: str | None) -> bool:
@@ -146,8 +162,10 @@ def _remember(run: LiveRun) -> None:
         print(f"{opened}, goes on where it was", file=sys.stderr)
 
 
-def kept(run: LiveRun, store: Path) -> str:
+def kept(run: LiveRun, store: Path | None) -> str:
     """Where an open run is when this process lets go of it, and how it goes on."""
+    if store is None:
+        return f"run {run.id} is gone with this process; --store DIR keeps one that has not ended"
     again = "the same command goes on with it"
     if run.state.obstacle:
         again = "nothing of it is lost"

@@ -16,6 +16,7 @@ from dagger.cli.flows import modules_in
 from dagger.executor.specs import EventDriven
 from dagger.flows.running.flows import Flows
 from dagger.flows.running.program import Program
+from dagger.words.errors import FlowError
 from dagger.words.payload import plain
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ def load(
     uses = modules_in(steps)
     try:
         flows = Flows(*files, uses=uses, accept_changes=accept_changes)
+    except FlowError as error:
+        if uses or not any("unknown agent or step" in each.problem for each in error.problems):
+            raise
+        hint = "only built-ins are known here: what else steps use is in the files of --steps"
+        raise Refused(f"{error}\n{hint}") from error
     except OSError as error:
         raise Refused(f"{error.filename} cannot be read: {error.strerror}") from error
     return FlowProgram(files[0], flows)

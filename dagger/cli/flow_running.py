@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from dagger.cli.flow_told import lines, told
 
 if TYPE_CHECKING:
     from dagger.cli.conduct import Conducted
+    from dagger.executor.live import LiveRun
 
 
 def run(
@@ -39,7 +41,8 @@ def run(
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         program = load([file], steps, accept_changes=accept_changes)
         spec = program.start(given)
-        done = conduct(program, spec, options, store, as_json, verbose, log_json)
+        see = partial(_seen, as_json=as_json)
+        done = conduct(program, spec, options, store, as_json, verbose, log_json, see)
     _tell(done, as_json, log_json)
     obstacle = done.run.state.obstacle
     if not obstacle or done.code is Exit.INTERRUPTED:
@@ -51,17 +54,16 @@ def run(
 def _tell(done: Conducted, as_json: bool, log_json: bool) -> None:
     """Print what there is to say of it, and where it is kept."""
     if not done.kept or done.code is not Exit.INTERRUPTED:
-        _print(done, as_json)
+        open_yet = done.report.ended is None
+        click.echo(done.seen if open_yet else _seen(done.run, as_json=as_json))
     if done.kept and not log_json:
         click.echo(done.kept, err=True)
 
 
-def _print(done: Conducted, as_json: bool) -> None:
+def _seen(run: LiveRun, *, as_json: bool) -> str:
     """Its steps; or the report of the run, where it ended before they were known."""
-    found = told(done.run.state, str(done.report.status))
+    report = run.report()
+    found = told(run.state, str(report.status))
     if found is None:
-        click.echo(json.dumps(done.report.to_dict(), indent=2) if as_json else str(done.report))
-    elif as_json:
-        click.echo(json.dumps(found.data(), indent=2))
-    else:
-        click.echo("\n".join(lines(found, here=True)))
+        return json.dumps(report.to_dict(), indent=2) if as_json else str(report)
+    return json.dumps(found.data(), indent=2) if as_json else "\n".join(lines(found, here=True))

@@ -69,6 +69,10 @@ class JsonLog:
         write(outcome.ended, level, text, **about, status=outcome.status, seconds=seconds)
 
 
+async def nothing() -> None:
+    """Nothing is told."""
+
+
 def _where(place: Place | None) -> dict[str, Any]:
     if place is None:
         return {}

@@ -47,7 +47,9 @@ class _Json(_Stderr):
     def emit(self, record: logging.LogRecord) -> None:
         from dagger.cli.log_json import write
 
-        if record.name != _agents.name:
+        if record.name == _runs.name and isinstance(record.args, tuple):
+            write(record.created, record.levelno, record.getMessage(), run=record.args[0])
+        elif record.name != _agents.name:
             write(record.created, record.levelno, record.getMessage())
 
 

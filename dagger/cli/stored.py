@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagger.cli.stores import in_store, number_of
+from dagger.cli.stores import in_store, number_of, opened
 from dagger.executor.recovery import MANY, restored, restored_run, whole_run
 from dagger.state.run import Keep
 from dagger.words.outcomes import RunStatus
@@ -57,3 +57,11 @@ def told(run: Run, store: Path) -> str:
     word = standing(run)
     again = f"dagger resume {run.id}{in_store(store)} --agents FILE.py goes on with it"
     return f"run {run.id} is {word}" + (f"; {again}" if word == "interrupted" else "")
+
+
+def wound_down(run: Run, store: Path) -> str:
+    """How a run stands that was cancelled, and what it waits for if it has not ended."""
+    with opened(store) as reader:
+        owned = reader.owner() is not None
+    waits = "" if owned or run.ended_at is not None else "; it cleans up once its agents are there"
+    return f"run {run.id} is {run.status}{waits}"

@@ -30,7 +30,8 @@ def imported(target: str) -> tuple[ModuleType, str | None]:
     """
     match = _TARGET.fullmatch(target)
     if match is None:
-        raise Refused(f"{target!r} is not a Python file; write FILE.py or FILE.py:NAME")
+        hint = "; flows are for `dagger flow run`" if target.endswith((".yml", ".yaml")) else ""
+        raise Refused(f"{target!r} is not a Python file; write FILE.py or FILE.py:NAME{hint}")
     path = Path(match["path"])
     if not path.is_file():
         raise Refused(f"there is no file {str(path)!r}")

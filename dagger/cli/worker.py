@@ -38,6 +38,7 @@ off that way: those that are cancelled have another 5 s (`cancel_grace`).
     metavar="S",
     help="Seconds to finish what is in hand, once it is to end: 20.",
 )
+@click.option("--log-json", is_flag=True, help="Log as lines of JSON, also how steps end.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what agents say with ctx.log.")
 def command(
     targets: tuple[str, ...],
@@ -45,6 +46,7 @@ def command(
     steps: tuple[str, ...],
     accept_changes: bool,
     grace: float,
+    log_json: bool,
     verbose: bool,
 ) -> None:
     """Run what comes: open runs, schedules, commands of others.
@@ -57,4 +59,4 @@ def command(
     from dagger.cli.serving import served
     from dagger.cli.working import work
 
-    sys.exit(work(served(targets, steps, accept_changes), store, grace, verbose))
+    sys.exit(work(served(targets, steps, accept_changes), store, grace, verbose, log_json))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import islice
 from pathlib import Path
@@ -13,6 +15,7 @@ import anyio
 
 from dagger.cli.exits import Exit
 from dagger.cli.interrupts import Interrupts
+from dagger.cli.log_json import JsonLog, nothing, write
 from dagger.cli.logs import logs
 from dagger.executor.executor import Executor
 from dagger.store.lmdb import LmdbStore
@@ -23,6 +26,8 @@ from dagger.words.errors import LockError
 if TYPE_CHECKING:
     from dagger.cli.offer import Offer
 
+Say = Callable[[str], None]
+
 TICK = 1 / 8
 """Seconds between two looks at whether it is to end, or at whether the store has an owner: a
 dead one tells nobody.
@@ -32,23 +37,29 @@ NAMED = 10
 """Runs that cannot go on here of which that is said."""
 
 
-def work(program: Offer, store: Path, grace: float, verbose: bool) -> Exit:
+def work(program: Offer, store: Path, grace: float, verbose: bool, log_json: bool = False) -> Exit:
     """Run what comes, until a signal ends it; what is in hand then has `grace` seconds.
 
     Raises DatabaseError.
     """
     folder = LmdbStore(store)
+    say = _say_in_json if log_json else _say
 
     async def main() -> None:
         executor = Executor(program.agents, store=folder, config=program.config)
+        tell = nothing
         async with AsyncExitStack() as stack:
-            if await _entered(executor, folder, stack, interrupts):
+            if await _entered(executor, folder, stack, interrupts, say):
+                if log_json:
+                    tell = JsonLog(executor.watch(), program.flows).write
                 await program.begin(executor)
-                _tell_what_there_is(executor, store)
-                await _until(lambda: bool(interrupts.signal))
-                await _wind_down(executor, grace)
+                _tell_what_there_is(executor, store, say)
+                await _until(lambda: bool(interrupts.signal), tell)
+                await _wind_down(executor, grace, say)
+        await tell()
 
-    with logs(verbose=verbose, runs=True, flows=program.flows), Interrupts() as interrupts:
+    telling = logs(verbose=verbose, runs=True, flows=program.flows, as_json=log_json)
+    with telling, Interrupts() as interrupts:
         # Whoever kills it knows why: no handler is to blame.
         interrupts.before_the_end = lambda: folder.hands.clear()
         anyio.run(main)
@@ -56,7 +67,7 @@ def work(program: Offer, store: Path, grace: float, verbose: bool) -> Exit:
 
 
 async def _entered(
-    executor: Executor, store: LmdbStore, stack: AsyncExitStack, interrupts: Interrupts
+    executor: Executor, store: LmdbStore, stack: AsyncExitStack, interrupts: Interrupts, say: Say
 ) -> bool:
     """Open the store as soon as nobody else owns it; False if it is to end before."""
     told = 0
@@ -66,26 +77,29 @@ async def _entered(
         except LockError as locked:
             if told != locked.pid:
                 told = locked.pid
-                _say(f"standing by: process {told} on {locked.host} has {store.path} open")
+                say(f"standing by: process {told} on {locked.host} has {store.path} open")
         else:
             return True
         await _until(lambda: bool(interrupts.signal) or owner(store.path / "owner") is None)
     return False
 
 
-async def _until(happened: Callable[[], bool]) -> None:
+async def _until(
+    happened: Callable[[], bool], meanwhile: Callable[[], Awaitable[None]] = nothing
+) -> None:
     """Return once it has happened: a signal, or something in another process."""
-    while not happened():  # noqa: ASYNC110  neither sets an event here
+    while not happened():  # neither sets an event here
         await anyio.sleep(TICK)
+        await meanwhile()
 
 
-def _tell_what_there_is(executor: Executor, store: Path) -> None:
+def _tell_what_there_is(executor: Executor, store: Path, say: Say) -> None:
     runs = sum(each.ended is None for each in executor.runs())
     held = [plural(len(executor.list_agents()), "agent")]
     held += [plural(len(executor.schedules.list()), "schedule"), plural(runs, "open run")]
-    _say(f"{store} is open: {', '.join(held)}; Ctrl-C ends it")
+    say(f"{store} is open: {', '.join(held)}; Ctrl-C ends it")
     for run_id, obstacle in islice(_held_up(executor), NAMED):
-        _say(f"run {run_id} cannot go on: {obstacle}")
+        say(f"run {run_id} cannot go on: {obstacle}")
 
 
 def _held_up(executor: Executor) -> Iterator[tuple[str, str]]:
@@ -96,14 +110,18 @@ def _held_up(executor: Executor) -> Iterator[tuple[str, str]]:
             yield each.run_id, obstacle
 
 
-async def _wind_down(executor: Executor, grace: float) -> None:
+async def _wind_down(executor: Executor, grace: float, say: Say) -> None:
     running = sum(each.running for each in executor.list_agents())
     if running:
         ends = f"finishing {plural(running, 'handler')}, for {grace:g} s at most"
-        _say(f"{ends}; a second Ctrl-C kills")
+        say(f"{ends}; a second Ctrl-C kills")
     if not await executor.wind_down(grace):
-        _say("time is up: what is still in hand is cancelled, and done again the next time")
+        say("time is up: what is still in hand is cancelled, and done again the next time")
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def _say_in_json(text: str) -> None:
+    write(time.time(), logging.INFO, text)

@@ -120,8 +120,8 @@ class Catalog:
         known = engine.state.subscribers.get(agent.name)
         code = fingerprint(agent) if engine.store.lasting else ""
         publishes = ("*",) if agent.publish_any else tuple(agent.publish)
-        fields = (agent.name, agent.subscribe, agent.hears_itself, now, code, agent.join, publishes)
-        wanted = AgentAdded(*fields)
+        fields = (agent.name, agent.subscribe, agent.hears_itself, now, code, agent.join)
+        wanted = AgentAdded(*fields, publishes, agent.cleans_up)
         if known is None or wanted != _added(known, now):
             engine.commit(wanted)
         engine.hire(agent)
@@ -238,7 +238,7 @@ class Catalog:
 def _added(known: Subscriber, at: float) -> AgentAdded:
     """What the journal says of an agent."""
     fields = (known.name, known.subscriptions, known.hears_itself, at)
-    return AgentAdded(*fields, known.code, known.join, known.publishes)
+    return AgentAdded(*fields, known.code, known.join, known.publishes, known.cleans_up)
 
 
 def _discard(engine: Engine, chosen: Callable[[Delivery], bool]) -> int:

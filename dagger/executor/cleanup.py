@@ -41,10 +41,11 @@ class Cleanup:
 
     def told_alone(self, delivery: Delivery) -> bool:
         """Whether it is not cancelled but told, and ends by itself."""
-        crew = self._engine.crews.get(delivery.queue.subscriber.name)
-        if crew is None:  # it is not here: it may go on where it is
-            return self.was_told(delivery)
-        return crew.agent.cleans_up and bool(delivery.stage == RUNNING or delivery.kept)
+        subscriber = delivery.queue.subscriber
+        crew = self._engine.crews.get(subscriber.name)
+        # One that is not here may go on where it is.
+        cleans_up = subscriber.cleans_up if crew is None else crew.agent.cleans_up
+        return cleans_up and bool(delivery.stage == RUNNING or delivery.kept)
 
     def spares(self, delivery: Delivery) -> bool:
         """Whether it goes on when its run is cancelled."""
@@ -81,8 +82,12 @@ class Cleanup:
         for each in spared:
             if self.told_alone(each):
                 self.tell(run, each, run.reason)
+        if spared and run.number not in self._timers:
+            self._keep_time(run)
+
+    def _keep_time(self, run: Run) -> None:
         seconds = run.limits.get("cleanup_timeout", self._engine.config.cleanup_timeout)
-        if spared and seconds is not None and run.number not in self._timers:
+        if seconds is not None:
             late = partial(self._late, run)
             self._timers[run.number] = self._engine.timers.after(seconds, late)
 
@@ -97,6 +102,9 @@ class Cleanup:
     def _late(self, run: Run) -> None:
         """The time is over: only those who were told may say what they have come to."""
         engine = self._engine
+        if run.obstacle:  # nobody here could have cleaned up
+            self._keep_time(run)
+            return
         deliveries = list(run.deliveries.values())
         for each in deliveries:
             if self.told_alone(each):

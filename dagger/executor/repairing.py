@@ -192,6 +192,7 @@ def _wiring(state: State) -> Iterator[Record]:
             agent.code,
             agent.join,
             agent.publishes,
+            agent.cleans_up,
         )
     for channel in state.channels.values():
         yield ChannelOpened(channel.name, channel.created_at)

@@ -23,6 +23,7 @@ from dagger.flows.scopes import Known, is_secret, misread
 from dagger.rules.documents.structure import shown
 from dagger.rules.documents.tree import Found, Path
 from dagger.rules.expressions.tokens import OPEN
+from dagger.rules.moments import A_MOMENT, moment
 from dagger.rules.nearest import meant
 from dagger.rules.recurrence import recurrence
 from dagger.rules.retry import strategy
@@ -51,6 +52,7 @@ def errors_of(
         yield from _uses(flow, each, names, unread)
         yield from _policies(each.step, each.path)
         yield from _waits(each)
+        yield from _moments(each)
         yield from _reuse(each)
         yield from _secrets(flow, each, known)
     yield from _combinations(flow)
@@ -186,6 +188,15 @@ def _waits(work: Work) -> Iterator[Found]:
             yield Found((*path, "with", "channel"), problem)
 
 
+def _moments(work: Work) -> Iterator[Found]:
+    """The moments that `sleep` is given as they are."""
+    for part, path in _parts(work):
+        until = part.with_.get("until", "")
+        if part.uses == "sleep" and until and OPEN not in until and moment(until) is None:
+            problem = f"until must be {A_MOMENT}, not {shown(until)}"
+            yield Found((*path, "with", "until"), problem)
+
+
 def _reuse(work: Work) -> Iterator[Found]:
     """What others use again cannot be undone."""
     if work.step.cache is not None and work.step.compensate is not None:
@@ -263,6 +274,20 @@ def _inputs(flow: Flow) -> Iterator[Found]:
             if violation is not None:
                 problem = f"the default of input {name!r} does not fit its schema"
                 yield Found((*path, "default"), f"{problem}: {violation.problem}")
+        if isinstance(source, Mapping) and source.get("secret") is True:
+            yield from _secret_input(name, source)
+
+
+def _secret_input(name: str, source: Mapping[str, Any]) -> Iterator[Found]:
+    """What cannot be hidden of a secret input."""
+    said = source.get("type")
+    if {"integer", "number", "boolean"} & {*(said if isinstance(said, list) else [said])}:
+        problem = f"the input {name!r} is secret, and only texts can be hidden; write type: string"
+        yield Found(("inputs", name, "type"), problem)
+    if source.get("default") not in (None, ""):
+        problem = f"the input {name!r} is secret, and a default is kept and shown"
+        hint = f"without one it is the environment variable {name}"
+        yield Found(("inputs", name, "default"), f"{problem}; {hint}")
 
 
 def _schema(source: Any) -> Any:
@@ -277,15 +302,16 @@ def _schedule(flow: Flow) -> Iterator[Found]:
     schedule = flow.schedule
     if schedule is None:
         return
+    timezone = schedule.timezone
     try:
-        zone(schedule.timezone)
+        zone(timezone)
     except ScheduleError as error:
         yield Found(("schedule", "timezone"), f"schedule: {error.problem}")
-    else:
-        try:
-            recurrence(schedule.when or "every 1d", timezone=schedule.timezone)
-        except ScheduleError as error:
-            yield Found(("schedule", "when"), f"schedule: {error.problem}")
+        timezone = "UTC"
+    try:
+        recurrence(schedule.when or "every 1d", timezone=timezone)
+    except ScheduleError as error:
+        yield Found(("schedule", "when"), f"schedule: {error.problem}")
     yield from _scheduled_inputs(flow, schedule.inputs)
 
 

@@ -13,7 +13,8 @@ from dagger.authoring.by_name import ByName
 from dagger.authoring.options import check_options
 from dagger.authoring.signature import place_of
 from dagger.flows.grammar import complaint
-from dagger.words.errors import DefinitionError
+from dagger.rules.retry import strategy
+from dagger.words.errors import ConfigError, DefinitionError
 
 KEY = "idempotency_key"
 """The parameter that stands for what the step is known by: the same in each attempt at it."""
@@ -147,3 +148,8 @@ def _check(options: dict[str, Any], where: str) -> None:
         grammar_name = "uses" if name == "name" else name
         if problem := complaint(grammar_name, value):
             raise DefinitionError(f"{name}= {problem}", where)
+    if "retry" in options:
+        try:
+            strategy(options["retry"])
+        except ConfigError as error:
+            raise DefinitionError(f"{error.key}= {error.problem}", where) from None

@@ -8,7 +8,8 @@ Nothing here waits, reads a clock or knows an agent: values in, values out.
 - schemas: `schema`, with `validators`, `references` and `violation`; from annotations: `derive`,
   `typed_dict`; several in one: `bundling`; whether one serves another: `compat`, with
   `alternatives` and `parts`
-- when: `retry`; of schedules `recurrence`, `slots`, `cron`, `zones`, `misfire`, `occurrence`
+- when: `retry`; of schedules `recurrence`, `slots`, `cron`, `zones`, `misfire`, `occurrence`;
+  and `moments`
 - who: `turns`, where there is not enough for all
 - in which order: `undo`
 - what stands in texts: `expressions`

@@ -45,12 +45,14 @@ def agent_added(state: State, record: AgentAdded) -> None:
             record.code,
             record.join,
             record.publishes,
+            record.cleans_up,
         )
     else:  # replaced: what is pending stays pending, for its successor
         known.subscriptions = record.subscriptions
         known.hears_itself = record.hears_itself
         known.code = record.code
         known.join, known.publishes = record.join, record.publishes
+        known.cleans_up = record.cleans_up
     state.codes = codes_of(state.subscribers)
     state.rewired()
 

@@ -62,6 +62,7 @@ class AgentRow(NamedTuple):
     code: str = ""
     join: Join | None = None
     publishes: tuple[str, ...] = ()
+    cleans_up: bool = False
 
 
 class ChannelRow(NamedTuple):

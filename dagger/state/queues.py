@@ -352,6 +352,7 @@ class Subscriber:
 
     __slots__ = (
         "bell",
+        "cleans_up",
         "code",
         "hears_itself",
         "join",
@@ -369,6 +370,7 @@ class Subscriber:
         code: str = "",
         join: Join | None = None,
         publishes: tuple[str, ...] = (),
+        cleans_up: bool = False,
     ) -> None:
         self.name = name
         self.subscriptions = subscriptions
@@ -376,6 +378,7 @@ class Subscriber:
         self.code = code  # its fingerprint; "" where none is known
         self.join = join
         self.publishes = publishes  # channels, or "*" for any
+        self.cleans_up = cleans_up
         self.ready: deque[Queue] = deque()
         self.bell: Callable[[], None] | None = None
 

@@ -55,6 +55,8 @@ class AgentAdded(NamedTuple):
     """What it waits for, if it handles several messages together."""
     publishes: tuple[str, ...] = ()
     """Channels, or "*" for any."""
+    cleans_up: bool = False
+    """Whether it is told when its run is cancelled, and not ended."""
 
 
 class AgentRemoved(NamedTuple):

@@ -18,7 +18,7 @@ FLOW = """\
     inputs:
       month: {type: string}
       fees: {type: array, default: [1, 2, 3]}
-      token: {type: string, secret: true, default: none}
+      token: {type: string, secret: true, default: ""}
     steps:
       - {id: fetch, uses: fetch, with: {month: "${{ inputs.month }}", token: "${{ inputs.token }}"}}
       - id: charge
@@ -160,6 +160,19 @@ def test_inputs_that_are_wrong_are_told_at_once(
     assert not store.exists()
 
 
+def test_where_steps_are_to_be_found_is_told(invoke: Invoke, tmp_path: Path) -> None:
+    """A flow of functions that nobody has named is refused, with how to name them."""
+    flow = saved(tmp_path, "name: f\nsteps: [{id: a, uses: nobodys}]")
+    ended = invoke("flow", "run", str(flow))
+    assert ended.exit_code == 2
+    assert ":2:23: unknown agent or step function 'nobodys'\n" in ended.stderr
+    assert ended.stderr.endswith("what else steps use is in the files of --steps\n")
+    bare = saved(tmp_path, "name: f\nsteps: []")
+    assert "--steps" not in invoke("flow", "run", str(bare)).stderr
+    ended = invoke("run", str(flow))
+    assert ended.stderr.endswith("write FILE.py or FILE.py:NAME; flows are for `dagger flow run`\n")
+
+
 def test_a_mapping_is_needed(invoke: Invoke, command: tuple[str, ...]) -> None:
     """Other JSON names no inputs."""
     ended = invoke(*command, "--input", "-", input="[1]")
@@ -188,7 +201,7 @@ def test_a_secret_may_be_a_variable(
     invoke: Invoke, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that is needed is the environment variable of its name, or the hint says so."""
-    path = saved(tmp_path, FLOW.replace(", default: none", ""))
+    path = saved(tmp_path, FLOW.replace(', default: ""', ""))
     words = ("flow", "run", str(path), "--steps", write(above=STEPS), "--input", "month=1")
     ended = invoke(*words)
     assert ended.exit_code == 2
@@ -203,7 +216,7 @@ def test_the_same_command_goes_on(
     """An interrupted run is kept, shown as it stands, and goes on with what it has done, and with
     the secrets that it is given again.
     """
-    saved(flow.parent, FLOW.replace(", default: none", ""))
+    saved(flow.parent, FLOW.replace(', default: ""', ""))
     (flow.parent / "token").write_text("sesame")
     given = ("--input", "month=1", "--input", f"token=@{flow.parent / 'token'}")
     words = ("--steps", write(KILLED, above=STEPS), *given, "--store", str(store))
@@ -219,6 +232,49 @@ def test_the_same_command_goes_on(
     assert again.exit_code == 0
     assert "printed" not in again.stdout
     assert "goes on where it was" in again.stderr
+
+
+def test_a_cancelled_run_is_undone_by_whoever_has_its_flow(
+    invoke: Invoke, flow: Path, write: Write, store: Path
+) -> None:
+    """`dagger cancel` has no steps: it leaves the run cancelling, and says what that waits for."""
+    given = ("--steps", write(KILLED, above=STEPS), "--input", "month=1", "--store", str(store))
+    words = ("flow", "run", str(flow), *given, "--run-id", "mine")
+    assert invoke(*words).exit_code == 130
+    ended = invoke("cancel", "mine", "--store", str(store))
+    assert ended.stdout == "run mine is cancelling; it cleans up once its agents are there\n"
+    again = invoke(*words)
+    assert again.exit_code == 1
+    assert "\nundone (2)\n  charge[0]\n  charge[2]\n" in again.stdout
+    assert "\ncould not be undone (1)\n  charge[1]" in again.stdout
+
+
+def test_a_run_that_waits_is_told_without_a_store(invoke: Invoke, tmp_path: Path) -> None:
+    """Its steps and its question are, as with one, and that nothing of it is left."""
+    path = saved(tmp_path, "name: f\nsteps: [{id: a, uses: ask, with: {question: Well?}}]")
+    ended = invoke("flow", "run", str(path), "--run-id", "mine")
+    assert ended.exit_code == 4
+    assert "flow f · run mine · waiting, opened " in ended.stdout
+    assert "\n▸ a  running" in ended.stdout
+    assert "mine.2/a · asked " in ended.stdout
+    assert "run mine is gone with this process; --store DIR keeps one that" in ended.stderr
+    told = json.loads(invoke("flow", "run", str(path), "--json").stdout)
+    assert (told["run_status"], statuses(told)) == ("waiting", {"a": "running"})
+
+
+def test_what_need_not_be_answered_is_waited_for(
+    invoke: Invoke, tmp_path: Path, store: Path
+) -> None:
+    """A question that is overdue has its default; without a store one that will be, too."""
+    asks = "{id: a, uses: ask, with: {question: Well?, timeout: 0.3, default: 3}}"
+    words = ("flow", "run", str(saved(tmp_path, f"name: f\nsteps: [{asks}]")))
+    assert invoke(*words).exit_code == 0
+    kept = (*words, "--store", str(store))
+    ended = invoke(*kept)
+    while ended.exit_code == 4:
+        assert "· by " in ended.stdout
+        ended = invoke(*kept)
+    assert "✓ a  succeeded" in ended.stdout
 
 
 def test_a_changed_flow_is_refused_and_accepted(
@@ -250,7 +306,7 @@ def test_a_log_of_json(invoke: Invoke, command: tuple[str, ...]) -> None:
     assert said["mine", "invoices", "charge", 2, 2].startswith("step charge[2] succeeded after ")
     first, second = lines[:2]
     assert (first["step"], first["text"]) == (None, "step 'never' was skipped: when is false")
-    assert (second["step"], second["text"]) == ("fetch", "fetching 2026-01 with none")
+    assert (second["step"], second["text"]) == ("fetch", "fetching 2026-01 with ")
     assert {each["level"] for each in lines} == {"info"}
     assert lines[-1]["text"].startswith("flow invoices succeeded after ")
 
@@ -268,7 +324,7 @@ def test_steps_are_named_in_what_they_say(invoke: Invoke, command: tuple[str, ..
     """With -v a line says of which run, step and attempt it is."""
     with bare_root():
         ended = invoke(*command, "--run-id", "mine", "-v")
-    assert "info: mine · step fetch · attempt 1 · fetching 2026-01 with none\n" in ended.stderr
+    assert "info: mine · step fetch · attempt 1 · fetching 2026-01 with \n" in ended.stderr
     assert "info: mine · flow invoices · step 'never' was skipped" in ended.stderr
 
 

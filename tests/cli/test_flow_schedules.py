@@ -17,6 +17,7 @@ import pytest
 from dagger.store.lock import owner
 from tests.cli.conftest import Invoke, Write
 from tests.cli.test_flow import saved
+from tests.cli.test_logs import bare_root
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 
@@ -125,6 +126,24 @@ def test_a_worker_keeps_to_the_schedules_of_flows(
     assert json.loads(invoke(*runs, "night").stdout) == []
     found = (path.read_bytes() for path in store.rglob("*") if path.is_file())
     assert not any(b"sesame" in each for each in found)
+
+
+@posix
+def test_a_worker_logs_in_json(
+    invoke: Invoke, flow: str, write: Write, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every line is an object that names the run, and of a step the step and its attempt."""
+    monkeypatch.setenv("token", "sesame")
+    words = ("--steps", write(above=STEPS), "--store", str(store), "--log-json")
+    with bare_root():
+        ended = invoke("worker", flow, *words)
+    first, *rows = map(json.loads, ended.stderr.splitlines())
+    assert first["text"].startswith(f"{store} is open: 2 agents")
+    [run] = {each["run"] for each in rows if each["run"] is not None}
+    assert run.startswith("nightly@")
+    assert f"run {run!r} begins on 'nightly'" in {each["text"] for each in rows}
+    [step] = [each for each in rows if each["step"] == "greet"]
+    assert (step["run"], step["attempt"], step["status"]) == (run, 1, "ok")
 
 
 ONCE = """\

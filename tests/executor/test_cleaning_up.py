@@ -236,6 +236,27 @@ async def test_it_goes_on_after_a_stop() -> None:
     assert report.status == "cancelled"
 
 
+def test_who_is_not_here_cleans_up_once_it_is() -> None:
+    """Cancelled by an executor without the agent, a run stays open however long that takes."""
+
+    async def main() -> tuple[list[str], Report]:
+        store, house = MemoryStore(), House(cleans=("bed",))
+        async with simulated(*house.agents(), config=CONFIG, store=store) as executor:
+            await begun(executor, house, run_id="r")
+        async with simulated(config=CONFIG, store=store) as executor:
+            report = await executor.live("r").cancel("enough")
+            await anyio.sleep(1e4)  # far more than `cleanup_timeout`
+            assert (report.ended, executor.live("r").status) == (None, "cancelling")
+        house = House(cleans=("bed",))
+        async with simulated(*house.agents(), config=CONFIG, store=store) as executor:
+            report = await (await executor.start("start", 1, run_id="r")).result()
+        return house.noted, report
+
+    noted, report = simulate(main)
+    assert {"dust of bed", "help with bed"} <= {*noted}
+    assert (report.status, report.reason) == ("cancelled", "enough")
+
+
 async def test_without_a_store_a_stop_is_the_end_of_it() -> None:
     """What cannot go on later ends as the executor does."""
     house = House()

@@ -105,6 +105,8 @@ def test_two_functions_of_one_name_are_refused() -> None:
         ({"retires": 3}, "@step has no option 'retires'; did you mean 'retry'"),
         ({"timeout": 0}, "timeout= it must be a number of seconds above 0, not 0"),
         ({"name": "a b"}, "name= it must be the name of an agent"),
+        ({"retry": "often"}, "retry= no strategy 'often'; known: exponential, linear, immediate"),
+        ({"retry": {"kind": "linear", "delay": -1}}, "retry.delay= "),
     ],
 )
 def test_options_are_checked(options: dict[str, Any], problem: str) -> None:

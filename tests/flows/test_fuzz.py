@@ -14,7 +14,7 @@ from tests.flows.test_bad_documents import BAD
 
 GOOD = """\
 name: good
-inputs: {month: {type: string, default: "11"}, token: {secret: true, default: t}}
+inputs: {month: {type: string, default: "11"}, token: {secret: true, default: ""}}
 defaults: {retry: linear:2, timeout: 30}
 steps:
   - id: login

@@ -132,10 +132,11 @@ class Assembling:
         known = self._bases.get(part.uses)
         if known is not None:
             return known
-        found = built_in(part.uses, self._config) or self._uses.find(part.uses)
+        where = f"flow {part.keeper.program.flow.name!r}"
+        found = built_in(part.uses, self._config, where) or self._uses.find(part.uses)
         if found is None:
             problem = f"there is no agent or step function {part.uses!r}"
-            raise DefinitionError(problem, f"flow {part.keeper.program.flow.name!r}")
+            raise DefinitionError(problem, where)
         if isinstance(found, StepFunction):
             made = replace(agent_of(found), concurrency=AT_ONCE)
         elif found.join is not None or found.debounce or found.throttle or found.stream:

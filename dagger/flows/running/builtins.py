@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.context import Context
 from dagger.authoring.questions import NO_DEFAULT
 from dagger.flows.functions import StepFunction, make
-from dagger.words.errors import DefinitionError
+from dagger.rules.moments import A_MOMENT, moment
+from dagger.words.errors import ArgumentsRefused, DefinitionError
 
 if TYPE_CHECKING:
     from dagger.words.config import Config
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 _ABSENT: Any = object()
 
 
-def built_in(name: str, config: Config) -> StepFunction | None:
-    """The built-in of a name; None if there is none. Raises DefinitionError for one that the
-    settings do not allow.
+def built_in(name: str, config: Config, where: str | None = None) -> StepFunction | None:
+    """The built-in of a name; None if there is none. Raises DefinitionError, naming `where` it
+    stands, for one that the settings do not allow.
     """
     if name not in _BUILT_INS:
         return None
     if name == "shell" and not config.flow_shell:
-        problem = "the step 'shell' runs programs, which the setting flow_shell does not allow"
-        raise DefinitionError(f"{problem}; set it to true where flows may", None)
+        problem = "'shell' runs programs, which the setting flow_shell does not allow"
+        raise DefinitionError(f"{problem}; set it to true where flows may", where)
     return make(_BUILT_INS[name](config), {"name": name}, {})
 
 
@@ -56,9 +57,17 @@ def _ask(config: Config) -> Callable[..., Any]:
 def _sleep(config: Config) -> Callable[..., Any]:
     async def sleep(ctx: Context, seconds: float | None = None, until: str | None = None) -> None:
         """Wait."""
-        await ctx.sleep(seconds, until=None if until is None else datetime.fromisoformat(until))
+        await ctx.sleep(seconds, until=None if until is None else _moment(until))
 
     return sleep
+
+
+def _moment(text: str) -> datetime:
+    found = moment(text)
+    if found is None:
+        problem = f"it must be {A_MOMENT}"
+        raise ArgumentsRefused("$.until", "format", problem, text, agent="sleep", direction="input")
+    return found
 
 
 def _publish(config: Config) -> Callable[..., Any]:

@@ -107,7 +107,7 @@ class Conductor:
             self._orders.append(Halt((key,)))  # nobody waits for it any more
         if key in self._halted:
             return self._advance(Stopped(work.id, item))
-        return self._advance(self._failed(work, item, error_of(error)))
+        return self._advance(self._failed(work, item, error_of(error, work.awaited)))
 
     def refused(self, key: str, error: DaggerError) -> list[Order]:
         """What was to be sent under a key was not: nobody has acted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dagger.words.errors import DaggerError, ResponderFailed
+from dagger.words.errors import DaggerError, RequestTimeout, ResponderFailed
 
 
 class Error(NamedTuple):
@@ -18,10 +18,14 @@ class Error(NamedTuple):
         return {"type": self.type, "message": self.message}
 
 
-def error_of(problem: DaggerError) -> Error:
-    """Of what was raised where the step ran, if it was there; or of what kept it from running."""
+def error_of(problem: DaggerError, awaited: str = "no result") -> Error:
+    """Of what was raised where the step ran, if it was there; or of what kept it from running,
+    such as that there was nothing of what was `awaited`.
+    """
     if isinstance(problem, ResponderFailed):
         return Error(problem.failure.type, problem.failure.message)
+    if isinstance(problem, RequestTimeout):
+        return Error(type(problem).__name__, f"{awaited} within {problem.seconds:g} s")
     return Error(type(problem).__name__, str(problem))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from dagger.authoring.agent import Agent
@@ -28,10 +30,11 @@ class Flows:
     """Flows, and the agents that they become: give `flows.agents` to an Executor.
 
     `flows` are flows, or paths of their files. `uses` are what their steps use: step functions,
-    agents, and modules with them; what is not among them is looked for among all that were
-    decorated. `secrets` go before the environment. With `accept_changes` runs that were begun
-    under another definition go on where what has run of them is the same. `config` says what
-    built-ins may do; without it, the settings in force.
+    agents, and modules with them; then come the modules of the setting `flow_modules`, which are
+    imported, and all else that was decorated. `secrets` go before the environment. With
+    `accept_changes` runs that were begun under another definition go on where what has run of
+    them is the same. `config` says what built-ins may do, and which modules; without it, the
+    settings in force.
 
     Data: it starts nothing. Raises FlowError for flows that are wrong, DefinitionError for what
     cannot be used as a step, and OSError for files that cannot be read.
@@ -49,7 +52,7 @@ class Flows:
             from dagger.words.config import Config
 
             config = Config.load()
-        known, vault = Uses(uses), Vault(secrets)
+        known, vault = Uses([*_listed(config), *uses]), Vault(secrets)
         making = Assembling(known, vault, config, accept_changes=accept_changes)
         self.flows: dict[str, Flow] = {}
         """By name."""
@@ -131,6 +134,16 @@ class Flows:
             known = ", ".join(self.flows) or "none"
             raise ExecutionError(f"no flow {name!r} here; known: {known}")
         return name
+
+
+def _listed(config: Config) -> Iterator[ModuleType]:
+    """The modules that the settings name. Raises DefinitionError where there is none."""
+    for name in config.flow_modules:
+        try:
+            yield import_module(name)
+        except ImportError as error:
+            problem = f"the module {name!r}, which flow_modules names, cannot be imported: {error}"
+            raise DefinitionError(problem) from error
 
 
 def _loaded(given: Flow | str | Path, uses: Uses) -> Flow:

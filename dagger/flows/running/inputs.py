@@ -42,6 +42,9 @@ def cannot_be_kept(program: Program, name: str) -> ValidationError:
 
 
 def _check(program: Program, name: str, value: Any) -> None:
+    if name in program.secret and isinstance(value, int | float):
+        problem = f"the input {name!r} is secret, and only texts can be hidden; give it as a text"
+        raise _refused(program, f"$.{name}", "secret", problem, MASK)
     violation: Violation | None = program.schemas[name].violation(value)
     if violation is None:
         return

@@ -97,14 +97,12 @@ class FlowOrigin(Origin):
         now = flow_of(self._definition)
         told = difference(was, now)
         why = "changes what has run" if self._accept_changes else "has changed"
-        hint = (
-            ""
-            if self._accept_changes
-            else (
+        hint = "; put that back, or cancel the run and begin another one"
+        if not self._accept_changes:
+            hint = (
                 "; put it back, or go on where what has run is as it was: "
                 "Flows(accept_changes=True), --accept-changes"
             )
-        )
         return f"flow {was.name!r} {why} since the run began{hint}\n{told}"
 
 

@@ -68,6 +68,12 @@ class Work:
         undo = said.compensate
         self.undo = None if undo is None else Undo(undo, f"{channel}:undo", secret)
 
+    @property
+    def awaited(self) -> str:
+        """What there is none of when nobody waits for it any more."""
+        channel = self.said.with_.get("channel")
+        return f"no message on channel {channel!r}" if self.uses == "wait_for" else "no result"
+
     def patience_for(self, payload: Any) -> float | None:
         """Seconds after which nobody waits for it any more; of `wait_for` it may say so itself."""
         own = payload.get("timeout") if self.uses == "wait_for" else None

@@ -229,6 +229,28 @@ async def test_who_opens_the_store_without_the_flow_takes_nothing_from_it() -> N
     assert (second.noted, report.status) == (["undo b", "undo a"], "cancelled")
 
 
+async def test_cancelled_where_the_flow_is_not_a_run_is_undone_where_it_is(
+    memory_path: Path,
+) -> None:
+    """Who cancels it without its agents, as `dagger cancel` does, leaves it open to be undone."""
+    flow, first = line("a", "b"), Stage(waits=["b"])
+    flows = first.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=LmdbStore(memory_path)) as executor:
+        await flows.start(executor, flow, run_id="r")
+        await first.reached("b")
+    async with Executor([], store=LmdbStore(memory_path), resume=False) as executor:
+        report = await executor.live("r").cancel("enough")
+        told = flows.report(executor.live("r"))
+    assert (report.ended, told.status, told.reason) == (None, "cancelling", "enough")
+    second = Stage()
+    flows = second.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=LmdbStore(memory_path)) as executor:
+        told = await flows.run(executor, flow, run_id="r")
+    assert (second.noted, told.status) == (["undo b", "undo a"], "cancelled")
+    assert told.undo is not None
+    assert told.undo.undone == ("a", "b")
+
+
 def test_time_for_undoing_comes_to_an_end() -> None:
     """What has not been undone by then is named, and the run ends."""
     config = Config(max_attempts=1, cleanup_timeout=60, cancel_grace=5)

@@ -155,6 +155,21 @@ def test_annotations_that_nobody_knows_are_refused_when_agents_are_made() -> Non
         Flows(Flow("f").step("a", unknown, with_={"x": 1}), uses=[unknown], config=CONFIG)
 
 
+async def test_a_moment_that_is_none_is_refused_and_not_tried_again() -> None:
+    """Where an expression gives what `sleep` waits for, it is looked at as it runs."""
+    flow = Flow("f", inputs={"until": {}}).step(
+        "a", "sleep", with_={"until": "${{ inputs.until }}"}
+    )
+    flows = Flows(flow, config=Config(max_attempts=3))
+    async with Executor(flows.agents) as executor:
+        report = await flows.run(executor, "f", {"until": "2027-01-01"})
+        assert executor.runs()[0].retries == 0
+    assert report.reason == (
+        "step 'a' failed: ArgumentsRefused: input of agent 'sleep' at $.until breaks 'format': "
+        "it must be a moment with its timezone, such as '2027-01-01T04:00:00Z' (value: 2027-01-01)"
+    )
+
+
 async def test_a_function_may_take_any_arguments() -> None:
     """Those that it does not name are given to it as well."""
 

@@ -94,7 +94,8 @@ async def test_what_has_run_may_not_be_changed(change: Callable[[Flow], Flow]) -
         flow = changed(flow, "b", needs=())
     stage, report = await gone_on(store, flow, accept=True)
     assert (stage.noted, report.status) == ([], "paused")
-    assert report.reason.startswith("flow 'line' changes what has run since the run began\n")
+    told = "flow 'line' changes what has run since the run began; put that back, or cancel the run "
+    assert report.reason.startswith(f"{told}and begin another one\n")
 
 
 async def test_what_was_accepted_is_what_the_run_goes_by_from_then_on() -> None:

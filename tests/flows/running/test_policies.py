@@ -266,21 +266,21 @@ def test_what_is_too_slow_for_good_has_failed_by_its_timeout() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uses", "given"),
+    ("uses", "given", "why"),
     [
-        ("ask", {"question": "Well?"}),
-        ("sleep", {"seconds": 3600}),
-        ("wait_for", {"channel": "doorbell"}),
+        ("ask", {"question": "Well?"}, "no result within 10 s"),
+        ("sleep", {"seconds": 3600}, "no result within 10 s"),
+        ("wait_for", {"channel": "doorbell"}, "no message on channel 'doorbell' within 10 s"),
     ],
 )
-def test_what_only_waits_is_timed_by_the_clock(uses: str, given: dict[str, Any]) -> None:
+def test_what_only_waits_is_timed_by_the_clock(uses: str, given: dict[str, Any], why: str) -> None:
     """Waiting takes no running time: the step fails when the time is over, and is waited for
     no more.
     """
     flow = Flow("f").step("a", uses, with_=given, timeout=10)
     ended, report = timed(flow)
     assert (ended, report.status) == (10, "failed")
-    assert report.step("a").error["type"] == "RequestTimeout"
+    assert report.step("a").error == {"type": "RequestTimeout", "message": why}
 
 
 def test_a_flow_within_another_is_timed_as_a_whole() -> None:

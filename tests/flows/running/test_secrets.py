@@ -253,6 +253,20 @@ async def test_what_is_wrong_with_a_secret_input_is_told_without_it() -> None:
     assert TOKEN not in repr(vars(raised.value))
 
 
+async def test_a_number_is_no_secret() -> None:
+    """Only texts can be hidden: where no schema says so, a number is refused at the door."""
+    flow = Flow("f", inputs={"pin": {"secret": True}})
+    flow = flow.step("a", "act", with_={"name": "a", "x": "${{ inputs.pin }}"})
+    stage = Stage()
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        with pytest.raises(ValidationError, match="only texts can be hidden") as raised:
+            await flows.run(executor, "f", {"pin": 98765432})
+        assert "98765432" not in str(raised.value)
+        await flows.run(executor, "f", {"pin": "98765432"})
+    assert stage.given["a"] == {"x": "98765432"}
+
+
 async def test_a_schedule_keeps_no_secret() -> None:
     """A secret input cannot be given to runs that begin later: it would have to be kept."""
     flows = Stage().flows(LATER, secrets={"FLOW_KEY": KEY})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +83,24 @@ def test_a_module_gives_all_that_is_in_it() -> None:
     assert isinstance(uses.find("scribe"), Agent)
 
 
+def test_modules_are_listed_in_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are imported, go behind what is given, and one that is not there is an error."""
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "from dagger import step\n@step\ndef listed_step(n: int) -> int: return n"
+    (tmp_path / "listed_steps.py").write_text(text, "utf-8")
+    flow = Flow("f").step("a", "listed_step", with_={"n": 1})
+    with pytest.raises(FlowError, match="unknown agent or step function 'listed_step'"):
+        Flows(flow, config=ONCE)
+    listed = Config(flow_modules=("listed_steps",))
+    assert Flows(flow, config=listed).agents
+    with pytest.raises(FlowError, match="'listed_step' must be given the argument 'm'"):
+        Flows(flow, uses=[function("listed_step", lambda m: m)], config=listed)
+    with pytest.raises(DefinitionError, match="'nowhere', which flow_modules names, cannot be"):
+        Flows(flow, config=Config(flow_modules=("nowhere",)))
+
+
 def test_what_can_be_no_step_is_refused() -> None:
     """A plain function is none; it is named, and how it would be one."""
     with pytest.raises(DefinitionError, match="steps use functions decorated with @step, agents"):
@@ -99,6 +118,14 @@ def test_agents_that_do_not_answer_each_message_are_no_steps(option: str) -> Non
 
     with pytest.raises(DefinitionError, match="is no step of a flow"):
         Flows(Flow("f").step("a", gathers), uses=[gathers], config=ONCE)
+
+
+def test_a_shell_is_there_only_where_the_settings_say_so() -> None:
+    """Whoever writes a flow cannot run programs by that; the error names flow and setting."""
+    flow = Flow("f").step("a", "shell", with_={"command": ["ls"]})
+    with pytest.raises(DefinitionError, match=r"^flow 'f': 'shell' runs .* flow_shell does not"):
+        Flows(flow, config=Config(flow_shell=False))
+    assert Flows(flow, config=Config(flow_shell=True)).agents
 
 
 def test_what_nobody_knows_is_an_error_of_the_flow() -> None:
