@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dagger.executor.forking import Fork
 from dagger.views.letters import dead_letter
+from dagger.words.effects import is_request
 from dagger.words.errors import AgentNotFound, ExecutionError, LetterNotFound, RunClosed
 from dagger.words.outcomes import Disposition, RunStatus
 from dagger.words.records import LetterDiscarded, Redriven
@@ -43,6 +44,7 @@ async def redriving(engine: Engine, wanted: Redrive) -> Callable[[], LiveRun]:
     Raises LetterNotFound, RunClosed, AgentNotFound, ExecutionError; so does the call.
     """
     run, letter = find(engine, wanted.id)
+    _check_wanted(engine, run, letter)
     if run.ended_at is None:
         _check(engine, run, letter)
         return partial(_again, engine, wanted)
@@ -67,6 +69,18 @@ def find(engine: Engine, id: str) -> tuple[Run, DeadLetter]:
             return run, letter
         known.append(told.node_id)
     raise LetterNotFound(id, tuple(known))
+
+
+def _check_wanted(engine: Engine, run: Run, letter: DeadLetter) -> None:
+    """What a flow or a graph has had done it has heard the end of: nobody would undo it then."""
+    crew = engine.crews.get(letter.agent)
+    asked = is_request(letter.envelope.publication)
+    if crew is not None and crew.agent.origin is not None and asked:
+        raise ExecutionError(
+            f"{dead_letter(run.id, letter).node_id} was asked for by a run of "
+            f"{run.opening.channel!r}, which has gone on without it: nobody waits for what it "
+            "comes to; start another run instead"
+        )
 
 
 def _check(engine: Engine, run: Run, letter: DeadLetter) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dagger import (
     Context,
+    ExecutionError,
     Executor,
     Flow,
     FlowReport,
@@ -339,3 +340,24 @@ def test_a_compensation_has_a_timeout_and_attempts_of_its_own() -> None:
     assert ended == 10
     assert report.undo.failed["a"].startswith("TimeoutExceeded: ")
     assert report.reason == "step 'b' failed: LookupError: no b"
+
+
+async def test_a_step_alone_is_not_done_again() -> None:
+    """The dead letter of a step is no way round its flow, open or ended: nobody would hear of the
+    result, and nobody undo it.
+    """
+    stage = Stage(fails=["x"])
+    flow = Flow("f").step("a", "act", with_={"name": "x"}, on_error="continue")
+    flow = flow.step("b", "ask", with_={"question": "well?"}, needs="a")
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=MemoryStore()) as executor:
+        live = await flows.start(executor, flow)
+        await live.rest()
+        for _ in range(2):
+            (letter,) = executor.dead_letters.list()
+            with pytest.raises(ExecutionError, match="has gone on without it"):
+                await executor.dead_letters.redrive(letter.node_id)
+            if not live.report().ended:
+                await live.answer(live.questions[0].id, "yes")
+                await live.result()
+    assert stage.noted == ["x"]
