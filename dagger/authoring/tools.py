@@ -158,16 +158,17 @@ def tool(function: Callable[..., Any], /) -> Tool: ...
 
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None, registry: ToolRegistry = tools
+    name: str | None = None,
+    description: str | None = None,
+    *,
+    registry: ToolRegistry = tools,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
 def tool(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    name: str | None = None,
+    name: Callable[..., Any] | str | None = None,
     description: str | None = None,
+    *,
     registry: ToolRegistry = tools,
 ) -> Any:
     """Make a tool of a function, `async def` or `def`, that `tools.invoke` calls by name.
@@ -182,11 +183,12 @@ def tool(
     names = dict(sys._getframe(1).f_locals)
 
     def decorate(target: Callable[..., Any]) -> Tool:
-        made = _make(target, name, description, names)
+        made = _make(target, called, description, names)
         registry.add(made)
         return made
 
-    return decorate if function is None else decorate(function)
+    called = None if callable(name) else name
+    return decorate(name) if callable(name) else decorate
 
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -20,7 +20,8 @@ class Reviewed(NamedTuple):
 
     told: str
     score: float
-    changed: list[Path]
+    changed: list[str]
+    """The files that were written, each with its score before and after."""
 
 
 def reviewed(path: Path, as_: str, base: str | None, wanted: float | None) -> Reviewed:
@@ -32,14 +33,16 @@ def reviewed(path: Path, as_: str, base: str | None, wanted: float | None) -> Re
     tools = _code_review()
     sources = list(_sources(tools, path, base))
     texts = [each.text for each in sources]
+    changed = []
     if wanted is not None:
         given = [(str(each.path), each.text) for each in sources]
-        texts = [each.state["text"] for each in anyio.run(tools.review_all, given, wanted)]
-    changed = []
-    for each, text in zip(sources, texts, strict=True):
-        if text != each.text:
-            each.write(text)
-            changed.append(each.path)
+        states = [each.state for each in anyio.run(tools.review_all, given, wanted)]
+        texts = [each["text"] for each in states]
+        for each, state in zip(sources, states, strict=True):
+            if state["text"] != each.text:
+                each.write(state["text"])
+                before, *_, after = state["scores"]
+                changed.append(f"{each.path}: {before:.2f} -> {after:.2f}")
     pairs = zip(sources, texts, strict=True)
     reviews: list[Review] = [tools.review_source(text, str(each.path)) for each, text in pairs]
     score = tools.mean([each.score for each in reviews])

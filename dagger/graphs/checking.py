@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import iscoroutinefunction
 from math import inf
 
 from dagger.graphs.model import (
@@ -17,7 +18,8 @@ from dagger.graphs.model import (
     is_expression,
 )
 from dagger.rules.documents.tree import Found
-from dagger.rules.expressions import condition
+from dagger.rules.expressions import compiled, condition
+from dagger.rules.expressions.tokens import OPEN
 from dagger.rules.nearest import meant
 from dagger.rules.retry import strategy
 from dagger.words.errors import DaggerError, ExpressionError
@@ -48,6 +50,22 @@ def problems_of(definition: Definition) -> Iterator[Found]:
         if problem := _expression(choice):
             way = ("choices", name, "router")
             yield Found(way, f"the router of {name!r}: {problem}")
+
+
+def awaited(
+    definition: Definition, functions: Mapping[str, Callable[..., object]]
+) -> Iterator[Found]:
+    """Functions that are async, and are called where nothing is awaited."""
+    for key, name in definition.reducers.items():
+        if iscoroutinefunction(functions.get(name)):
+            problem = f"the reducer of {key!r} is async; it has to be a plain function"
+            yield Found(("reducers", key), problem, key=True)
+    for number, (name, node) in enumerate(definition.nodes.items()):
+        for need, each in node.needs.items():
+            if iscoroutinefunction(functions.get(str(each.condition))):
+                problem = f"node {name!r} needs {need!r} under a condition that is async"
+                way = ("nodes", number, "needs", need, "condition")
+                yield Found(way, f"{problem}; it has to be a plain function")
 
 
 def _sources(definition: Definition) -> Iterator[Found]:
@@ -141,9 +159,22 @@ def _needs(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
             yield Found((*way, "condition"), told)
 
 
+_CALLING = frozenset({NodeKind.STANDARD, NodeKind.LOOP, NodeKind.ROUTER})
+"""The kinds of nodes that call a function."""
+
+
 def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
-    """What a node of its kind lacks."""
+    """What a node of its kind lacks, and what is said of it in vain."""
     name, loop = node.name, node.loop
+    if node.kind not in _CALLING:
+        for option in ("retry", "timeout", "undo", "resources", "loop"):
+            if getattr(node, option) is not None:
+                problem = f"node {name!r} calls no function that {option} could be for"
+                inner = "; say it of the nodes in its graph"
+                hint = inner if node.kind is NodeKind.SUBGRAPH and option != "loop" else ""
+                yield Found((*at, option), problem + hint)
+    if node.kind is NodeKind.END and definition.targets(name):
+        yield Found(at, f"node {name!r} is an end, and leads to {definition.targets(name)[0]!r}")
     if node.kind is NodeKind.LOOP and loop is None:
         how = f"loop({name!r}, while_=...)"
         yield Found(at, f"node {name!r} is a loop, and nothing says how long: {how}")
@@ -152,11 +183,25 @@ def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
     if loop is not None and loop.max_iterations < 1:
         problem = f"the loop of {name!r} goes round at least once: max_iterations= is 1 or more"
         yield Found((*at, "loop", "max_iterations"), problem)
-    if node.kind is NodeKind.ASK and node.question is None:
-        yield Found(at, f"node {name!r} asks people, and nothing says what")
+    if node.kind is NodeKind.ASK:
+        yield from _question(node, at)
     if node.kind is NodeKind.SUBGRAPH and node.uses not in definition.subgraphs:
         problem = f"node {name!r} is a graph {node.uses!r}, which there is none of"
         yield Found((*at, "uses"), problem)
+
+
+def _question(node: Node, at: Way) -> Iterator[Found]:
+    name, asked = node.name, node.question
+    if asked is None:
+        yield Found(at, f"node {name!r} asks people, and nothing says what")
+        return
+    try:
+        compiled(asked.prompt)
+    except ExpressionError as error:
+        yield Found((*at, "question", "prompt"), f"the prompt of {name!r}: {error}")
+    if asked.timeout is not None and not _is_number(asked.timeout, above=0):
+        problem = f"node {name!r}: timeout= is seconds above 0, not {asked.timeout!r}"
+        yield Found((*at, "question", "timeout"), problem)
 
 
 def _policies(node: Node) -> Iterator[tuple[str, str]]:
@@ -185,6 +230,8 @@ def _expression(said: Loop | Choice | Dependency) -> str:
     text = said.router if isinstance(said, Choice) else said.condition
     if not isinstance(text, str) or not is_expression(said):
         return ""
+    if isinstance(said, Choice) and OPEN not in text:
+        return f"{text!r} has no expression in it, such as ${{{{ state.kind }}}}"
     try:
         condition(text)
     except ExpressionError as error:

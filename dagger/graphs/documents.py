@@ -12,6 +12,7 @@ choices:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -36,13 +37,14 @@ Functions = Mapping[str, Callable[..., Any]]
 Data = Mapping[str, Any]
 
 
-def dump(graph: Graph) -> str:
-    """The YAML of a graph: parsing it with the same functions gives the same graph.
+def dump(graph: Graph, *, as_json: bool = False) -> str:
+    """The YAML of a graph, or its JSON: parsing it with the same functions gives the same graph.
 
     Raises GraphError for one that is wrong, and SerializationError for a value in it that is not
     JSON.
     """
-    return written(plain(definition_data(graph.build()), f"graph {graph.name!r}"))
+    data = plain(definition_data(graph.build()), f"graph {graph.name!r}")
+    return json.dumps(data, ensure_ascii=False, indent=2) if as_json else written(data)
 
 
 def load(path: str | Path, functions: Functions | None = None, state: Any = dict) -> Graph:

@@ -18,7 +18,7 @@ from typing import (
     overload,
 )
 
-from dagger.graphs.checking import problems_of
+from dagger.graphs.checking import awaited, problems_of
 from dagger.graphs.model import (
     END,
     MAX_ITERATIONS,
@@ -75,7 +75,8 @@ class Graph:
     `state` is `dict`, a TypedDict, a dataclass or a pydantic model; `reducers` say by key how
     updates become values ("last", "append", "add", or a function of the value and the update),
     as does `Annotated[list, "append"]`. A run begins at what `add_edge(START, ...)` names, or
-    else at the first node. `build()` checks it: GraphError says all that is wrong at once.
+    else at nodes of kind start, or at the first node. `build()` checks it: GraphError says all
+    that is wrong at once.
     """
 
     def __init__(
@@ -131,9 +132,16 @@ class Graph:
 
         The function returns None (follow the edges), a name or several, what it changes in the
         state, or a Goto. Without one, `functions` has it under the node's name by the time that
-        Graphs takes the graph.
+        Graphs takes the graph. A start and an end call none: a run begins at the nodes that are
+        starts, unless an edge says where, and an end ends the branch that comes to it.
         """
-        node = self._made(name, one_of(NodeKind, kind, "kind="), name, dict(options), function)
+        known = one_of(NodeKind, kind, "kind=")
+        calls_nothing = known in (NodeKind.START, NodeKind.END)
+        if calls_nothing and function is not None:
+            problem = f"node {name!r} is of kind {kind!r}, which calls no function"
+            raise DefinitionError(problem, f"graph {self.name!r}")
+        uses = "" if calls_nothing else name
+        node = self._made(name, known, uses, dict(options), function)
         if function is not None:
             self._function(name, function)
         self._nodes[name] = node
@@ -205,7 +213,11 @@ class Graph:
         `outputs` by its keys which of this state they are afterwards; without them, all.
         """
         node = self._made(name, NodeKind.SUBGRAPH, graph.name, dict(options), None)
-        self.subgraphs[graph.name] = graph
+        if any(each is self for each in graph.graphs()):
+            problem = f"node {name!r} cannot be graph {graph.name!r}, which this one is within"
+            raise DefinitionError(problem, f"graph {self.name!r}")
+        if self.subgraphs.setdefault(graph.name, graph) is not graph:
+            raise _of_one_name(self, graph.name)
         self._nodes[name] = replace(node, inputs=dict(inputs or {}), outputs=dict(outputs or {}))
         return self
 
@@ -247,14 +259,22 @@ class Graph:
         known = self._nodes.get(node)
         if known is None:
             raise DefinitionError(f"graph {self.name!r} has no node {node!r} to loop")
+        if known.kind in (NodeKind.SUBGRAPH, NodeKind.ASK):
+            problem = f"node {node!r} calls no function, so it cannot loop; lead an edge back to it"
+            raise DefinitionError(problem, f"graph {self.name!r}")
         self._nodes[node] = replace(known, kind=NodeKind.LOOP, loop=loop)
         return self
 
     # -- what it is then -------------------------------------------------------------
 
     def build(self) -> Definition:
-        """The definition, checked. Raises GraphError with all that is wrong."""
+        """The definition, checked, as are those of graphs within. Raises GraphError with all that
+        is wrong, and DefinitionError for two graphs of one name.
+        """
+        _, *within = self.graphs()
         problems = [each.text for each in self.problems()]
+        for graph in within:
+            problems += [f"graph {graph.name!r}: {each.text}" for each in graph.problems()]
         if problems:
             raise GraphError(self.name, problems)
         return self.definition()
@@ -263,25 +283,55 @@ class Graph:
         """All that is wrong, each with its place in the definition as plain data."""
         definition = self.definition()
         yield from problems_of(definition)
-        fields = self.shape.fields
-        if fields is None:
-            return
+        yield from awaited(definition, self.functions)
+        yield from self._mapped(definition)
         for key in definition.reducers:
-            if key not in fields:
+            if not self.shape.has(key):
                 problem = f"there is a reducer for {key!r}, which the state has no key for"
                 yield Found(("reducers", key), problem, key=True)
         for number, (name, node) in enumerate(definition.nodes.items()):
-            if node.question is not None and node.question.key not in fields:
+            if node.question is not None and not self.shape.has(node.question.key):
                 problem = (
                     f"node {name!r} asks for {node.question.key!r}, which the state has no key for"
                 )
                 yield Found(("nodes", number, "question", "key"), problem)
 
+    def _mapped(self, definition: Definition) -> Iterator[Found]:
+        """Keys that graphs within are given or give, and that a state has not."""
+        for number, (name, node) in enumerate(definition.nodes.items()):
+            inner = self.subgraphs.get(node.uses, self)
+            for part, keys in (("inputs", node.inputs), ("outputs", node.outputs)):
+                for own, ours in keys.items():
+                    for graph, key in ((inner, own), (self, ours)):
+                        if not graph.shape.has(key):
+                            told = f"{part} of node {name!r} name {key!r}, which the state of graph"
+                            problem = f"{told} {graph.name!r} has no key for"
+                            yield Found(("nodes", number, part, own), problem)
+
+    def graphs(self) -> Iterator[Graph]:
+        """Itself and those within it, each once. Raises DefinitionError for two of one name."""
+        known: dict[str, Graph] = {}
+        ahead = [self]
+        for graph in ahead:
+            found = known.get(graph.name)
+            if found is None:
+                known[graph.name] = graph
+                yield graph
+                ahead += graph.subgraphs.values()
+            elif found is not graph and not found.is_like(graph):
+                raise _of_one_name(self, graph.name)
+
+    def is_like(self, other: Graph) -> bool:
+        """Whether both do the same, as two do that were read of one document."""
+        same = self.functions == other.functions and self.shape.of is other.shape.of
+        return same and self.definition() == other.definition()
+
     def definition(self) -> Definition:
         """The definition as it is so far, unchecked."""
         edges = {name: tuple(dict.fromkeys(each)) for name, each in self._edges.items()}
         if START not in edges and self._nodes:
-            edges[START] = (next(iter(self._nodes)),)
+            starts = [x.name for x in self._nodes.values() if x.kind is NodeKind.START]
+            edges[START] = tuple(starts or [next(iter(self._nodes))])
         return Definition(
             name=self.name,
             nodes=dict(self._nodes),
@@ -320,10 +370,13 @@ class Graph:
         function: Function | None,
     ) -> Node:
         self._check_name(name)
-        needs = {
-            other: self._dependency(name, other, each)
-            for other, each in said.pop("needs", {}).items()
-        }
+        needed = said.pop("needs", {})
+        if not isinstance(needed, Mapping):
+            problem = (
+                f"needs= says of each node what is needed: {{'a': 'required'}}, not {needed!r}"
+            )
+            raise DefinitionError(problem, f"node {name!r}")
+        needs = {other: self._dependency(name, other, each) for other, each in needed.items()}
         to, undo = said.pop("to", None), said.pop("undo", None)
         if to is None:
             to = () if function is None else _declared(function)
@@ -345,6 +398,11 @@ class Graph:
             undo=None if undo is None else self._function(f"{name}:undo", undo),
             **said,
         )
+
+
+def _of_one_name(graph: Graph, name: str) -> DefinitionError:
+    problem = f"two graphs are called {name!r}; nodes are told apart by the name of their graph"
+    return DefinitionError(problem, f"graph {graph.name!r}")
 
 
 def _label(label: Any) -> str:

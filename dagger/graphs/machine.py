@@ -302,10 +302,17 @@ class Machine:
 
     def _try(self, node: Node, *, patient: bool = True) -> bool:
         """Begin a node if it has what it needs; whether anything has come of it."""
-        left = self.plan.left(node, patient=patient)
+        try:
+            left = self.plan.left(node, patient=patient)
+        except Exception as error:  # of a condition, which is the user's
+            told = f"a condition of what it needs has failed: {error}"
+            self._reject(node, {"type": type(error).__name__, "message": told})
+            return True
         never = next((each for each in left if each.never), None)
         if never is not None:
-            problem = f"node {node.name!r} needs {never.need!r}, which has not completed"
+            had = never.need in self.plan.completed
+            why = "whose completion does not count any more" if had else "which has not completed"
+            problem = f"node {node.name!r} needs {never.need!r}, {why}"
             self._reject(node, {"type": "DependencyUnmet", "message": problem})
             return True
         if left:
@@ -516,7 +523,7 @@ class Machine:
 
     def _returned(self, execution: Execution, machine: Machine) -> None:
         """A graph within has completed: its results are those of its node."""
-        outcome = outcome_of(self.nodes[execution.node], machine.view)
+        outcome = outcome_of(self.nodes[execution.node], machine.view, self.library.reducers)
         if self.goes_on:
             self._complete(execution, outcome)
         else:

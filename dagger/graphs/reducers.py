@@ -26,6 +26,8 @@ def last(value: Any, update: Any) -> Any:
 def append(value: Any, update: Any) -> list[Any]:
     """A list with the items of the update behind it, or the update itself where it is no list."""
     items = update if isinstance(update, list) else [update]
+    if value is not None and not isinstance(value, list):
+        raise TypeError(f"'append' is for lists, and what was there is {value!r}")
     return [*(value or ()), *items]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_type
 
 from dagger.graphs.reducers import BUILT_IN, Reduce, name_of
 from dagger.rules.derive import BuildError, Derived, built, derive
+from dagger.rules.nearest import meant
 from dagger.rules.schema import Schema, schema
 from dagger.rules.validators import Source
 from dagger.words.errors import ArgumentsRefused, DefinitionError, StateRefused
@@ -21,13 +22,19 @@ class Field:
 
     def __init__(self, annotation: Any, required: bool, default: Any, where: str) -> None:
         self.reducer: str | Reduce | None = None
+        bounded = annotation
         if get_origin(annotation) is Annotated:
             annotation, *said = get_args(annotation)
             self.reducer = next((x for x in said if x in BUILT_IN or callable(x)), None)
+            for each in said:
+                if isinstance(each, str) and (hint := meant(each, BUILT_IN)):
+                    raise DefinitionError(f"no reducer {each!r}{hint}", where)
+            rest = tuple(x for x in said if x is not self.reducer and not isinstance(x, str))
+            bounded = Annotated[(annotation, *rest)] if rest else annotation
         self.annotation = annotation
         self.required = required
         self.default = default
-        self.derived: Derived = derive(annotation, where)
+        self.derived: Derived = derive(bounded, where)
         source = self.derived.schema
         self.schema: Schema | None = None if source is True else schema(source, where)
 
@@ -59,8 +66,14 @@ class Shape:
             if self.fields is not None and key in self.fields:
                 self.fields[key].reducer = each
 
+    def has(self, key: str) -> bool:
+        """Whether a state may have a key."""
+        return self.fields is None or key in self.fields
+
     def check(self, key: str, value: Any, node: str) -> None:
         """Raise StateRefused for a key that there is none of, or a value that it cannot have."""
+        if type(key) is not str:
+            raise StateRefused(node, key, "a key is a text")
         if self.fields is None:
             return
         found = self.fields.get(key)
@@ -122,13 +135,10 @@ def reducer_names(said: Mapping[str, str | Reduce]) -> tuple[dict[str, str], dic
     names: dict[str, str] = {}
     functions: dict[str, Reduce] = {}
     for key, each in said.items():
-        if isinstance(each, str):
-            names[key] = each
-            continue
-        name = name_of(each) or str(getattr(each, "__name__", key))
-        names[key] = name
-        if name_of(each) is None:
-            functions[name] = each
+        # After the key, since two functions may have one name, as lambdas do, or that of a node.
+        names[key] = each if isinstance(each, str) else name_of(each) or f"{key}:reducer"
+        if callable(each) and name_of(each) is None:
+            functions[names[key]] = each
     return names, functions
 
 
@@ -145,9 +155,13 @@ def _hints(of: Any) -> dict[str, Any]:
     if not (dataclasses.is_dataclass(of) or is_typeddict(of) or hasattr(of, "model_fields")):
         problem = "the state of a graph is dict, a TypedDict, a dataclass or a pydantic model"
         raise DefinitionError(f"{problem}, not {of!r}")
-    hints = get_type_hints(of, include_extras=True)
     known = getattr(of, "model_fields", None)
-    return hints if known is None else {name: hints[name] for name in known}
+    if known is None:
+        return get_type_hints(of, include_extras=True)
+    return {
+        name: Annotated[(each.annotation, *each.metadata)] if each.metadata else each.annotation
+        for name, each in known.items()
+    }
 
 
 def _defaults(of: Any) -> dict[str, Any]:

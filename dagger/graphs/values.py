@@ -7,7 +7,7 @@ nothing for keys that it does not touch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from dagger.words.payload import decode, encode
 
@@ -130,6 +130,9 @@ class Seen(Mapping[str, Any]):
         if blob is None:
             raise KeyError(key)
         return decode(blob)
+
+    def __setitem__(self, key: str, value: Any) -> NoReturn:
+        raise TypeError(f"state cannot be changed: return {{{key!r}: ...}}, or ctx.set_state(...)")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._view.names())

@@ -39,7 +39,8 @@ class Fault(NamedTuple):
 def explained(fault: Fault, value: Any) -> Violation:
     """The violation behind a fault of `value`.
 
-    A failed anyOf or oneOf gives way to the alternative that came closest, if one did.
+    A failed anyOf or oneOf gives way to the alternative that came closest, if one did; else it
+    says what each of them wants.
     """
     fault = _closest(fault)
     return violation_at(fault.path, fault.rule, fault.problem, value)
@@ -58,7 +59,8 @@ def _closest(fault: Fault) -> Fault:
         return fault
     *others, best = sorted((max(map(_closest, each), key=_rank) for each in branches), key=_rank)
     if others and _rank(others[-1]) == _rank(best):
-        return fault
+        told = dict.fromkeys(each.problem for each in (*others, best) if each.path == fault.path)
+        return fault._replace(problem=", and ".join(told)) if told else fault
     return max(best, fault, key=_rank)
 
 

@@ -14,7 +14,7 @@ from dagger import Dependency, Graph, Graphs, Need, NodeContext
 from dagger.graphs import END, Lifecycle
 from dagger.testing import simulate, simulated
 from docs.pictures.policies import Notes
-from docs.pictures.timeline import Row, timeline
+from docs.pictures.timeline import Bar, Row, timeline
 
 
 class Drawn:
@@ -32,13 +32,20 @@ class Drawn:
         *,
         needs: Mapping[str, Dependency | Need] | None = None,
         fails: bool = False,
+        on_error: str = "fail",
+        instead_of: str = "",
         then: Callable[[int], str] | None = None,
         to: Iterable[str] = (),
     ) -> None:
-        """A node: how long each of its visits takes, and where it goes after each of them."""
+        """A node: how long each of its visits takes, and where it goes after each of them. One
+        that is there instead of another begins when that has waited for too long.
+        """
 
         async def work(ctx: NodeContext) -> str | None:
             visit = self._visits[name] = self._visits.get(name, 0) + 1
+            if instead_of:
+                now = anyio.current_time()
+                self.notes.ran[instead_of].append(Bar(now, now, runs=False))
             with self.notes.running(name, "fails" if fails else ""):
                 await anyio.sleep(seconds)
             if fails:
@@ -47,7 +54,6 @@ class Drawn:
             self.comes(*(self.graph.definition().edges.get(name, ()) if where is None else [where]))
             return where
 
-        on_error = "handle" if fails else "fail"
         self.graph.add_node(name, work, needs=needs or {}, on_error=on_error, to=to)
 
     def comes(self, *names: str) -> None:
@@ -59,14 +65,20 @@ class Drawn:
         """A run begins with branches to these."""
         self.graph.add_edge("start", names)
 
-    def drawn(self, title: str, about: Mapping[str, str], seconds: int) -> str:
+    def drawn(
+        self,
+        title: str,
+        about: Mapping[str, str],
+        seconds: int,
+        state: Mapping[str, object] | None = None,
+    ) -> str:
         """The timeline of a run, with a row for each node that is told about."""
 
         async def main() -> None:
             graphs = Graphs(self.graph)
             async with simulated(*graphs.agents) as executor:
                 self.comes(*self.graph.definition().edges["start"])
-                await graphs.run(executor, self.graph)
+                await graphs.run(executor, self.graph, state)
 
         simulate(main)
         rows = [self._row(name, words) for name, words in about.items()]
@@ -93,7 +105,7 @@ def required() -> str:
 def optional() -> str:
     """What has failed will do, and what never comes is not awaited."""
     drawn = Drawn()
-    drawn.node("extra", 3, fails=True)
+    drawn.node("extra", 3, fails=True, on_error="handle")
     drawn.node("use", 2, needs={"extra": Need.OPTIONAL})
     drawn.node("bonus", 1)
     drawn.node("other", 2, needs={"bonus": Need.OPTIONAL})
@@ -164,6 +176,40 @@ def periodic() -> str:
     return _token("Periodic", dependency, "PERIODIC, interval=3")
 
 
+def condition() -> str:
+    """Where it is false nothing is needed; each node has its own."""
+    drawn = Drawn()
+    drawn.node("find the key", 3)
+    needs = {"find the key": Dependency(condition="${{ state.locked }}")}
+    drawn.node("enter", 2, needs=needs)
+    needs = {"find the key": Dependency(condition="${{ !state.locked }}")}
+    drawn.node("look in", 2, needs=needs)
+    drawn.begins("find the key", "enter", "look in")
+    about = {
+        "find the key": "",
+        "enter": "condition: state.locked",
+        "look in": "condition: !state.locked",
+    }
+    return drawn.drawn("Condition, of a door that is locked", about, 7, {"locked": True})
+
+
+def expiry() -> str:
+    """It counts for three seconds, whatever the lifecycle."""
+    return _token("Expiry", Dependency(expiry=3), "ONCE, expiry=3")
+
+
+def timeout() -> str:
+    """After two seconds it has failed, and its branch goes on without it."""
+    drawn = Drawn()
+    drawn.node("fetch", 5)
+    drawn.node("use", 2, needs={"fetch": Dependency(timeout=2)}, on_error="handle")
+    drawn.node("do without", 2, instead_of="use")
+    drawn.begins("fetch", "use")
+    drawn.graph.add_edge("use", "do without")
+    about = {"fetch": "", "use": "needs fetch: timeout=2", "do without": "comes after use"}
+    return drawn.drawn("Timeout", about, 7)
+
+
 TIMELINES: dict[str, Callable[[], str]] = {
     "need_required": required,
     "need_optional": optional,
@@ -172,5 +218,8 @@ TIMELINES: dict[str, Callable[[], str]] = {
     "need_once": once,
     "need_always": always,
     "need_periodic": periodic,
+    "need_condition": condition,
+    "need_expiry": expiry,
+    "need_timeout": timeout,
 }
 """The SVG of each, by the name of its file."""

@@ -314,6 +314,18 @@ def unknown(what: Any) -> None:
 unknown.__annotations__["what"] = "Missing"
 
 
+async def test_name_and_description_may_be_said_in_order() -> None:
+    """`@tool("add", "Adds two numbers.")` is what it is with the names of the parameters."""
+    registry = ToolRegistry()
+
+    @tool("sum-of", "Adds two numbers.", registry=registry)
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    assert (add.name, add.description) == ("sum-of", "Adds two numbers.")
+    assert await registry.invoke("sum-of", a=1, b=2) == 3
+
+
 @pytest.mark.parametrize(
     ("target", "options", "words"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -42,9 +43,12 @@ def test_a_file_is_reviewed_as_json_and_markdown(invoke: Invoke, folder: Path) -
 
 
 def test_fix_changes_what_is_below_the_threshold(invoke: Invoke, folder: Path) -> None:
-    """And says which files; the score told is that afterwards."""
+    """And says which files, from what score to what; the score told is that afterwards."""
     told = invoke("review", str(folder), "--fix", "--threshold", "9")
-    assert told.stderr == f"changed {folder / 'poor.py'}\n"
+    changed = re.fullmatch(r"changed (.*): (.*) -> (.*)\n", told.stderr)
+    assert changed is not None
+    assert changed[1] == str(folder / "poor.py")
+    assert float(changed[2]) < float(changed[3])
     assert "os" not in (folder / "poor.py").read_text("utf-8")
     assert "F401" not in told.stdout
     assert invoke("review", str(folder), "--fix", "--threshold", "9").stderr == ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 
-from dagger.graphs import END, START, Dependency, Graph, Graphs, NodeKind
+from dagger.graphs import END, START, Dependency, Graph, Graphs, NodeKind, dump, parse
 from dagger.words.errors import DefinitionError, GraphError
 
 
@@ -14,13 +14,13 @@ def nothing() -> None:
     """A node that does nothing."""
 
 
-def graph_of(*names: str, **options: Any) -> Graph:
+def graph_of(*names: str, name: str = "g", **options: Any) -> Graph:
     """A chain of nodes that do nothing."""
-    graph = Graph("g", **options)
-    for before, name in zip(("", *names), names, strict=False):
-        graph.add_node(name, nothing)
+    graph = Graph(name, **options)
+    for before, node in zip(("", *names), names, strict=False):
+        graph.add_node(node, nothing)
         if before:
-            graph.add_edge(before, name)
+            graph.add_edge(before, node)
     return graph
 
 
@@ -78,6 +78,7 @@ def test_a_name_is_taken_once(name: str, kind: str) -> None:
         ({"on_error": "shrug"}, "'shrug'"),
         ({"kind": "blob"}, "'blob'"),
         ({"needs": {"a": "mandatory"}}, "'mandatory'"),
+        ({"needs": ["a"]}, "needs= says of each node what is needed"),
     ],
 )
 def test_a_wrong_option_is_told(options: Any, problem: str) -> None:
@@ -95,6 +96,84 @@ def test_a_wrong_policy_is_told(options: Any) -> None:
     graph = graph_of("a")
     with pytest.raises(DefinitionError):
         Graphs(graph.add_node("b", nothing, **options).add_edge("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"retry": "exponential"}, {"timeout": 1}, {"undo": nothing}, {"resources": {}}]
+)
+def test_what_is_said_of_a_function_is_for_no_graph(options: Any) -> None:
+    """A node that is a graph has nothing to try again or to undo: its nodes have."""
+    graph = Graph("g").add_subgraph("a", graph_of("x", name="inner"), **options)
+    with pytest.raises(GraphError, match="say it of the nodes in its graph"):
+        graph.build()
+
+
+def test_what_calls_no_function_cannot_loop() -> None:
+    """Graphs within and questions are gone back to by edges."""
+    graph = Graph("g").ask("a", "well?", key="k")
+    graph.add_subgraph("b", graph_of("x", name="inner"))
+    for name in ("a", "b"):
+        with pytest.raises(DefinitionError, match="lead an edge back"):
+            graph.loop(name, "${{ true }}")
+
+
+def test_graphs_within_are_checked() -> None:
+    """What is wrong with a graph within is said by its name, however deep it is."""
+    broken = graph_of("x", name="broken").add_edge("x", "y")
+    middle = Graph("middle").add_subgraph("b", broken)
+    with pytest.raises(GraphError, match="graph 'broken': 'x' leads to 'y', which is no node"):
+        Graph("g").add_subgraph("a", middle).build()
+
+
+def test_a_graph_within_is_given_keys_that_there_are() -> None:
+    """Where the state of a graph has a type, what it is given and gives has to be a key of it."""
+
+    class Inner(TypedDict):
+        words: list[str]
+
+    class Outer(TypedDict):
+        parts: list[str]
+
+    graph = Graph("g", Outer)
+    inner = graph_of("x", name="inner", state=Inner)
+    graph.add_subgraph("a", inner, inputs={"words": "pats"}, outputs={"word": "parts"})
+    with pytest.raises(GraphError) as caught:
+        graph.build()
+    assert caught.value.problems == (
+        "inputs of node 'a' name 'pats', which the state of graph 'g' has no key for",
+        "outputs of node 'a' name 'word', which the state of graph 'inner' has no key for",
+    )
+
+
+def test_graphs_of_one_name_are_refused() -> None:
+    """No graph is within itself, and no two different ones of one name are within one."""
+    one, other = graph_of("x", name="one"), graph_of("y", name="one")
+    outer = Graph("outer").add_subgraph("a", one)
+    with pytest.raises(DefinitionError, match="two graphs are called 'one'"):
+        outer.add_subgraph("b", other)
+    with pytest.raises(DefinitionError, match="node 'o' cannot be graph 'outer'"):
+        one.add_subgraph("o", outer)
+    with pytest.raises(DefinitionError, match="two graphs are called 'one'"):
+        outer.add_subgraph("c", Graph("middle").add_subgraph("b", other)).build()
+    with pytest.raises(DefinitionError, match="two graphs are called 'one'"):
+        Graphs(one, other)
+
+
+@pytest.mark.parametrize("kind", ["start", "end"])
+def test_a_start_and_an_end_call_nothing(kind: str) -> None:
+    """A function that would never be called is refused, and so is a way on from an end."""
+    with pytest.raises(DefinitionError, match=f"of kind '{kind}', which calls no function"):
+        Graph("g").add_node("a", nothing, kind=kind)
+    with pytest.raises(GraphError, match="node 'a' is an end, and leads to 'b'"):
+        Graph("g").add_node("a", kind="end").add_node("b", nothing).add_edge("a", "b").build()
+
+
+def test_a_run_begins_at_a_start() -> None:
+    """A start need not be the first node, nor be led to; in a document it needs no function."""
+    graph = graph_of("a").add_node("s", kind="start").add_node("e", kind="end")
+    graph.add_edge("s", "a").add_edge("a", "e")
+    assert graph.build().edges[START] == ("s",)
+    assert parse(dump(graph), {"a": nothing}).build() == graph.build()
 
 
 def test_a_condition_of_a_need_is_checked() -> None:
@@ -118,6 +197,17 @@ def test_an_unknown_reducer_is_told() -> None:
     """A reducer is one of ours or a function."""
     with pytest.raises(DefinitionError, match="no reducer 'sum'"):
         Graphs(graph_of("a", reducers={"k": "sum"}))
+
+
+def test_a_reducer_that_is_misspelt_is_told() -> None:
+    """An annotation may say anything, but nearly the name of a reducer is meant as one."""
+
+    class Shape(TypedDict):
+        count: Annotated[int, "ad"]
+        what: Annotated[str, "a sentence about it"]
+
+    with pytest.raises(DefinitionError, match="no reducer 'ad'; did you mean 'add'"):
+        Graph("g", Shape)
 
 
 def test_where_a_node_goes_may_be_its_annotation() -> None:
@@ -150,6 +240,51 @@ def test_a_function_asks_for_what_there_is() -> None:
 
     with pytest.raises(DefinitionError, match="'database'"):
         Graphs(Graph("g").add_node("a", greedy))
+
+
+def test_a_router_asks_for_the_state_alone() -> None:
+    """Where nothing of the context is there to be given, asking for it is refused."""
+    graph = graph_of("a").add_conditional_edge("a", lambda ctx: ctx.node, {"a": END})
+    with pytest.raises(DefinitionError, match="may ask for state by name, and not for 'ctx'"):
+        Graphs(graph)
+    with pytest.raises(DefinitionError, match="may ask for state, ctx by name"):
+        Graphs(Graph("g").add_node("a", lambda update: update))
+
+
+def test_a_router_that_says_always_the_same_is_none() -> None:
+    """A text without an expression is refused where a router is wanted."""
+    graph = graph_of("a").add_conditional_edge("a", "state.kind", {"x": END})
+    with pytest.raises(GraphError, match=r"'a': 'state\.kind' has no expression"):
+        graph.build()
+
+
+def test_what_is_called_at_once_is_plain() -> None:
+    """Reducers and conditions of needs cannot be async."""
+
+    async def late(*_: Any) -> Any:
+        """What nobody waits for."""
+
+    graph = graph_of("a", reducers={"k": late})
+    graph.add_node("b", nothing, needs={"a": Dependency(condition=late)}).add_edge(START, "b")
+    with pytest.raises(GraphError) as caught:
+        graph.add_edge(START, "a").build()
+    assert [problem.partition(";")[0] for problem in caught.value.problems] == [
+        "the reducer of 'k' is async",
+        "node 'b' needs 'a' under a condition that is async",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"prompt": {"about": "${{ state. }}"}}, "the prompt of 'q': expression"),
+        ({"prompt": "well?", "timeout": -1}, "timeout= is seconds above 0, not -1"),
+    ],
+)
+def test_what_is_asked_is_checked(options: Any, problem: str) -> None:
+    """A prompt that nobody could be shown is refused, and a time in which nobody could answer."""
+    with pytest.raises(GraphError, match=problem):
+        Graph("g").ask("q", key="k", **options).build()
 
 
 def test_a_loop_is_of_a_node() -> None:

@@ -67,7 +67,9 @@ def test_there_and_back() -> None:
     again = parse(dump(graph), FUNCTIONS)
     assert again.build() == graph.build()
     assert dump(again) == dump(graph)
-    assert parse(json.dumps(definition_data(graph.build())), FUNCTIONS).build() == graph.build()
+    in_json = dump(graph, as_json=True)
+    assert json.loads(in_json) == definition_data(graph.build())
+    assert parse(in_json, FUNCTIONS).build() == graph.build()
 
 
 @given(programs())

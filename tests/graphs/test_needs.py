@@ -154,6 +154,7 @@ def test_what_has_expired_does_not_count() -> None:
     played.done("a", AT)
     assert played.done("n", AT + 9, Outcome(to=("n",))) == ["n"]
     assert played.done("n", AT + 10, Outcome(to=("n",))) == []
+    assert "needs 'a', whose completion does not count any more" in played.machine.reason
 
 
 def test_a_wait_has_an_end() -> None:
@@ -187,6 +188,15 @@ def test_where_a_condition_is_false_nothing_is_needed(needed: bool) -> None:
     condition = Dependency(condition=lambda state: state["strict"])
     played = Played(beside(condition), {"strict": needed})
     assert played.done("s") == (["slow"] if needed else ["slow", "n"])
+
+
+def test_a_condition_that_fails_fails_the_node() -> None:
+    """What a condition raises is the reason of the node that has the need."""
+    need = Dependency(condition=lambda state: state["strict"])
+    played = Played(beside(need))
+    assert played.done("s") == ["slow"]
+    assert played.machine.statuses["n"] is NodeStatus.FAILED
+    assert "node 'n' failed: KeyError: a condition of what it needs" in played.machine.reason
 
 
 def test_who_needs_each_other_fails_by_name() -> None:

@@ -22,3 +22,25 @@ async def test_updates_of_a_class_are_no_values() -> None:
     async with Executor(graphs.agents) as executor:
         report = await graphs.run(executor, graph, {"names": ["Bo"]})
     assert report.state == {"names": ["Bo", "Ada"]}
+
+
+async def test_reducers_of_one_name_are_two() -> None:
+    """Each key has its own function, also where two have one name, or that of a node."""
+
+    def longest(value: str | None, update: str) -> str:
+        return max(value or "", update, key=len)
+
+    graph = Graph(
+        "sums",
+        reducers={
+            "sum": lambda value, update: (value or 0) + update,
+            "product": lambda value, update: (value or 1) * update,
+            "name": longest,
+        },
+    )
+    graph.add_node("two", lambda: {"sum": 2, "product": 2, "name": "two"})
+    graph.add_node("longest", lambda: {"sum": 3, "product": 3, "name": "three"})
+    graphs = Graphs(graph.add_edge("two", "longest"))
+    async with Executor(graphs.agents) as executor:
+        report = await graphs.run(executor, graph)
+    assert report.state == {"sum": 5, "product": 6, "name": "three"}

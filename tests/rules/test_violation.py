@@ -58,9 +58,10 @@ def test_a_violation_says_where_what_and_why(value: Any, expected: tuple[str, ..
 
 
 def test_an_undecided_alternative_is_reported_as_a_whole() -> None:
-    """Where no alternative of anyOf comes closest, none is singled out."""
+    """Where no alternative of anyOf comes closest, none is singled out: it says what each wants."""
     found = violation(PERSON, {"name": "Ada", "boss": 3})
     assert (found.path, found.rule) == ("$.boss", "anyOf")
+    assert found.problem == 'value is not of type "object", and value is not of type "null"'
 
 
 def test_too_many_matches_are_reported_as_such() -> None:

@@ -71,5 +71,6 @@ def _git(folder: Path, *words: str) -> str:
         ["git", "-C", folder, *words], capture_output=True, encoding="utf-8", check=False
     )
     if ended.returncode:
-        raise ValueError(f"git {words[0]} failed in {folder}: {ended.stderr.strip()}")
+        why, *_usage = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
+        raise ValueError(f"git {words[0]} failed in {folder}: {why}")
     return ended.stdout

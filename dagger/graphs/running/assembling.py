@@ -26,7 +26,7 @@ from dagger.graphs.running.asking import Asker
 from dagger.graphs.running.calling import Caller
 from dagger.graphs.running.channels import Channels
 from dagger.graphs.running.coordinator import Coordinator
-from dagger.graphs.running.functions import NodeFunction
+from dagger.graphs.running.functions import NODE, RULE, UNDO, NodeFunction
 from dagger.graphs.running.hub import Hub
 from dagger.graphs.running.nodes import Calling
 from dagger.graphs.running.origins import GraphOrigin, NodeOrigin
@@ -67,7 +67,7 @@ class Assembled:
     def agents(self) -> Iterator[Agent]:
         """Its agents. Raises DefinitionError."""
         yield self._coordinator()
-        for graph in _all(self.graph):
+        for graph in self.graph.graphs():
             yield from self._nodes(graph)
         yield from self._others()
 
@@ -75,8 +75,14 @@ class Assembled:
 
     def _nodes(self, graph: Graph) -> Iterator[Agent]:
         definition = graph.definition()
+        asked = _asked(definition)
         functions = {
-            name: NodeFunction(each, graph.shape, f"function {name!r} of graph {graph.name!r}")
+            name: NodeFunction(
+                each,
+                graph.shape,
+                f"function {name!r} of graph {graph.name!r}",
+                asked.get(name, NODE),
+            )
             for name, each in graph.functions.items()
             if name not in definition.reducers.values()
         }
@@ -128,7 +134,7 @@ class Assembled:
     # -- others ----------------------------------------------------------------------
 
     def _others(self) -> Iterator[Agent]:
-        asker = Asker(self.hub, {each.name: each.shape for each in _all(self.graph)})
+        asker = Asker(self.hub, {each.name: each.shape for each in self.graph.graphs()})
         handlers: dict[str, Callable[..., Any]] = {
             self._channels.ask: asker.ask,
             self._channels.decide: asker.decide,
@@ -173,7 +179,7 @@ class Assembled:
     def _published(self) -> Iterator[str]:
         known = self._channels
         yield from (known.output, known.report, known.ask, known.decide, known.timer)
-        for graph in _all(self.graph):
+        for graph in self.graph.graphs():
             definition, channels = graph.definition(), self._of(graph)
             if definition.choices:
                 yield channels.route
@@ -198,13 +204,6 @@ class Assembled:
         return name
 
 
-def _all(graph: Graph) -> Iterator[Graph]:
-    """A graph, and those within it."""
-    yield graph
-    for each in graph.subgraphs.values():
-        yield from _all(each)
-
-
 def _called(definition: Definition, functions: Mapping[str, NodeFunction]) -> Iterator[Node]:
     """The nodes that call a function, and one for each function that only added nodes use."""
     rules = {each.router for each in definition.choices.values()}
@@ -220,6 +219,18 @@ def _called(definition: Definition, functions: Mapping[str, NodeFunction]) -> It
     for name in functions:
         if name not in own and name not in rules and ":" not in name:
             yield Node(name, uses=name)
+
+
+def _asked(definition: Definition) -> dict[str, tuple[str, ...]]:
+    """By function what it may ask for, where it is not what nodes may."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in definition.nodes.values():
+        rules = [node.loop, *node.needs.values()]
+        found.update((str(x.condition), RULE) for x in rules if x is not None)
+        if node.undo is not None:
+            found[node.undo] = UNDO
+    found.update((each.router, RULE) for each in definition.choices.values())
+    return found
 
 
 def _check_alike(

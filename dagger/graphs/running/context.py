@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dagger.authoring.context import Context
@@ -87,7 +88,18 @@ class NodeContext(Context):
         self._removed.append(key)
 
     def set_typed(self, key: str, value: Any) -> None:
-        """Set a key to a dataclass or a pydantic model."""
+        """Set a key to a dataclass or a pydantic model.
+
+        Raises ArgumentsRefused where its fields are not what the class says, and StateRefused as
+        `set_state` does, and for what is neither.
+        """
+        if not is_dataclass(value) and not hasattr(type(value), "model_fields"):
+            problem = f"{value!r} is no dataclass and no pydantic model; set_state(...) takes it"
+            raise StateRefused(self._node, key, problem)
+        build(type(value), decode(encode(value, self._node)))
+        self._set_built(key, value)
+
+    def _set_built(self, key: str, value: Any) -> None:
         self.set_state(key, value)
         self._types[key] = type(value)
 
@@ -123,8 +135,8 @@ class NodeContext(Context):
         value = self.get_state(key, _ABSENT)
         if value is _ABSENT:
             raise StateRefused(self._node, key, "it is not there")
-        made = build(of, {**value, **fields})
-        self.set_typed(key, made)
+        made = build(of, {**value, **_as_kept(of, fields)})
+        self._set_built(key, made)
         return made
 
     # -- people ----------------------------------------------------------------------
@@ -169,3 +181,9 @@ class NodeContext(Context):
     def seen(self) -> Mapping[str, bytes | None]:
         """Its own changes, encoded."""
         return self._own
+
+
+def _as_kept(of: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by the names that they are kept under: of a pydantic model, their aliases."""
+    known = getattr(of, "model_fields", {})
+    return {(name in known and known[name].alias) or name: each for name, each in fields.items()}

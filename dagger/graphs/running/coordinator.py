@@ -231,8 +231,10 @@ UNDO = "undo:"
 
 
 def is_checkpoint(payload: Any) -> bool:
-    """Whether a run goes on from a checkpoint."""
-    return isinstance(payload, Mapping) and [*payload] == [CHECKPOINT]
+    """Whether a run goes on from a checkpoint; a state may have a key of that name."""
+    saved = payload.get(CHECKPOINT) if isinstance(payload, Mapping) and len(payload) == 1 else None
+    machine = saved.get("machine") if isinstance(saved, Mapping) else None
+    return isinstance(machine, Mapping) and "executions" in machine
 
 
 def key_of(path: Path) -> str:

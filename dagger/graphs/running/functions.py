@@ -11,7 +11,8 @@ from dagger.graphs.shape import Shape, build, fields_of
 from dagger.graphs.values import Seen
 from dagger.words.errors import DefinitionError
 
-_ASKED = ("state", "ctx", "update")
+NODE, RULE, UNDO = ("state", "ctx"), ("state",), ("state", "ctx", "update")
+"""What nodes may ask for; routers, loops and conditions; and what undoes."""
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -22,11 +23,13 @@ class NodeFunction:
 
     __slots__ = ("_fields", "_function", "_of", "_wanted", "is_async", "where")
 
-    def __init__(self, function: Callable[..., Any], shape: Shape, what: str) -> None:
+    def __init__(
+        self, function: Callable[..., Any], shape: Shape, what: str, asked: tuple[str, ...] = NODE
+    ) -> None:
         self._function = function
         self.where = place_of(function)
         self.is_async = inspect.iscoroutinefunction(underlying(function))
-        self._wanted = tuple(_named(function, self.where, what))
+        self._wanted = tuple(_named(function, self.where, what, asked))
         self._of: Any = _annotated(function) if "state" in self._wanted else None
         if self._of is None and shape.is_typed:
             self._of = shape.of
@@ -47,14 +50,16 @@ class NodeFunction:
         return known if is_typeddict(self._of) else build(self._of, known)
 
 
-def _named(function: Callable[..., Any], where: str, what: str) -> list[str]:
+def _named(
+    function: Callable[..., Any], where: str, what: str, asked: tuple[str, ...]
+) -> list[str]:
     """The parameters that a function is given, by name; others need a default."""
     names = []
     for each in inspect.signature(function).parameters.values():
-        if each.name in _ASKED and each.kind in _BY_NAME:
+        if each.name in asked and each.kind in _BY_NAME:
             names.append(each.name)
         elif each.default is each.empty and each.kind not in _ANY:
-            problem = f"{what} may ask for {', '.join(_ASKED)} by name, and not for {each.name!r}"
+            problem = f"{what} may ask for {', '.join(asked)} by name, and not for {each.name!r}"
             raise DefinitionError(problem, where)
     return names
 

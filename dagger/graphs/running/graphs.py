@@ -16,12 +16,14 @@ from dagger.executor.live import LiveRun
 from dagger.executor.specs import Opening
 from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Machine
+from dagger.graphs.model import NodeKind
 from dagger.graphs.running.assembling import Assembled
 from dagger.graphs.running.coordinator import CHECKPOINT
 from dagger.graphs.running.past import Replay, StateInfo, base_of, kept_ever, kept_now, node_at
 from dagger.graphs.running.report import GraphReport, report_of
-from dagger.graphs.saving import machine_data
+from dagger.graphs.saving import machine_data, machine_from
 from dagger.graphs.status import GraphStatus, NodeStatus
+from dagger.rules.nearest import meant
 from dagger.state.queues import PENDING
 from dagger.words.errors import CheckpointRefused, DefinitionError, ExecutionError
 from dagger.words.outcomes import RunStatus
@@ -52,10 +54,15 @@ class Checkpoint:
     @classmethod
     def from_json(cls, text: str | Mapping[str, Any]) -> Checkpoint:
         """The checkpoint that a text is of. Raises CheckpointRefused."""
-        data = json.loads(text) if isinstance(text, str) else text
+        try:
+            data = json.loads(text) if isinstance(text, str) else text
+        except ValueError as error:
+            raise CheckpointRefused(f"it is not JSON: {error}") from None
+        if not isinstance(data, Mapping):
+            raise CheckpointRefused("it is not a JSON object")
         try:
             return cls(data["graph"], data["digest"], data["run"], data["machine"])
-        except (KeyError, TypeError) as error:
+        except KeyError as error:
             raise CheckpointRefused(f"it lacks {error}") from None
 
 
@@ -76,6 +83,10 @@ class Graphs:
         if checkpoint_every is not None and not 0 < checkpoint_every < inf:
             problem = f"checkpoint_every= is seconds above 0, not {checkpoint_every!r}"
             raise DefinitionError(problem, "Graphs")
+        names = [each.name for each in graphs]
+        for name in names:
+            if names.count(name) > 1:
+                raise DefinitionError(f"two graphs are called {name!r}", "Graphs")
         self._known = {
             each.name: Assembled(
                 each, accept_changes=accept_changes, checkpoint_every=checkpoint_every
@@ -129,11 +140,16 @@ class Graphs:
     ) -> GraphRun:
         """A new run that goes on where a checkpoint was made; what was in work begins again.
 
-        Raises CheckpointRefused for one of another definition.
+        Raises CheckpointRefused for one of another definition, and for what no run has made.
         """
         made = self._find(checkpoint.graph)
         if checkpoint.digest != made.digest:
             raise CheckpointRefused(f"graph {checkpoint.graph!r} has changed since it was made")
+        try:
+            machine_from(checkpoint.machine, made.definition, made.library)
+        except Exception as error:  # it may come from anywhere
+            problem = f"its machine cannot be read: {type(error).__name__}: {error}"
+            raise CheckpointRefused(problem) from error
         saved = {"machine": plain(checkpoint.machine)}
         channel = made.definition.name
         live = await executor.start(channel, {CHECKPOINT: saved}, run_id=run_id, **limits)
@@ -200,15 +216,42 @@ class GraphRun:
         return self.report()
 
     async def cancel_node(self, name: str) -> int:
-        """Cancel a node that runs; its branch ends. How many visits of it that were."""
+        """Cancel a node that runs; its branch ends. How many visits of it that were.
+
+        A node of a graph within is named by its own name, or as the report has it. Raises
+        ExecutionError for a name that there is none of, and for a graph within.
+        """
+        self._check_cancelled(name)
         found = [
             each.node_id
             for each in self.live.state.deliveries.values()
-            if _is_of(decode(each.envelope.publication.payload), name)
+            if self._is_named(decode(each.envelope.publication.payload), name)
         ]
         for node_id in found:
             await self.live.cancel_invocation(node_id)
         return len(found)
+
+    def _check_cancelled(self, name: str) -> None:
+        """Raise ExecutionError for a name of which nothing could run."""
+        known = {x for graph in self._made.graph.graphs() for x in graph.definition().nodes}
+        known.update(self._report().nodes)  # those that were added
+        if not {name, name.rpartition("/")[2]} & known:
+            raise ExecutionError(f"run {self.id!r} has no node {name!r}{meant(name, known)}")
+        node = self._made.definition.nodes.get(name)
+        if node is not None and node.kind is NodeKind.SUBGRAPH:
+            inner = f"cancel its nodes, such as {name + '/...'!r}"
+            raise ExecutionError(f"node {name!r} is a graph; {inner}")
+
+    def _is_named(self, payload: Any, name: str) -> bool:
+        """Whether a message has a node of a name run, or ask what it asks."""
+        if not isinstance(payload, Mapping) or not {"of", "at", "node"} <= payload.keys():
+            return False
+        if payload["node"] == name or not _is_of(payload, payload["node"]):
+            return _is_of(payload, name)
+        machine = self._machine()
+        with suppress(KeyError):  # it has just been told of its end
+            return machine is not None and node_at(machine, tuple(payload["at"])) == name
+        return False
 
     # -- checkpoints and forks -------------------------------------------------------
 
@@ -331,7 +374,7 @@ def _status(machine: Machine, node: str) -> str:
     *above, last = node.split("/") if node else [""]
     for name in above:
         inner = next((x for x in machine.executions.values() if x.node == name), None)
-        if inner is None or inner.within is None:
-            return ""
+        if inner is None or inner.within is None:  # it has ended with the node
+            return str(machine.statuses.get(name, ""))
         machine = inner.within
     return str(machine.statuses.get(last, ""))

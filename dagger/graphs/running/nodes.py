@@ -14,7 +14,8 @@ from dagger.graphs.running.functions import NodeFunction
 from dagger.graphs.shape import Shape, plain_of
 from dagger.graphs.values import Seen, View
 from dagger.rules.expressions import Template, compiled, condition
-from dagger.words.errors import RouteUnknown
+from dagger.rules.nearest import meant
+from dagger.words.errors import DefinitionError, RouteUnknown
 from dagger.words.payload import decode, encode
 
 
@@ -48,12 +49,21 @@ class Calling:
         """What a node has come to, before anybody is asked where it goes on."""
         to, given = _returned(returned)
         changes, removed, added = ctx.said()
+        for new, _ in added:
+            self._check_known(new)
         for key, value in given.items():
             plain = decode(encode(value, node.name))
             self._shape.check(key, plain, node.name)
             changes.append((key, plain))
         outcome = Outcome(tuple(changes), tuple(dict.fromkeys(removed)), to, nodes=tuple(added))
         return Came(outcome, ctx, library)
+
+    def _check_known(self, new: Node) -> None:
+        """Raise DefinitionError for a node that was added with a function that nobody knows."""
+        if new.uses not in self._functions:
+            hint = meant(new.uses, self._functions)
+            problem = f"node {new.name!r} has no function {new.uses!r}{hint}"
+            raise DefinitionError(problem, f"graph {self.definition.name!r}")
 
     def turns(self, node: Node, turn: int, seen: Seen) -> Any:
         """Whether a loop goes round again, or a coroutine of that."""

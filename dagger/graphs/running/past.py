@@ -45,7 +45,7 @@ class StateInfo:
     node: str
     """The node that has come to an end then, as "node/inner" in a graph within; "" for none."""
     status: str
-    """How it has ended."""
+    """How it has ended, or "running" where it has begun again."""
     at: float
     """When, epoch seconds."""
     state: Mapping[str, Any]

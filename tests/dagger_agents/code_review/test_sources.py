@@ -83,3 +83,13 @@ def test_a_branch_has_the_files_that_it_changed(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="git"):
             [*changed_files(tmp_path, base)]
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_a_folder_without_a_repository_has_no_branches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused in one line, whatever else git has to say."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(ValueError, match=r"(?i)^git diff failed in .*not a git repository.*$"):
+        [*changed_files(tmp_path, "trunk")]

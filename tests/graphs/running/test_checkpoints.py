@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -82,8 +83,14 @@ async def test_a_checkpoint_of_another_definition_is_refused() -> None:
     async with Executor(other.agents) as executor:
         with pytest.raises(CheckpointRefused, match="has changed"):
             await other.restore(executor, checkpoint)
-    with pytest.raises(CheckpointRefused, match="lacks"):
-        Checkpoint.from_json("{}")
+    async with Executor(graphs.agents) as executor:
+        broken = replace(checkpoint, machine={**checkpoint.machine, "branches": None})
+        with pytest.raises(CheckpointRefused, match="its machine cannot be read"):
+            await graphs.restore(executor, broken)
+        assert not executor.runs()
+    for text, problem in (("{}", "lacks 'graph'"), ("[]", "object"), ("rubbish", "not JSON")):
+        with pytest.raises(CheckpointRefused, match=problem):
+            Checkpoint.from_json(text)
 
 
 async def test_the_states_of_a_run_are_told() -> None:
@@ -101,6 +108,7 @@ async def test_the_states_of_a_run_are_told() -> None:
         await seen_through(executor, graphs)
         states = graphs.find(executor, "run").states()
         assert states[-1].node == "join"
+        assert {each.status for each in states if "/" in each.node} == {"completed"}
         assert states[-1].state == END_STATE
         assert len(states) == 10
 

@@ -11,6 +11,7 @@ import pytest
 from dagger import Executor, LoopClock, ResourcePool
 from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext, NodeStatus
 from dagger.graphs.model import OnError
+from dagger.words.errors import ExecutionError
 from tests.virtual import START, on_virtual_time
 from tests.waiting import until
 
@@ -73,12 +74,30 @@ async def test_a_node_is_cancelled() -> None:
         run = await graphs.start(executor, "g")
         await until(lambda: gate.inside == 3)
         assert await run.cancel_node("y") == 1
-        assert await run.cancel_node("nobody") == 0
+        assert await run.cancel_node("after") == 0
+        with pytest.raises(ExecutionError, match="has no node 'aftr'; did you mean 'after'"):
+            await run.cancel_node("aftr")
         gate.opened.set()
         report = await run.result()
         assert report.status is GraphStatus.COMPLETED
         assert report.nodes["y"] == "cancelled"
         assert report.state == {"x": "done", "z": "done", "after": 1}
+
+
+@pytest.mark.parametrize("name", ["in/x", "x"])
+async def test_a_node_of_a_graph_within_is_cancelled(name: str) -> None:
+    """It is named as the report names it, or by its own name; the graph as a whole is not one."""
+    gate = Gate()
+    graph = Graph("outer").add_subgraph("in", gated(gate))
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        run = await graphs.start(executor, graph)
+        await until(lambda: gate.inside == 3)
+        with pytest.raises(ExecutionError, match="node 'in' is a graph; cancel its nodes"):
+            await run.cancel_node("in")
+        assert await run.cancel_node(name) == 1
+        gate.opened.set()
+        assert (await run.result()).state == {"y": "done", "z": "done", "after": 1}
 
 
 async def test_a_question_is_cancelled() -> None:

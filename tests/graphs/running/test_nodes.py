@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from dagger import Executor
-from dagger.graphs import END, START, Goto, Graph, GraphReport, Graphs, GraphStatus, NodeContext
-from dagger.words.errors import DaggerError, DefinitionError, StateRefused, ValidationError
+from dagger.graphs import (
+    END,
+    START,
+    Goto,
+    Graph,
+    GraphReport,
+    Graphs,
+    GraphStatus,
+    NodeContext,
+    dump,
+    parse,
+)
+from dagger.words.errors import (
+    ArgumentsRefused,
+    DaggerError,
+    DefinitionError,
+    StateRefused,
+    ValidationError,
+)
 
 
 class Ticket(BaseModel):
@@ -147,6 +164,10 @@ async def test_typed_access() -> None:
         assert ctx.update_typed("book", pages=3) == Book("b", 3)
         with pytest.raises(DaggerError):
             ctx.update_typed("ticket", score="high")
+        with pytest.raises(ArgumentsRefused, match=r"input at \$.pages"):
+            ctx.set_typed("book", Book("b", pages="many"))  # type: ignore[arg-type]
+        with pytest.raises(StateRefused, match="5 is no dataclass"):
+            ctx.set_typed("book", 5)
         with pytest.raises(StateRefused, match="has no field 'pags'; did you mean 'pages'"):
             ctx.update_typed("book", pags=3)
         with pytest.raises(StateRefused, match="nobody has said of what type"):
@@ -157,6 +178,22 @@ async def test_typed_access() -> None:
     report = await ran(graph)
     assert report.status is GraphStatus.COMPLETED, report.reason
     assert report.state == {"ticket": {"text": "t", "score": 0}, "book": {"title": "b", "pages": 3}}
+
+
+async def test_a_field_with_an_alias_is_updated_by_its_name() -> None:
+    """A model is kept by its aliases, and updated by the names of its fields."""
+
+    class Coded(BaseModel):
+        code: int = Field(alias="C")
+
+    graph = Graph("g")
+
+    @graph.node
+    async def a(ctx: NodeContext) -> None:
+        ctx.set_typed("it", Coded(C=1))
+        assert ctx.update_typed("it", code=2).code == 2
+
+    assert (await ran(graph)).state == {"it": {"C": 2}}
 
 
 async def test_the_type_of_a_key_is_that_of_the_state() -> None:
@@ -200,7 +237,7 @@ async def test_a_function_may_have_parameters_of_its_own() -> None:
     def b(state: Any, times: int = 3, *rest: Any, **more: Any) -> Any:
         return {"n": state["n"] * times}
 
-    with pytest.raises(DaggerError, match="may ask for state, ctx, update by name, and"):
+    with pytest.raises(DaggerError, match="may ask for state, ctx by name, and"):
         Graphs(Graph("g").add_node("a", a))
     assert (await ran(Graph("g").add_node("b", b), {"n": 2})).state == {"n": 6}
 
@@ -245,6 +282,47 @@ async def test_an_update_that_does_not_fit_fails_the_node(update: Any, problem: 
     assert "'a'" in report.reason
 
 
+class Bounded(BaseModel):
+    low: int = Field(0, ge=0)
+    high: Annotated[int, Field(le=9), "add"] = 0
+
+
+@dataclass
+class Bound:
+    low: Annotated[int, Field(ge=0)] = 0
+    high: Annotated[int, "add"] = 0
+
+
+@pytest.mark.parametrize("of", [Bounded, Bound])
+async def test_bounds_are_checked(of: Any) -> None:
+    """What a field says of its values holds when a run begins, and for each change."""
+    graph = Graph("g", of).add_node("a", lambda: {"low": -1, "high": 2})
+    report = await ran(graph, of(low=3))
+    assert "cannot set 'low' of the state: value is less than the minimum of 0" in report.reason
+    with pytest.raises(ValidationError, match="minimum"):
+        await ran(graph, {"low": -1})
+
+
+async def test_a_key_may_be_called_checkpoint() -> None:
+    """A state that has it is no checkpoint."""
+    graph = Graph("g").add_node("a", lambda: {"a": 1})
+    assert (await ran(graph, {"checkpoint": 1})).state == {"checkpoint": 1, "a": 1}
+
+
+async def test_a_key_is_a_text() -> None:
+    """Who sets another one is told; it would be lost."""
+    report = await ran(Graph("g").add_node("a", lambda: {1: 2}))
+    assert report.reason.endswith("node 'a' cannot set 1 of the state: a key is a text")
+
+
+async def test_a_list_is_appended_to() -> None:
+    """What is no list is not taken apart."""
+    graph = Graph("g", reducers={"k": "append"}).add_node("a", lambda: {"k": 1})
+    assert "'append' is for lists, and what was there is 'abc'" in (
+        (await ran(graph, {"k": "abc"})).reason
+    )
+
+
 async def test_nobody_shares_a_mutable_value() -> None:
     """Two branches that change what they were given change each a copy."""
     graph = Graph("g", reducers={"log": "append"})
@@ -257,6 +335,16 @@ async def test_nobody_shares_a_mutable_value() -> None:
     graph.add_node("c", b).add_edge(START, ["b", "c"])
     report = await ran(graph, {"items": []})
     assert report.state == {"items": [], "log": [[], []]}
+
+
+async def test_a_state_that_is_set_says_how() -> None:
+    """Who sets a key of the mapping that a node is given is told what to do instead."""
+
+    def counting(state: Any) -> None:
+        state["n"] += 1
+
+    report = await ran(Graph("g").add_node("a", counting), {"n": 1})
+    assert "cannot be changed: return {'n': ...}, or ctx.set_state(...)" in report.reason
 
 
 async def test_a_node_is_tried_again() -> None:
@@ -320,6 +408,15 @@ async def test_nodes_are_added_while_a_run_goes_on() -> None:
     assert report.state["count"] == 3
 
 
+async def test_a_node_that_is_added_has_a_function() -> None:
+    """Who adds one with a function that the graph has not is told at once."""
+    graph = Graph("g").add_node("split", lambda ctx: ctx.add_node("part", "coutn"))
+    graph.functions["count"] = lambda: None
+    report = await ran(graph)
+    assert report.nodes == {"split": "failed"}
+    assert "node 'part' has no function 'coutn'; did you mean 'count'?" in report.reason
+
+
 async def test_a_node_cannot_take_the_place_of_another() -> None:
     """A name that the graph has already is refused where the node is added."""
     graph = Graph("g")
@@ -347,6 +444,31 @@ async def test_nodes_that_do_nothing_are_passed_by(kind: str) -> None:
     report = await ran(graph)
     assert report.status is GraphStatus.COMPLETED, report.reason
     assert report.state == ({"a": 1} if kind == "end" else {"a": 1, "c": 1})
+
+
+@pytest.mark.parametrize("outer", [None, "last", "append"])
+async def test_what_a_graph_within_has_gathered_is_handed_on(outer: str | None) -> None:
+    """Where the graph around it sets a key, it is what the graph within has made of it; where it
+    has a reducer, that gets the updates.
+    """
+    inner = Graph("inner", reducers={"log": "append"})
+    inner.add_node("a", lambda: {"log": "a"}).add_node("b", lambda: {"log": "b"})
+    graph = Graph("g", reducers={} if outer is None else {"log": outer})
+    graph.add_node("first", lambda: {"log": ["0"]}).add_subgraph("in", inner.add_edge("a", "b"))
+    report = await ran(graph.add_edge("first", "in"))
+    assert report.state == {"log": ["0", "a", "b"]}
+
+
+async def test_a_graph_may_be_in_several_others() -> None:
+    """Its nodes run once for each visit, on whatever floors it is, and read of a document too."""
+    ran_at: list[str] = []
+    inner = Graph("inner").add_node("count", lambda ctx: ran_at.append(ctx.node))
+    middle = Graph("middle").add_subgraph("in", inner)
+    graph = Graph("g").add_subgraph("a", inner).add_subgraph("b", middle).add_edge("a", "b")
+    for each in (graph, parse(dump(graph), inner.functions)):
+        ran_at.clear()
+        assert (await ran(each)).status is GraphStatus.COMPLETED
+        assert ran_at == ["count", "count"]
 
 
 async def test_an_unknown_graph_is_told() -> None:
