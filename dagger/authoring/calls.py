@@ -104,13 +104,15 @@ class Calls:
         idempotency_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         cleanup: bool = False,
+        stops: bool = False,
     ) -> None:
         """Send a request, as `ctx.request` does, and do not wait for its reply.
 
         It returns as soon as there is room. `key` is what the reply is told by, `message_key` that
         of the message. With `cleanup` the request, and what it causes, is
-        handled also when the run is cancelled. Raises ExecutionError if a request of that key is
-        in flight, and what `ctx.request` raises before it waits.
+        handled also when the run is cancelled. With `stops` who handles it is cancelled once
+        `timeout` is over, and heard of, as late, when he has come to an end. Raises ExecutionError
+        if a request of that key is in flight, and what `ctx.request` raises before it waits.
         """
         if key in self._out:
             raise ExecutionError(f"{self._held.node_id} has two calls with key {key!r} in flight")
@@ -121,8 +123,8 @@ class Calls:
         if idempotency_key is not None:
             options: Sending = {"idempotency_key": idempotency_key}
             publication = sent(publication, options, 0.0)
-        if publication is not request.publication:
-            request = request._replace(publication=publication)
+        if stops or publication is not request.publication:
+            request = request._replace(publication=publication, stops=stops)
         self._out.add(key)
         try:
             await self._flying.send(request)

@@ -21,6 +21,8 @@ class Request(NamedTuple):
     publication: Publication
     timeout: float | None
     """Seconds, by the wall clock; None to wait as long as it takes."""
+    stops: bool = False
+    """Whether who handles it is stopped when that is over, and waited for."""
 
 
 def made(

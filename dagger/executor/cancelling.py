@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,9 +11,11 @@ from dagger.state.queues import RUNNING
 from dagger.words.errors import InvocationNotFound, RunClosed
 from dagger.words.ids import node_id
 from dagger.words.outcomes import DISPOSITIONS, Disposition, RunStatus
+from dagger.words.payload import decode
 from dagger.words.records import Swept
 
 if TYPE_CHECKING:
+    from dagger.authoring.invocation import Invocation
     from dagger.executor.engine import Engine
     from dagger.state.queues import Delivery
     from dagger.state.run import Run
@@ -31,6 +33,20 @@ async def cancel_invocation(engine: Engine, run: Run, node: str) -> None:
         raise RunClosed(run.id, run.status)
     for over in cancel_deliveries(engine, run, [_meant(run, node)]):
         await over.wait()
+
+
+def cancel_requests(engine: Engine, invocation: Invocation, keys: Collection[str]) -> None:
+    """Have those end who handle the requests of an invocation that have these keys."""
+    run, delivery = invocation.run, invocation.delivery
+    kept = delivery.kept or {}
+    found = (kept.get(("requested", key)) for key in keys)
+    places = {decode(place.value) for place in found if place is not None}
+    meant = [
+        each
+        for each in run.deliveries.values()
+        if each.envelope.parent == delivery.number and each.envelope.place in places
+    ]
+    cancel_deliveries(engine, run, meant)
 
 
 def cancel_deliveries(

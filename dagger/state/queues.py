@@ -16,7 +16,7 @@ from dagger.words.effects import Publication
 from dagger.words.ids import node_id
 from dagger.words.joins import Join
 from dagger.words.outcomes import DISPOSITIONS
-from dagger.words.records import BASE, Remembered
+from dagger.words.records import BASE, LATE, Remembered
 
 if TYPE_CHECKING:
     from dagger.state.run import Run
@@ -75,7 +75,7 @@ class Answer(NamedTuple):
 SECOND_HAND = "duplicate"
 """The digest of a reply that a duplicate got: it is that of the first one."""
 
-_OF_REQUESTS = frozenset({"request", "requested", "refused", "request due"})
+_OF_REQUESTS = frozenset({"request", "requested", "refused", "request due", LATE})
 
 _ASKED = frozenset({"requested", "refused"})
 """Names under which it is kept that a request was published: one that failed is refused."""

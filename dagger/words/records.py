@@ -178,6 +178,9 @@ class Kept(NamedTuple):
 BASE = "base"
 """The name under which it is kept what an invocation goes on from (see Condensed)."""
 
+LATE = "request late"
+"""The name under which it is kept that the time of a request is over, and its end waited for."""
+
 CANCEL, OVER = "cancel", "over"
 """The name under which an invocation that cleans up is told to: with the key "", and once the
 time for it is over with OVER.

@@ -12,7 +12,7 @@ What is kept is enough to build the same error again, in another process too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -28,7 +28,7 @@ from dagger.words.errors import (
 )
 from dagger.words.outcomes import DEAD_LETTER, DISPOSITIONS
 from dagger.words.payload import encode
-from dagger.words.records import Failure
+from dagger.words.records import LATE, Failure
 
 
 def replied(value: Any, producer: str) -> bytes:
@@ -87,6 +87,19 @@ def landed(channel: str, blob: bytes) -> tuple[Any, RequestFailed | None]:
         return opened(channel, blob), None
     except RequestFailed as error:
         return None, error
+
+
+def came_to(
+    channel: str, key: str, kept: Mapping[tuple[str, str], Any] | None, blob: bytes
+) -> tuple[Any, RequestFailed | None]:
+    """What became of the request of a key, by the reply and by what else is `kept` of it: one that
+    was cancelled since its time was over is late.
+    """
+    value, error = landed(channel, blob)
+    late = (kept or {}).get((LATE, key))
+    if late is not None and isinstance(error, RequestDropped):
+        return landed(channel, late.value)
+    return value, error
 
 
 def gathered(channel: str, blobs: Sequence[bytes]) -> list[Any]:

@@ -8,8 +8,15 @@ import anyio
 import pytest
 
 from dagger import Agent, Config, Context, ExecutionError, Executor, MemoryStore, agent
-from dagger.authoring.calls import Returned
-from dagger.words.errors import NoResponder, RequestDropped, RequestTimeout, ResponderFailed
+from dagger.authoring.calls import CancelAsked, Returned
+from dagger.words.errors import (
+    NoResponder,
+    RequestDropped,
+    RequestTimeout,
+    ResponderFailed,
+    RunCancelled,
+)
+from dagger.words.records import LATE
 from tests.waiting import turns, until
 
 CONFIG = Config(max_attempts=1)
@@ -187,6 +194,46 @@ async def test_a_call_is_waited_for_as_long_as_it_says() -> None:
         report = await executor.run("start", 1)
     assert isinstance(heard[0].error, RequestTimeout)
     assert report.status == "completed"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_who_is_late_may_be_stopped_and_waited_for(kept: bool) -> None:
+    """With `stops` a call is heard of, as late, when its handler has come to an end; after a
+    restart in between as well.
+    """
+    store, heard, log = MemoryStore(), list[Any](), list[str]()
+    tidy = anyio.Event()
+
+    @agent(subscribe="work", cleans_up=True, publish="nowhere", on_failure="continue")
+    async def worker(ctx: Context) -> None:
+        log.append("begins")
+        with ctx.calls() as calls:
+            assert isinstance(await calls.next(), CancelAsked)
+            await tidy.wait()
+        log.append("is tidy")
+        raise RunCancelled(ctx.run_id, "late")
+
+    @agent(subscribe="start", publish="work")
+    async def boss(ctx: Context) -> None:
+        with ctx.calls() as calls:
+            await calls.send("work", 1, key="k", timeout=0.01, stops=True)
+            heard.append(await calls.next())
+            log.append("heard")
+
+    async with Executor([boss, worker], config=CONFIG, store=store) as executor:
+        live = await executor.start("start", 1, run_id="run")
+        await until(lambda: (LATE, "k") in (live.state.deliveries[1].kept or {}))
+        await turns()
+        assert not heard
+        if not kept:
+            tidy.set()
+            await live.result()
+    if kept:
+        tidy.set()
+        async with Executor([boss, worker], config=CONFIG, store=store) as executor:
+            await executor.live("run").result()
+    assert log[-2:] == ["is tidy", "heard"]
+    assert isinstance(heard[0].error, RequestTimeout)
 
 
 async def test_what_was_done_before_under_a_key_is_told_as_that() -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio.lowlevel
 
 from dagger.authoring.calls import CancelAsked, Returned
-from dagger.executor.cancelling import cancel_deliveries
+from dagger.executor.cancelling import cancel_requests
 from dagger.state.queues import SECOND_HAND
 from dagger.words.errors import BudgetExceeded
 from dagger.words.payload import decode, encode
 from dagger.words.records import BASE, CANCEL, OVER, Condensed, KeysForgotten
-from dagger.words.replies import landed
+from dagger.words.replies import came_to
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -82,7 +82,8 @@ class Calls:
         (name, key), kept = await self._flights.next()
         if name == CANCEL:
             return CancelAsked(decode(kept.value), over=key == OVER)
-        value, error = landed(self._channels.pop(key), kept.value)
+        told = self._invocation.delivery.kept
+        value, error = came_to(self._channels.pop(key), key, told, kept.value)
         return Returned(key, value, error, kept.digest == SECOND_HAND)
 
     def base(self, key: str) -> Any:
@@ -109,16 +110,7 @@ class Calls:
 
     def cancel(self, keys: Collection[str]) -> None:
         """Have those end who handle the requests of these keys."""
-        run, delivery = self._invocation.run, self._invocation.delivery
-        kept = delivery.kept or {}
-        found = (kept.get(("requested", key)) for key in keys)
-        places = {decode(place.value) for place in found if place is not None}
-        meant = [
-            each
-            for each in run.deliveries.values()
-            if each.envelope.parent == delivery.number and each.envelope.place in places
-        ]
-        cancel_deliveries(self._engine, run, meant)
+        cancel_requests(self._engine, self._invocation, keys)
 
     def end(self) -> None:
         """Nothing is waited for any more."""

@@ -4,7 +4,7 @@ kept?  ── yes ──>  the reply, or why there is none
 │ no
 v
 published, as soon as there is room  ──>  wait  ──>  kept, by the settle of who hears it,
-or by us, when it is overdue
+or by us, when it is overdue; or he is stopped then, and waited for
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from dagger.authoring.reserving import inside
+from dagger.executor.cancelling import cancel_requests
 from dagger.executor.hosting.calls import Calls
 from dagger.executor.hosting.flights import Flights
 from dagger.executor.hosting.keeping import Keeping
@@ -25,7 +26,7 @@ from dagger.executor.unloading import meanwhile
 from dagger.words.effects import is_cleanup
 from dagger.words.ids import REQUESTS
 from dagger.words.payload import decode, encode
-from dagger.words.records import Requested
+from dagger.words.records import LATE, Requested
 from dagger.words.replies import gathered, opened, overdue, unheard
 
 if TYPE_CHECKING:
@@ -125,8 +126,13 @@ class Requesting:
 
     def _late(self, invocation: Invocation, request: Request, room: anyio.CancelScope) -> None:
         """There is no reply, or not even room for the request: it is waited for no more."""
-        if invocation.delivery.is_open:
-            said = overdue(request.timeout or 0.0)
+        if not invocation.delivery.is_open:
+            return
+        said = overdue(request.timeout or 0.0)
+        if request.stops and self._keeping.get(invocation, "requested", request.key) is not None:
+            self._keeping.put(invocation, LATE, request.key, said, failed=True)
+            cancel_requests(self._engine, invocation, (request.key,))
+        else:
             self._keeping.put(invocation, "request", request.key, said, failed=True)
             room.cancel()
 

@@ -189,9 +189,8 @@ class Conductor:
         self._out[key] = work, item
         self._undoing.begin_step(work, item, scope, name)
         message_key = str(payload["key"]) if work.uses == "wait_for" and "key" in payload else None
-        self._orders.append(
-            Send(key, work.channel, payload, name, message_key, work.patience_for(payload))
-        )
+        time, stops = work.patience_for(payload), work.is_flow
+        self._orders.append(Send(key, work.channel, payload, name, message_key, time, stops=stops))
 
     def _halt(self, key: str) -> None:
         """Of what was not sent it is known already how it ends."""

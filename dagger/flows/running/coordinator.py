@@ -133,6 +133,7 @@ class _Carrying:
                 message_key=order.message_key,
                 idempotency_key=order.idempotency_key,
                 cleanup=order.cleanup,
+                stops=order.stops,
             )
         except RunCancelled:
             raise

@@ -18,6 +18,8 @@ class Send(NamedTuple):
     """Seconds after which nobody waits for it any more; None for ever."""
     cleanup: bool = False
     """Whether it is carried out also when the run is cancelled."""
+    stops: bool = False
+    """Whether it is stopped when its time is over, and waited for: it may undo what it has done."""
 
 
 class Halt(NamedTuple):

@@ -39,8 +39,8 @@ class Work:
     """A step or rescue step, compiled."""
 
     __slots__ = (
-        *("arguments", "channel", "foreach", "id", "key", "needs", "owner", "patience", "said"),
-        *("undo", "uses", "when"),
+        *("arguments", "channel", "foreach", "id", "is_flow", "key", "needs", "owner", "patience"),
+        *("said", "undo", "uses", "when"),
     )
 
     def __init__(
@@ -51,10 +51,13 @@ class Work:
         secret: frozenset[str],
         owner: str | None = None,
         patience: float | None = None,
+        *,
+        is_flow: bool = False,
     ) -> None:
         foreach = said.foreach if isinstance(said, Step) else None
         self.owner = owner  # of a rescue step, the step that it rescues
         self.patience = patience  # seconds that it may take, waits and all attempts included
+        self.is_flow = is_flow
         self.said = said
         self.id = said.id
         self.uses = said.uses
@@ -108,6 +111,7 @@ class Program:
                 self.secret,
                 owners.get(each.id),
                 self._patience(each),
+                is_flow=each.uses in self.flow.subflows,
             )
             for each in self.flow.all_steps()
         }

@@ -13,7 +13,7 @@ from dagger.flows.running.report import FlowReport
 from dagger.state.queues import SECOND_HAND
 from dagger.words.payload import decode
 from dagger.words.records import CANCEL, OVER
-from dagger.words.replies import landed
+from dagger.words.replies import came_to
 
 if TYPE_CHECKING:
     from dagger.state.queues import Answer, Delivery
@@ -54,13 +54,13 @@ def _open(run: Run, delivery: Delivery, definition: Mapping[str, Any]) -> FlowRe
     conductor = conductor_of(program, payload, run.id, at)
     conductor.begin()
     for (name, key), answer in (delivery.kept or {}).items():
-        _tell(conductor, name, key, answer)
+        _tell(conductor, name, key, answer, delivery.kept)
     return conductor.report(definition)
 
 
-def _tell(conductor: Conductor, name: str, key: str, answer: Answer) -> None:
+def _tell(conductor: Conductor, name: str, key: str, answer: Answer, kept: Kept | None) -> None:
     if name == "request":
-        value, error = landed("", answer.value)
+        value, error = came_to("", key, kept, answer.value)
         conductor.heard(key, value, error, duplicate=answer.digest == SECOND_HAND)
     elif name == CANCEL and key != OVER:
         conductor.cancel(decode(answer.value))

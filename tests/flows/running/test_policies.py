@@ -285,19 +285,38 @@ def test_what_only_waits_is_timed_by_the_clock(uses: str, given: dict[str, Any],
 
 
 def test_a_flow_within_another_is_timed_as_a_whole() -> None:
-    """Its time is over: what it does is stopped and undone, and the step has failed."""
+    """Its time is over: what it does is stopped and undone, and the step has failed; only then is
+    undone what came before it.
+    """
     stage = Stage(waits=["y"])
     inner = line("x", "y", flow=Flow("inner"))
     flow = acting(Flow("f"), "a").step("b", inner, needs="a", timeout=10)
     ended, report = timed(flow, stage=stage)
     assert (ended, report.status) == (10, "failed")
-    assert report.step("b").error["type"] == "RequestTimeout"
-    assert stage.noted[:3] == ["a", "x", "y"]
-    assert [each for each in stage.noted[3:] if each != "undo a"] == [
-        "y stopped",
-        "undo y",
-        "undo x",
-    ]
+    assert report.step("b").error == {"type": "RequestTimeout", "message": "no result within 10 s"}
+    assert stage.noted == ["a", "x", "y", "y stopped", "undo y", "undo x", "undo a"]
+
+
+async def test_a_flow_within_another_that_is_late_is_so_after_a_restart() -> None:
+    """Stopped in the midst of being undone, it is undone to its end, and told as late."""
+    store, inner = MemoryStore(), line("x", "y", flow=Flow("inner"))
+    flow = acting(Flow("f"), "a").step("b", inner, needs="a", timeout=0.05)
+    stage = Stage(waits=["y", "undo x"])
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        live = await flows.start(executor, flow, run_id="r")
+        await stage.reached("undo x")
+        assert flows.report(live).step("b").status == "running"
+    assert stage.noted[:5] == ["a", "x", "y", "y stopped", "undo y"]
+    stage = Stage()
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        live = await flows.start(executor, flow, run_id="r")
+        await live.result()
+        report = flows.report(live)
+    assert stage.noted == ["undo x", "undo a"]
+    assert report.status == "failed"
+    assert (report.step("b").error or {}).get("type") == "RequestTimeout"
 
 
 async def test_a_flow_within_another_is_tried_again_as_a_whole() -> None:
