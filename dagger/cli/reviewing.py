@@ -63,9 +63,12 @@ def _code_review() -> ModuleType:
 
 def _sources(tools: ModuleType, path: Path, base: str | None) -> Iterable[Source]:
     try:
-        return [tools.read(each) for each in _files(tools, path, base)]
+        found = [tools.read(each) for each in _files(tools, path, base)]
     except (OSError, SyntaxError, ValueError) as error:
         raise Refused(str(error)) from error
+    if not found and base is None:  # a branch may have changed none
+        raise Refused(f"there is no file of Python in {path}")
+    return found
 
 
 def _files(tools: ModuleType, path: Path, base: str | None) -> Iterable[Path]:

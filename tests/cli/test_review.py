@@ -55,7 +55,10 @@ def test_fix_changes_what_is_below_the_threshold(invoke: Invoke, folder: Path) -
 
 
 def test_what_cannot_be_reviewed_is_said(invoke: Invoke, folder: Path) -> None:
-    """A branch that nobody knows, and a file in another encoding."""
+    """A branch that nobody knows, a folder without Python, and a file in another encoding."""
+    (folder / "none").mkdir()
+    told = invoke("review", str(folder / "none"))
+    assert (told.exit_code, "no file of Python" in told.stderr) == (2, True)
     told = invoke("review", str(folder), "--branch", "nowhere")
     assert (told.exit_code, "git diff failed" in told.stderr) == (2, True)
     (folder / "poor.py").write_bytes(b"x = '\xe9'")
