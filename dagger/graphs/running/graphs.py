@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -257,7 +257,7 @@ class GraphRun:
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands, to go on from anywhere. Raises ExecutionError once it has ended."""
-        machine = self._machine()
+        machine = self._machine() or self._remembered()
         if machine is None or machine.status.ended:
             raise ExecutionError(f"run {self.id!r} is not under way; fork it from a state instead")
         return self._checkpoint(machine_data(machine))
@@ -319,10 +319,11 @@ class GraphRun:
     # -- inside ----------------------------------------------------------------------
 
     def _report(self) -> GraphReport:
-        said, machine = self._said(), self._machine()
+        said = self._said()
         if said is not None:
             return said
         paused = self.live.status is RunStatus.PAUSED
+        machine = self._machine() or self._remembered()
         if machine is None:
             status = GraphStatus.PAUSED if paused else self._standing()
             return GraphReport(self._made.definition.name, self.id, status)
@@ -331,6 +332,14 @@ class GraphRun:
             report = replace(report, status=GraphStatus.PAUSED)
         ready = dict.fromkeys(self._ready(machine), NodeStatus.READY)
         return replace(report, nodes={**report.nodes, **ready}) if ready else report
+
+    def _remembered(self) -> Machine | None:
+        """The machine as it was left, of an open run that nobody carries out now."""
+        run = self.live.state
+        begun = run.deliveries.get(1)
+        if begun is None or not begun.kept or run.obstacle:
+            return None
+        return deque((machine for _, machine in self._machines()), maxlen=1).pop()
 
     def _ready(self, machine: Machine) -> Iterator[str]:
         """Nodes that run, as the machine sees it, and wait for whoever runs them."""

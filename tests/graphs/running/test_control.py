@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from dagger import Executor, LoopClock, ResourcePool
+from dagger import Executor, LoopClock, MemoryStore, ResourcePool
 from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext, NodeStatus
 from dagger.graphs.model import OnError
 from dagger.words.errors import ExecutionError
@@ -64,6 +64,24 @@ async def test_a_run_is_held_and_goes_on() -> None:
         report = await run.result()
         assert report.status is GraphStatus.COMPLETED
         assert report.state["after"] == 1
+
+
+async def test_a_run_that_is_held_is_known_after_a_restart() -> None:
+    """Nobody carries it out, and it is told all the same where it stands, node by node."""
+    store, gate = MemoryStore(), Gate()
+    graphs = Graphs(gated(gate))
+    async with Executor(graphs.agents, store=store) as executor:
+        run = await graphs.start(executor, "g", {"given": 1}, run_id="r")
+        await until(lambda: gate.inside == 3)
+        await run.pause()
+    async with Executor(graphs.agents, store=store) as executor:
+        run = graphs.find(executor, "r")
+        report = run.report()
+        assert report.status is GraphStatus.PAUSED
+        assert run.checkpoint().machine["status"] == "running"
+        assert report.nodes["s"] == "completed"
+        assert report.nodes["after"] == "pending"
+        assert report.state == {"given": 1}
 
 
 async def test_a_node_is_cancelled() -> None:
