@@ -293,11 +293,16 @@ class Machine:
         return begun or (not self.executions and self._begin_one())
 
     def _begin_one(self) -> bool:
-        """All that is left waits for each other: one node goes first, or fails; always True."""
+        """All that is left waits for each other: one node goes first, or fails; False if one has
+        patience left.
+        """
         names = self.plan.in_order(self.branches.waiting)
         for patient in (True, False):
-            if any(self._try(self.nodes[name], patient=patient) for name in names):
-                return True
+            for name in names:
+                if self._try(self.nodes[name], patient=patient) or not self.goes_on:
+                    return True
+            if self.executions:
+                return False
         return self._stuck()
 
     def _try(self, node: Node, *, patient: bool = True) -> bool:

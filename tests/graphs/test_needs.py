@@ -249,3 +249,35 @@ def test_who_needs_what_is_optional_in_a_ring_does_without() -> None:
     assert played.done("a") == ["b"]
     played.done("b")
     assert played.machine.status == "completed"
+
+
+def test_who_waits_for_each_other_waits_as_long_as_it_may() -> None:
+    """In a ring of which one has a timeout nothing fails before that is over."""
+    graph = Graph("g").add_node("s").add_node("join", needs={"side": Dependency(timeout=5)})
+    graph.add_node("side", needs={"join": Need.REQUIRED})
+    graph.add_edge("s", ["join", "side"]).add_edge("side", "join")
+    played = Played(graph)
+    assert played.done("s") == []
+    assert played.machine.status == "running"
+    (wake,) = played.wakes
+    assert wake.moment == AT + 5
+    played.take(played.machine.woken(wake.path, AT + 5))
+    assert played.machine.status == "failed"
+    assert played.machine.statuses["join"] is NodeStatus.TIMEOUT
+
+
+def test_where_branches_contradict_each_other_nobody_goes_first() -> None:
+    """A conflict at the join of a ring ends the run, and nothing begins after it."""
+    graph = Graph("g").add_node("s").add_node("a").add_node("b")
+    graph.add_node("join", needs={"last": Need.OPTIONAL})
+    graph.add_node("last", needs={"join": Need.OPTIONAL})
+    graph.add_edge("s", ["a", "b", "last"]).add_edge("a", "join").add_edge("b", "join")
+    graph.add_edge("last", "join")
+    played = Played(graph)
+    assert played.done("s") == ["a", "b"]
+    assert played.done("a", outcome=Outcome((("k", 1),))) == []
+    assert played.done("b", outcome=Outcome((("k", 2),))) in ([], ["last"])
+    while played.work:
+        played.done(next(iter(played.work)))
+    assert played.machine.status == "failed"
+    assert "'a' and 'b'" in played.machine.reason
