@@ -8,7 +8,7 @@ Told the same, it says the same again, in a fresh process too. It is moved on in
 - A branch that comes to a node waits there as long as another branch may still come to it as
   well (`reach`); those that have come then go on as one (`merging`). Where branches wait for each
   other, those that were named first go on.
-- Then the node waits for what it needs (`needs`), and runs. A graph within it is a machine
+- Then the node waits for what it needs (`patience`), and runs. A graph within it is a machine
   within this one.
 - A node that fails for good makes the run fail, unless it says otherwise; then, and where the
   run is cancelled, what is in work is stopped, and what was done is undone (`undoing`).
@@ -29,15 +29,14 @@ from dagger.graphs.commands import (
     Route,
     Run,
     Stop,
-    Undo,
     Wake,
 )
 from dagger.graphs.executions import Execution, Kind
 from dagger.graphs.library import ERROR, Library
 from dagger.graphs.merging import remove, update
 from dagger.graphs.model import END, START, Definition, Node, NodeKind, OnError
-from dagger.graphs.needs import Unmet
 from dagger.graphs.outcome import Outcome
+from dagger.graphs.patience import Begins, Fails, Patience, Waits
 from dagger.graphs.plan import Plan
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.graphs.undoing import Undoing
@@ -67,13 +66,12 @@ class Machine:
         self.executions: dict[int, Execution] = {}
         self.branches = Branches(self.view, library.reducers)
         self.plan = Plan(definition, library, self.branches, self.executions)
+        self.patience = Patience(self.plan)
         self.nodes = self.plan.nodes
         self.last_execution = 0
-        self.undoing = Undoing()
+        self.undoing = Undoing(path, definition.name)
         self.ends: GraphStatus | None = None
         """How it will have ended, once it winds down."""
-        self.deadlines: dict[str, float] = {}
-        """Until when nodes may wait for what they need."""
         self._undoes = {name for name, each in definition.subgraphs.items() if each.undoes}
         self._commands: list[Command] = []
 
@@ -89,10 +87,7 @@ class Machine:
                 found.append(self._command(execution))
                 if not self.goes_on:
                     found.append(Stop(self._to(execution)))
-        for number in self.undoing.running():
-            inner = self.undoing.inside(number)
-            found += [self._undoing_of(number)] if inner is None else inner.resume()
-        return [*found, *self._said()]
+        return [*found, *self.undoing.resume(), *self._said()]
 
     def begin(self, state: Mapping[str, Any], at: float) -> list[Command]:
         """The run begins with a state."""
@@ -154,20 +149,17 @@ class Machine:
 
     def undone(self, path: Path, problem: str, at: float) -> list[Command]:
         """An execution was undone; with a problem, it could not be."""
-        self.plan.now = at
-        number = path[len(self.path)]
-        if len(path) == len(self.path) + 1:
-            self._has_undone(number, problem)
-            return self._said()
-        running = self.executions.get(number)
+        running = self.executions.get(path[len(self.path)])
         if running is not None and running.within is not None:
             return self._from_within(running, running.machine.undone(path, problem, at), at)
-        inner = self.undoing.inside(number)
-        if inner is None:
-            raise GraphEventRefused(str(path), "nothing is undone there")
-        self._commands += inner.undone(path, problem, at)
-        if inner.undoing.over:
-            self._has_undone(number, inner.undoing.problem())
+        self.plan.now = at
+        self._commands += self.undoing.undone(path, problem, at)
+        return self._said()
+
+    def undo_all(self, at: float) -> list[Command]:
+        """Undo a run that has completed: what it was a part of is undone."""
+        self.plan.now = at
+        self._commands += self.undoing.start(at)
         return self._said()
 
     def cancel(self, reason: str, at: float) -> list[Command]:
@@ -307,26 +299,19 @@ class Machine:
 
     def _try(self, node: Node, *, patient: bool = True) -> bool:
         """Begin a node if it has what it needs; whether anything has come of it."""
-        try:
-            left = self.plan.left(node, patient=patient)
-        except Exception as error:  # of a condition, which is the user's
-            told = f"a condition of what it needs has failed: {error}"
-            self._reject(node, {"type": type(error).__name__, "message": told})
-            return True
-        never = next((each for each in left if each.never), None)
-        if never is not None:
-            had = never.need in self.plan.completed
-            why = "whose completion does not count any more" if had else "which has not completed"
-            problem = f"node {node.name!r} needs {never.need!r}, {why}"
-            self._reject(node, {"type": "DependencyUnmet", "message": problem})
-            return True
-        if left:
-            return self._wait_for(node, left)
-        branch = self._joined(node)
-        if branch is None:
-            return False
-        self._begin(node, branch)
-        return True
+        match self.patience.verdict(node, patient=patient):
+            case Begins():
+                branch = self._joined(node)
+                if branch is not None:
+                    self._begin(node, branch)
+                return branch is not None
+            case Waits(until):
+                if until is not None:
+                    self._have_woken(node)
+                return False
+            case Fails(type, message):
+                self._reject(node, {"type": type, "message": message})
+                return True
 
     def _joined(self, node: Node) -> Branch | None:
         """One branch of those that wait at a node; None if they contradict each other."""
@@ -339,25 +324,16 @@ class Machine:
         branch.tail = self.undoing.latest(branch.tail)
         return branch
 
-    def _wait_for(self, node: Node, left: Sequence[Unmet]) -> bool:
-        """It waits for what it needs, as long as it may; whether anything has come of it."""
-        limits = [x.dependency.timeout for x in left if x.dependency.timeout is not None]
-        if not limits:
-            return False
-        moment = self.deadlines.setdefault(node.name, self.now + min(limits))
-        if self.now >= moment:
-            problem = f"node {node.name!r} has waited {min(limits):g} s for {left[0].need!r}"
-            self._reject(node, {"type": "TimeoutExceeded", "message": problem})
-            return True
+    def _have_woken(self, node: Node) -> None:
+        """Say when its patience is over."""
         if not any(each.wakes(node.name) for each in self.executions.values()):
             branch = self.branches.foremost(node.name)
             execution = self._execution(node.name, branch, Kind.WAKE)
             self._commands.append(self._command(execution))
-        return False
 
     def _wait_no_more(self, node: Node) -> None:
         """Nobody need wake it."""
-        if self.deadlines.pop(node.name, None) is None:
+        if not self.patience.forget(node):
             return
         for each in [x for x in self.executions.values() if x.wakes(node.name)]:
             del self.executions[each.number]
@@ -410,7 +386,7 @@ class Machine:
             case Kind.ASK_ABOUT:
                 return AskAbout(path, node, execution.error)
             case Kind.WAKE:
-                return Wake(path, self.deadlines[node.name])
+                return Wake(path, self.patience.deadlines[node.name])
             case _:
                 return Run(path, self.definition.name, node, execution.visit)
 
@@ -589,42 +565,13 @@ class Machine:
         if self.ends is None or self.executions or self.status.ended:
             return
         if self.ends is not GraphStatus.COMPLETED and not self.undoing.begun:
-            self._undo()
+            self._commands += self.undoing.start(self.now)
         if self.undoing.over:
             self.status = self.ends
             for name in self.nodes:
                 if name not in self.statuses:
                     self.statuses[name] = NodeStatus.SKIPPED
             self._commands.append(Finish(self.status))
-
-    # -- undoing ---------------------------------------------------------------------
-
-    def undo_all(self, at: float) -> list[Command]:
-        """Undo a run that has completed: what it was a part of is undone."""
-        self.plan.now = at
-        self._undo()
-        return self._said()
-
-    def _undo(self) -> None:
-        for number in self.undoing.start():
-            self._undo_one(number)
-
-    def _undo_one(self, number: int) -> None:
-        inner = self.undoing.inside(number)
-        if inner is None:
-            self._commands.append(self._undoing_of(number))
-            return
-        self._commands += inner.undo_all(self.now)
-        if inner.undoing.over:
-            self._has_undone(number, inner.undoing.problem())
-
-    def _undoing_of(self, number: int) -> Undo:
-        node, changed = self.undoing.what(number)
-        return Undo((*self.path, number), self.definition.name, node, changed)
-
-    def _has_undone(self, number: int, problem: str) -> None:
-        for each in self.undoing.ended(number, problem):
-            self._undo_one(each)
 
 
 def _error_of(error: Exception) -> dict[str, str]:

@@ -35,7 +35,7 @@ def machine_data(machine: Machine) -> dict[str, Any]:
         "visits": dict(machine.visits),
         "completed": {name: list(each) for name, each in machine.plan.completed.items()},
         "began": dict(machine.plan.began),
-        "deadlines": dict(machine.deadlines),
+        "deadlines": dict(machine.patience.deadlines),
         "order": machine.plan.order,
         "last_execution": machine.last_execution,
         "state": machine.view.data(),
@@ -110,7 +110,7 @@ def machine_from(
     plan.add((made(node), tuple(targets)) for node, targets in data["nodes"])
     machine.statuses = {name: NodeStatus(each) for name, each in data["statuses"].items()}
     machine.visits, plan.began = dict(data["visits"]), dict(data["began"])
-    machine.deadlines = dict(data["deadlines"])
+    machine.patience.deadlines.update(data["deadlines"])
     plan.completed = {name: Completed(*each) for name, each in data["completed"].items()}
     machine.view.take(data["state"])
     branches = _branches_from(data["branches"], machine)

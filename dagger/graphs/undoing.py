@@ -1,13 +1,18 @@
-"""Undoing what the nodes of a run have done; the order is that of `dagger.rules.undo`."""
+"""Undoing what the nodes of a run have done, those of graphs within it too; the order is that of
+`dagger.rules.undo`.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagger.graphs.commands import Command, Path, Undo
 from dagger.graphs.model import Definition, Node
 from dagger.rules import undo
 from dagger.rules.undo import Action
+from dagger.words.errors import GraphEventRefused
 
 if TYPE_CHECKING:
     from dagger.graphs.library import Library
@@ -27,12 +32,14 @@ class _Begun:
 
 
 class Undoing:
-    """The undoing of one run: executions by their numbers."""
+    """The undoing of one run, of the graph at a path: executions by their numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path, graph: str) -> None:
+        self._path = path
+        self._graph = graph
         self._begun: dict[int, _Begun] = {}
         self._completed = 0
-        self._ended: list[str] = []  # in the order in which they were undone, or could not be
+        self._finished: list[str] = []  # in the order in which they were undone, or could not be
         self._state: undo.Undoing | None = None
         self.begun = False
 
@@ -74,8 +81,53 @@ class Undoing:
 
     # -- and undone ------------------------------------------------------------------
 
-    def start(self) -> list[int]:
-        """Undo all of it: the executions to begin with."""
+    def start(self, at: float) -> list[Command]:
+        """Undo all of it."""
+        return self._begin(self._start(), at)
+
+    def resume(self) -> list[Command]:
+        """What is to be done for what is being undone, for who goes on with what was saved."""
+        found: list[Command] = []
+        for number in self._running():
+            inner = self.inside(number)
+            found += [self._command(number)] if inner is None else inner.resume()
+        return found
+
+    def undone(self, path: Path, problem: str, at: float) -> list[Command]:
+        """An execution was undone, of a graph within too; with a problem, it could not be.
+
+        Raises GraphEventRefused where nothing is undone.
+        """
+        number = path[len(self._path)]
+        if len(path) == len(self._path) + 1:
+            return self._begin(self._ended(number, problem), at)
+        inner = self.inside(number)
+        if inner is None:
+            raise GraphEventRefused(str(path), "nothing is undone there")
+        commands = inner.undone(path, problem, at)
+        if inner.undoing.over:
+            commands += self._begin(self._ended(number, inner.undoing.problem()), at)
+        return commands
+
+    def _begin(self, numbers: Iterable[int], at: float) -> list[Command]:
+        found, ahead = list[Command](), deque(numbers)
+        while ahead:
+            number = ahead.popleft()
+            inner = self.inside(number)
+            if inner is None:
+                found.append(self._command(number))
+                continue
+            found += inner.undo_all(at)
+            if inner.undoing.over:
+                ahead += self._ended(number, inner.undoing.problem())
+        return found
+
+    def _command(self, number: int) -> Undo:
+        begun = self._begun[number]
+        return Undo((*self._path, number), self._graph, begun.node, begun.changed)
+
+    def _start(self) -> list[int]:
+        """The executions to begin with."""
         self.begun = True
         if not self.anything():
             return []
@@ -86,11 +138,11 @@ class Undoing:
         self._state, commands = undo.step(undo.undoing(actions), undo.Start())
         return _numbers(commands)
 
-    def ended(self, number: int, problem: str) -> list[int]:
-        """One was undone, or could not be; those that may be undone now."""
+    def _ended(self, number: int, problem: str) -> list[int]:
+        """Those that may be undone now that one was, or could not be."""
         assert self._state is not None
         id = str(number)
-        self._ended.append(id)
+        self._finished.append(id)
         event = undo.UndoFailed(id, problem) if problem else undo.Undone(id)
         self._state, commands = undo.step(self._state, event)
         return _numbers(commands)
@@ -106,7 +158,7 @@ class Undoing:
         """Whether nothing is left to be undone."""
         return self._state is None or self._state.over
 
-    def running(self) -> list[int]:
+    def _running(self) -> list[int]:
         """The executions that are being undone."""
         return [int(each) for each in self._state.running] if self._state is not None else []
 
@@ -115,11 +167,6 @@ class Undoing:
         begun = self._begun.get(number)
         return None if begun is None else begun.machine
 
-    def what(self, number: int) -> tuple[Node, dict[str, Any]]:
-        """The node of an execution, and what it had changed."""
-        begun = self._begun[number]
-        return begun.node, begun.changed
-
     # -- to JSON and back ------------------------------------------------------------
 
     def data(self, saved: Callable[[Machine], dict[str, Any]]) -> dict[str, Any]:
@@ -127,7 +174,7 @@ class Undoing:
         events: list[Any] = []
         if self._state is not None:
             report = self._state.report()
-            events = [[each, report.failed.get(each, "")] for each in self._ended]
+            events = [[each, report.failed.get(each, "")] for each in self._finished]
         return {
             "begun": [
                 [
@@ -151,7 +198,7 @@ class Undoing:
         restored: Callable[[Mapping[str, Any], Definition, Library], Machine],
     ) -> Undoing:
         """The undoing that some data is of, of a machine."""
-        made = cls()
+        made = cls(machine.path, machine.definition.name)
         for number, name, after, wanted, completed, changed, within in data["begun"]:
             node = machine.nodes[name]
             begun = made._begun[number] = _Begun(node, tuple(after), wanted)
@@ -161,9 +208,9 @@ class Undoing:
                 begun.machine = restored(within, inner, machine.library.subgraphs[node.uses])
         made._completed = data["completed"]
         if data["started"]:
-            made.start()
+            made._start()
         for number, problem in data["ended"]:
-            made.ended(int(number), problem)
+            made._ended(int(number), problem)
         made.begun = data["done"]
         return made
 
