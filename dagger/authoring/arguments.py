@@ -97,6 +97,10 @@ class Arguments:
         self._returned = _value(returned, where)
         self._refusal = refusal
 
+    def schemas(self) -> dict[str, Schema]:
+        """What each argument has to be, of those that cannot be anything."""
+        return {name: each.schema for name, each in self._values.items() if each.schema is not None}
+
     def source(self) -> dict[str, Any]:
         """The JSON Schema of all arguments, as an object; with the defaults that are JSON."""
         defaults = self._parameters.defaults

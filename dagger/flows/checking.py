@@ -27,7 +27,7 @@ from dagger.rules.moments import A_MOMENT, moment
 from dagger.rules.nearest import meant
 from dagger.rules.recurrence import recurrence
 from dagger.rules.retry import strategy
-from dagger.rules.schema import schema
+from dagger.rules.schema import Schema, schema
 from dagger.rules.zones import zone
 from dagger.words.errors import ConfigError, ScheduleError, SchemaError
 
@@ -169,11 +169,14 @@ def _arguments(
     uses: str, given: Mapping[str, Any], wanted: Arguments, path: Path
 ) -> Iterator[Found]:
     known = [*dict.fromkeys([*wanted.required, *wanted.optional])]
-    for name in given:
+    for name, value in given.items():
         if name not in known and not wanted.open:
             hint = meant(name, known)
             problem = f"{uses!r} takes no {wanted.noun} {name!r}{hint}"
             yield Found((*path, "with", name), problem, key=True)
+        elif name in wanted.schemas and OPEN not in str(value):
+            said = f"{wanted.noun} {name!r} of {uses!r}"
+            yield from _misfit(value, wanted.schemas[name], said, (*path, "with", name))
     for name in wanted.required:
         if name not in given:
             yield Found((*path, "uses"), f"{uses!r} must be given the {wanted.noun} {name!r}")
@@ -290,7 +293,14 @@ def _secret_input(name: str, source: Mapping[str, Any]) -> Iterator[Found]:
         yield Found(("inputs", name, "default"), f"{problem}; {hint}")
 
 
-def _schema(source: Any) -> Any:
+def _misfit(value: Any, wanted: Schema, name: str, path: Path) -> Iterator[Found]:
+    """That a value is none for what has a name, if it is none."""
+    violation = wanted.violation(value)
+    if violation is not None:
+        yield Found(path, f"{shown(value)} does not fit {name}: {violation.problem}")
+
+
+def _schema(source: Any) -> Schema | str:
     """The schema of an input, compiled, or why it is none."""
     try:
         return schema(source, "input")
@@ -329,10 +339,8 @@ def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
             yield Found(inner, f"{problem}; set the environment variable {name} instead")
         else:
             made = _schema(flow.inputs[name])
-            violation = None if isinstance(made, str) else made.violation(value)
-            if violation is not None:
-                problem = f"{shown(value)} does not fit input {name!r}: {violation.problem}"
-                yield Found(inner, problem)
+            if not isinstance(made, str):
+                yield from _misfit(value, made, f"input {name!r}", inner)
     for name, source in flow.inputs.items():
         hidden = name in Known.of(flow).secrets
         if is_required(source) and name not in given and not hidden:

@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack, cast, overload
+from weakref import WeakKeyDictionary
 
-from dagger.authoring.arguments import CONTEXT, parameters_of
+from dagger.authoring.arguments import CONTEXT, Arguments, parameters_of
 from dagger.authoring.by_name import ByName
 from dagger.authoring.options import check_options
 from dagger.authoring.signature import place_of
 from dagger.flows.grammar import complaint
 from dagger.rules.retry import strategy
-from dagger.words.errors import ConfigError, DefinitionError
+from dagger.rules.schema import Schema
+from dagger.rules.violation import Violation
+from dagger.words.errors import ArgumentsRefused, ConfigError, DefinitionError
 
 KEY = "idempotency_key"
 """The parameter that stands for what the step is known by: the same in each attempt at it."""
@@ -139,6 +142,35 @@ def make(
         names=names,
         options=options,
     )
+
+
+def arguments_of(function: StepFunction) -> Arguments:
+    """What checks and builds the arguments of a step function, and refuses with ArgumentsRefused.
+
+    Raises DefinitionError for its annotations.
+    """
+    name, target, where = function.name, function.function, function.where
+
+    def refused(found: Violation, direction: str) -> ArgumentsRefused:
+        return ArgumentsRefused(*found, agent=name, direction=direction)
+
+    return Arguments(
+        target, parameters_of(target, (CONTEXT, KEY), where), function.names, where, refused
+    )
+
+
+def schemas_of(function: StepFunction) -> Mapping[str, Schema]:
+    """What each argument of a step function has to be, of those that cannot be anything.
+
+    Raises DefinitionError for its annotations.
+    """
+    found = _schemas.get(function)
+    if found is None:
+        found = _schemas[function] = arguments_of(function).schemas()
+    return found
+
+
+_schemas: WeakKeyDictionary[StepFunction, Mapping[str, Schema]] = WeakKeyDictionary()
 
 
 def _check(options: dict[str, Any], where: str) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from dagger.flows.flow import Flow
-from dagger.flows.functions import StepFunction
+from dagger.flows.functions import StepFunction, schemas_of
+from dagger.rules.schema import Schema, schema
+from dagger.words.errors import DefinitionError, SchemaError
 
 
 class Arguments(NamedTuple):
@@ -18,6 +22,8 @@ class Arguments(NamedTuple):
     open: bool = False
     """Whether it may be given anything else as well."""
     noun: str = "argument"
+    schemas: Mapping[str, Schema] = MappingProxyType({})
+    """What they have to be, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,23 @@ def arguments_of(uses: str, flow: Flow, names: Names | None) -> Arguments | None
     """What a step of a flow is to give; None where that is not known, or is for the grammar."""
     if uses in flow.subflows:
         inputs = flow.subflows[uses].inputs
-        required = [name for name, schema in inputs.items() if is_required(schema)]
-        return Arguments(required, [*inputs], noun="input")
+        required = [name for name, source in inputs.items() if is_required(source)]
+        return Arguments(required, [*inputs], noun="input", schemas=_schemas_in(inputs))
     function = names.functions.get(uses) if names is not None else None
     if function is None:
         return None
-    return Arguments(function.required, function.optional, function.takes_any)
+    schemas: Mapping[str, Schema] = {}
+    with suppress(DefinitionError):  # of its annotations; who makes an agent of it says so
+        schemas = schemas_of(function)
+    return Arguments(function.required, function.optional, function.takes_any, schemas=schemas)
+
+
+def _schemas_in(inputs: Mapping[str, Any]) -> Mapping[str, Schema]:
+    found = {}
+    for name, source in inputs.items():
+        with suppress(SchemaError):  # who checks the flow within says so
+            found[name] = schema(source, "input")
+    return found
 
 
 def is_required(schema: object) -> bool:

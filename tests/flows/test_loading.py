@@ -137,6 +137,24 @@ def test_arguments_of_step_functions_are_known() -> None:
     ]
 
 
+def test_arguments_that_are_written_down_fit_what_takes_them(tmp_path: Path) -> None:
+    """Arguments that are no expressions are checked when a flow is loaded: against the
+    annotations of a step function, and the inputs of a flow within.
+    """
+    inner = "name: i\ninputs: {day: {type: string, minLength: 3}}\nsteps: [{id: a, uses: x}]\n"
+    steps = (
+        "steps:\n  - {id: a, uses: fetch, with: {url: [1], tries: '${{ 2 }}'}}\n"
+        "  - {id: b, uses: ./i.yml, with: {day: no}}\n"
+    )
+    path = written(tmp_path, outer=f"name: o\n{steps}", i=inner)
+    assert said(path, Names.of(["x"], [fetch])) == [
+        "outer.yml:3:38: [1] does not fit argument 'url' of 'fetch': "
+        'value is not of type "string"',
+        "outer.yml:4:40: 'no' does not fit input 'day' of './i.yml': "
+        "value is shorter than 3 characters",
+    ]
+
+
 def test_a_flow_from_python_is_checked_against_the_grammar() -> None:
     """What the grammar refuses in a file it refuses in Python, by the part it is in."""
     flow = Flow("my flow").step("a", "work", timeout=0, rescue=[{"id": "b c", "uses": "x"}])

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagger.authoring.agent import Agent
-from dagger.authoring.arguments import CONTEXT, Arguments, parameters_of
+from dagger.authoring.arguments import CONTEXT
 from dagger.authoring.context import Context
 from dagger.authoring.making import make
 from dagger.authoring.options import AgentOptions
 from dagger.authoring.signature import underlying
-from dagger.flows.functions import KEY, StepFunction
-from dagger.rules.violation import Violation
+from dagger.flows.functions import KEY, StepFunction, arguments_of
 from dagger.words.effects import IDEMPOTENCY_KEY
-from dagger.words.errors import ArgumentsRefused
 
 
 def agent_of(function: StepFunction) -> Agent:
@@ -36,10 +34,8 @@ class _Call:
 
     def __init__(self, function: StepFunction) -> None:
         self._function = function
-        target, where = function.function, function.where
-        self.is_async = inspect.iscoroutinefunction(underlying(target))
-        parameters = parameters_of(target, (CONTEXT, KEY), where)
-        self._arguments = Arguments(target, parameters, function.names, where, self._refused)
+        self.is_async = inspect.iscoroutinefunction(underlying(function.function))
+        self._arguments = arguments_of(function)
 
     async def awaited(self, payload: Any, ctx: Context) -> Any:
         return self._arguments.result(await self._function.function(**self._given(payload, ctx)))
@@ -57,6 +53,3 @@ class _Call:
             known = ctx.message.headers.get(IDEMPOTENCY_KEY, ctx.node_id)
             given[KEY] = known.removeprefix(f"{ctx.channel}/")
         return given
-
-    def _refused(self, found: Violation, direction: str) -> ArgumentsRefused:
-        return ArgumentsRefused(*found, agent=self._function.name, direction=direction)
