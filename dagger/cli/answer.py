@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from dagger.cli.stores import question_ids, store_option
+from dagger.cli.completing import question_ids
+from dagger.cli.stores import store_option
 
 
 @click.command("answer", epilog="Exit codes: 0 done, 2 usage or refused, 3 store trouble.")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dagger.cli.stores import opened, run_argument, store_option
+from dagger.cli.completing import run_argument
+from dagger.cli.stores import opened, store_option
 from dagger.cli.terminal import columns
 from dagger.cli.times import moment
 from dagger.views.wording import clean, one_line, plural

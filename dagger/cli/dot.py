@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from dagger.cli.completing import run_argument
 from dagger.cli.pictures import STDOUT, picture_or_stdout_option
-from dagger.cli.stores import opened, run_argument, store_option
+from dagger.cli.stores import opened, store_option
 
 
 @click.command("dot", epilog="Exit codes: 0 done, 2 usage, 3 store trouble.")

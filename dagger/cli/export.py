@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dagger.cli.completing import run_argument
 from dagger.cli.exits import Refused
-from dagger.cli.stores import number_of, opened, run_argument, store_option
+from dagger.cli.stores import number_of, opened, store_option
 
 if TYPE_CHECKING:
     from dagger.store.reader import StoreReader

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from dagger.cli.completing import run_ids
 from dagger.cli.exits import RUN_CODES
 from dagger.cli.flows import FLOW_FILE, changes_option, inputs_option, steps_option
-from dagger.cli.stores import FOLDER, run_ids
+from dagger.cli.stores import FOLDER
 
 
 @click.command("run", epilog=RUN_CODES)

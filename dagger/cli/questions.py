@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from dagger.cli.stores import run_argument, store_option
+from dagger.cli.completing import run_argument
+from dagger.cli.stores import store_option
 
 
 @click.command("questions", epilog="Exit codes: 0 done, 2 usage, 3 store trouble.")

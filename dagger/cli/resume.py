@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from dagger.cli.completing import run_argument
 from dagger.cli.exits import RUN_CODES
-from dagger.cli.stores import run_argument, store_option
+from dagger.cli.stores import store_option
 from dagger.cli.target import METAVAR
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagger.cli.completing import run_ids
 from dagger.cli.exits import RUN_CODES, Exit, Refused
 from dagger.cli.pictures import draw, picture_option
-from dagger.cli.stores import FOLDER, run_ids
+from dagger.cli.stores import FOLDER
 from dagger.cli.target import METAVAR
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dagger.cli.aligned import aligned
-from dagger.cli.stores import opened, schedule_ids, store_option
+from dagger.cli.completing import schedule_ids
+from dagger.cli.stores import opened, store_option
 from dagger.cli.times import recent
 from dagger.views.wording import duration, one_line
 

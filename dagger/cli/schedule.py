@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from dagger.cli.stores import schedule_ids, store_option
+from dagger.cli.completing import schedule_ids
+from dagger.cli.stores import store_option
 
 MISFIRES = ("one", "all", "none")
 
@@ -41,7 +42,8 @@ def command(
 
     Of a flow FILE.yml the inputs are checked; what is not said here is as its `schedule` says.
     """
-    from dagger.cli.scheduling import schedule, told, wanted
+    from dagger.cli.scheduling import schedule, told
+    from dagger.cli.wanted import wanted
 
     said = {name: value for name, value in terms.items() if value is not None}
     plan = wanted(what, when, cron, given, said)

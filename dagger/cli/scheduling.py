@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
-import click
 
 from dagger.cli.aligned import aligned
-from dagger.cli.flows import is_flow
-from dagger.cli.payloads import read_payload
 from dagger.cli.sending import send
 from dagger.cli.stores import opened
 from dagger.cli.times import moment, recent
 from dagger.cli.visiting import done_here
-from dagger.executor.schedules import default_id
-from dagger.rules.recurrence import recurrence
 from dagger.state.loading import load_world
 from dagger.state.state import State
 from dagger.views.schedules import schedule_info
 from dagger.views.wording import clean, one_line
 from dagger.words.errors import ScheduleNotFound
-from dagger.words.payload import encode
 from dagger.words.records import (
     WIRING,
     AgentAdded,
@@ -92,39 +86,6 @@ class Wanted(NamedTuple):
     payload: Any
     when: str
     terms: dict[str, Any]
-
-
-def wanted(
-    what: str, when: str | None, cron: str | None, given: Sequence[str], terms: dict[str, Any]
-) -> Wanted:
-    """What a channel or the file of a flow, and the options behind it, amount to.
-
-    Raises UsageError, Refused and others of Dagger's errors for what cannot be.
-    """
-    if when is not None and cron is not None:
-        raise click.UsageError("WHEN and --cron say the same; give one of them")
-    when = cron if when is None else when
-    if is_flow(what):
-        from dagger.cli.flow_scheduling import flow_wanted
-
-        found = flow_wanted(Path(what), when, given, terms)
-    else:
-        found = _of_channel(what, when, given, terms)
-    recurrence(found.when, timezone=found.terms.get("timezone", "UTC"))
-    return found
-
-
-def _of_channel(
-    channel: str, when: str | None, given: Sequence[str], terms: dict[str, Any]
-) -> Wanted:
-    if when is None:
-        raise click.UsageError("when? Give WHEN or --cron")
-    if len(given) > 1:
-        raise click.UsageError("a channel has one --input, its payload")
-    payload = read_payload(given[0]) if given else None
-    return Wanted(
-        channel, payload, when, {"id": default_id(channel, encode(payload), when), **terms}
-    )
 
 
 def schedule(store: Path, plan: Wanted) -> tuple[ScheduleInfo, bool]:

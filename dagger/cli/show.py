@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dagger.cli.stores import number_of, opened, run_argument, store_option
+from dagger.cli.completing import run_argument
+from dagger.cli.stores import number_of, opened, store_option
 from dagger.cli.terminal import columns
 from dagger.views.wording import clean, one_line, plural
 

@@ -1,4 +1,4 @@
-"""--store DIR and RUN: the store that a command is about, and a run in it."""
+"""--store DIR: the store that a command is about, and a run in it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from dagger.views.wording import one_line
 from dagger.words.errors import StoreCorrupt
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from dagger.store.reader import StoreReader
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,58 +39,6 @@ def store_option(command: F) -> F:
         metavar="DIR",
         help="Folder of the store: DAGGER_STORE or else .dagger.",
     )(command)
-
-
-def run_argument(
-    name: str = "run_id", metavar: str = "RUN", *, required: bool = True
-) -> Callable[[F], F]:
-    """RUN, the id of a run; shells complete it."""
-    shown = metavar if required else f"[{metavar}]"
-    return click.argument(name, metavar=shown, required=required, shell_complete=run_ids)
-
-
-def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The ids of the runs in the store that is named so far; none where it cannot be read."""
-    from click.shell_completion import CompletionItem
-
-    from dagger.store.reader import StoreReader
-
-    try:
-        with StoreReader(ctx.params.get("store") or DEFAULT) as reader:
-            ids = [run_id for _, run_id in reader.ids()]
-    except Exception:  # nothing that goes wrong may be written into a line that is being typed
-        return []
-    return [CompletionItem(each) for each in ids if each.startswith(incomplete)]
-
-
-def question_ids(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """The ids of the open questions in the store that is named so far, as for `run_ids`."""
-    from click.shell_completion import CompletionItem
-
-    from dagger.cli.people import stored_questions
-
-    try:
-        found = stored_questions(ctx.params.get("store") or DEFAULT)
-    except Exception:
-        return []
-    return [CompletionItem(each.id) for each in found if each.id.startswith(incomplete)]
-
-
-def schedule_ids(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """The ids of the schedules in the store that is named so far, as for `run_ids`."""
-    from click.shell_completion import CompletionItem
-
-    from dagger.cli.scheduling import known
-
-    try:
-        found = known(ctx.params.get("store") or DEFAULT).schedules
-    except Exception:
-        return []
-    return [CompletionItem(each) for each in found if each.startswith(incomplete)]
 
 
 def existing(path: Path) -> Path:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dagger.cli.completing import run_argument
 from dagger.cli.exits import Exit
-from dagger.cli.stores import number_of, opened, run_argument, store_option
+from dagger.cli.stores import number_of, opened, store_option
 from dagger.cli.terminal import columns
 from dagger.cli.times import moment, time_of_day
 from dagger.views.wording import one_line

@@ -27,6 +27,20 @@ AGENTS = """
 """
 """A file that needs to be told nothing but its input."""
 
+OF_A_RUN = [
+    ["show"],
+    ["dot"],
+    ["watch"],
+    ["dead-letters"],
+    ["pause"],
+    ["resume"],
+    ["cancel"],
+    ["fork", "--at", "x.0.0"],
+    ["diff", "census-1"],
+    ["export"],
+]
+"""Commands about one run, whose id comes next."""
+
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +102,16 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
         module = sys.modules[name]
         if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def two(invoke: Invoke, write: Write, store: Path) -> Path:
+    """A store with two runs that have ended."""
+    path = write()
+    for name in ("census-1", "census-2"):
+        options = ("--input", "3", "--store", str(store), "--run-id", name)
+        assert invoke("run", path, *options).exit_code == 0
+    return store
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import anyio
-import click
 import pytest
 
 from dagger import Executor, agent
 from dagger.cli.schedule import MISFIRES, OVERLAPS
-from dagger.cli.stores import schedule_ids
 from dagger.executor.scheduler import Overlap
 from dagger.rules.misfire import Misfire
 from tests.cli.conftest import Invoke
@@ -156,18 +154,6 @@ def test_the_owner_makes_and_changes_schedules(invoke: Invoke, store: Path) -> N
         assert invoke("schedules", "--pause", "h", *where).stdout == "h · every 1h · paused\n"
         assert invoke("schedules", "--remove", "h", *where).stdout == "h · is removed\n"
         assert listed(invoke, store) == {}
-
-
-def test_ids_are_completed(invoke: Invoke, interrupted: Path) -> None:
-    """A shell completes the ids of the schedules in the store that is named so far."""
-    for id in ("nightly", "now"):
-        invoke("schedule", "numbers", "every 1h", "--id", id, "--store", str(interrupted))
-    ctx = click.Context(click.Command("schedules"))
-    ctx.params["store"] = interrupted
-    option = click.Option(["--pause"])
-    assert [each.value for each in schedule_ids(ctx, option, "ni")] == ["nightly"]
-    ctx.params["store"] = interrupted / "nowhere"
-    assert schedule_ids(ctx, option, "") == []
 
 
 def test_the_choices_are_those_there_are() -> None:

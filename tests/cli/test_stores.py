@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 import pytest
-from click.shell_completion import ShellComplete
 
 from dagger.cli import main
-from tests.cli.conftest import Invoke, Write
+from tests.cli.conftest import OF_A_RUN, Invoke
 
 READERS = [
     ["runs"],
@@ -28,28 +27,6 @@ READERS = [
     ["compact"],
     ["export", "x"],
 ]
-OF_A_RUN = [
-    ["show"],
-    ["dot"],
-    ["watch"],
-    ["dead-letters"],
-    ["pause"],
-    ["resume"],
-    ["cancel"],
-    ["fork", "--at", "x.0.0"],
-    ["diff", "census-1"],
-    ["export"],
-]
-
-
-@pytest.fixture
-def two(invoke: Invoke, write: Write, store: Path) -> Path:
-    """A store with two runs that have ended."""
-    path = write()
-    for name in ("census-1", "census-2"):
-        options = ("--input", "3", "--store", str(store), "--run-id", name)
-        assert invoke("run", path, *options).exit_code == 0
-    return store
 
 
 @pytest.mark.parametrize("command", READERS, ids=" ".join)
@@ -98,42 +75,6 @@ def test_the_store_may_be_named_by_the_environment(
     monkeypatch.delenv("DAGGER_STORE")
     two.rename(".dagger")
     assert "census-1" in invoke("runs").stdout
-
-
-def completed(*words: str, incomplete: str = "") -> list[str]:
-    """What a shell offers behind these words."""
-    shell = ShellComplete(main, {}, "dagger", "_DAGGER_COMPLETE")
-    return [each.value for each in shell.get_completions([*words], incomplete)]
-
-
-@pytest.mark.parametrize("command", OF_A_RUN, ids=" ".join)
-def test_shells_complete_run_ids(two: Path, command: list[str]) -> None:
-    """The ids in the store that the line names so far are offered."""
-    assert completed(*command, "--store", str(two)) == ["census-1", "census-2"]
-    assert completed(*command, "--store", str(two), incomplete="census-2") == ["census-2"]
-    assert completed(*command, "--store", str(two), incomplete="x") == []
-
-
-def test_completion_looks_where_the_command_would(
-    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DAGGER_STORE and .dagger are looked into where the line names no store."""
-    monkeypatch.chdir(tmp_path)
-    assert completed("show") == []
-    monkeypatch.setenv("DAGGER_STORE", str(two))
-    assert completed("show") == ["census-1", "census-2"]
-    assert completed("run", "flow.py", "--run-id") == ["census-1", "census-2"]
-    monkeypatch.delenv("DAGGER_STORE")
-    two.rename(".dagger")
-    assert completed("show") == ["census-1", "census-2"]
-
-
-@pytest.mark.spoilt("its file is cut short")
-def test_completion_never_fails(tmp_path: Path) -> None:
-    """Where there is no store, or a broken one, nothing is offered and nothing is raised."""
-    (tmp_path / "journal").mkdir()
-    (tmp_path / "journal" / "data.mdb").write_text("this is no journal")
-    assert completed("show", "--store", str(tmp_path)) == []
 
 
 @pytest.mark.parametrize("name", sorted({*main.commands} - {"agents", "check", "flow", "review"}))
