@@ -170,6 +170,11 @@ class Branches:
         """Of those that wait at a node the one that was named first."""
         return self._first[node]
 
+    def seen(self, node: str) -> View:
+        """The state as a node will see it at which branches wait. Raises what `join` does."""
+        views = [each.view for each in sorted(self.waiting[node].values(), key=_path)]
+        return views[0] if len(views) == 1 else merging.joined(views, self._base, self._reducers)
+
     def running(self, node: str) -> int:
         """How many a node has begun for."""
         return self._running.get(node, 0)

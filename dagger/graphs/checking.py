@@ -31,6 +31,9 @@ Way = tuple[str | int, ...]
 
 def problems_of(definition: Definition) -> Iterator[Found]:
     """All that keeps a graph from being run, and where that stands."""
+    if not definition.name.strip() or {*"/.:"} & {*definition.name}:
+        told = "its channels are named after it, with '/', '.' and ':' behind that"
+        yield Found(("name",), f"{definition.name!r} is no name for a graph: {told}")
     if not definition.nodes:
         yield Found(("nodes",), "it has no nodes")
         return

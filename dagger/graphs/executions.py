@@ -25,7 +25,7 @@ class Kind(StrEnum):
 class Execution:
     """One thing in work."""
 
-    __slots__ = ("branch", "error", "kind", "node", "number", "visit", "within")
+    __slots__ = ("branch", "error", "kind", "moment", "node", "number", "visit", "within")
 
     def __init__(self, number: int, node: str, branch: Branch, kind: Kind) -> None:
         self.number = number
@@ -34,6 +34,7 @@ class Execution:
         self.kind = kind
         self.visit = 0  # which of its node it is, or which turn of a loop
         self.error: dict[str, str] = {}  # that a person is asked about
+        self.moment = 0.0  # when it wakes somebody, epoch seconds
         self.within: Machine | None = None
 
     @property

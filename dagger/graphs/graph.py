@@ -329,7 +329,7 @@ class Graph:
     def definition(self) -> Definition:
         """The definition as it is so far, unchecked."""
         edges = {name: tuple(dict.fromkeys(each)) for name, each in self._edges.items()}
-        if START not in edges and self._nodes:
+        if START not in edges and START not in self._choices and self._nodes:
             starts = [x.name for x in self._nodes.values() if x.kind is NodeKind.START]
             edges[START] = tuple(starts or [next(iter(self._nodes))])
         return Definition(

@@ -95,7 +95,10 @@ class Machine:
             raise GraphEventRefused("begin", f"it is {self.status}")
         self.plan.now, self.status = at, GraphStatus.RUNNING
         update(self.view, state.items(), START, {})
-        self._go(next(iter(self.branches.live.values())), self.plan.edges.get(START, ()))
+        branch = next(iter(self.branches.live.values()))
+        self.branches.wait(branch, START)
+        self.branches.run(branch)
+        self._go_by_rule(_BEGIN, branch)
         return self._said()
 
     def done(self, path: Path, outcome: Outcome, at: float) -> list[Command]:
@@ -108,7 +111,7 @@ class Machine:
             self._decided(execution, outcome)
         elif execution.kind is Kind.ROUTE:
             if self.goes_on:
-                self._go(execution.branch, self._ways(self.nodes[execution.node], outcome))
+                self._go(execution.branch, self._ways(self._node(execution), outcome))
         elif self.goes_on:
             self._complete(execution, outcome)
         else:
@@ -204,7 +207,7 @@ class Machine:
             self._go(branch, (node.name,))
             return
         branch.turns = 0
-        if node.kind in _KINDS:  # nothing has run that could have asked its router
+        if node.kind in _UNASKED:  # nothing has run that could have asked its router
             self._go_by_rule(node, branch)
         else:
             self._go(branch, outcome.to if outcome.to is not None else self._ways(node, outcome))
@@ -213,9 +216,9 @@ class Machine:
         """A node has run, though it may have been told to stop: it changes the state, and can be
         undone. Whether it could; else it fails.
         """
-        taken = [x.name for x, _ in outcome.nodes if self.plan.is_taken(x.name)]
-        if taken:
-            problem = f"graph {self.definition.name!r} has a node {taken[0]!r} already"
+        taken = self.plan.taken(outcome.nodes)
+        if taken is not None:
+            problem = f"graph {self.definition.name!r} has another node {taken!r} already"
             self._fail(execution, {"type": "DefinitionError", "message": problem})
             return False
         try:
@@ -224,7 +227,7 @@ class Machine:
             self._fail(execution, _error_of(error))
             return False
         self._note(execution, NodeStatus.COMPLETED)
-        self.undoing.complete(execution.number, outcome.changed())
+        self.undoing.complete(execution.number, outcome, self.library.reducers)
         return True
 
     def _ways(self, node: Node, outcome: Outcome) -> Sequence[str]:
@@ -306,8 +309,7 @@ class Machine:
                     self._begin(node, branch)
                 return branch is not None
             case Waits(until):
-                if until is not None:
-                    self._have_woken(node)
+                self._wait(node, until)
                 return False
             case Fails(type, message):
                 self._reject(node, {"type": type, "message": message})
@@ -324,18 +326,24 @@ class Machine:
         branch.tail = self.undoing.latest(branch.tail)
         return branch
 
-    def _have_woken(self, node: Node) -> None:
-        """Say when its patience is over."""
-        if not any(each.wakes(node.name) for each in self.executions.values()):
-            branch = self.branches.foremost(node.name)
-            execution = self._execution(node.name, branch, Kind.WAKE)
+    def _wait(self, node: Node, until: float | None) -> None:
+        """Have it woken when its patience is over, if that has an end."""
+        wakes = [each for each in self.executions.values() if each.wakes(node.name)]
+        if [each.moment for each in wakes] == [until]:
+            return
+        self._wake_no_more(wakes)
+        if until is not None:
+            execution = self._execution(node.name, self.branches.foremost(node.name), Kind.WAKE)
+            execution.moment = until
             self._commands.append(self._command(execution))
 
     def _wait_no_more(self, node: Node) -> None:
         """Nobody need wake it."""
-        if not self.patience.forget(node):
-            return
-        for each in [x for x in self.executions.values() if x.wakes(node.name)]:
+        if self.patience.forget(node):
+            self._wake_no_more([x for x in self.executions.values() if x.wakes(node.name)])
+
+    def _wake_no_more(self, wakes: Iterable[Execution]) -> None:
+        for each in wakes:
             del self.executions[each.number]
             self._commands.append(Stop(self._to(each)))
 
@@ -377,7 +385,7 @@ class Machine:
 
     def _command(self, execution: Execution) -> Command:
         """What is to be done for an execution."""
-        path, node = self._to(execution), self.nodes[execution.node]
+        path, node = self._to(execution), self._node(execution)
         match execution.kind:
             case Kind.ASK:
                 return Ask(path, node)
@@ -386,7 +394,7 @@ class Machine:
             case Kind.ASK_ABOUT:
                 return AskAbout(path, node, execution.error)
             case Kind.WAKE:
-                return Wake(path, self.patience.deadlines[node.name])
+                return Wake(path, execution.moment)
             case _:
                 return Run(path, self.definition.name, node, execution.visit)
 
@@ -396,13 +404,17 @@ class Machine:
         self.executions[execution.number] = execution
         return execution
 
+    def _node(self, execution: Execution) -> Node:
+        """The node that it is of, if only of what a run begins with."""
+        return self.nodes.get(execution.node, _BEGIN)
+
     def _to(self, execution: Execution) -> Path:
         return (*self.path, execution.number)
 
     # -- failures --------------------------------------------------------------------
 
     def _fail(self, execution: Execution, error: dict[str, str]) -> None:
-        node, branch = self.nodes[execution.node], execution.branch
+        node, branch = self._node(execution), execution.branch
         late = error.get("type") in _TIMEOUTS
         self._note(execution, NodeStatus.TIMEOUT if late else NodeStatus.FAILED)
         if not self.goes_on:
@@ -417,10 +429,20 @@ class Machine:
                 reason = f"node {node.name!r} failed: {error['type']}: {error['message']}"
                 self._wind_down(GraphStatus.FAILED, reason)
             case OnError.HANDLE:
-                update(branch.view, [(ERROR, told)], node.name, self.library.reducers)
-                self._go_by_rule(node, branch)
+                self._handle(node, branch, told)
             case OnError.ASK:
                 self._ask_about(node, branch, error)
+
+    def _handle(self, node: Node, branch: Branch, error: dict[str, str]) -> None:
+        """The branch goes on with an error in its state."""
+        try:
+            update(branch.view, [(ERROR, error)], node.name, self.library.reducers)
+        except Exception as raised:  # of a reducer, which is the user's
+            told = _error_of(raised)
+            reason = f"the reducer of {ERROR!r} failed: {told['type']}: {told['message']}"
+            self._wind_down(GraphStatus.FAILED, f"node {node.name!r} failed, and {reason}")
+            return
+        self._go_by_rule(node, branch)
 
     def _ask_about(self, node: Node, branch: Branch, error: dict[str, str]) -> None:
         execution = self._execution(node.name, branch, Kind.ASK_ABOUT)
@@ -579,3 +601,9 @@ def _error_of(error: Exception) -> dict[str, str]:
 
 
 _KINDS = {NodeKind.SUBGRAPH: Kind.SUBGRAPH, NodeKind.ASK: Kind.ASK}
+
+_UNASKED = frozenset({NodeKind.START, *_KINDS})
+"""The kinds of nodes that call no function, and so no router either."""
+
+_BEGIN = Node(START, NodeKind.START)
+"""Where a branch is before it has come to any node."""

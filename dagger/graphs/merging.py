@@ -14,7 +14,7 @@ from typing import Any
 from dagger.graphs.reducers import Reduce
 from dagger.graphs.values import REMOVED, View
 from dagger.words.errors import MergeConflict
-from dagger.words.payload import decode, encode
+from dagger.words.payload import canonical, decode, encode
 
 Reducers = Mapping[str, Reduce]
 
@@ -68,13 +68,9 @@ def join(views: Sequence[View], base: View, reducers: Reducers) -> View:
 
     Raises MergeConflict, and what a reducer raises.
     """
+    seen = joined(views, base, reducers)
     chains = [_chain(each) for each in views]
-    _check(chains)
-    first = dict.fromkeys(chains[0])
-    added = [each for each in _distinct(chains) if each not in first]
-    seen = View(base)
-    seen.own = {**views[0].shadow, **views[0].own}
-    _apply(seen, added, reducers)
+    first, added = dict.fromkeys(chains[0]), _added(chains)
     for chain in chains[1:]:
         for each in chain:
             if each in first:
@@ -83,6 +79,19 @@ def join(views: Sequence[View], base: View, reducers: Reducers) -> View:
     for view in views:
         view.layers, view.shadow = (), {}
     return View(base, _stacked((*chains[0], *added)), seen.own)
+
+
+def joined(views: Sequence[View], base: View, reducers: Reducers) -> View:
+    """What whoever goes on from several will see, which stay as they are.
+
+    Raises what `join` does.
+    """
+    chains = [_chain(each) for each in views]
+    _check(chains)
+    seen = View(base)
+    seen.own = {**views[0].shadow, **views[0].own}
+    _apply(seen, _added(chains), reducers)
+    return seen
 
 
 def merge(onto: View, views: Iterable[View], reducers: Reducers) -> None:
@@ -127,6 +136,12 @@ def _chain(view: View) -> tuple[View, ...]:
     return (*view.layers, view) if view.own else view.layers
 
 
+def _added(chains: Sequence[tuple[View, ...]]) -> list[View]:
+    """The layers that are not in the first chain."""
+    first = set(chains[0])
+    return [each for each in _distinct(chains) if each not in first]
+
+
 def _distinct(chains: Iterable[Iterable[View]]) -> list[View]:
     return list(dict.fromkeys(each for chain in chains for each in chain))
 
@@ -140,8 +155,15 @@ def _check(chains: Iterable[Sequence[View]]) -> None:
             other, others = known.get(key, (layer, chain))
             if other in chain:
                 known[key] = layer, chain
-            elif layer not in others and other.own[key] != layer.own[key]:
+            elif layer not in others and not _same(other.own[key], layer.own[key]):
                 raise MergeConflict(key, other.by.get(key, ""), layer.by.get(key, ""))
+
+
+def _same(one: bytes | None, other: bytes | None) -> bool:
+    """Whether two are the same value: the keys of a mapping may stand in another order."""
+    if one == other or one is None or other is None:
+        return one == other
+    return canonical(one) == canonical(other)
 
 
 def _apply(onto: View, layers: Iterable[View], reducers: Reducers) -> None:

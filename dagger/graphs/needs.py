@@ -35,8 +35,8 @@ class Known(Protocol):
     def may_come(self, node: str, besides: str) -> bool:
         """Whether a branch is at it, or may come to it, other than those that wait at `besides`."""
 
-    def stands_first(self, node: str, other: str) -> bool:
-        """Whether branches wait at both, and the node was added before the other."""
+    def goes_first(self, node: str, other: str) -> bool:
+        """Whether it could begin as well as the other one, and was added before it."""
 
     def holds(self, dependency: Dependency, node: str) -> bool:
         """Whether its condition is true for whoever waits at a node."""
@@ -107,7 +107,7 @@ def _parallel(node: Node, name: str, dependency: Dependency, known: Known) -> Un
 
 
 def _sequential(node: Node, name: str, dependency: Dependency, known: Known) -> Unmet | None:
-    if known.is_running(name) or known.stands_first(name, node.name):
+    if known.is_running(name) or known.goes_first(name, node.name):
         return Unmet(name, dependency, never=False)
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dagger.graphs.model import Node, NodeKind
+from dagger.graphs.reducers import Reduce
 
 
 class Outcome(NamedTuple):
@@ -25,9 +26,18 @@ class Outcome(NamedTuple):
     decision: str = ""
     """What a person has decided about a node that has failed."""
 
-    def changed(self) -> dict[str, Any]:
-        """What it has changed, by key."""
-        return dict(self.changes)
+    def changed(self, reducers: Mapping[str, Reduce]) -> dict[str, Any]:
+        """What it has changed, by key: what is removed is None, and several updates of a key with
+        a reducer are put together by it.
+        """
+        found: dict[str, Any] = dict.fromkeys(self.removed)
+        updates: dict[str, list[Any]] = {}
+        for key, value in self.changes:
+            updates.setdefault(key, []).append(value)
+        for key, values in updates.items():
+            together = len(values) > 1 and key in reducers
+            found[key] = _together(values, reducers[key]) if together else values[-1]
+        return found
 
     def data(self) -> dict[str, Any]:
         """As plain data; what is empty is left out."""
@@ -62,6 +72,16 @@ class Outcome(NamedTuple):
             nodes=tuple((made(x), tuple(targets)) for x, targets in nodes) if nodes else (),
             decision=said("decision", ""),
         )
+
+
+def _together(updates: list[Any], reduce: Reduce) -> Any:
+    try:
+        value = reduce(None, updates[0])
+    except Exception:  # it counts on a value that is there: its updates are such values
+        value = updates[0]
+    for each in updates[1:]:
+        value = reduce(value, each)
+    return value
 
 
 def added(node: Node) -> dict[str, Any]:

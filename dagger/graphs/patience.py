@@ -39,8 +39,8 @@ class Patience:
     """That of the nodes of one run."""
 
     def __init__(self, plan: Plan) -> None:
-        self.deadlines: dict[str, float] = {}
-        """Until when nodes may wait that wait now, and not for ever."""
+        self.deadlines: dict[str, dict[str, float]] = {}
+        """By node that waits, and by what it needs: until when it may, if not for ever."""
         self._plan = plan
 
     def verdict(self, node: Node, *, patient: bool = True) -> Verdict:
@@ -65,12 +65,14 @@ class Patience:
         return Fails("DependencyUnmet", f"node {node.name!r} needs {need!r}, {why}")
 
     def _waits(self, node: Node, left: list[Unmet]) -> Waits | Fails:
-        limits = [x.dependency.timeout for x in left if x.dependency.timeout is not None]
+        known, now = self.deadlines.pop(node.name, {}), self._plan.now
+        limits = {x.need: x.dependency.timeout for x in left if x.dependency.timeout is not None}
         if not limits:
             return Waits(None)
-        now = self._plan.now
-        until = self.deadlines.setdefault(node.name, now + min(limits))
-        if now < until:
-            return Waits(until)
-        told = f"node {node.name!r} has waited {min(limits):g} s for {left[0].need!r}"
+        ends = {need: known.get(need, now + limit) for need, limit in limits.items()}
+        self.deadlines[node.name] = ends
+        need = min(ends, key=ends.__getitem__)
+        if now < ends[need]:
+            return Waits(ends[need])
+        told = f"node {node.name!r} has waited {limits[need]:g} s for {need!r}"
         return Fails("TimeoutExceeded", told)

@@ -15,6 +15,9 @@ from dagger.graphs.model import END, START, Definition, Dependency, Need, Node
 from dagger.graphs.needs import Completed, Unmet, apart, unmet
 from dagger.graphs.reach import Reach
 
+Added = tuple[Node, tuple[str, ...]]
+"""A node that was made while the run goes on, and where it leads."""
+
 
 class Plan:
     """That of one run of a graph, or of a graph within it."""
@@ -38,25 +41,34 @@ class Plan:
         self._holds = library.holds
         self._branches = branches
         self._executions = executions
-        self._reach = Reach(self.nodes, self._targets)
+        self._reach = Reach(self.nodes, self.targets)
         self._apart = apart(self.nodes.values())
         self._orders = {name: number for number, name in enumerate(self.nodes)}
 
     # -- nodes and where they lead ---------------------------------------------------
 
-    def is_taken(self, name: str) -> bool:
-        """Whether no node of that name can be added."""
-        return name in self._definition.nodes or name in (START, END)
+    def taken(self, nodes: Iterable[Added]) -> str | None:
+        """The first name of some nodes that another one has; None if they may be added."""
+        new: dict[str, Added] = {}
+        for each in nodes:
+            name = each[0].name
+            if name in self._definition.nodes or name in (START, END):
+                return name
+            known = (self.nodes[name], self.edges[name]) if name in self.nodes else each
+            if new.setdefault(name, known) != each:
+                return name
+        return None
 
-    def add(self, nodes: Iterable[tuple[Node, tuple[str, ...]]]) -> None:
-        """Nodes that were made while the run goes on, and where each leads."""
+    def add(self, nodes: Iterable[Added]) -> None:
+        """Nodes that were made while the run goes on."""
         for node, targets in nodes:
             self.nodes[node.name] = node
             self.edges[node.name] = targets
             self._orders.setdefault(node.name, len(self._orders))
-        self._reach = Reach(self.nodes, self._targets)
+        self._reach = Reach(self.nodes, self.targets)
 
-    def _targets(self, name: str) -> tuple[str, ...]:
+    def targets(self, name: str) -> tuple[str, ...]:
+        """Where a branch may go from a node."""
         choice, node = self._definition.choices.get(name), self.nodes.get(name)
         chosen = choice.targets.values() if choice is not None else ()
         return (*self.edges.get(name, ()), *chosen, *(node.to if node is not None else ()))
@@ -110,12 +122,17 @@ class Plan:
         """Whether a branch is at a node, or may come to it, other than those at `besides`."""
         return self._branches.may_come(node, self._reach.who_reaches(node), besides)
 
-    def stands_first(self, node: str, other: str) -> bool:
-        """Whether branches wait at both nodes, and the first was added before the second."""
-        return node in self._branches.waiting and self._orders[node] < self._orders[other]
+    def goes_first(self, node: str, other: str) -> bool:
+        """Whether a node could begin as well as another one, and was added before it."""
+        if node not in self._branches.waiting or self._orders[node] > self._orders[other]:
+            return False
+        if self._branches.others_may_come(node, self._reach):
+            return False
+        try:
+            return not self.left(self.nodes[node], patient=True)
+        except Exception:  # of a condition, which makes that node fail
+            return False
 
     def holds(self, dependency: Dependency, node: str) -> bool:
-        """Whether the condition of a dependency is true for the branch that waits at a node."""
-        if dependency.condition is None:
-            return True
-        return self._holds(dependency, self._branches.foremost(node).view)
+        """Whether the condition of a dependency is true for those that wait at a node."""
+        return dependency.condition is None or self._holds(dependency, self._branches.seen(node))

@@ -35,7 +35,7 @@ def machine_data(machine: Machine) -> dict[str, Any]:
         "visits": dict(machine.visits),
         "completed": {name: list(each) for name, each in machine.plan.completed.items()},
         "began": dict(machine.plan.began),
-        "deadlines": dict(machine.patience.deadlines),
+        "deadlines": {name: dict(ends) for name, ends in machine.patience.deadlines.items()},
         "order": machine.plan.order,
         "last_execution": machine.last_execution,
         "state": machine.view.data(),
@@ -93,6 +93,7 @@ def _execution(execution: Execution) -> dict[str, Any]:
         "kind": str(execution.kind),
         "visit": execution.visit,
         "error": execution.error,
+        "moment": execution.moment,
         "within": None if within is None else machine_data(within),
     }
 
@@ -110,7 +111,7 @@ def machine_from(
     plan.add((made(node), tuple(targets)) for node, targets in data["nodes"])
     machine.statuses = {name: NodeStatus(each) for name, each in data["statuses"].items()}
     machine.visits, plan.began = dict(data["visits"]), dict(data["began"])
-    machine.patience.deadlines.update(data["deadlines"])
+    machine.patience.deadlines = {name: dict(ends) for name, ends in data["deadlines"].items()}
     plan.completed = {name: Completed(*each) for name, each in data["completed"].items()}
     machine.view.take(data["state"])
     branches = _branches_from(data["branches"], machine)
@@ -124,6 +125,7 @@ def _execution_from(data: Data, machine: Machine, branches: Mapping[int, Branch]
     branch = branches[data["branch"]]
     execution = Execution(data["number"], data["node"], branch, Kind(data["kind"]))
     execution.visit, execution.error = data["visit"], dict(data["error"])
+    execution.moment = data["moment"]
     if data["within"] is not None:
         uses = machine.nodes[data["node"]].uses
         definition = machine.definition.subgraphs[uses]

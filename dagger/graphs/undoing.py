@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from dagger.graphs.commands import Command, Path, Undo
 from dagger.graphs.model import Definition, Node
+from dagger.graphs.outcome import Outcome
+from dagger.graphs.reducers import Reduce
 from dagger.rules import undo
 from dagger.rules.undo import Action
 from dagger.words.errors import GraphEventRefused
@@ -58,11 +60,11 @@ class Undoing:
         earlier = {each for begun in known if begun is not None for each in begun.after}
         return tuple(each for each in numbers if each not in earlier)
 
-    def complete(self, number: int, changed: dict[str, Any]) -> None:
-        """It has completed, and changed this of the state."""
+    def complete(self, number: int, outcome: Outcome, reducers: Mapping[str, Reduce]) -> None:
+        """It has completed, and come to this."""
         begun = self._begun.get(number)
         if begun is not None:
-            begun.completed, begun.changed = self._completed, changed
+            begun.completed, begun.changed = self._completed, outcome.changed(reducers)
             self._completed += 1
 
     def keep(self, number: int, machine: Machine) -> None:

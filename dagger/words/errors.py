@@ -50,6 +50,7 @@ DaggerError
 │   ├── FlowFailed            a flow has failed; what was undone of it
 │   ├── CheckpointRefused     a checkpoint of a graph cannot be gone on from
 │   ├── RouteUnknown          the router of a node says what it has no edge for
+│   ├── TargetUnknown         a node goes where it does not say that it may
 │   ├── StateRefused          a node gives the state of a graph what it cannot have
 │   ├── GraphEventRefused     a graph was told something that cannot have happened
 │   ├── GraphFailed           a graph has failed; what was undone of it
@@ -806,6 +807,18 @@ class RouteUnknown(ExecutionError):
         super().__init__(
             f"the router of node {node!r} says {label!r}; it may say {', '.join(known)}"
         )
+
+
+class TargetUnknown(ExecutionError):
+    """A `node` of a graph goes on at a `target` that is none of those it may go to."""
+
+    again = False
+
+    def __init__(self, node: str, target: str, problem: str) -> None:
+        self.node = node
+        self.target = target
+        self.problem = problem
+        super().__init__(f"node {node!r} goes to {target!r}, {problem}")
 
 
 class StateRefused(ExecutionError):

@@ -301,3 +301,10 @@ def test_a_node_has_one_router() -> None:
     graph = graph_of("a").add_conditional_edge("a", "${{ state.x }}", [END])
     with pytest.raises(DefinitionError, match="a router already"):
         graph.add_conditional_edge("a", "${{ state.y }}", [END])
+
+
+@pytest.mark.parametrize("name", ["x/y", "a.b", "g:report", "", " "])
+def test_the_name_of_a_graph_is_no_part_of_a_channel(name: str) -> None:
+    """Channels of graphs are never the same, whatever their nodes and functions are called."""
+    with pytest.raises(GraphError, match="is no name for a graph"):
+        graph_of("a", name=name).build()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dagger.graphs import END, START, Graph, GraphStatus, NodeStatus
 from dagger.graphs.model import Node
 from dagger.graphs.outcome import Outcome
+from dagger.graphs.reducers import Reduce, add, append
 from dagger.graphs.saving import machine_data
 from dagger.words.errors import GraphEventRefused
 from tests.graphs.conducting import Conductor, Error, machine_of
@@ -63,6 +64,63 @@ def test_a_conflict_of_branches_that_end_is_found_in_the_end() -> None:
     conductor = Conductor(graph, setting(b=1, c=2))
     assert "nodes 'b' and 'c'" in conductor.conduct().reason
     assert conductor.finished is GraphStatus.FAILED
+
+
+def test_equal_values_are_no_conflict() -> None:
+    """Mappings are the same whose keys stand in another order; a number and a truth are not."""
+    values: dict[str, Any] = {"b": {"x": 1, "y": 2}, "c": {"y": 2, "x": 1}}
+    assert Conductor(diamond(), setting(**values)).conduct().status is GraphStatus.COMPLETED
+    machine = Conductor(diamond(), setting(b=1, c=True)).conduct()
+    assert machine.status is GraphStatus.FAILED
+
+
+@pytest.mark.parametrize("begin", [START, "begin"])
+def test_a_choice_that_a_run_begins_with_is_saved(begin: str) -> None:
+    """Saved while the first router is asked, a run goes on from its answer."""
+    graph = Graph("g")
+    if begin != START:
+        graph.add_node(begin, kind="start")
+    graph.add_node("a").add_node("b").add_node("c")
+    graph.add_conditional_edge(begin, "${{ state.x }}", ["a", "b", "c"])
+
+    def behave(name: str, visit: int, saw: dict[str, Any]) -> Outcome:
+        return Outcome(chosen=("c", "a")) if name == f"{begin}:route" else Outcome((("k", name),))
+
+    machine = Conductor(graph, behave, saving=True).conduct()
+    assert "nodes 'c' and 'a'" in machine.reason
+    assert machine.visits == {"a": 1, "c": 1} | ({} if begin == START else {begin: 1})
+
+
+def test_an_error_that_cannot_be_kept_ends_the_run() -> None:
+    """Where the reducer of `error` fails, the run fails with a reason, and is undone."""
+    graph = Graph("g", reducers={"error": "add"}).add_node("w", undo=print)
+    for name in ("a", "b"):
+        graph.add_node(name, on_error="handle")
+    graph.add_edge("w", "a").add_edge("a", "b")
+
+    def behave(name: str, visit: int, saw: dict[str, Any]) -> Outcome | Error:
+        return Outcome() if name == "w" else Error()
+
+    conductor = Conductor(graph, behave)
+    machine = conductor.conduct()
+    assert conductor.finished is GraphStatus.FAILED
+    assert "the reducer of 'error' failed: TypeError" in machine.reason
+    assert conductor.undone == ["w"]
+
+
+def test_what_a_node_has_changed_is_all_told_to_who_undoes_it() -> None:
+    """Updates of a key with a reducer are put together, and what was removed is None."""
+    changes = (("l", "a"), ("l", ["b", "c"]), ("n", 1), ("n", 5), ("k", 1), ("k", 2), ("one", "x"))
+    outcome = Outcome(changes, removed=("r",))
+    reducers: dict[str, Reduce] = {"l": append, "n": add, "one": append, "most": max}
+    assert outcome.changed(reducers) == {
+        "r": None,
+        "l": ["a", "b", "c"],
+        "n": 6,
+        "k": 2,
+        "one": "x",
+    }
+    assert Outcome((("most", 3), ("most", 7))).changed(reducers) == {"most": 7}
 
 
 def test_branches_that_fail_side_by_side_are_no_conflict() -> None:

@@ -281,3 +281,97 @@ def test_where_branches_contradict_each_other_nobody_goes_first() -> None:
         played.done(next(iter(played.work)))
     assert played.machine.status == "failed"
     assert "'a' and 'b'" in played.machine.reason
+
+
+def test_each_need_has_its_own_patience() -> None:
+    """A timeout bounds the wait for the node that it is said of, and for no other."""
+    graph = Graph("g").add_node("s").add_node("a").add_node("b")
+    needs = {"a": Dependency(timeout=1), "b": Dependency(timeout=10)}
+    graph.add_node("use", needs=needs).add_edge("s", ["a", "b", "use"])
+    played = Played(graph)
+    assert played.done("s") == ["a", "b"]
+    assert [each.moment for each in played.wakes] == [AT + 1]
+    assert played.done("a", AT + 0.5) == []
+    first, second = played.wakes
+    assert (second.moment, played.stops) == (AT + 10, [Stop(first.path)])
+    assert played.take(played.machine.woken(first.path, AT + 1)) == []
+    played.take(played.machine.woken(second.path, AT + 10))
+    assert played.machine.reason.endswith("node 'use' has waited 10 s for 'b'")
+
+
+def test_a_wait_that_begins_again_has_its_time_again() -> None:
+    """What was there in time and does not count any more is waited for anew."""
+    graph = Graph("g").add_node("s").add_node("a").add_node("b").add_node("again")
+    needs = {"a": Dependency(timeout=5, expiry=8), "b": Dependency()}
+    graph.add_node("use", needs=needs).add_edge("s", ["a", "b", "use", "again"])
+    graph.add_edge("again", "a")
+    played = Played(graph)
+    assert played.done("s") == ["b", "again"]
+    assert played.done("again", AT + 1) == ["a"]
+    assert played.done("a", AT + 4) == []
+    assert played.done("b", AT + 13) == []
+    assert "does not count any more" in played.machine.reason
+
+
+def test_a_condition_is_asked_of_the_state_at_the_join() -> None:
+    """A node sees what all its branches have changed, and so does the condition of its needs."""
+    graph = Graph("g").add_node("s").add_node("a").add_node("b").add_node("key")
+    graph.add_node("use", needs={"key": Dependency(condition=lambda state: state["locked"])})
+    graph.add_edge("s", ["a", "b", "key"]).add_edge("a", "use").add_edge("b", "use")
+    played = Played(graph)
+    played.done("s")
+    assert played.done("a") == []
+    assert played.done("b", outcome=Outcome((("locked", True),))) == []
+    assert played.done("key") == ["use"]
+
+
+def test_a_condition_where_branches_contradict_each_other_is_none() -> None:
+    """A conflict at a join is told as one, also where a condition would be asked of its state."""
+    graph = Graph("g").add_node("s").add_node("a").add_node("b").add_node("key")
+    graph.add_node("use", needs={"key": Dependency(condition=lambda state: state["k"])})
+    graph.add_edge("s", ["a", "b", "key"]).add_edge("a", "use").add_edge("b", "use")
+    played = Played(graph)
+    played.done("s")
+    played.done("a", outcome=Outcome((("k", 1),)))
+    played.done("b", outcome=Outcome((("k", 2),)))
+    assert "nodes 'a' and 'b'" in played.machine.reason
+    assert played.machine.ends == "failed"
+
+
+def apart(**needs: Any) -> Graph:
+    """`A`, at which `fast` and `slow` join, and `B`, which must not overlap with it."""
+    graph = Graph("g").add_node("s").add_node("fast").add_node("slow").add_node("A", **needs)
+    graph.add_node("B", needs={"A": Need.SEQUENTIAL}).add_edge("s", ["fast", "slow", "B"])
+    return graph.add_edge("fast", "A").add_edge("slow", "A")
+
+
+def test_sequential_waits_for_nobody_who_cannot_begin() -> None:
+    """Who still waits for others to join goes first of nobody."""
+    played = Played(apart())
+    assert played.done("s") == ["fast", "slow", "B"]
+    assert played.done("fast") == []
+    assert played.done("slow") == []
+    assert played.done("B") == ["A"]
+
+
+def test_who_needs_the_other_goes_second() -> None:
+    """Of two that never overlap, who needs the other one cannot begin, and so is not waited for."""
+    graph = Graph("g").add_node("s").add_node("A", needs={"B": Need.REQUIRED})
+    graph.add_node("B", needs={"A": Need.SEQUENTIAL}).add_edge("s", ["A", "B"])
+    played = Played(graph)
+    assert played.done("s") == ["B"]
+    assert played.done("B") == ["A"]
+
+
+def test_who_leads_to_a_join_goes_before_it() -> None:
+    """A node that never overlaps with one that it leads to joins it, which runs once."""
+    graph = Graph("g").add_node("s").add_node("x").add_node("A").add_node("pre")
+    graph.add_node("B", needs={"A": Need.SEQUENTIAL}).add_edge("s", ["x", "pre"])
+    graph.add_edge("x", "A").add_edge("pre", "B").add_edge("B", "A")
+    played = Played(graph)
+    played.done("s")
+    assert played.done("x") == []
+    assert played.done("pre") == ["B"]
+    assert played.done("B") == ["A"]
+    assert played.done("A") == []
+    assert played.machine.status == "completed"

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from dagger import Executor, Graph, Graphs
+from dagger.graphs import START, GraphStatus, dump, parse
 
 State = Mapping[str, Any]
+
+WAYS = ["left", "right"]
 
 
 def with_ends(graph: Graph) -> Graph:
@@ -66,3 +71,32 @@ async def test_a_router_that_fails_is_not_asked_again() -> None:
         report = await graphs.run(executor, graph)
     assert report.status == "failed"
     assert "RouteUnknown" in report.reason
+
+
+@pytest.mark.parametrize("said", ["router", "expression", "node", "document"])
+async def test_a_run_may_begin_with_a_choice(said: str) -> None:
+    """A router decides where a run begins: of the start, and of a node that is one."""
+    graph = with_ends(Graph("chosen"))
+    choose: Any = "${{ state.way }}" if said == "expression" else lambda state: state["way"]
+    if said == "node":
+        graph.add_node("begin", kind="start").add_conditional_edge("begin", choose, WAYS)
+    else:
+        graph.add_conditional_edge(START, choose, WAYS)
+    if said == "document":
+        graph = parse(dump(graph), functions=graph.functions)
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        report = await graphs.run(executor, graph, {"way": "right"})
+    assert report.state == {"way": "right", "went": "right"}
+    assert report.nodes["left"] == "skipped"
+
+
+async def test_a_choice_at_the_start_that_fails_is_told() -> None:
+    """A run whose first router fails has a reason, and ends."""
+    graph = with_ends(Graph("chosen"))
+    graph.add_conditional_edge(START, lambda state: state["way"], WAYS)
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        report = await graphs.run(executor, graph)
+    assert report.status is GraphStatus.FAILED
+    assert report.reason == "the router of node 'start' failed: KeyError: 'way'"

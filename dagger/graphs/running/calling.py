@@ -54,7 +54,7 @@ class Caller:
         inner, branch = branch_at(machine, tuple(payload["at"]))
         node = inner.nodes[payload["node"]]
         returned = yield calling.begin(node, branch.view, ctx, inner.library.reducers)
-        came = calling.came_to(node, returned, ctx, inner.library)
+        came = calling.came_to(node, returned, ctx, inner)
         decides = node.loop is not None or node.name in inner.definition.choices
         if came.outcome.to is not None or not decides:
             return reply(came.outcome, ctx)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dagger.graphs.library import Library
+from dagger.graphs.machine import Machine
 from dagger.graphs.merging import Reducers, update
-from dagger.graphs.model import Choice, Definition, Goto, Loop, Node
+from dagger.graphs.model import END, Choice, Definition, Goto, Loop, Node
 from dagger.graphs.outcome import Outcome
+from dagger.graphs.plan import Added, Plan
 from dagger.graphs.running.context import NodeContext
 from dagger.graphs.running.functions import NodeFunction
 from dagger.graphs.shape import Shape, plain_of
 from dagger.graphs.values import Seen, View
 from dagger.rules.expressions import Template, compiled, condition
 from dagger.rules.nearest import meant
-from dagger.words.errors import DefinitionError, RouteUnknown
+from dagger.words.errors import DefinitionError, RouteUnknown, TargetUnknown
 from dagger.words.payload import decode, encode
 
 
@@ -45,18 +47,19 @@ class Calling:
         ctx.bind(node.name, view, self._shape, {})
         return self._functions[str(node.undo)].call(Seen(view), ctx, changed)
 
-    def came_to(self, node: Node, returned: Any, ctx: NodeContext, library: Library) -> Came:
+    def came_to(self, node: Node, returned: Any, ctx: NodeContext, machine: Machine) -> Came:
         """What a node has come to, before anybody is asked where it goes on."""
         to, given = _returned(returned)
         changes, removed, added = ctx.said()
         for new, _ in added:
             self._check_known(new)
+        self._check_targets(node, to or (), added, machine.plan)
         for key, value in given.items():
             plain = decode(encode(value, node.name))
             self._shape.check(key, plain, node.name)
             changes.append((key, plain))
         outcome = Outcome(tuple(changes), tuple(dict.fromkeys(removed)), to, nodes=tuple(added))
-        return Came(outcome, ctx, library)
+        return Came(outcome, ctx, machine.library)
 
     def _check_known(self, new: Node) -> None:
         """Raise DefinitionError for a node that was added with a function that nobody knows."""
@@ -64,6 +67,22 @@ class Calling:
             hint = meant(new.uses, self._functions)
             problem = f"node {new.name!r} has no function {new.uses!r}{hint}"
             raise DefinitionError(problem, f"graph {self.definition.name!r}")
+
+    def _check_targets(
+        self, node: Node, to: Iterable[str], new: Sequence[Added], plan: Plan
+    ) -> None:
+        """Raise TargetUnknown where it goes, or has an added node go, where it does not say that
+        it may: joins wait for who may come, and for nobody else.
+        """
+        may = {*plan.targets(node.name), END, *(each.name for each, _ in new)}
+        for name in (*to, *(each for _, ahead in new for each in ahead)):
+            if name in may or (name in plan.nodes and name not in self.definition.nodes):
+                continue
+            if name in self.definition.nodes:
+                problem = f"which it does not say; add to={name!r} to it, or an edge"
+                raise TargetUnknown(node.name, name, problem)
+            hint = meant(name, [*may, *plan.nodes])
+            raise TargetUnknown(node.name, name, f"which there is none of{hint}")
 
     def turns(self, node: Node, turn: int, seen: Seen) -> Any:
         """Whether a loop goes round again, or a coroutine of that."""

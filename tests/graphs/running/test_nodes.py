@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
+import anyio
 import pytest
 from pydantic import BaseModel, Field
 
@@ -428,7 +429,58 @@ async def test_a_node_cannot_take_the_place_of_another() -> None:
     graph.add_node("b", lambda: {"b": 1}).add_edge("a", "b")
     report = await ran(graph)
     assert report.status is GraphStatus.FAILED
-    assert "a node 'b' already" in report.reason
+    assert "another node 'b' already" in report.reason
+
+
+@pytest.mark.parametrize("first", ["x", "y"])
+async def test_a_node_is_added_once(first: str) -> None:
+    """Two nodes may add the same one, and of two that differ one is refused, whoever comes last."""
+
+    def both(then: str) -> Graph:
+        graph = Graph("g", reducers={"log": "append"}).add_node("split", lambda: None)
+        come = anyio.Event()
+
+        async def add(ctx: NodeContext) -> str:
+            if ctx.node != first:
+                await come.wait()
+            come.set()
+            return ctx.add_node("n", "work", then="j1" if ctx.node == "x" else then)
+
+        graph.functions["work"] = lambda: {"log": "n"}
+        graph.add_node("x", add, to=["j1", then]).add_node("y", add, to=["j1", then])
+        graph.add_node("j1", lambda: {"log": "j1"}).add_node("j2", lambda: {"log": "j2"})
+        return graph.add_edge("split", ["x", "y"]).add_edge("j1", "j2")
+
+    assert (await ran(both("j1"))).state == {"log": ["n", "n", "j1", "j2"]}
+    report = await ran(both("j2"))
+    assert report.status is GraphStatus.FAILED
+    assert "graph 'g' has another node 'n' already" in report.reason
+
+
+async def test_a_node_says_where_it_may_go() -> None:
+    """Where it goes besides fails it: joins wait for who may come, and for nobody else."""
+    graph = Graph("g").add_node("s", lambda: None).add_node("a", lambda: None)
+    graph.add_node("x", lambda: "join", on_error="handle").add_node("join", lambda: None)
+    graph.add_edge("s", ["a", "x"]).add_edge("a", "join")
+    report = await ran(graph)
+    assert report.visits["join"] == 1
+    error = report.state["error"]
+    assert (error["node"], error["type"]) == ("x", "TargetUnknown")
+    problem = "which it does not say; add to='join' to it, or an edge"
+    assert error["message"] == f"node 'x' goes to 'join', {problem}"
+
+
+@pytest.mark.parametrize("added", [False, True])
+async def test_where_there_is_no_node_nobody_can_go(added: bool) -> None:
+    """A name that no node has fails the node that says it, and the nearest one is told."""
+
+    def go(ctx: NodeContext) -> str:
+        return ctx.add_node("new", "go", then="jion") if added else "jion"
+
+    graph = Graph("g").add_node("go", go, to="join").add_node("join", lambda: None)
+    report = await ran(graph)
+    assert report.nodes["go"] == "failed"
+    assert "node 'go' goes to 'jion', which there is none of; did you mean 'join'?" in report.reason
 
 
 @pytest.mark.parametrize("kind", ["start", "end"])
