@@ -113,9 +113,11 @@ class Context:
         return self._invocation.delivery.number
 
     @property
-    def run_here(self) -> int:
-        """A number of the run that no other open run in this process has, of whichever executor."""
-        return id(self._invocation.run)
+    def run_here(self) -> tuple[int, int]:
+        """The run among all that there are and have been in this process, of whichever executor;
+        ids are those of one executor.
+        """
+        return self._invocation.host.serial, self._invocation.run.number
 
     def now(self) -> float:
         """The wall time, epoch seconds."""

@@ -58,6 +58,8 @@ class Host(Protocol):
     park the handler: while it waits it holds no worker.
     """
 
+    serial: int
+    """A number of the executor, which no other has had in this process."""
     max_payload_bytes: int
     channel_schemas: dict[str, Schema]
     """Schemas that channels themselves declare."""

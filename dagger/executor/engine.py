@@ -6,6 +6,7 @@ runs, settling, hosting, admissions, timers, threads, watchers.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,8 @@ OUTSIDE_TURN = 32
 """Publications from outside before the agents get a turn."""
 
 
+_SERIALS = itertools.count(1)
+
 _LET_GO: Callable[[Record], None] = deque[Any](maxlen=0).append
 """Takes the records that nobody will read again, and costs nothing."""
 
@@ -85,6 +88,7 @@ class Engine:
         around: Around | None = None,
         pool: Pool | None = None,
     ) -> None:
+        self.serial = next(_SERIALS)
         self.config = config
         self.store = store
         self.now = clock.now

@@ -112,6 +112,11 @@ class LiveRun:
         return self.state.id
 
     @property
+    def here(self) -> tuple[int, int]:
+        """What `Context.run_here` is in it."""
+        return self._engine.serial, self.state.number
+
+    @property
     def status(self) -> RunStatus:
         """Where it stands now, or how it has ended."""
         return self.state.standing()

@@ -48,6 +48,7 @@ class RecordedHost:
     """
 
     crew: Any = None
+    serial = 0
 
     def __init__(
         self, state: State, agents: Mapping[str, Agent], attempt: Attempt, limit: int = MAX_BYTES

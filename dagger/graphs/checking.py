@@ -7,6 +7,7 @@ from inspect import iscoroutinefunction
 from math import inf
 
 from dagger.graphs.model import (
+    CALLING,
     END,
     START,
     Choice,
@@ -162,14 +163,10 @@ def _needs(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
             yield Found((*way, "condition"), told)
 
 
-_CALLING = frozenset({NodeKind.STANDARD, NodeKind.LOOP, NodeKind.ROUTER})
-"""The kinds of nodes that call a function."""
-
-
 def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
     """What a node of its kind lacks, and what is said of it in vain."""
     name, loop = node.name, node.loop
-    if node.kind not in _CALLING:
+    if node.kind not in CALLING:
         for option in ("retry", "timeout", "undo", "resources", "loop"):
             if getattr(node, option) is not None:
                 problem = f"node {name!r} calls no function that {option} could be for"

@@ -351,7 +351,9 @@ class Graph:
     def _function(self, name: str, function: Function) -> str:
         if not callable(function):
             raise DefinitionError(f"{name!r} of graph {self.name!r}: {function!r} cannot be called")
-        self.functions[name] = function
+        if self.functions.setdefault(name, function) is not function:
+            problem = f"{name!r} is the name of two functions; call the node otherwise"
+            raise DefinitionError(problem, f"graph {self.name!r}")
         return name
 
     def _check_name(self, name: str) -> None:

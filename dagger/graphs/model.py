@@ -39,6 +39,10 @@ class NodeKind(StrEnum):
     """A question to a person."""
 
 
+CALLING = frozenset({NodeKind.STANDARD, NodeKind.LOOP, NodeKind.ROUTER})
+"""The kinds of nodes that call a function."""
+
+
 class OnError(StrEnum):
     """What it means that a node has failed for good."""
 

@@ -67,14 +67,17 @@ def apart(nodes: Iterable[Node]) -> dict[str, list[Each]]:
     return found
 
 
-def unmet(node: Node, others: Iterable[Each], known: Known) -> list[Unmet]:
+def unmet(
+    node: Node, others: Iterable[Each], known: Known, *, gives_way: bool = True
+) -> list[Unmet]:
     """What a node needs and has not, as things are now; nothing if it may run.
 
-    `others` are those that say that they never overlap with it (see `apart`).
+    `others` are those that say that they never overlap with it (see `apart`). Without `gives_way`
+    it is asked as if it went first of all with which it never overlaps.
     """
     found = []
     for name, dependency in (*node.needs.items(), *others):
-        ask = _ASKS[dependency.type]
+        ask = _ASKS[dependency.type] if gives_way else _FIRST[dependency.type]
         if known.holds(dependency, node.name) and (left := ask(node, name, dependency, known)):
             found.append(left)
     return found
@@ -107,14 +110,22 @@ def _parallel(node: Node, name: str, dependency: Dependency, known: Known) -> Un
 
 
 def _sequential(node: Node, name: str, dependency: Dependency, known: Known) -> Unmet | None:
-    if known.is_running(name) or known.goes_first(name, node.name):
+    if known.goes_first(name, node.name):
         return Unmet(name, dependency, never=False)
-    return None
+    return _apart(node, name, dependency, known)
 
 
-_ASKS: Mapping[Need, Callable[[Node, str, Dependency, Known], Unmet | None]] = {
+def _apart(node: Node, name: str, dependency: Dependency, known: Known) -> Unmet | None:
+    return Unmet(name, dependency, never=False) if known.is_running(name) else None
+
+
+Ask = Callable[[Node, str, Dependency, Known], Unmet | None]
+
+_ASKS: Mapping[Need, Ask] = {
     Need.REQUIRED: _required,
     Need.OPTIONAL: _optional,
     Need.PARALLEL: _parallel,
     Need.SEQUENTIAL: _sequential,
 }
+
+_FIRST: Mapping[Need, Ask] = {**_ASKS, Need.SEQUENTIAL: _apart}

@@ -128,8 +128,9 @@ class Plan:
             return False
         if self._branches.others_may_come(node, self._reach):
             return False
+        said = self.nodes[node], self._apart.get(node, ())
         try:
-            return not self.left(self.nodes[node], patient=True)
+            return not unmet(*said, self, gives_way=False)
         except Exception:  # of a condition, which makes that node fail
             return False
 

@@ -375,3 +375,16 @@ def test_who_leads_to_a_join_goes_before_it() -> None:
     assert played.done("B") == ["A"]
     assert played.done("A") == []
     assert played.machine.status == "completed"
+
+
+def test_many_that_never_overlap_go_one_by_one() -> None:
+    """Of thirty nodes that never overlap each begins in its turn, as they were added."""
+    graph, names = Graph("g").add_node("s"), [f"n{number}" for number in range(30)]
+    for number, name in enumerate(names):
+        graph.add_node(name, needs=dict.fromkeys(names[:number], Need.SEQUENTIAL))
+    played = Played(graph.add_edge("s", names))
+    begun = played.done("s")
+    for name in names:
+        assert begun == [name]
+        begun = played.done(name)
+    assert played.machine.status == "completed"

@@ -43,6 +43,7 @@ class Hosting:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.now = engine.now
+        self.serial = engine.serial
         self.max_payload_bytes = engine.max_payload_bytes
         self.channel_schemas: dict[str, Schema] = engine.channel_schemas
         keeping = Keeping(engine)

@@ -20,11 +20,11 @@ from dagger.authoring.options import AgentOptions
 from dagger.graphs.describing import definition_data
 from dagger.graphs.graph import Graph
 from dagger.graphs.library import Library
-from dagger.graphs.model import Definition, Dependency, Node, NodeKind, is_expression
+from dagger.graphs.model import CALLING, Definition, Dependency, Node, is_expression
 from dagger.graphs.reducers import reducer
 from dagger.graphs.running.asking import Asker
 from dagger.graphs.running.calling import Caller
-from dagger.graphs.running.channels import Channels
+from dagger.graphs.running.channels import Channels, channels_of
 from dagger.graphs.running.coordinator import Coordinator
 from dagger.graphs.running.functions import NODE, RULE, UNDO, NodeFunction
 from dagger.graphs.running.hub import Hub
@@ -60,7 +60,7 @@ class Assembled:
         self.library = _library(graph, self.definition)
         self._accept_changes = accept_changes
         self._checkpoint_every = checkpoint_every
-        self._channels = Channels(self.definition.name)
+        self._channels = channels_of(self.definition)
         self._callings: dict[str, Calling] = {}
         self._names: set[str] = set()
 
@@ -111,7 +111,7 @@ class Assembled:
         is_async = functions[first.uses].is_async
         options: AgentOptions = {
             "name": self._name(f"{self.definition.name}.{first.name}"),
-            "subscribe": [self._of(graph).function(each.uses) for each in nodes],
+            "subscribe": [self._of(graph).node(each) for each in nodes],
             **_policies(first),
         }
         handler = caller.awaited if is_async else caller.plain
@@ -127,18 +127,17 @@ class Assembled:
         return self._made(caller.undo if function.is_async else caller.undo_plain, options)
 
     def _of(self, graph: Graph) -> Channels:
-        """Nodes of a graph within have channels of that one's name below ours."""
-        name = self.definition.name
-        return Channels(name if graph is self.graph else f"{name}/{graph.name}")
+        return self._channels[graph.name]
 
     # -- others ----------------------------------------------------------------------
 
     def _others(self) -> Iterator[Agent]:
+        own = self._of(self.graph)
         asker = Asker(self.hub, {each.name: each.shape for each in self.graph.graphs()})
         handlers: dict[str, Callable[..., Any]] = {
-            self._channels.ask: asker.ask,
-            self._channels.decide: asker.decide,
-            self._channels.timer: asker.wait,
+            own.ask: asker.ask,
+            own.decide: asker.decide,
+            own.timer: asker.wait,
         }
         for channel, handler in handlers.items():
             yield self._helper(channel, handler)
@@ -177,7 +176,7 @@ class Assembled:
         return replace(made, origin=GraphOrigin(*known))
 
     def _published(self) -> Iterator[str]:
-        known = self._channels
+        known = self._of(self.graph)
         yield from (known.output, known.report, known.ask, known.decide, known.timer)
         for graph in self.graph.graphs():
             definition, channels = graph.definition(), self._of(graph)
@@ -186,6 +185,8 @@ class Assembled:
             for name in graph.functions:
                 yield channels.function(name)
             for node in definition.nodes.values():
+                if node.kind in CALLING:
+                    yield channels.node(node)
                 if node.undo is not None:
                     yield channels.undo(node)
 
@@ -209,7 +210,7 @@ def _called(definition: Definition, functions: Mapping[str, NodeFunction]) -> It
     rules = {each.router for each in definition.choices.values()}
     own = set()
     for node in definition.nodes.values():
-        if node.kind in (NodeKind.SUBGRAPH, NodeKind.ASK, NodeKind.START, NodeKind.END):
+        if node.kind not in CALLING:
             continue
         if node.uses not in functions:
             problem = f"node {node.name!r} has no function {node.uses!r}"

@@ -13,7 +13,6 @@ from dagger.graphs.commands import (
     AskAbout,
     Command,
     Finish,
-    Path,
     Route,
     Run,
     Stop,
@@ -23,18 +22,17 @@ from dagger.graphs.commands import (
 from dagger.graphs.library import Library
 from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
-from dagger.graphs.outcome import Outcome
-from dagger.graphs.running.channels import Channels
+from dagger.graphs.running.channels import Channels, channels_of
 from dagger.graphs.running.hub import Hub
 from dagger.graphs.running.keeping import Keeping
 from dagger.graphs.running.report import GraphReport, report_of
+from dagger.graphs.running.telling import UNDO, key_of, tell
 from dagger.graphs.saving import machine_data, machine_from
 from dagger.graphs.status import GraphStatus
 from dagger.words.effects import REPLY_TO
 from dagger.words.errors import (
     DaggerError,
     GraphFailed,
-    RequestDropped,
     ResponderFailed,
     RunCancelled,
     SerializationError,
@@ -67,24 +65,20 @@ class Coordinator:
         self._library = library
         self._hub = hub
         self._every = every
-        self._channels = Channels(definition.name)
+        self._channels = channels_of(definition)
+        self._own = self._channels[definition.name]
 
     async def coordinate(self, payload: Any, ctx: Context) -> Any:
         """See a run of the graph through; its state then. Raises GraphFailed, RunCancelled."""
         run = ctx.run_here, ctx.delivery
-        try:
+        with self._hub.carried_out(run):
             await ctx.step(KEPT, self._defined, key=self._digest)
             with ctx.calls() as calls:
                 keeping = Keeping(self._every)
-                carrying = _Carrying(self._library, self._channels, calls, ctx, keeping)
+                carrying = _Carrying(self._library, self._channels, self._own, calls, ctx, keeping)
                 machine = carrying.machine(self._definition, payload)
                 self._hub.put(run, machine)
                 await carrying.through(payload)
-        except Exception:
-            self._hub.fail(run)
-            raise
-        finally:
-            self._hub.drop(run)
         report = report_of(machine, ctx.run_id)
         await self._tell(report, ctx)
         return self._ended(report, machine, ctx)
@@ -92,10 +86,10 @@ class Coordinator:
     async def _tell(self, report: GraphReport, ctx: Context) -> None:
         """Put the report out; without the state, if it is too large for a message."""
         try:
-            await ctx.emit(self._channels.report, report.data())
+            await ctx.emit(self._own.report, report.data())
         except SerializationError:
             ctx.log("the report of this run is too large for a message: its state is left out")
-            await ctx.emit(self._channels.report, replace(report, state={}).data())
+            await ctx.emit(self._own.report, replace(report, state={}).data())
 
     async def _defined(self) -> Built:
         return self._data
@@ -109,7 +103,7 @@ class Coordinator:
         state = machine.view.plain()
         if REPLY_TO in ctx.message.headers:
             return state
-        ctx.publish(self._channels.output, state)
+        ctx.publish(self._own.output, state)
         return None
 
 
@@ -117,10 +111,17 @@ class _Carrying:
     """Carries out the commands of one machine."""
 
     def __init__(
-        self, library: Library, channels: Channels, calls: Calls, ctx: Context, keeping: Keeping
+        self,
+        library: Library,
+        channels: Mapping[str, Channels],
+        own: Channels,
+        calls: Calls,
+        ctx: Context,
+        keeping: Keeping,
     ) -> None:
         self._library = library
-        self._channels = channels
+        self._channels = channels  # by the names of graphs
+        self._own = own
         self._calls = calls
         self._ctx = ctx
         self._delivery = ctx.delivery
@@ -164,24 +165,8 @@ class _Carrying:
 
     def _told(self, found: Returned) -> list[Command]:
         """What the machine wants after a reply."""
-        machine, key = self._machine, found.key.removeprefix(self._again)
-        undoing = key.startswith(UNDO)
-        path = path_of(key.removeprefix(UNDO))
-        if undoing:
-            problem = "" if found.error is None else _sentence(found.error)
-            return machine.undone(path, problem, machine.now)
-        if found.error is not None:
-            return self._failed(path, found.error)
-        at = max(machine.now, found.value["at"])
-        if "woken" in found.value:
-            return machine.woken(path, at)
-        return machine.done(path, Outcome.of(found.value), at)
-
-    def _failed(self, path: Path, error: DaggerError) -> list[Command]:
-        machine = self._machine
-        if isinstance(error, RequestDropped) and error.disposition == "cancelled":
-            return machine.stopped(path, machine.now)
-        return machine.failed(path, error_of(error), machine.now)
+        key = found.key.removeprefix(self._again)
+        return tell(self._machine, key, found.value, found.error)
 
     async def _carry_out(self, commands: Iterable[Command]) -> None:
         halted: list[str] = []
@@ -199,22 +184,22 @@ class _Carrying:
         key, cleanup = key_of(command.path), False
         match command:
             case Run(_, graph, node, visit):
-                channel = self._channels.of(graph).node(node)
+                channel = self._channels[graph].node(node)
                 payload |= {"node": node.name, "visit": visit}
             case Route(_, graph, node):
-                channel = self._channels.of(graph).route
-                payload |= {"node": node.name}
+                channel = self._channels[graph].route
+                payload |= {"node": node.name, "route": True}
             case Ask(_, node):
-                channel = self._channels.ask
+                channel = self._own.ask
                 payload |= {"node": node.name}
             case AskAbout(_, node, error):
-                channel = self._channels.decide
+                channel = self._own.decide
                 payload |= {"node": node.name, "error": error}
             case Wake(_, moment):
-                channel = self._channels.timer
+                channel = self._own.timer
                 payload |= {"until": moment}
             case Undo(_, graph, node, update):
-                channel, cleanup = self._channels.of(graph).undo(node), True
+                channel, cleanup = self._channels[graph].undo(node), True
                 payload |= {"node": node.name, "update": update}
                 key = f"{UNDO}{key}"
         try:
@@ -226,37 +211,11 @@ class _Carrying:
             await self._carry_out(self._told(failed))
 
 
-UNDO = "undo:"
-"""What keys of undoing begin with."""
-
-
 def is_checkpoint(payload: Any) -> bool:
     """Whether a run goes on from a checkpoint; a state may have a key of that name."""
     saved = payload.get(CHECKPOINT) if isinstance(payload, Mapping) and len(payload) == 1 else None
     machine = saved.get("machine") if isinstance(saved, Mapping) else None
     return isinstance(machine, Mapping) and "executions" in machine
-
-
-def key_of(path: Path) -> str:
-    """What an execution is told by: "3", and "3.7" in a graph within."""
-    return ".".join(map(str, path))
-
-
-def path_of(key: str) -> Path:
-    """The path that a key is of."""
-    return tuple(int(each) for each in key.split("."))
-
-
-def error_of(error: DaggerError) -> dict[str, str]:
-    """Why a node has failed: of what was raised where it ran, if it was there."""
-    if isinstance(error, ResponderFailed):
-        return {"type": error.failure.type, "message": error.failure.message}
-    return {"type": type(error).__name__, "message": str(error)}
-
-
-def _sentence(error: DaggerError) -> str:
-    told = error_of(error)
-    return f"{told['type']}: {told['message']}"
 
 
 def _as_failure(channel: str, error: DaggerError) -> ResponderFailed:

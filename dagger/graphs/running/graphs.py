@@ -352,7 +352,7 @@ class GraphRun:
 
     def _machine(self) -> Machine | None:
         """The machine that is carried out here."""
-        return self._made.hub.find((id(self.live.state), 1))
+        return self._made.hub.find((self.live.here, 1))
 
     def _said(self) -> GraphReport | None:
         """What the coordinator has said at the end."""

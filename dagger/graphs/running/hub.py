@@ -8,6 +8,8 @@ before the coordinator has put its machine together again; they wait for that.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 
@@ -17,10 +19,23 @@ from dagger.graphs.executions import Execution
 from dagger.graphs.machine import Machine
 from dagger.words.errors import ExecutionError
 
-Run = tuple[int, int]
-"""A run by `Context.run_here`, for ids are those of one executor, and the delivery of the
-coordinator.
-"""
+Run = tuple[tuple[int, int], int]
+"""A run by `Context.run_here`, and the delivery of the coordinator."""
+
+ENDED = 10_000
+"""Runs that have ended of which that is known: nobody waits for them who is called too late."""
+
+
+class _Waiting:
+    """Those who wait for the machine of one run."""
+
+    __slots__ = ("count", "event", "machine", "told")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.event: anyio.Event | None = None
+        self.machine: Machine | None = None
+        self.told = False
 
 
 class Hub:
@@ -28,33 +43,47 @@ class Hub:
 
     def __init__(self) -> None:
         self._machines: dict[Run, Machine] = {}
-        self._failed: set[Run] = set()
-        self._events: dict[Run, anyio.Event] = {}
+        self._ended: dict[Run, None] = {}
+        self._waiting: dict[Run, _Waiting] = {}
         self._changed = threading.Condition()
 
+    @contextmanager
+    def carried_out(self, run: Run) -> Iterator[None]:
+        """Meanwhile a coordinator carries it out; whoever still waits for it then waits in vain."""
+        try:
+            yield
+        except Exception:
+            self._end(run, for_good=True)
+            raise
+        except BaseException:  # it is stopped, and may go on later
+            self._end(run, for_good=False)
+            raise
+        else:
+            self._end(run, for_good=True)
+
     def put(self, run: Run, machine: Machine) -> None:
-        """A coordinator carries it out from now on."""
+        """The machine that it is carried out by."""
         with self._changed:
             self._machines[run] = machine
-            self._failed.discard(run)
-        self._tell(run)
+            self._ended.pop(run, None)
+            self._tell(run, machine)
 
-    def fail(self, run: Run) -> None:
-        """It cannot: nobody waits for it."""
+    def _end(self, run: Run, *, for_good: bool) -> None:
         with self._changed:
-            self._failed.add(run)
-        self._tell(run)
+            self._machines.pop(run, None)
+            if for_good:
+                self._ended[run] = None
+            if len(self._ended) > ENDED:
+                del self._ended[next(iter(self._ended))]
+            self._tell(run, None)
 
-    def drop(self, run: Run) -> None:
-        """It does no more."""
-        self._machines.pop(run, None)
-
-    def _tell(self, run: Run) -> None:
-        with self._changed:
+    def _tell(self, run: Run, machine: Machine | None) -> None:
+        waiting = self._waiting.pop(run, None)
+        if waiting is not None:
+            waiting.machine, waiting.told = machine, True
             self._changed.notify_all()
-        event = self._events.pop(run, None)
-        if event is not None:
-            event.set()
+            if waiting.event is not None:
+                waiting.event.set()
 
     def find(self, run: Run) -> Machine | None:
         """The machine of a run; None if nobody carries it out here."""
@@ -62,21 +91,46 @@ class Hub:
 
     async def get(self, run: Run) -> Machine:
         """The machine of a run, as soon as it is there. Raises ExecutionError if it never is."""
-        while run not in self._machines:
-            self._check(run)
-            await self._events.setdefault(run, anyio.Event()).wait()
-        return self._machines[run]
+        machine = self._machines.get(run)
+        if machine is not None:
+            return machine
+        with self._changed:
+            waiting = self._wait(run)
+            event = waiting.event = waiting.event or anyio.Event()
+        await event.wait()
+        return _given(waiting)
 
     def get_in_thread(self, run: Run) -> Machine:
         """The same in a thread."""
         with self._changed:
-            self._changed.wait_for(lambda: run in self._machines or run in self._failed)
-            self._check(run)
-            return self._machines[run]
+            machine = self._machines.get(run)
+            if machine is not None:
+                return machine
+            waiting = self._wait(run)
+            self._changed.wait_for(lambda: waiting.told)
+        return _given(waiting)
 
-    def _check(self, run: Run) -> None:
-        if run in self._failed:
-            raise ExecutionError("the run of this node cannot be carried out")
+    def _wait(self, run: Run) -> _Waiting:
+        if run in self._ended:
+            raise _nobody()
+        waiting = self._waiting.setdefault(run, _Waiting())
+        waiting.count += 1
+        return waiting
+
+    def awaited(self, run: Run) -> int:
+        """How many wait for the machine of a run."""
+        waiting = self._waiting.get(run)
+        return 0 if waiting is None else waiting.count
+
+
+def _given(waiting: _Waiting) -> Machine:
+    if waiting.machine is None:
+        raise _nobody()
+    return waiting.machine
+
+
+def _nobody() -> ExecutionError:
+    return ExecutionError("the run of this node cannot be carried out")
 
 
 def execution_at(machine: Machine, path: Path) -> tuple[Machine, Execution]:

@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dagger.graphs.library import Library
 from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
-from dagger.graphs.outcome import Outcome
-from dagger.graphs.running.coordinator import (
-    CHECKPOINT,
-    UNDO,
-    error_of,
-    is_checkpoint,
-    path_of,
-)
+from dagger.graphs.running.coordinator import CHECKPOINT, is_checkpoint
+from dagger.graphs.running.telling import UNDO, path_of, tell
 from dagger.graphs.saving import machine_from
 from dagger.state.run import Keep
 from dagger.state.state import State
-from dagger.words.errors import RequestDropped
 from dagger.words.payload import decode
 from dagger.words.records import BASE, CANCEL, OVER, Condensed
 from dagger.words.replies import landed
@@ -91,21 +84,8 @@ class Replay:
             return ""
         if name != "request":
             return None
-        value, error = landed("", answer.value)
-        path = path_of(key.removeprefix(UNDO))
-        if key.startswith(UNDO):
-            problem = "" if error is None else error_of(error)["message"]
-            machine.undone(path, problem, machine.now)
-            return ""
-        node = node_at(machine, path)
-        if isinstance(error, RequestDropped) and error.disposition == "cancelled":
-            machine.stopped(path, machine.now)
-        elif error is not None:
-            machine.failed(path, error_of(error), machine.now)
-        elif "woken" in value:
-            machine.woken(path, value["at"])
-        else:
-            machine.done(path, Outcome.of(value), max(machine.now, value["at"]))
+        node = "" if key.startswith(UNDO) else node_at(machine, path_of(key))
+        tell(machine, key, *landed("", answer.value))
         return node
 
 

@@ -201,6 +201,32 @@ async def test_a_node_that_waits_for_its_turn_is_ready() -> None:
         assert (metrics.completed, metrics.resources, metrics.spent.tokens) == (2, {}, 14)
 
 
+async def test_a_node_whose_router_is_asked_runs_no_more() -> None:
+    """Where an ask node has its answer, and its router is still asked where to go, there is nothing
+    to be cancelled: the branch goes on.
+    """
+    gate, asked = anyio.Event(), anyio.Event()
+
+    async def route(state: Any) -> str:
+        asked.set()
+        await gate.wait()
+        return "b"
+
+    graph = Graph("g").ask("q", "?", key="k").add_node("b", lambda: {"b": 1})
+    graph.add_conditional_edge("q", route, ["b"])
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        run = await graphs.start(executor, "g")
+        await run.result()
+        await run.live.answer("q", "yes")
+        await asked.wait()
+        assert await run.cancel_node("q") == 0
+        assert NodeStatus.READY not in run.report().nodes.values()
+        gate.set()
+        report = await run.result()
+    assert (report.status, report.state) == (GraphStatus.COMPLETED, {"k": "yes", "b": 1})
+
+
 def test_a_run_and_a_node_have_their_time() -> None:
     """A node that takes too long times out, and so does a run; both are told."""
 

@@ -12,9 +12,10 @@ from dagger.graphs import Graph
 from dagger.graphs.running.hub import Hub
 from dagger.words.errors import ExecutionError
 from tests.graphs.conducting import machine_of
-from tests.waiting import turns
+from tests.waiting import until
 
-RUN = (1, 1)
+RUN = ((1, 1), 1)
+TOLD = "the run of this node cannot be carried out"
 
 
 async def found(hub: Hub, how: str) -> Any:
@@ -28,12 +29,14 @@ async def found(hub: Hub, how: str) -> Any:
 
 
 @pytest.mark.parametrize("how", ["loop", "thread"])
-@pytest.mark.parametrize("there", [True, False])
-async def test_who_waits_for_a_machine_hears_of_it(how: str, there: bool) -> None:
+@pytest.mark.parametrize("end", ["there", "failed", "stopped"])
+async def test_who_waits_for_a_machine_hears_of_it(how: str, end: str) -> None:
     """Called before the machine is there a node waits until it is, or until it is clear that it
-    never will be: then it fails, and says so.
+    never will be, since whoever was to carry the run out has failed or was stopped: then it
+    fails, and says so.
     """
     hub, machine, heard = Hub(), machine_of(Graph("g").add_node("a")), list[Any]()
+    unkind: type[BaseException] = ValueError if end == "failed" else KeyboardInterrupt
 
     async def wait() -> None:
         heard.append(await found(hub, how))
@@ -41,11 +44,25 @@ async def test_who_waits_for_a_machine_hears_of_it(how: str, there: bool) -> Non
     async with anyio.create_task_group() as group:
         for _ in range(2):
             group.start_soon(wait)
-        await turns()
+        await until(lambda: hub.awaited(RUN) == 2)
         assert heard == []
-        if there:
+        if end == "there":
             hub.put(RUN, machine)
         else:
-            hub.fail(RUN)
-    told = machine if there else "the run of this node cannot be carried out"
+            with pytest.raises(unkind), hub.carried_out(RUN):
+                raise unkind
+    told = machine if end == "there" else TOLD
     assert heard == [told, told]
+
+
+async def test_who_is_called_too_late_does_not_wait() -> None:
+    """A run that has ended has no machine, and nobody waits for one; one that is stopped may go
+    on later.
+    """
+    hub, machine = Hub(), machine_of(Graph("g").add_node("a"))
+    with hub.carried_out(RUN):
+        hub.put(RUN, machine)
+        assert await found(hub, "loop") is machine
+    assert await found(hub, "loop") == await found(hub, "thread") == TOLD
+    hub.put(RUN, machine)
+    assert await found(hub, "thread") is machine

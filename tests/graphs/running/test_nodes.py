@@ -511,6 +511,48 @@ async def test_what_a_graph_within_has_gathered_is_handed_on(outer: str | None) 
     assert report.state == {"log": ["0", "a", "b"]}
 
 
+def work() -> None:
+    """Do nothing."""
+
+
+async def test_nodes_may_share_a_function() -> None:
+    """Each has policies and an undoing of its own; one that is added has those of the first."""
+    log: list[str] = []
+
+    def work(ctx: NodeContext) -> Any:
+        log.append(ctx.node)
+        if ctx.node == "b" and log.count("b") == 1:
+            raise ValueError("again")
+        return [ctx.add_node("c", "work", then="d")] if ctx.node == "b" else None
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    text = """
+        name: g
+        nodes:
+          - {name: a, uses: work, undo: undo a}
+          - {name: b, uses: work, undo: undo b, retry: {kind: immediate, max_attempts: 2}, to: [d]}
+          - {name: d, uses: fail}
+        edges: {a: [b]}
+    """
+    functions: dict[str, Any] = {"work": work, "fail": fail}
+    for name in "ab":
+        functions[f"undo {name}"] = lambda name=name: log.append(f"undo {name}")
+    report = await ran(parse(text, functions=functions))
+    assert log == ["a", "b", "b", "c", "undo b", "undo a"]
+    assert report.undone == ("a", "b")
+
+
+def test_no_function_takes_the_place_of_another() -> None:
+    """A node that is called as what belongs to another one is refused, whichever comes first."""
+    told = "'a:undo' is the name of two functions"
+    with pytest.raises(DefinitionError, match=told):
+        Graph("g").add_node("a", work, undo=print).add_node("a:undo", work)
+    with pytest.raises(DefinitionError, match=told):
+        Graph("g").add_node("a:undo", work).add_node("a", work, undo=print)
+
+
 async def test_a_graph_may_be_in_several_others() -> None:
     """Its nodes run once for each visit, on whatever floors it is, and read of a document too."""
     ran_at: list[str] = []
