@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from dagger.flows.cycles import circles
+from dagger.flows.expanding import too_large
+from dagger.flows.filling import attributed, filled_alone, keyed
 from dagger.flows.flow import Flow
 from dagger.flows.grammar import built_ins
 from dagger.flows.model import Compensation, OnError, Rescue, Step
@@ -40,13 +42,22 @@ def errors_of(
 ) -> Iterator[Found]:
     """All that keeps a flow from being run, in no order.
 
-    `unread` says why files that its steps use are not among its sub-flows. What the grammar
-    refuses is not looked at again: it is empty here.
+    `unread` says why files that its steps use are not among its sub-flows. With `names`, what is
+    said of the step functions that it uses is checked with it. What the grammar refuses is not
+    looked at again: it is empty here.
     """
+    as_run = flow if names is None else filled_alone(flow, names.functions)
+    for each in _errors(as_run, flow, names, unread):
+        yield attributed(each, flow)
+
+
+def _errors(
+    flow: Flow, written: Flow, names: Names | None, unread: Mapping[str, str]
+) -> Iterator[Found]:
     work, known = [*work_of(flow)], Known.of(flow)
     yield from _ids(work)
     yield from _needs(flow)
-    yield from _circles(flow, work)
+    yield from _circles(flow, work, written)
     for each in work:
         yield from _expressions(each, known)
         yield from _uses(flow, each, names, unread)
@@ -60,10 +71,17 @@ def errors_of(
     yield from _inputs(flow)
     yield from misread(texts_of("output", flow.output, ("output",)), known)
     yield from _schedule(flow)
+    yield from too_large(flow)
 
 
 def warnings_of(flow: Flow, names: Names | None = None) -> Iterator[Found]:
     """What is worth knowing of a flow that can be run."""
+    as_run = flow if names is None else filled_alone(flow, names.functions)
+    for each in _warnings(as_run, names):
+        yield attributed(each, flow)
+
+
+def _warnings(flow: Flow, names: Names | None) -> Iterator[Found]:
     work = [*work_of(flow)]
     yield from _unused_inputs(flow, work)
     yield from _never(flow, work)
@@ -110,16 +128,23 @@ def _needs(flow: Flow) -> Iterator[Found]:
                 yield Found(path, f"{name!r} is in needs twice")
 
 
-def _circles(flow: Flow, work: list[Work]) -> Iterator[Found]:
+def _circles(flow: Flow, work: list[Work], written: Flow) -> Iterator[Found]:
+    found = circles(_needs_by_id(flow, work))
+    if not found:
+        return
     steps = {each.id: number for number, each in reversed([*enumerate(flow.steps)])}
-    needs = _needs_by_id(flow, work)
-    for circle in circles(needs):
-        ends = [*circle[1:], circle[0]]
-        pairs = [f"{name!r} needs {need!r}" for name, need in zip(circle, ends, strict=True)]
+    as_written = _needs_by_id(written, [*work_of(written)])
+    for circle in found:
+        pairs = []
+        for name, need in zip(circle, [*circle[1:], circle[0]], strict=True):
+            said = f"{name!r} needs {need!r}"
+            if need not in as_written[name]:  # no line of the document would tell why
+                said += f" {keyed(flow.steps[steps[name]], written.steps[steps[name]], need)}"
+            pairs.append(said)
         if len(pairs) > LINKS_SHOWN:
             pairs[LINKS_SHOWN - 1 : -1] = [f"... {len(pairs) - LINKS_SHOWN} more ..."]
-        said = ", ".join(pairs)
-        yield Found(("steps", steps[circle[0]]), f"steps wait for each other: {said}")
+        problem = f"steps wait for each other: {', '.join(pairs)}"
+        yield Found(("steps", steps[circle[0]]), problem)
 
 
 def _needs_by_id(flow: Flow, work: list[Work]) -> dict[str, tuple[str, ...]]:

@@ -67,3 +67,13 @@ class Flow:
         for each in self.steps:
             yield each
             yield from each.rescue
+
+    def flows(self) -> list[Flow]:
+        """The flow itself, and behind it all those within it, each once."""
+        found = {id(self): self}
+        ahead = [self]
+        for each in ahead:
+            new = [inner for inner in each.subflows.values() if id(inner) not in found]
+            found.update((id(inner), inner) for inner in new)
+            ahead += {id(inner): inner for inner in new}.values()
+        return ahead
