@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache, lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -19,9 +19,9 @@ from dagger.flows.filling import attributed, filled_alone, keyed
 from dagger.flows.flow import Flow
 from dagger.flows.grammar import built_ins
 from dagger.flows.model import Compensation, OnError, Rescue, Step
-from dagger.flows.names import Arguments, Names, arguments_of, is_required
+from dagger.flows.names import Arguments, Names, is_required, wanted_by
 from dagger.flows.references import Texts, Work, needs_of, texts_of, work_of
-from dagger.flows.scopes import Known, is_secret, misread
+from dagger.flows.scopes import Known, is_secret, misread, secrets_of
 from dagger.rules.documents.structure import shown
 from dagger.rules.documents.tree import Found, Path
 from dagger.rules.expressions.tokens import OPEN
@@ -55,22 +55,25 @@ def _errors(
     flow: Flow, written: Flow, names: Names | None, unread: Mapping[str, str]
 ) -> Iterator[Found]:
     work, known = [*work_of(flow)], Known.of(flow)
+    wanted = cache(partial(wanted_by, flow=flow, names=names))
+    hidden = {uses: secrets_of(each) for uses, each in flow.subflows.items()}
     yield from _ids(work)
     yield from _needs(flow)
     yield from _circles(flow, work, written)
     for each in work:
         yield from _expressions(each, known)
         yield from _uses(flow, each, names, unread)
+        yield from _given(each, wanted)
         yield from _policies(each.step, each.path)
         yield from _waits(each)
         yield from _moments(each)
         yield from _reuse(each)
-        yield from _secrets(flow, each, known)
+        yield from _secrets(flow, each, known, hidden)
     yield from _combinations(flow)
     yield from _policies(flow.defaults, ("defaults",))
     yield from _inputs(flow)
     yield from misread(texts_of("output", flow.output, ("output",)), known)
-    yield from _schedule(flow)
+    yield from _schedule(flow, known)
     yield from too_large(flow)
 
 
@@ -166,9 +169,6 @@ def _uses(
     for part, path in _parts(work):
         if problem := _unusable(part.uses, flow, names, unread):
             yield Found((*path, "uses"), problem)
-        wanted = arguments_of(part.uses, flow, names)
-        if wanted is not None:
-            yield from _arguments(part.uses, part.with_, wanted, path)
 
 
 def _parts(work: Work) -> Iterator[tuple[Step | Rescue | Compensation, Path]]:
@@ -188,6 +188,14 @@ def _unusable(uses: str, flow: Flow, names: Names | None, unread: Mapping[str, s
         return None
     hint = meant(uses, [*names.known(), *built_ins()])
     return f"unknown agent or step function {uses!r}{hint}"
+
+
+def _given(work: Work, wanted: Callable[[str], Arguments | None]) -> Iterator[Found]:
+    """Whether each gets what it takes."""
+    for part, path in _parts(work):
+        arguments = wanted(part.uses)
+        if arguments is not None:
+            yield from _arguments(part.uses, part.with_, arguments, path)
 
 
 def _arguments(
@@ -232,8 +240,12 @@ def _reuse(work: Work) -> Iterator[Found]:
         yield Found((*work.path, "cache"), problem)
 
 
-def _secrets(flow: Flow, work: Work, known: Known) -> Iterator[Found]:
-    """Where a secret would be written down by what gets it."""
+def _secrets(
+    flow: Flow, work: Work, known: Known, hidden: Mapping[str, Collection[str]]
+) -> Iterator[Found]:
+    """Where a secret would be written down by what gets it; `hidden` are the secret inputs of the
+    flows within.
+    """
     for part, path in _parts(work):
         leading = [
             each
@@ -246,10 +258,9 @@ def _secrets(flow: Flow, work: Work, known: Known) -> Iterator[Found]:
         inner = flow.subflows.get(part.uses)
         if inner is None:
             continue
-        hidden = Known.of(inner).secrets
         for each in leading:
             name = str(each.path[len(path) + 1])
-            if name in inner.inputs and name not in hidden:
+            if name in inner.inputs and name not in hidden[part.uses]:
                 problem = f"the input {name!r} of {part.uses!r} is not secret, and gets a secret"
                 yield Found(each.path, problem, each.offsets[0])
 
@@ -333,7 +344,7 @@ def _schema(source: Any) -> Schema | str:
         return error.problem
 
 
-def _schedule(flow: Flow) -> Iterator[Found]:
+def _schedule(flow: Flow, known: Known) -> Iterator[Found]:
     schedule = flow.schedule
     if schedule is None:
         return
@@ -347,10 +358,12 @@ def _schedule(flow: Flow) -> Iterator[Found]:
         recurrence(schedule.when or "every 1d", timezone=timezone)
     except ScheduleError as error:
         yield Found(("schedule", "when"), f"schedule: {error.problem}")
-    yield from _scheduled_inputs(flow, schedule.inputs)
+    yield from _scheduled_inputs(flow, schedule.inputs, known.secrets)
 
 
-def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
+def _scheduled_inputs(
+    flow: Flow, given: Mapping[str, Any], secrets: Collection[str]
+) -> Iterator[Found]:
     path = ("schedule", "inputs")
     for name, value in given.items():
         inner = (*path, name)
@@ -359,7 +372,7 @@ def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
             yield Found(inner, problem, key=True)
         elif OPEN in str(value):
             yield Found(inner, "a schedule gives values, and no expressions")
-        elif name in Known.of(flow).secrets:
+        elif name in secrets:
             problem = f"the input {name!r} is secret, and a schedule is kept and shown"
             yield Found(inner, f"{problem}; set the environment variable {name} instead")
         else:
@@ -367,8 +380,7 @@ def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
             if not isinstance(made, str):
                 yield from _misfit(value, made, f"input {name!r}", inner)
     for name, source in flow.inputs.items():
-        hidden = name in Known.of(flow).secrets
-        if is_required(source) and name not in given and not hidden:
+        if is_required(source) and name not in given and name not in secrets:
             problem = f"the schedule gives no {name!r}, which has no default"
             yield Found(("schedule",), problem)
 

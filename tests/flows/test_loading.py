@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -252,3 +253,20 @@ def test_an_input_may_be_used_by_all_of_them(tmp_path: Path) -> None:
         steps: [{id: a, uses: work, with: {all: "${{ inputs }}"}}]
         """
     assert warned(tmp_path, text) == []
+
+
+LARGE = {
+    "rescue steps": "steps:\n  - id: a\n    uses: x\n    rescue:\n"
+    + "".join(f"    - {{id: r{each}, uses: x}}\n" for each in range(20_000)),
+    "inputs of a schedule": "inputs:\n"
+    + "".join(f"  i{each}: {{default: 1}}\n" for each in range(10_000))
+    + "steps: [{id: a, uses: x}]\nschedule: every 1d\n",
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_large_document_takes_as_long_as_it_is(kind: str) -> None:
+    """Nothing is looked through again for each of very many."""
+    started = time.process_time()
+    parse(f"name: f\n{LARGE[kind]}")
+    assert time.process_time() - started < 8
