@@ -20,7 +20,7 @@ from dagger.flows.flow import Flow
 from dagger.flows.grammar import built_ins
 from dagger.flows.model import Compensation, OnError, Rescue, Step
 from dagger.flows.names import Arguments, Names, is_required, wanted_by
-from dagger.flows.references import Texts, Work, needs_of, texts_of, work_of
+from dagger.flows.references import Work, needs_of, texts_of, work_of
 from dagger.flows.scopes import Known, is_secret, misread, secrets_of
 from dagger.rules.documents.structure import shown
 from dagger.rules.documents.tree import Found, Path
@@ -77,23 +77,6 @@ def _errors(
     yield from too_large(flow)
 
 
-def warnings_of(flow: Flow, names: Names | None = None) -> Iterator[Found]:
-    """What is worth knowing of a flow that can be run."""
-    as_run = flow if names is None else filled_alone(flow, names.functions)
-    for each in _warnings(as_run, names):
-        yield attributed(each, flow)
-
-
-def _warnings(flow: Flow, names: Names | None) -> Iterator[Found]:
-    work = [*work_of(flow)]
-    yield from _unused_inputs(flow, work)
-    yield from _never(flow, work)
-    for each in work:
-        yield from _without_effect(each)
-        if names is None:
-            yield from _nearly_built_in(flow, each)
-
-
 # -- names ----------------------------------------------------------------------------
 
 
@@ -132,11 +115,11 @@ def _needs(flow: Flow) -> Iterator[Found]:
 
 
 def _circles(flow: Flow, work: list[Work], written: Flow) -> Iterator[Found]:
-    found = circles(_needs_by_id(flow, work))
+    found = circles(needs_by_id(flow, work))
     if not found:
         return
     steps = {each.id: number for number, each in reversed([*enumerate(flow.steps)])}
-    as_written = _needs_by_id(written, [*work_of(written)])
+    as_written = needs_by_id(written, [*work_of(written)])
     for circle in found:
         pairs = []
         for name, need in zip(circle, [*circle[1:], circle[0]], strict=True):
@@ -150,7 +133,8 @@ def _circles(flow: Flow, work: list[Work], written: Flow) -> Iterator[Found]:
         yield Found(("steps", steps[circle[0]]), problem)
 
 
-def _needs_by_id(flow: Flow, work: list[Work]) -> dict[str, tuple[str, ...]]:
+def needs_by_id(flow: Flow, work: list[Work]) -> dict[str, tuple[str, ...]]:
+    """What each step needs."""
     ids = [each.id for each in flow.steps]
     return dict(zip(ids, needs_of(flow, frozenset(ids), work), strict=True))
 
@@ -166,33 +150,38 @@ def _expressions(work: Work, known: Known) -> Iterator[Found]:
 def _uses(
     flow: Flow, work: Work, names: Names | None, unread: Mapping[str, str]
 ) -> Iterator[Found]:
-    for part, path in _parts(work):
-        if problem := _unusable(part.uses, flow, names, unread):
-            yield Found((*path, "uses"), problem)
+    for part, path in parts_of(work):
+        here = (*path, "uses")
+        if problem := _unusable(part.uses, flow, unread):
+            yield Found(here, problem)
+        elif names is not None and not _known(part.uses, names):
+            hint = meant(part.uses, [*names.known(), *built_ins()])
+            problem = f"unknown agent or step function {part.uses!r}{hint}"
+            yield Found(here, problem, unknown=part.uses)
 
 
-def _parts(work: Work) -> Iterator[tuple[Step | Rescue | Compensation, Path]]:
+def parts_of(work: Work) -> Iterator[tuple[Step | Rescue | Compensation, Path]]:
     """A step, and what undoes it."""
     yield work.step, work.path
     if work.step.compensate is not None:
         yield work.step.compensate, (*work.path, "compensate")
 
 
-def _unusable(uses: str, flow: Flow, names: Names | None, unread: Mapping[str, str]) -> str | None:
-    """Why there is nothing of that name; None if there is, or nobody knows."""
-    if not uses or uses in built_ins():
+def _unusable(uses: str, flow: Flow, unread: Mapping[str, str]) -> str | None:
+    """Why there is no flow of that name, if it is the name of one; None if there is."""
+    if not uses.startswith("./") or uses in flow.subflows:
         return None
-    if uses.startswith("./"):
-        return None if uses in flow.subflows else unread.get(uses, f"there is no flow {uses!r}")
-    if names is None or uses in names:
-        return None
-    hint = meant(uses, [*names.known(), *built_ins()])
-    return f"unknown agent or step function {uses!r}{hint}"
+    return unread.get(uses, f"there is no flow {uses!r}")
+
+
+def _known(uses: str, names: Names) -> bool:
+    """Whether there is something of that name; an empty one is for the grammar."""
+    return not uses or uses in built_ins() or uses.startswith("./") or uses in names
 
 
 def _given(work: Work, wanted: Callable[[str], Arguments | None]) -> Iterator[Found]:
     """Whether each gets what it takes."""
-    for part, path in _parts(work):
+    for part, path in parts_of(work):
         arguments = wanted(part.uses)
         if arguments is not None:
             yield from _arguments(part.uses, part.with_, arguments, path)
@@ -217,7 +206,7 @@ def _arguments(
 
 def _waits(work: Work) -> Iterator[Found]:
     """What is waited for has to be known before anything runs: somebody listens to it."""
-    for part, path in _parts(work):
+    for part, path in parts_of(work):
         channel = part.with_.get("channel", "")
         if part.uses == "wait_for" and OPEN in str(channel):
             problem = "the channel of wait_for is written down as it is, and is no expression"
@@ -226,7 +215,7 @@ def _waits(work: Work) -> Iterator[Found]:
 
 def _moments(work: Work) -> Iterator[Found]:
     """The moments that `sleep` is given as they are."""
-    for part, path in _parts(work):
+    for part, path in parts_of(work):
         until = part.with_.get("until", "")
         if part.uses == "sleep" and until and OPEN not in until and moment(until) is None:
             problem = f"until must be {A_MOMENT}, not {shown(until)}"
@@ -246,7 +235,7 @@ def _secrets(
     """Where a secret would be written down by what gets it; `hidden` are the secret inputs of the
     flows within.
     """
-    for part, path in _parts(work):
+    for part, path in parts_of(work):
         leading = [
             each
             for each in texts_of("with", part.with_, (*path, "with")).references
@@ -383,60 +372,3 @@ def _scheduled_inputs(
         if is_required(source) and name not in given and name not in secrets:
             problem = f"the schedule gives no {name!r}, which has no default"
             yield Found(("schedule",), problem)
-
-
-# -- warnings -------------------------------------------------------------------------
-
-
-def _unused_inputs(flow: Flow, work: Iterable[Work]) -> Iterator[Found]:
-    texts: list[Texts] = [text for each in work for text in each.texts]
-    texts.append(texts_of("output", flow.output, ("output",)))
-    used = {
-        each.parts[1] if len(each.parts) > 1 else None
-        for text in texts
-        for each in text.references
-        if each.parts[0] == "inputs"
-    }
-    for name in flow.inputs:
-        if None not in used and name not in used:
-            yield Found(("inputs", name), f"nothing uses the input {name!r}", key=True)
-
-
-def _never(flow: Flow, work: list[Work]) -> Iterator[Found]:
-    """Steps that cannot run: their own condition is false, or they need one that cannot."""
-    never: set[str] = set()
-    needs = _needs_by_id(flow, work)
-    for number, step in enumerate(flow.steps):
-        if step.when is False:
-            never.add(step.id)
-            yield Found(("steps", number, "when"), f"step {step.id!r} never runs")
-    wanted_by: dict[str, list[int]] = {}
-    for number, step in enumerate(flow.steps):
-        for need in needs[step.id]:
-            wanted_by.setdefault(need, []).append(number)
-    for name in (ahead := sorted(never)):
-        for number in wanted_by.get(name, ()):
-            step = flow.steps[number]
-            if step.when is None and step.id not in never:
-                never.add(step.id)
-                ahead.append(step.id)
-                problem = f"step {step.id!r} never runs, since it needs {name!r}, which never does"
-                yield Found(("steps", number), problem)
-
-
-def _without_effect(work: Work) -> Iterator[Found]:
-    for each in work.texts:
-        if each.field == "idempotency_key" and each.constant:
-            problem = (
-                "the idempotency_key is the same in every run: "
-                "what the first one did is not done again"
-            )
-            yield Found((*work.path, "idempotency_key"), problem)
-
-
-def _nearly_built_in(flow: Flow, work: Work) -> Iterator[Found]:
-    uses = work.step.uses
-    if uses in built_ins() or uses in flow.subflows:
-        return
-    if hint := meant(uses, built_ins()):
-        yield Found((*work.path, "uses"), f"{uses!r} is no built-in{hint}")

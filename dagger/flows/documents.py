@@ -8,11 +8,12 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
-from dagger.flows.checking import errors_of, warnings_of
+from dagger.flows.checking import errors_of
 from dagger.flows.flow import Flow
 from dagger.flows.grammar import CALLED, grammar
 from dagger.flows.names import Names
 from dagger.flows.reading import data_of, flow_from
+from dagger.flows.warning import warnings_of
 from dagger.rules.documents.limits import MAX_PROBLEMS, text_of
 from dagger.rules.documents.parsing import parse_tree
 from dagger.rules.documents.structure import fitted
@@ -84,27 +85,33 @@ def _fitted(path: str, tree: Node, source: str, problems: Iterable[Problem]) -> 
     return Draft(path, flow, tree, source, (*problems, *misfits), data is not None)
 
 
-def document_of(draft: Draft, names: Names | None) -> Document:
+def document_of(
+    draft: Draft, names: Names | None, refused: Mapping[str, str] = MappingProxyType({})
+) -> Document:
     """A draft that is asked what it means."""
     problems = [*draft.problems]
     if draft.readable:
         problems += _placed(draft, errors_of(draft.flow, names, draft.unread))
     errors = _in_order(draft.path, problems)
-    return Document(draft.flow, errors, () if errors else _warnings(draft, names))
+    return Document(draft.flow, errors, () if errors else _warnings(draft, names, refused))
 
 
-def _warnings(draft: Draft, names: Names | None) -> tuple[FlowProblem, ...]:
-    return _in_order(draft.path, _placed(draft, warnings_of(draft.flow, names)))
+def _warnings(
+    draft: Draft, names: Names | None, refused: Mapping[str, str]
+) -> tuple[FlowProblem, ...]:
+    found = warnings_of(draft.flow, names, refused)
+    return _in_order(draft.path, _placed(draft, found))
 
 
 def _placed(draft: Draft, findings: Iterable[Found]) -> Iterator[Problem]:
     for each in islice(findings, MAX_PROBLEMS):
-        yield Problem(place_of(draft.tree, each, draft.source), each.text)
+        place = place_of(draft.tree, each, draft.source)
+        yield Problem(place, each.text, unknown=each.unknown)
 
 
 def _in_order(path: str, problems: Iterable[Problem]) -> tuple[FlowProblem, ...]:
     ordered = sorted(problems, key=lambda each: each.place[:2])[:MAX_PROBLEMS]
     return tuple(
-        FlowProblem(path, each.place.line, each.place.column, each.text, each.place.path)
+        FlowProblem(path, *each.place[:2], each.text, each.place.path, each.unknown)
         for each in ordered
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from dagger.flows.documents import Document, Draft, document_of, draft, draft_of
 from dagger.flows.expanding import MAX_FLOWS
@@ -24,12 +25,17 @@ def load(path: str | Path, names: Names | None = None) -> Flow:
     return right(read(path), names)
 
 
-def documents(path: str | Path, names: Names | None = None) -> list[Document]:
+def documents(
+    path: str | Path,
+    names: Names | None = None,
+    refused: Mapping[str, str] = MappingProxyType({}),
+) -> list[Document]:
     """The document of a file, and behind it those that it uses, with what is wrong with each.
 
-    Raises OSError where the file itself cannot be read.
+    `refused` are built-ins that may not be used here, and why: that is a warning. Raises OSError
+    where the file itself cannot be read.
     """
-    return finished(read(path), names)
+    return [document_of(each, names, refused) for each in read(path)]
 
 
 def parse(
@@ -71,14 +77,9 @@ def drafts_of(flow: Flow) -> list[Draft]:
     return [draft_of(each) for each in flow.flows()]
 
 
-def finished(drafts: Iterable[Draft], names: Names | None) -> list[Document]:
-    """The documents of some drafts, with all that is wrong with them."""
-    return [document_of(each, names) for each in drafts]
-
-
 def right(drafts: Iterable[Draft], names: Names | None) -> Flow:
     """The flow of the first of some drafts. Raises FlowError with all that is wrong with them."""
-    found = finished(drafts, names)
+    found = [document_of(each, names) for each in drafts]
     if errors := [error for each in found for error in each.errors]:
         raise FlowError(errors)
     return found[0].flow
