@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagger.flows.expanding import MAX_FLOWS, MAX_STEPS_WITHIN
 from dagger.flows.grammar import built_ins, schema
-from dagger.flows.loading import MAX_FILES
 from dagger.rules.documents.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
 HERE = Path(__file__).parent
@@ -31,7 +31,8 @@ with. [Flows](flows.md) tells how they are used, [the rules](flow-rules.md) what
 A document is one YAML 1.2 mapping in UTF-8: `no` and `on` are texts, `0o17` is 15, dates stay
 texts. Anchors, aliases, tags, merge keys and keys that are there twice are refused. It has at most
 {MAX_BYTES // 2**20} MiB, {MAX_NODES:,} values and {MAX_DEPTH} levels, and a flow consists of at
-most {MAX_FILES} files.
+most {MAX_FLOWS} files. The flows that its steps use come to at most {MAX_STEPS_WITHIN:,} steps,
+where each is counted wherever it is used.
 
 An editor that knows YAML schemas completes the keys where the first line of a document names the
 file: `# yaml-language-server: $schema=PATH/flow.schema.json`. Where it is installed says

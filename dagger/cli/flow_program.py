@@ -80,7 +80,7 @@ def load(
     try:
         flows = Flows(*files, uses=uses, accept_changes=accept_changes)
     except FlowError as error:
-        if uses or not any("unknown agent or step" in each.problem for each in error.problems):
+        if uses or not any(each.unknown for each in error.problems):
             raise
         hint = "only built-ins are known here: what else steps use is in the files of --steps"
         raise Refused(f"{error}\n{hint}") from error

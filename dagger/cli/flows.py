@@ -91,11 +91,16 @@ def _names(modules: Iterable[ModuleType]) -> Names:
 
 
 def read(file: Path, names: Names | None) -> list[Document]:
-    """The document of a file, and those that it uses. Raises Refused if it cannot be read."""
+    """The document of a file, and those that it uses, under the settings in force.
+
+    Raises Refused if it cannot be read.
+    """
     from dagger.flows.loading import documents
+    from dagger.flows.running.builtins import refused
+    from dagger.words.config import Config
 
     try:
-        return documents(file, names)
+        return documents(file, names, refused(Config.load()))
     except OSError as error:
         raise Refused(f"{file} cannot be read: {error.strerror}") from error
 

@@ -6,8 +6,8 @@ comes through them:
 
 - `dagger.rules.documents` (YAML to a tree that knows its places, held against the `grammar`:
   `flow.schema.json`), `reading` (to the model), `checking` (what names mean: `references`,
-  `scopes`, `cycles`, `names`), `documents` and `loading` (all of it, and the error that says
-  everything at once)
+  `scopes`, `cycles`, `names`; `filling`, what functions say; `expanding`, how large it becomes)
+  and `warning`, `documents` and `loading` (all of it, and the error that says everything at once)
 - what it then is: `flow`, and its parts, `model`; `building`, `functions` and `composing` make it
   in Python, `dumping` writes it as YAML again, `picture` draws it
 - what may run now: `graph` (a flow as numbers), `plan` (the machine), where it stands (`state`,

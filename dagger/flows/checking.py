@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache, lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
 from dagger.flows.cycles import circles
+from dagger.flows.expanding import too_large
+from dagger.flows.filling import attributed, filled_alone, keyed
 from dagger.flows.flow import Flow
 from dagger.flows.grammar import built_ins
 from dagger.flows.model import Compensation, OnError, Rescue, Step
-from dagger.flows.names import Arguments, Names, arguments_of, is_required
-from dagger.flows.references import Texts, Work, needs_of, texts_of, work_of
-from dagger.flows.scopes import Known, is_secret, misread
+from dagger.flows.names import Arguments, Names, is_required, wanted_by
+from dagger.flows.references import Work, needs_of, texts_of, work_of
+from dagger.flows.scopes import Known, is_secret, misread, secrets_of
 from dagger.rules.documents.structure import shown
 from dagger.rules.documents.tree import Found, Path
 from dagger.rules.expressions.tokens import OPEN
@@ -40,37 +42,39 @@ def errors_of(
 ) -> Iterator[Found]:
     """All that keeps a flow from being run, in no order.
 
-    `unread` says why files that its steps use are not among its sub-flows. What the grammar
-    refuses is not looked at again: it is empty here.
+    `unread` says why files that its steps use are not among its sub-flows. With `names`, what is
+    said of the step functions that it uses is checked with it. What the grammar refuses is not
+    looked at again: it is empty here.
     """
+    as_run = flow if names is None else filled_alone(flow, names.functions)
+    for each in _errors(as_run, flow, names, unread):
+        yield attributed(each, flow)
+
+
+def _errors(
+    flow: Flow, written: Flow, names: Names | None, unread: Mapping[str, str]
+) -> Iterator[Found]:
     work, known = [*work_of(flow)], Known.of(flow)
+    wanted = cache(partial(wanted_by, flow=flow, names=names))
+    hidden = {uses: secrets_of(each) for uses, each in flow.subflows.items()}
     yield from _ids(work)
     yield from _needs(flow)
-    yield from _circles(flow, work)
+    yield from _circles(flow, work, written)
     for each in work:
         yield from _expressions(each, known)
         yield from _uses(flow, each, names, unread)
+        yield from _given(each, wanted)
         yield from _policies(each.step, each.path)
         yield from _waits(each)
         yield from _moments(each)
         yield from _reuse(each)
-        yield from _secrets(flow, each, known)
+        yield from _secrets(flow, each, known, hidden)
     yield from _combinations(flow)
     yield from _policies(flow.defaults, ("defaults",))
     yield from _inputs(flow)
     yield from misread(texts_of("output", flow.output, ("output",)), known)
-    yield from _schedule(flow)
-
-
-def warnings_of(flow: Flow, names: Names | None = None) -> Iterator[Found]:
-    """What is worth knowing of a flow that can be run."""
-    work = [*work_of(flow)]
-    yield from _unused_inputs(flow, work)
-    yield from _never(flow, work)
-    for each in work:
-        yield from _without_effect(each)
-        if names is None:
-            yield from _nearly_built_in(flow, each)
+    yield from _schedule(flow, known)
+    yield from too_large(flow)
 
 
 # -- names ----------------------------------------------------------------------------
@@ -110,19 +114,27 @@ def _needs(flow: Flow) -> Iterator[Found]:
                 yield Found(path, f"{name!r} is in needs twice")
 
 
-def _circles(flow: Flow, work: list[Work]) -> Iterator[Found]:
+def _circles(flow: Flow, work: list[Work], written: Flow) -> Iterator[Found]:
+    found = circles(needs_by_id(flow, work))
+    if not found:
+        return
     steps = {each.id: number for number, each in reversed([*enumerate(flow.steps)])}
-    needs = _needs_by_id(flow, work)
-    for circle in circles(needs):
-        ends = [*circle[1:], circle[0]]
-        pairs = [f"{name!r} needs {need!r}" for name, need in zip(circle, ends, strict=True)]
+    as_written = needs_by_id(written, [*work_of(written)])
+    for circle in found:
+        pairs = []
+        for name, need in zip(circle, [*circle[1:], circle[0]], strict=True):
+            said = f"{name!r} needs {need!r}"
+            if need not in as_written[name]:  # no line of the document would tell why
+                said += f" {keyed(flow.steps[steps[name]], written.steps[steps[name]], need)}"
+            pairs.append(said)
         if len(pairs) > LINKS_SHOWN:
             pairs[LINKS_SHOWN - 1 : -1] = [f"... {len(pairs) - LINKS_SHOWN} more ..."]
-        said = ", ".join(pairs)
-        yield Found(("steps", steps[circle[0]]), f"steps wait for each other: {said}")
+        problem = f"steps wait for each other: {', '.join(pairs)}"
+        yield Found(("steps", steps[circle[0]]), problem)
 
 
-def _needs_by_id(flow: Flow, work: list[Work]) -> dict[str, tuple[str, ...]]:
+def needs_by_id(flow: Flow, work: list[Work]) -> dict[str, tuple[str, ...]]:
+    """What each step needs."""
     ids = [each.id for each in flow.steps]
     return dict(zip(ids, needs_of(flow, frozenset(ids), work), strict=True))
 
@@ -138,31 +150,41 @@ def _expressions(work: Work, known: Known) -> Iterator[Found]:
 def _uses(
     flow: Flow, work: Work, names: Names | None, unread: Mapping[str, str]
 ) -> Iterator[Found]:
-    for part, path in _parts(work):
-        if problem := _unusable(part.uses, flow, names, unread):
-            yield Found((*path, "uses"), problem)
-        wanted = arguments_of(part.uses, flow, names)
-        if wanted is not None:
-            yield from _arguments(part.uses, part.with_, wanted, path)
+    for part, path in parts_of(work):
+        here = (*path, "uses")
+        if problem := _unusable(part.uses, flow, unread):
+            yield Found(here, problem)
+        elif names is not None and not _known(part.uses, names):
+            hint = meant(part.uses, [*names.known(), *built_ins()])
+            problem = f"unknown agent or step function {part.uses!r}{hint}"
+            yield Found(here, problem, unknown=part.uses)
 
 
-def _parts(work: Work) -> Iterator[tuple[Step | Rescue | Compensation, Path]]:
+def parts_of(work: Work) -> Iterator[tuple[Step | Rescue | Compensation, Path]]:
     """A step, and what undoes it."""
     yield work.step, work.path
     if work.step.compensate is not None:
         yield work.step.compensate, (*work.path, "compensate")
 
 
-def _unusable(uses: str, flow: Flow, names: Names | None, unread: Mapping[str, str]) -> str | None:
-    """Why there is nothing of that name; None if there is, or nobody knows."""
-    if not uses or uses in built_ins():
+def _unusable(uses: str, flow: Flow, unread: Mapping[str, str]) -> str | None:
+    """Why there is no flow of that name, if it is the name of one; None if there is."""
+    if not uses.startswith("./") or uses in flow.subflows:
         return None
-    if uses.startswith("./"):
-        return None if uses in flow.subflows else unread.get(uses, f"there is no flow {uses!r}")
-    if names is None or uses in names:
-        return None
-    hint = meant(uses, [*names.known(), *built_ins()])
-    return f"unknown agent or step function {uses!r}{hint}"
+    return unread.get(uses, f"there is no flow {uses!r}")
+
+
+def _known(uses: str, names: Names) -> bool:
+    """Whether there is something of that name; an empty one is for the grammar."""
+    return not uses or uses in built_ins() or uses.startswith("./") or uses in names
+
+
+def _given(work: Work, wanted: Callable[[str], Arguments | None]) -> Iterator[Found]:
+    """Whether each gets what it takes."""
+    for part, path in parts_of(work):
+        arguments = wanted(part.uses)
+        if arguments is not None:
+            yield from _arguments(part.uses, part.with_, arguments, path)
 
 
 def _arguments(
@@ -184,7 +206,7 @@ def _arguments(
 
 def _waits(work: Work) -> Iterator[Found]:
     """What is waited for has to be known before anything runs: somebody listens to it."""
-    for part, path in _parts(work):
+    for part, path in parts_of(work):
         channel = part.with_.get("channel", "")
         if part.uses == "wait_for" and OPEN in str(channel):
             problem = "the channel of wait_for is written down as it is, and is no expression"
@@ -193,7 +215,7 @@ def _waits(work: Work) -> Iterator[Found]:
 
 def _moments(work: Work) -> Iterator[Found]:
     """The moments that `sleep` is given as they are."""
-    for part, path in _parts(work):
+    for part, path in parts_of(work):
         until = part.with_.get("until", "")
         if part.uses == "sleep" and until and OPEN not in until and moment(until) is None:
             problem = f"until must be {A_MOMENT}, not {shown(until)}"
@@ -207,9 +229,13 @@ def _reuse(work: Work) -> Iterator[Found]:
         yield Found((*work.path, "cache"), problem)
 
 
-def _secrets(flow: Flow, work: Work, known: Known) -> Iterator[Found]:
-    """Where a secret would be written down by what gets it."""
-    for part, path in _parts(work):
+def _secrets(
+    flow: Flow, work: Work, known: Known, hidden: Mapping[str, Collection[str]]
+) -> Iterator[Found]:
+    """Where a secret would be written down by what gets it; `hidden` are the secret inputs of the
+    flows within.
+    """
+    for part, path in parts_of(work):
         leading = [
             each
             for each in texts_of("with", part.with_, (*path, "with")).references
@@ -221,10 +247,9 @@ def _secrets(flow: Flow, work: Work, known: Known) -> Iterator[Found]:
         inner = flow.subflows.get(part.uses)
         if inner is None:
             continue
-        hidden = Known.of(inner).secrets
         for each in leading:
             name = str(each.path[len(path) + 1])
-            if name in inner.inputs and name not in hidden:
+            if name in inner.inputs and name not in hidden[part.uses]:
                 problem = f"the input {name!r} of {part.uses!r} is not secret, and gets a secret"
                 yield Found(each.path, problem, each.offsets[0])
 
@@ -308,7 +333,7 @@ def _schema(source: Any) -> Schema | str:
         return error.problem
 
 
-def _schedule(flow: Flow) -> Iterator[Found]:
+def _schedule(flow: Flow, known: Known) -> Iterator[Found]:
     schedule = flow.schedule
     if schedule is None:
         return
@@ -322,10 +347,12 @@ def _schedule(flow: Flow) -> Iterator[Found]:
         recurrence(schedule.when or "every 1d", timezone=timezone)
     except ScheduleError as error:
         yield Found(("schedule", "when"), f"schedule: {error.problem}")
-    yield from _scheduled_inputs(flow, schedule.inputs)
+    yield from _scheduled_inputs(flow, schedule.inputs, known.secrets)
 
 
-def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
+def _scheduled_inputs(
+    flow: Flow, given: Mapping[str, Any], secrets: Collection[str]
+) -> Iterator[Found]:
     path = ("schedule", "inputs")
     for name, value in given.items():
         inner = (*path, name)
@@ -334,7 +361,7 @@ def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
             yield Found(inner, problem, key=True)
         elif OPEN in str(value):
             yield Found(inner, "a schedule gives values, and no expressions")
-        elif name in Known.of(flow).secrets:
+        elif name in secrets:
             problem = f"the input {name!r} is secret, and a schedule is kept and shown"
             yield Found(inner, f"{problem}; set the environment variable {name} instead")
         else:
@@ -342,64 +369,6 @@ def _scheduled_inputs(flow: Flow, given: Mapping[str, Any]) -> Iterator[Found]:
             if not isinstance(made, str):
                 yield from _misfit(value, made, f"input {name!r}", inner)
     for name, source in flow.inputs.items():
-        hidden = name in Known.of(flow).secrets
-        if is_required(source) and name not in given and not hidden:
+        if is_required(source) and name not in given and name not in secrets:
             problem = f"the schedule gives no {name!r}, which has no default"
             yield Found(("schedule",), problem)
-
-
-# -- warnings -------------------------------------------------------------------------
-
-
-def _unused_inputs(flow: Flow, work: Iterable[Work]) -> Iterator[Found]:
-    texts: list[Texts] = [text for each in work for text in each.texts]
-    texts.append(texts_of("output", flow.output, ("output",)))
-    used = {
-        each.parts[1] if len(each.parts) > 1 else None
-        for text in texts
-        for each in text.references
-        if each.parts[0] == "inputs"
-    }
-    for name in flow.inputs:
-        if None not in used and name not in used:
-            yield Found(("inputs", name), f"nothing uses the input {name!r}", key=True)
-
-
-def _never(flow: Flow, work: list[Work]) -> Iterator[Found]:
-    """Steps that cannot run: their own condition is false, or they need one that cannot."""
-    never: set[str] = set()
-    needs = _needs_by_id(flow, work)
-    for number, step in enumerate(flow.steps):
-        if step.when is False:
-            never.add(step.id)
-            yield Found(("steps", number, "when"), f"step {step.id!r} never runs")
-    wanted_by: dict[str, list[int]] = {}
-    for number, step in enumerate(flow.steps):
-        for need in needs[step.id]:
-            wanted_by.setdefault(need, []).append(number)
-    for name in (ahead := sorted(never)):
-        for number in wanted_by.get(name, ()):
-            step = flow.steps[number]
-            if step.when is None and step.id not in never:
-                never.add(step.id)
-                ahead.append(step.id)
-                problem = f"step {step.id!r} never runs, since it needs {name!r}, which never does"
-                yield Found(("steps", number), problem)
-
-
-def _without_effect(work: Work) -> Iterator[Found]:
-    for each in work.texts:
-        if each.field == "idempotency_key" and each.constant:
-            problem = (
-                "the idempotency_key is the same in every run: "
-                "what the first one did is not done again"
-            )
-            yield Found((*work.path, "idempotency_key"), problem)
-
-
-def _nearly_built_in(flow: Flow, work: Work) -> Iterator[Found]:
-    uses = work.step.uses
-    if uses in built_ins() or uses in flow.subflows:
-        return
-    if hint := meant(uses, built_ins()):
-        yield Found((*work.path, "uses"), f"{uses!r} is no built-in{hint}")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 from typing import NamedTuple
 
-from dagger.flows.checking import errors_of, warnings_of
+from dagger.flows.checking import errors_of
 from dagger.flows.flow import Flow
 from dagger.flows.grammar import CALLED, grammar
 from dagger.flows.names import Names
-from dagger.flows.reading import flow_from
+from dagger.flows.reading import data_of, flow_from
+from dagger.flows.warning import warnings_of
 from dagger.rules.documents.limits import MAX_PROBLEMS, text_of
 from dagger.rules.documents.parsing import parse_tree
 from dagger.rules.documents.structure import fitted
-from dagger.rules.documents.tree import Found, Node, Place, Problem, Scalar, place_of
-from dagger.words.errors import FlowProblem
+from dagger.rules.documents.tree import Found, Node, Place, Problem, Scalar, node_of, place_of
+from dagger.words.errors import FlowProblem, SerializationError
+from dagger.words.payload import plain
 
 _NO_TREE = Scalar(None, Place(1, 1), (0, 0))
 
@@ -25,12 +29,15 @@ class Draft(NamedTuple):
 
     path: str
     flow: Flow
+    """With the flows that it uses, as soon as they are read as well."""
     tree: Node
     source: str
     """Its text; empty for a flow that was made in Python."""
     problems: tuple[Problem, ...]
     readable: bool
     """Whether enough of it could be read to ask what it means."""
+    unread: Mapping[str, str] = MappingProxyType({})
+    """Why files that its steps use could not be read."""
 
 
 class Document(NamedTuple):
@@ -48,41 +55,63 @@ def draft(content: bytes, path: str) -> Draft:
     """What a document says, as far as it says anything."""
     text = text_of(content)
     if isinstance(text, Problem):
-        return Draft(path, Flow(""), _NO_TREE, "", (text,), False)
+        return _nothing(path, "", [text])
     tree, problems = parse_tree(text, "flow")
-    if tree is None:
-        return Draft(path, Flow(""), _NO_TREE, text, tuple(problems), False)
-    return fitted_draft(path, tree, text, problems)
+    return _nothing(path, text, problems) if tree is None else _fitted(path, tree, text, problems)
 
 
-def fitted_draft(path: str, tree: Node, source: str, problems: Iterable[Problem]) -> Draft:
+def draft_of(flow: Flow) -> Draft:
+    """The same of a flow that was made in Python."""
+    path = f"flow {flow.name!r}"
+    try:
+        tree = node_of(plain(data_of(flow)))
+    except SerializationError as error:
+        place = Place(0, 0, error.path.removeprefix("$").removeprefix("."))
+        return _nothing(path, "", [Problem(place, error.problem)])
+    found = _fitted(path, tree, "", ())
+    # What does not fit is not looked at again.
+    return found._replace(flow=replace(found.flow, subflows=flow.subflows))
+
+
+def _nothing(path: str, source: str, problems: Iterable[Problem]) -> Draft:
+    """Of what cannot be read at all."""
+    return Draft(path, Flow(""), _NO_TREE, source, tuple(problems), readable=False)
+
+
+def _fitted(path: str, tree: Node, source: str, problems: Iterable[Problem]) -> Draft:
     """A tree against the grammar."""
     data, misfits = fitted(tree, grammar(), "", CALLED)
     flow = Flow("") if data is None else flow_from(data)
     return Draft(path, flow, tree, source, (*problems, *misfits), data is not None)
 
 
-def finished(draft: Draft, flow: Flow, names: Names | None, unread: Mapping[str, str]) -> Document:
-    """The document of a draft: `flow` is its flow with its sub-flows, `unread` why some lack."""
+def document_of(
+    draft: Draft, names: Names | None, refused: Mapping[str, str] = MappingProxyType({})
+) -> Document:
+    """A draft that is asked what it means."""
     problems = [*draft.problems]
     if draft.readable:
-        problems += _placed(draft, errors_of(flow, names, unread))
+        problems += _placed(draft, errors_of(draft.flow, names, draft.unread))
     errors = _in_order(draft.path, problems)
-    return Document(flow, errors, () if errors else _warnings(draft, flow, names))
+    return Document(draft.flow, errors, () if errors else _warnings(draft, names, refused))
 
 
-def _warnings(draft: Draft, flow: Flow, names: Names | None) -> tuple[FlowProblem, ...]:
-    return _in_order(draft.path, _placed(draft, warnings_of(flow, names)))
+def _warnings(
+    draft: Draft, names: Names | None, refused: Mapping[str, str]
+) -> tuple[FlowProblem, ...]:
+    found = warnings_of(draft.flow, names, refused)
+    return _in_order(draft.path, _placed(draft, found))
 
 
 def _placed(draft: Draft, findings: Iterable[Found]) -> Iterator[Problem]:
     for each in islice(findings, MAX_PROBLEMS):
-        yield Problem(place_of(draft.tree, each, draft.source), each.text)
+        place = place_of(draft.tree, each, draft.source)
+        yield Problem(place, each.text, unknown=each.unknown)
 
 
 def _in_order(path: str, problems: Iterable[Problem]) -> tuple[FlowProblem, ...]:
     ordered = sorted(problems, key=lambda each: each.place[:2])[:MAX_PROBLEMS]
     return tuple(
-        FlowProblem(path, each.place.line, each.place.column, each.text, each.place.path)
+        FlowProblem(path, *each.place[:2], each.text, each.place.path, each.unknown)
         for each in ordered
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dagger.flows.building import Used, step_of
 from dagger.flows.model import Defaults, Rescue, Schedule, Step
+from dagger.rules.growing import Growing
+from dagger.words.errors import DefinitionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class Flow:
     """What holds for steps that do not say it themselves."""
     fail_fast: bool = True
     """Whether all stops when a step has failed for good."""
-    steps: tuple[Step, ...] = ()
-    """Its steps, in the order of the document."""
+    steps: Sequence[Step] = ()
+    """Its steps, in the order of the document: a tuple, or what can be had as one."""
     output: Any = None
     """What it gives when it has succeeded: a value, with expressions perhaps."""
     schedule: Schedule | None = None
@@ -44,18 +46,25 @@ class Flow:
         is a word of Python. The grammar tells the options. Raises DefinitionError for one that
         there is not.
         """
-        subflows = dict(self.subflows)
-
-        def file_of(used: object) -> str | None:
-            """What stands in a document for a flow, which then is one of the sub-flows."""
-            if not isinstance(used, Flow):
-                return None
-            subflows[f"./{used.name}.yml"] = used
-            return f"./{used.name}.yml"
-
         where = f"step {id!r} of flow {self.name!r}"
+        used: dict[str, Flow] = {}
+
+        def file_of(flow: object) -> str | None:
+            """What stands in a document for a flow, which then is one of the sub-flows."""
+            if not isinstance(flow, Flow):
+                return None
+            file = f"./{flow.name}.yml"
+            known = used.setdefault(file, self.subflows.get(file, flow))
+            if known is not flow and known != flow:
+                raise DefinitionError(
+                    f"it uses another flow named {flow.name!r}; rename one", where
+                )
+            return file
+
         made = step_of(id, uses, options, file_of, where)
-        return replace(self, steps=(*self.steps, made), subflows=subflows)
+        steps = self.steps if isinstance(self.steps, Growing) else Growing(self.steps)
+        subflows = {**self.subflows, **used} if used else self.subflows
+        return replace(self, steps=steps.then(made), subflows=subflows)
 
     def said(self, step: Step | Rescue, name: str) -> Any:
         """What holds for a step: what it says itself, or else what `defaults` say."""
@@ -67,3 +76,13 @@ class Flow:
         for each in self.steps:
             yield each
             yield from each.rescue
+
+    def flows(self) -> list[Flow]:
+        """The flow itself, and behind it all those within it, each once."""
+        found = {id(self): self}
+        ahead = [self]
+        for each in ahead:
+            new = [inner for inner in each.subflows.values() if id(inner) not in found]
+            found.update((id(inner), inner) for inner in new)
+            ahead += {id(inner): inner for inner in new}.values()
+        return ahead

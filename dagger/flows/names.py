@@ -51,8 +51,10 @@ class Names:
         return sorted({*self.agents, *self.functions})
 
 
-def arguments_of(uses: str, flow: Flow, names: Names | None) -> Arguments | None:
-    """What a step of a flow is to give; None where that is not known, or is for the grammar."""
+def wanted_by(uses: str, flow: Flow, names: Names | None) -> Arguments | None:
+    """What is to be given to what a step of a flow uses; None where nobody knows, or the grammar
+    says it.
+    """
     if uses in flow.subflows:
         inputs = flow.subflows[uses].inputs
         required = [name for name, source in inputs.items() if is_required(source)]

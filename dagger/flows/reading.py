@@ -16,6 +16,7 @@ from dagger.flows.model import (
     Schedule,
     Step,
 )
+from dagger.rules.growing import Growing
 
 Data = Mapping[str, Any]
 
@@ -105,7 +106,7 @@ def data_of(part: Any) -> Any:
     """A part of the model as the document that says it; what is as usual is left out."""
     if isinstance(part, StrEnum):
         return str(part)
-    if isinstance(part, tuple):
+    if isinstance(part, tuple | Growing):
         return [data_of(each) for each in part]
     if not isinstance(part, (Flow, Defaults, Step, Rescue, Compensation, Schedule)):
         return part

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dagger.flows.flow import Flow
@@ -54,19 +55,30 @@ class Work(NamedTuple):
     path: Path
     owner: Step | None
     """The step that it rescues, if it does."""
-    before: tuple[str, ...]
-    """The rescue steps before it."""
+    place: int
+    """Of a rescue step, its place among those that rescue the same step."""
+    rescue: Mapping[str, int]
+    """The places of all of these, by id."""
     texts: tuple[Texts, ...]
+
+    def comes_after(self, name: str) -> bool:
+        """Whether it is a rescue step behind another one, of this name, of the same step."""
+        return self.rescue.get(name, self.place) < self.place
+
+
+_NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 def work_of(flow: Flow) -> Iterator[Work]:
     """Every step, and behind it its rescue steps."""
     for number, step in enumerate(flow.steps):
         path: Path = ("steps", number)
-        yield Work(step, path, None, (), tuple(_texts(step, path)))
+        yield Work(step, path, None, 0, _NOBODY, tuple(_texts(step, path)))
+        # Of two that have one id the first counts.
+        places = {each.id: at for at, each in reversed([*enumerate(step.rescue)])}
         for at, rescue in enumerate(step.rescue):
-            inner, before = (*path, "rescue", at), tuple(each.id for each in step.rescue[:at])
-            yield Work(rescue, inner, step, before, tuple(_texts(rescue, inner)))
+            inner = (*path, "rescue", at)
+            yield Work(rescue, inner, step, at, places, tuple(_texts(rescue, inner)))
 
 
 def needs_of(
@@ -120,14 +132,14 @@ def _steps(texts: Iterable[Texts]) -> Iterator[str]:
 
 def texts_of(field: str, value: Any, path: Path) -> Texts:
     """What the texts within a value refer to."""
-    return _read(field, _strings(value, path), _in_text)
+    return _read(field, _strings(value, path), in_text)
 
 
 def _texts(step: Step | Rescue, path: Path) -> Iterator[Texts]:
     if isinstance(step, Step) and isinstance(step.foreach, (str, list)):
         yield texts_of("foreach", step.foreach, (*path, "foreach"))
     if isinstance(step.when, str):
-        yield _read("when", [((*path, "when"), step.when)], _in_condition)
+        yield _read("when", [((*path, "when"), step.when)], in_condition)
     if step.with_:
         yield texts_of("with", step.with_, (*path, "with"))
     if step.idempotency_key is not None:
@@ -151,7 +163,7 @@ def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str | None]]:
             yield from _strings(each, (*path, number))
 
 
-class _Within(NamedTuple):
+class Within(NamedTuple):
     """What one text refers to: the parts of each reference and where they are, or what is wrong."""
 
     references: tuple[tuple[tuple[int, ...], tuple[str | int, ...]], ...] = ()
@@ -160,7 +172,7 @@ class _Within(NamedTuple):
 
 
 def _read(
-    field: str, found: Iterable[tuple[Path, str | None]], within: Callable[[str], _Within]
+    field: str, found: Iterable[tuple[Path, str | None]], within: Callable[[str], Within]
 ) -> Texts:
     references: list[Reference] = []
     broken: list[Found] = []
@@ -176,24 +188,20 @@ def _read(
 
 
 @lru_cache(maxsize=TEXTS_KEPT)
-def _in_text(text: str) -> _Within:
+def in_text(text: str) -> Within:
+    """What a text refers to."""
     return _within(compiled, text)
 
 
 @lru_cache(maxsize=TEXTS_KEPT)
-def _in_condition(text: str) -> _Within:
+def in_condition(text: str) -> Within:
+    """The same of a condition, which may be written without `${{ }}`."""
     return _within(condition, text)
 
 
-def forget() -> None:
-    """Remember no text; for measurements."""
-    _in_text.cache_clear()
-    _in_condition.cache_clear()
-
-
-def _within(made: Callable[[str], Template], text: str) -> _Within:
+def _within(made: Callable[[str], Template], text: str) -> Within:
     try:
         template = made(text)
     except ExpressionError as error:
-        return _Within(problem=error.problem, offset=error.offset)
-    return _Within(tuple((each.offsets, each.path) for each in template.references))
+        return Within(problem=error.problem, offset=error.offset)
+    return Within(tuple((each.offsets, each.path) for each in template.references))

@@ -47,7 +47,7 @@ class Known:
 
     inputs: Mapping[str, Any]
     steps: Collection[str]
-    secrets: tuple[str, ...]
+    secrets: Collection[str]
     """The inputs that are secret."""
     rescued_by: Mapping[str, str]
     """Rescue steps, and whose they are."""
@@ -58,8 +58,12 @@ class Known:
         rescued_by = {each.id: step.id for step in flow.steps for each in step.rescue}
         # In order, so that the same names are thought to be meant each time.
         steps = dict.fromkeys(each.id for each in flow.steps if each.id)
-        secrets = tuple(name for name, schema in flow.inputs.items() if _is_secret(schema))
-        return cls(flow.inputs, steps, secrets, rescued_by)
+        return cls(flow.inputs, steps, secrets_of(flow), rescued_by)
+
+
+def secrets_of(flow: Flow) -> Collection[str]:
+    """The inputs of a flow that are secret, in their order."""
+    return dict.fromkeys(name for name, schema in flow.inputs.items() if _is_secret(schema))
 
 
 def is_secret(parts: tuple[str | int, ...], inputs: Collection[str]) -> bool:
@@ -113,10 +117,10 @@ def _of_steps(
     if len(parts) == 1:
         return _Wrong(0, "steps needs the id of a step behind it, such as steps.fetch.output")
     name = str(parts[1])
-    before = work.before if work is not None else ()
+    before = work is not None and work.comes_after(name)
     if work is not None and work.owner is None and name == work.step.id and field != "compensate":
         return _Wrong(1, f"step {name!r} refers to itself")
-    if name not in known.steps and name not in before and not _own(name, field, work):
+    if name not in known.steps and not before and not _own(name, field, work):
         if name in known.rescued_by:
             return _Wrong(1, _not_from_here(name, known.rescued_by[name], work))
         return _Wrong(1, f"unknown step {name!r}{meant(name, known.steps)}")
@@ -139,7 +143,7 @@ def _of_inputs(inner: str | int | None, field: str, known: Known) -> str | None:
     if inner is not None and inner not in known.inputs:
         return f"the flow has no input {inner!r}{meant(str(inner), known.inputs)}"
     if field in KEPT and (inner in known.secrets or (inner is None and known.secrets)):
-        secret = known.secrets[0] if inner is None else inner
+        secret = next(iter(known.secrets)) if inner is None else inner
         return f"the input {secret!r} is secret, and {KEPT[field]}"
     return None
 

@@ -15,4 +15,5 @@ Nothing here waits, reads a clock or knows an agent: values in, values out.
 - what stands in texts: `expressions`
 - what is written down by people: `documents`
 - what was meant by a wrong name: `nearest`
+- values that come one by one, very many of them: `growing`
 """

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from dagger.rules.growing import Growing
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -96,7 +98,7 @@ class Undoing:
     plan: _Plan
     begun: int = 0
     ended: int = 0
-    failed: tuple[tuple[int, str], ...] = ()
+    failed: Growing[tuple[int, str]] = field(default_factory=Growing)
     started: bool = False
     stopped: bool = False
 
@@ -116,7 +118,7 @@ class Undoing:
         """What became of the actions so far."""
         plan = self.plan
         failed = dict(sorted(self.failed))
-        well = self.ended & ~plan.without & ~sum(1 << place for place in failed)
+        well = self.ended & ~plan.without & ~_bits(failed)
         return UndoReport(
             undone=plan.named(well),
             failed={plan.actions[place].id: problem for place, problem in failed.items()},
@@ -148,7 +150,7 @@ def step(state: Undoing, event: Event) -> tuple[Undoing, tuple[Compensate, ...]]
             return _ended(state, _running(state, id))
         case UndoFailed(id=id, problem=problem):
             place = _running(state, id)
-            return _ended(replace(state, failed=(*state.failed, (place, problem))), place)
+            return _ended(replace(state, failed=state.failed.then((place, problem))), place)
         case Stop():
             return replace(state, stopped=True), ()
 

@@ -184,6 +184,8 @@ class FlowProblem(NamedTuple):
     """What is wrong, and what was probably meant."""
     part: str = ""
     """Which part of a flow that was made in Python it is about, such as "steps[0].needs"."""
+    unknown: str = ""
+    """The agent or step function that nobody knows, if that is what is wrong."""
 
     def __str__(self) -> str:
         if self.line:

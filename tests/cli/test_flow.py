@@ -96,7 +96,24 @@ def test_findings_are_json_too(invoke: Invoke, flow: Path) -> None:
         "column": 34,
         "problem": "nothing uses the input 'spare'",
         "part": "",
+        "unknown": "",
     }
+
+
+def test_a_built_in_that_the_settings_refuse_is_a_warning(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could be run elsewhere; here `dagger flow run` would refuse it."""
+    text = "name: f\nsteps:\n  - {id: a, uses: sleep, with: {seconds: 1}, compensate: shell}\n"
+    path = saved(tmp_path, text.replace("shell", "{uses: shell, with: {command: [ls]}}"))
+    ended = invoke("flow", "check", str(path))
+    assert ended.exit_code == 0
+    assert ended.stdout.splitlines()[0] == (
+        f"warning  {path}:3:65: 'shell' runs programs, which the setting flow_shell does not allow;"
+        " set it to true where flows may"
+    )
+    monkeypatch.setenv("DAGGER_FLOW_SHELL", "true")
+    assert "1 file, 1 step: 0 errors, 0 warnings" in invoke("flow", "check", str(path)).stdout
 
 
 def test_the_picture_is_printed(invoke: Invoke, flow: Path) -> None:

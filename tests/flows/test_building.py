@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -163,3 +164,28 @@ def test_what_a_step_may_not_say(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(DefinitionError, match=problem) as raised:
         Flow("f").step("a", "work", **options)
     assert "step 'a' of flow 'f'" in str(raised.value)
+
+
+def test_a_hundred_thousand_steps_come_one_by_one() -> None:
+    """A flow that grows by one step copies none of those before; flows that grow out of the same
+    one are each what they are.
+    """
+    flow, started = Flow("f"), time.process_time()
+    for number in range(100_000):
+        flow = flow.step(f"s{number}", "work")
+    assert time.process_time() - started < 10
+    one, other = flow.step("a", "work"), flow.step("b", "work")
+    assert [each.steps[-1].id for each in (flow, one, other)] == ["s99999", "a", "b"]
+    assert {len(flow.steps), len(one.steps) - 1, len(other.steps) - 1} == {100_000}
+
+
+def test_two_flows_of_one_name_are_not_used_by_one() -> None:
+    """They would be one file; the same flow may be used as often as one likes."""
+    one, other = (Flow("inner").step("a", "sleep", with_={"seconds": each}) for each in (1, 9))
+    flow = Flow("f").step("a", one).step("b", one, compensate=Flow("inner", steps=one.steps))
+    for options in ({"uses": other}, {"uses": "work", "rescue": [{"id": "r", "uses": other}]}):
+        problem = "step 'c' of flow 'f': it uses another flow named 'inner'; rename one"
+        with pytest.raises(DefinitionError, match=problem):
+            flow.step("c", **options)
+    with pytest.raises(DefinitionError, match="another flow named 'inner'"):
+        Flow("f").step("a", one, compensate=other)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from dagger import agent
-from dagger.flows import Flow, Names, check, documents, load, parse, step
-from dagger.flows.loading import MAX_FILES
+from dagger.flows import Flow, Names, check, documents, expanding, load, parse, step
+from dagger.flows.expanding import MAX_FLOWS
 from dagger.words.errors import FlowError
 
 INNER = """\
@@ -89,9 +90,57 @@ def test_files_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
 
 def test_a_flow_has_so_many_files(tmp_path: Path) -> None:
     """A chain of files without end is cut."""
-    files = {f"f{number}": outer(f"./f{number + 1}.yml", "{}") for number in range(MAX_FILES + 5)}
+    files = {f"f{number}": outer(f"./f{number + 1}.yml", "{}") for number in range(MAX_FLOWS + 5)}
     (problem,) = said(written(tmp_path, **files))
-    assert problem == f"f{MAX_FILES - 1}.yml:2:25: the flow consists of more than {MAX_FILES} files"
+    assert problem == f"f{MAX_FLOWS - 1}.yml:2:25: the flow consists of more than {MAX_FLOWS} files"
+
+
+def twice(number: int) -> str:
+    """A flow whose two steps use the next one."""
+    steps = ", ".join(f"{{id: {name}, uses: ./f{number + 1}.yml}}" for name in "ab")
+    return f"name: f{number}\nsteps: [{steps}]\n"
+
+
+def test_flows_within_come_to_so_many_steps(tmp_path: Path) -> None:
+    """Files that use each other twice, which would be millions of steps, are refused where they
+    become too many, and those above them say nothing.
+    """
+    last = 60
+    files = {f"f{number}": twice(number) for number in range(last)}
+    files[f"f{last}"] = "name: last\nsteps: [{id: a, uses: sleep, with: {seconds: 1}}]\n"
+    (problem,) = said(written(tmp_path, **files))
+    assert problem == (
+        "f48.yml:2:49: the flows that steps use come to 12,284 steps in all, and at most 10,000 "
+        "are possible; a step with foreach uses one flow many times"
+    )
+    load(tmp_path / "f49.yml")
+
+
+def test_what_undoes_a_step_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow that is a compensation or a rescue step is carried out by agents of its own, too."""
+    monkeypatch.setattr(expanding, "MAX_STEPS_WITHIN", 3)
+    inner = Flow("inner").step("a", "ask", with_={"question": "?"})
+    flow = Flow("f").step("a", inner, compensate=inner, rescue=[{"id": "b", "uses": inner}])
+    check(flow)
+    with pytest.raises(FlowError, match=r"steps\[1\]\.uses: the flows .* come to 4 steps in all"):
+        check(flow.step("c", inner))
+
+
+def test_flows_from_python_are_checked_with_those_within() -> None:
+    """What is wrong with a flow that a step uses is told by that flow's name, once; and there are
+    at most so many of them.
+    """
+    inner = Flow("inner").step("a", "work", needs="b")
+    with pytest.raises(FlowError) as raised:
+        check(Flow("outer").step("a", inner).step("c", inner))
+    assert str(raised.value) == "flow 'inner', steps[0].needs[0]: unknown step 'b' in needs"
+    flow = Flow("f0").step("a", "work")
+    for number in range(1, 2 * MAX_FLOWS):
+        flow = Flow(f"f{number}").step("a", flow)
+    with pytest.raises(FlowError) as raised:
+        check(flow)
+    told = f"flow 'f{MAX_FLOWS}', steps: the flow consists of more than {MAX_FLOWS} flows"
+    assert str(raised.value) == told
 
 
 def test_a_file_is_read_once(tmp_path: Path) -> None:
@@ -204,3 +253,20 @@ def test_an_input_may_be_used_by_all_of_them(tmp_path: Path) -> None:
         steps: [{id: a, uses: work, with: {all: "${{ inputs }}"}}]
         """
     assert warned(tmp_path, text) == []
+
+
+LARGE = {
+    "rescue steps": "steps:\n  - id: a\n    uses: x\n    rescue:\n"
+    + "".join(f"    - {{id: r{each}, uses: x}}\n" for each in range(20_000)),
+    "inputs of a schedule": "inputs:\n"
+    + "".join(f"  i{each}: {{default: 1}}\n" for each in range(10_000))
+    + "steps: [{id: a, uses: x}]\nschedule: every 1d\n",
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_large_document_takes_as_long_as_it_is(kind: str) -> None:
+    """Nothing is looked through again for each of very many."""
+    started = time.process_time()
+    parse(f"name: f\n{LARGE[kind]}")
+    assert time.process_time() - started < 8

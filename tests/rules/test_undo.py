@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -251,3 +252,14 @@ def test_very_many_actions_are_undone_one_after_the_other() -> None:
     silent = [Action("0", (), 0)]
     silent += [Action(str(place), (str(place - 1),), compensated=False) for place in range(1, 3000)]
     assert step(undoing(silent), Start())[1] == (Compensate("0"),)
+
+
+def test_very_many_may_fail() -> None:
+    """What each failure costs does not grow with those before it."""
+    many = 60_000
+    state, _ = step(undoing([Action(str(place)) for place in range(many)]), Start())
+    started = time.process_time()
+    for place in range(many):
+        state, _ = step(state, UndoFailed(str(place), "no disk"))
+    assert len(state.report().failed) == many
+    assert time.process_time() - started < 7

@@ -88,6 +88,8 @@ class Assembling:
         self._accept_changes = accept_changes
         self._names: set[str] = set()
         self._bases: dict[str, Agent] = {}
+        self._digests: dict[int, str] = {}
+        """Of flows within others, each of which may be there many times."""
 
     def agents(self, flow: Flow) -> list[Agent]:
         """The agents of a flow, which has no errors. Raises DefinitionError."""
@@ -154,10 +156,15 @@ class Assembling:
         made = self._coordinator(
             program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
         )
-        digest = digest_of(definition_of(flow))
-        origin = Origin(digest, self._vault.secrets)
+        origin = Origin(self._digest(flow), self._vault.secrets)
         yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
+
+    def _digest(self, flow: Flow) -> str:
+        known = self._digests.get(id(flow))
+        if known is None:
+            known = self._digests[id(flow)] = digest_of(definition_of(flow))
+        return known
 
     def _coordinator(
         self, program: Program, made: Coordinator, wish: OnFailure, retry: Any

@@ -24,10 +24,17 @@ def built_in(name: str, config: Config, where: str | None = None) -> StepFunctio
     """
     if name not in _BUILT_INS:
         return None
-    if name == "shell" and not config.flow_shell:
-        problem = "'shell' runs programs, which the setting flow_shell does not allow"
-        raise DefinitionError(f"{problem}; set it to true where flows may", where)
+    if problem := refused(config).get(name):
+        raise DefinitionError(problem, where)
     return make(_BUILT_INS[name](config), {"name": name}, {})
+
+
+def refused(config: Config) -> Mapping[str, str]:
+    """The built-ins that the settings do not allow, and why."""
+    if config.flow_shell:
+        return {}
+    problem = "'shell' runs programs, which the setting flow_shell does not allow"
+    return {"shell": f"{problem}; set it to true where flows may"}
 
 
 def _ask(config: Config) -> Callable[..., Any]:

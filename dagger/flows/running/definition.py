@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,15 +17,40 @@ DIGITS = 16
 
 
 def definition_of(flow: Flow) -> dict[str, Any]:
-    """All that says what a flow does."""
-    files = {name: definition_of(each) for name, each in flow.subflows.items()}
-    return {"flow": data_of(flow), "files": files} if files else {"flow": data_of(flow)}
+    """All that says what a flow does: the flow, and each of those within it once, in `files`.
+
+    What its steps use are their numbers there, in `uses`; what a flow uses stands before it.
+    """
+    files: dict[str, dict[str, Any]] = {}
+    told = _told(flow, files, {})
+    return {**told, "files": [*files.values()]} if files else told
+
+
+def _told(flow: Flow, files: dict[str, dict[str, Any]], known: dict[int, int]) -> dict[str, Any]:
+    """A flow without those within it, which are added to `files`, by what they say."""
+    uses = {}
+    for name, each in flow.subflows.items():
+        if id(each) not in known:
+            told = _told(each, files, known)
+            digest = digest_of(told)
+            files.setdefault(digest, told)
+            known[id(each)] = [*files].index(digest)
+        uses[name] = known[id(each)]
+    return {"flow": data_of(flow), "uses": uses} if uses else {"flow": data_of(flow)}
 
 
 def flow_of(definition: Mapping[str, Any]) -> Flow:
     """The flow that a definition is of."""
-    files = {name: flow_of(each) for name, each in definition.get("files", {}).items()}
-    return replace(flow_from(definition["flow"]), subflows=files)
+    within: list[Flow] = []
+    for each in definition.get("files", ()):
+        within.append(_flow(each, within))
+    return _flow(definition, within)
+
+
+def _flow(told: Mapping[str, Any], within: Sequence[Flow]) -> Flow:
+    uses = told.get("uses", {})
+    subflows = {name: within[number] for name, number in uses.items()}
+    return replace(flow_from(told["flow"]), subflows=subflows)
 
 
 def digest_of(definition: Mapping[str, Any]) -> str:

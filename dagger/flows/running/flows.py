@@ -12,8 +12,9 @@ from dagger.authoring.agent import Agent
 from dagger.executor.executor import Executor
 from dagger.executor.live import LiveRun
 from dagger.executor.specs import Opening
+from dagger.flows.filling import filled
 from dagger.flows.flow import Flow
-from dagger.flows.loading import check, load
+from dagger.flows.loading import drafts_of, read, right
 from dagger.flows.running.assembling import Assembling
 from dagger.flows.running.report import FlowReport
 from dagger.flows.running.showing import flow_report
@@ -59,11 +60,11 @@ class Flows:
         self.agents: list[Agent] = []
         """The agents of all of them."""
         for each in flows:
-            flow = _loaded(each, known)
+            flow = _checked(each, known)
             if flow.name in self.flows:
                 raise DefinitionError(f"two flows are named {flow.name!r}; rename one of them")
-            self.flows[flow.name] = known.filled(flow)
-            self.agents += making.agents(self.flows[flow.name])
+            self.flows[flow.name] = flow
+            self.agents += making.agents(flow)
 
     async def run(
         self,
@@ -146,7 +147,9 @@ def _listed(config: Config) -> Iterator[ModuleType]:
             raise DefinitionError(problem) from error
 
 
-def _loaded(given: Flow | str | Path, uses: Uses) -> Flow:
-    flow = given if isinstance(given, Flow) else load(given)
-    check(flow, uses.names(flow)) if isinstance(given, Flow) else load(given, uses.names(flow))
-    return flow
+def _checked(given: Flow | str | Path, uses: Uses) -> Flow:
+    """A flow as it is run, with what its step functions say; that is checked with it."""
+    drafts = drafts_of(given) if isinstance(given, Flow) else read(given)
+    names = uses.names(drafts[0].flow)
+    flow = right(drafts, names)
+    return filled(given if isinstance(given, Flow) else flow, names)

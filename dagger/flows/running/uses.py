@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -11,14 +10,11 @@ from dagger.authoring.agent import Agent
 from dagger.authoring.registry import Registry, registry
 from dagger.flows.flow import Flow
 from dagger.flows.functions import StepFunction, StepFunctions, step_functions
-from dagger.flows.model import Compensation, OnError, Rescue, Step
 from dagger.flows.names import Names
 from dagger.flows.references import used_by
 from dagger.words.errors import AgentNotFound, DefinitionError
 
 Given = StepFunction | Agent | ModuleType
-
-_FILLED = ("retry", "timeout", "cache", "priority", "idempotency_key", "resources")
 
 
 class Uses:
@@ -66,38 +62,9 @@ class Uses:
         except DefinitionError:
             return None
 
-    def filled(self, flow: Flow) -> Flow:
-        """The flow with what its step functions say of themselves where its steps say nothing."""
-        subflows = {name: self.filled(each) for name, each in flow.subflows.items()}
-        return replace(flow, steps=tuple(map(self._step, flow.steps)), subflows=subflows)
 
-    def _step(self, step: Step) -> Step:
-        found = self.find(step.uses)
-        said: dict[str, Any] = self._said(step)
-        if isinstance(found, StepFunction) and step.on_error is None:
-            on_error = found.options.get("on_error")
-            said["on_error"] = None if on_error is None else OnError(on_error)
-        rescue = tuple(replace(each, **self._said(each)) for each in step.rescue)
-        return replace(step, **said, rescue=rescue)
-
-    def _said(self, step: Step | Rescue) -> dict[str, Any]:
-        undo = step.compensate
-        found = self._options(step, _FILLED)
-        if undo is not None:
-            undo = replace(undo, **self._options(undo, ("retry", "timeout")))
-        return {**found, "compensate": undo}
-
-    def _options(self, part: Step | Rescue | Compensation, names: Iterable[str]) -> dict[str, Any]:
-        found = self.find(part.uses)
-        if not isinstance(found, StepFunction):
-            return {}
-        wanted = [name for name in names if getattr(part, name) is None]
-        return {name: found.options[name] for name in wanted if name in found.options}
-
-
-def _all_used(flow: Flow) -> list[str]:
-    within = [name for each in flow.subflows.values() for name in _all_used(each)]
-    return [*used_by(flow), *within]
+def _all_used(flow: Flow) -> set[str]:
+    return {name for each in flow.flows() for name in used_by(each)}
 
 
 def _in(given: Any) -> Iterable[StepFunction | Agent]:

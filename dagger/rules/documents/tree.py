@@ -25,6 +25,8 @@ class Problem(NamedTuple):
     path: Path = ()
     """What leads to it from the top, as far as it was read; of what is wrong with a key, to that.
     """
+    unknown: str = ""
+    """As in what was found."""
 
 
 class Found(NamedTuple):
@@ -36,6 +38,8 @@ class Found(NamedTuple):
     """Where in the text at that path, if it is about a part of it."""
     key: bool = False
     """Whether it is about the key, and not about what stands under it."""
+    unknown: str = ""
+    """The name of what should be there besides the document, and is not, if that is it."""
 
 
 UNREAD: Any = object()

@@ -20,8 +20,11 @@ from dagger import (
     all_of,
 )
 from dagger.authoring.registry import Registry
+from dagger.flows import Compensation, Names, Rescue, check, loading
+from dagger.flows.filling import filled
 from dagger.flows.functions import StepFunction, StepFunctions, make
 from dagger.flows.running.uses import Uses
+from dagger.rules.documents.limits import content_of
 
 ONCE = Config()
 
@@ -138,9 +141,91 @@ def test_what_a_function_says_holds_where_its_step_says_nothing() -> None:
     """The step goes before the function, and the function before the defaults of the flow."""
     said = function("work", retry="immediate", timeout=5, on_error="skip", cache=60)
     flow = Flow("f").step("a", said).step("b", said, timeout=7, on_error="continue")
-    a, b = Uses([said]).filled(flow).steps
+    a, b = filled(flow, Uses([said]).names(flow)).steps
     assert (a.retry, a.timeout, a.on_error, a.cache) == ("immediate", 5, "skip", 60)
     assert (b.retry, b.timeout, b.on_error, b.cache) == ("immediate", 7, "continue", 60)
+
+
+@pytest.mark.parametrize(
+    ("options", "step", "problem"),
+    [
+        (
+            {"cache": 60},
+            {"with_": {"x": "${{ secrets.TOKEN }}"}},
+            "what is cached is known by what it was given, and that has a secret in it "
+            "(cache= in @step of 'work')",
+        ),
+        (
+            {"cache": 60},
+            {"compensate": "undo"},
+            "what is undone cannot be used again by others; leave out cache or compensate "
+            "(cache= in @step of 'work')",
+        ),
+        (
+            {"idempotency_key": "${{ secrets.TOKEN }}"},
+            {},
+            "a secret may not stand here: keys are kept and shown "
+            "(idempotency_key= in @step of 'work')",
+        ),
+        (
+            {"idempotency_key": "${{ steps.wrok.output }}"},
+            {},
+            "unknown step 'wrok' (idempotency_key= in @step of 'work')",
+        ),
+    ],
+)
+def test_what_a_function_says_is_checked_with_the_flow(
+    options: dict[str, Any], step: dict[str, Any], problem: str
+) -> None:
+    """What would be refused in the document is refused where `@step` says it, at the step that
+    uses the function; also in a flow within, and for rescue steps.
+    """
+    uses = [function("work", **options), function("undo", lambda: None)]
+    flow = Flow("f").step("a", "work", **step)
+    with pytest.raises(FlowError) as raised:
+        Flows(flow, uses=uses, config=ONCE)
+    assert str(raised.value) == f"flow 'f', steps[0].uses: {problem}"
+    check(flow, Names.of(functions=[function("work"), uses[1]]))
+    if "with_" not in step:
+        rescue = Rescue("r", "work", compensate=Compensation("undo") if step else None)
+        outer = Flow("outer").step("b", Flow("g").step("a", "undo", rescue=[rescue]))
+        with pytest.raises(FlowError) as raised:
+            Flows(outer, uses=uses, config=ONCE)
+        assert str(raised.value) == f"flow 'g', steps[0].rescue[0].uses: {problem}"
+
+
+def test_a_circle_that_a_function_closes_is_found(tmp_path: Path) -> None:
+    """Steps that would wait for each other for ever, by what `@step` says, are an error of the
+    file, which names the function.
+    """
+    path = tmp_path / "f.yml"
+    steps = "[{id: a, uses: work}, {id: b, uses: sleep, needs: a, with: {seconds: 1}}]"
+    path.write_text(f"name: f\nsteps: {steps}\n", "utf-8")
+    keyed = function("work", idempotency_key="${{ steps.b.output }}")
+    with pytest.raises(FlowError) as raised:
+        Flows(path, uses=[keyed], config=ONCE)
+    assert str(raised.value) == (
+        f"{path}:2:9: steps wait for each other: "
+        "'a' needs 'b' (idempotency_key= in @step of 'work'), 'b' needs 'a'"
+    )
+    flow = Flow("f").step("a", "ask", with_={"question": "?"}, rescue=[Rescue("r", "work")])
+    with pytest.raises(FlowError, match=r"'a' needs 'b' \(idempotency_key= in @step of 'work'\)"):
+        check(flow.step("b", "ask", needs="a"), Names.of(functions=[keyed]))
+
+
+def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is checked is what is run, though the file changes meanwhile."""
+    path = tmp_path / "f.yml"
+    path.write_text("name: f\nsteps: [{id: a, uses: sleep, with: {seconds: 1}}]\n", "utf-8")
+    times = []
+
+    def read(path: Path) -> bytes:
+        times.append(path)
+        return content_of(path)
+
+    monkeypatch.setattr(loading, "content_of", read)
+    Flows(path, config=ONCE)
+    assert times == [path]
 
 
 def test_two_flows_of_one_name_are_refused() -> None:
