@@ -66,7 +66,10 @@ def asked(
     if timeout is not None and not timeout > 0:
         raise ExecutionError(f"{where}: timeout={timeout!r} is no number of seconds above 0")
     derived = derive(type, where) if type is not None else Derived(True, None)
-    source = {"enum": list(choices)} if choices is not None else schema or derived.schema
+    choices = None if choices is None else list(choices)
+    if choices == []:
+        raise ExecutionError(f"{where}: choices=[] leaves nothing to be said")
+    source = {"enum": choices} if choices is not None else schema or derived.schema
     fits = None if source is True else compiled(source, where)
     made = Asked(
         name=name,

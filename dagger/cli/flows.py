@@ -120,7 +120,13 @@ def told(documents: list[Document], names: Names | None) -> Iterator[str]:
         mark = click.style(f"{level:<7}", fg=_COLOURS[level])
         yield f"{mark}  {problem}"
     steps = sum(len([*each.flow.all_steps()]) for each in documents)
-    found = ", ".join(plural(count, level) for level, count in counts.items())
+    found = ", ".join(_counted(count, level) for level, count in counts.items())
     files = plural(len(documents), "file")
     asked = "" if names is not None else "; what the steps use was not looked for (see --steps)"
     yield f"{files}, {plural(steps, 'step')}: {found}{asked}"
+
+
+def _counted(count: int, level: str) -> str:
+    from dagger.rules.documents.limits import MAX_PROBLEMS
+
+    return f"{'at least ' if count >= MAX_PROBLEMS else ''}{plural(count, level)}"

@@ -217,7 +217,9 @@ def _moments(work: Work) -> Iterator[Found]:
     """The moments that `sleep` is given as they are."""
     for part, path in parts_of(work):
         until = part.with_.get("until", "")
-        if part.uses == "sleep" and until and OPEN not in until and moment(until) is None:
+        if part.uses != "sleep" or not isinstance(until, str) or not until or OPEN in until:
+            continue
+        if moment(until) is None:
             problem = f"until must be {A_MOMENT}, not {shown(until)}"
             yield Found((*path, "with", "until"), problem)
 
@@ -306,10 +308,14 @@ def _inputs(flow: Flow) -> Iterator[Found]:
             yield from _secret_input(name, source)
 
 
+def _list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _secret_input(name: str, source: Mapping[str, Any]) -> Iterator[Found]:
     """What cannot be hidden of a secret input."""
     said = source.get("type")
-    if {"integer", "number", "boolean"} & {*(said if isinstance(said, list) else [said])}:
+    if any(each in ("integer", "number", "boolean") for each in _list_of(said)):
         problem = f"the input {name!r} is secret, and only texts can be hidden; write type: string"
         yield Found(("inputs", name, "type"), problem)
     if source.get("default") not in (None, ""):

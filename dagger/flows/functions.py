@@ -126,6 +126,8 @@ def make(
     if not callable(target):
         raise DefinitionError(f"@step is for functions, not {target!r}", None)
     _check(options, where)
+    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
+        raise DefinitionError("it yields, and a step has one output: return it", where)
     parameters = parameters_of(target, (CONTEXT, KEY), where)
     name = options.pop("name", getattr(target, "__name__", type(target).__name__))
     description = options.pop("description", None)

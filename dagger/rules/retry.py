@@ -181,6 +181,8 @@ def _from_text(kind: str, numbers: list[str]) -> RetryStrategy:
 
 
 def _from_options(kind: Any, options: Mapping[str, Any]) -> RetryStrategy:
+    if kind is None:
+        raise _wrong("", f"its kind is missing; known: {', '.join(KINDS)}")
     known = _parameters(kind)
     for name in options:
         if name not in known:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import random
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import yaml
 
 from dagger.flows import dump, parse
 from dagger.words.errors import FlowError
@@ -58,6 +63,26 @@ def mutated(dice: random.Random, text: str) -> str:
     return text
 
 
+EVERY = [
+    """
+name: every
+inputs: {a: {type: string, default: x}, s: {type: string, secret: true}}
+defaults: {retry: linear:2, timeout: 3, on_error: fail, priority: 2, resources: {cpu: 1}}
+steps:
+  - id: a
+    uses: shell
+    with: {command: [x, "${{ inputs.a }}"], env: {A: b}, cwd: /, input: y}
+    retry: {kind: linear, delay: 2, max_attempts: 3}
+    idempotency_key: k${{ run.id }}
+    compensate: {uses: sleep, with: {until: "2027-01-01T00:00:00Z"}, retry: immediate, timeout: 2}
+  - {id: b, uses: ask, needs: a, with: {question: q, choices: [a], default: a}}
+  - {id: c, uses: wait_for, with: {channel: c, key: k, timeout: 3}}
+  - {id: d, uses: publish, with: {channel: c, payload: {x: 1}, headers: {h: v}, delay: 1, ttl: 3}}
+  - {id: e, uses: sleep, with: {seconds: 1}, cache: 60, when: "${{ inputs.a != '' }}"}
+schedule: {when: every 1h, misfire: one, overlap: skip, jitter: 3, inputs: {a: q}}
+"""
+]
+
 SEEDS = [GOOD, *(bad.text for bad in BAD)]
 
 
@@ -74,6 +99,49 @@ def test_the_loader_neither_fails_nor_hangs(prove: bool, figures: Figures) -> No
     assert longest < 5, "no document of this size takes long"
     assert 0 < flows < rounds
     figures(f"{rounds:,} spoilt documents, {flows:,} of them flows; {longest:.2f} s at most")
+
+
+VALUES: list[Any] = [
+    *(None, True, False, 0, -1, 1.5, 2**70, "", "x", "a b", [], [None], [1, "x"], {}, {"a": None}),
+    *("${{ inputs.month }}", "${{", "${{ secrets.X }}", "2027-01-01T00:00:00Z", "./y.yml", "shell"),
+    *({"uses": 5}, {"id": []}, {"kind": None}, {"type": {}}, [[[]]], {"x": [1, {"z": "${{ q }}"}]}),
+]
+
+
+def with_others(dice: random.Random, value: Any) -> Any:
+    """A document with other values of other kinds in some of its places."""
+    value = copy.deepcopy(value)
+    for _ in range(dice.choice([1, 1, 2, 3])):
+        places = list(_places(value))
+        if not places:
+            break
+        above, key = dice.choice(places)
+        if dice.random() < 0.8:
+            above[key] = copy.deepcopy(dice.choice(VALUES))
+        elif isinstance(above, dict):
+            above[dice.choice(["with", "uses", "id", "until", "needs", "secret", "type"])] = 5
+            del above[key]
+    return value
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, each in list(pairs):
+        yield value, key
+        if isinstance(each, dict | list):
+            yield from _places(each)
+
+
+def test_values_of_other_kinds_are_refused(prove: bool, figures: Figures) -> None:
+    """Documents with values of other kinds somewhere are flows, or are told what is wrong."""
+    dice = random.Random(7)
+    seeds = [yaml.safe_load(dump(parse(each))) for each in [GOOD, *EVERY]]
+    until, rounds, flows = time.monotonic() + SECONDS, 0, 0
+    while time.monotonic() < until if prove else rounds < 600:
+        flows += is_flow(json.dumps(with_others(dice, dice.choice(seeds))))
+        rounds += 1
+    assert 0 < flows < rounds
+    figures(f"{rounds:,} documents with values of other kinds, {flows:,} of them flows")
 
 
 def is_flow(text: str) -> bool:

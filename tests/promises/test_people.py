@@ -120,6 +120,7 @@ async def test_a_question_says_what_it_takes(make_executor: MakeExecutor) -> Non
     [
         {"schema": {"type": "string"}, "choices": ["a"]},
         {"timeout": 0},
+        {"choices": []},
         {"choices": ["a"], "default": "b"},
         {"type": Refund, "default": {"cents": 1}},
     ],

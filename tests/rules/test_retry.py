@@ -151,7 +151,7 @@ def test_a_strategy_of_ones_own_is_taken() -> None:
         ("exponential:60", "retry.max_delay", "must be a number from 60 to 1e+09; got 30.0"),
         ("exponential:1,2,0.5", "retry.multiplier", "must be a number from 1 to 1e+09; got 0.5"),
         ("exponential:1,2,2,2", "retry.jitter", "must be a number from 0 to 1; got 2.0"),
-        ({"delay": 2}, "retry", "no strategy None; known: exponential, linear, immediate"),
+        ({"delay": 2}, "retry", "its kind is missing; known: exponential, linear, immediate"),
         ({"kind": ["linear"]}, "retry", "no strategy ['linear']; known"),
         (
             {"kind": "linear", "dealy": 2},

@@ -57,6 +57,7 @@ def place_of(url: object, base: httpx.URL | None = None) -> httpx.URL:
         raise Malformed("the URL must be a text")
     try:
         place = httpx.URL(url) if base is None else base.join(url)
+        place.host.encode()  # it is decoded by that
     except (httpx.InvalidURL, ValueError):
         raise Malformed("this is no URL") from None
     if place.scheme not in ("http", "https"):

@@ -23,7 +23,7 @@ from dagger.flows.functions import StepFunction
 from dagger.flows.model import Compensation, Rescue, Step
 from dagger.flows.reading import data_of
 from dagger.flows.running.arguments import Arguments
-from dagger.flows.running.builtins import built_in
+from dagger.flows.running.builtins import TIMEOUTS, built_in
 from dagger.flows.running.caching import cached
 from dagger.flows.running.coordinator import REPORTS, Coordinator
 from dagger.flows.running.definition import definition_of, digest_of
@@ -246,6 +246,8 @@ def _policies(base: Agent, part: Part) -> dict[str, Any]:
     if retry is not None:
         found |= {"retry": strategy(retry), "max_attempts": None}
     timeout = _holds(part, "timeout", base.timeout)
+    if timeout is None and base.timeout is None:
+        timeout = TIMEOUTS.get(part.uses)
     if timeout is not None:
         found["timeout"] = float(timeout)
     resources = _holds(part, "resources", base.resources)

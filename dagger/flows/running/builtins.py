@@ -15,7 +15,8 @@ from dagger.words.errors import ArgumentsRefused, DefinitionError
 if TYPE_CHECKING:
     from dagger.words.config import Config
 
-_ABSENT: Any = object()
+TIMEOUTS: Mapping[str, float] = {"http.request": 300.0}
+"""Seconds of one attempt, where nobody says how long it may take."""
 
 
 def built_in(name: str, config: Config, where: str | None = None) -> StepFunction | None:
@@ -64,6 +65,8 @@ def _ask(config: Config) -> Callable[..., Any]:
 def _sleep(config: Config) -> Callable[..., Any]:
     async def sleep(ctx: Context, seconds: float | None = None, until: str | None = None) -> None:
         """Wait."""
+        if seconds is not None and seconds < 0:
+            raise _refused("$.seconds", "minimum", "it must be 0 or more", str(seconds))
         await ctx.sleep(seconds, until=None if until is None else _moment(until))
 
     return sleep
@@ -72,9 +75,12 @@ def _sleep(config: Config) -> Callable[..., Any]:
 def _moment(text: str) -> datetime:
     found = moment(text)
     if found is None:
-        problem = f"it must be {A_MOMENT}"
-        raise ArgumentsRefused("$.until", "format", problem, text, agent="sleep", direction="input")
+        raise _refused("$.until", "format", f"it must be {A_MOMENT}", text)
     return found
+
+
+def _refused(path: str, rule: str, problem: str, value: str) -> ArgumentsRefused:
+    return ArgumentsRefused(path, rule, problem, value, agent="sleep", direction="input")
 
 
 def _publish(config: Config) -> Callable[..., Any]:

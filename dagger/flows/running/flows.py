@@ -59,11 +59,12 @@ class Flows:
         """By name."""
         self.agents: list[Agent] = []
         """The agents of all of them."""
+        self._given: dict[str, Flow] = {}  # as they were given, or read
         for each in flows:
-            flow = _checked(each, known)
+            given, flow = _checked(each, known)
             if flow.name in self.flows:
                 raise DefinitionError(f"two flows are named {flow.name!r}; rename one of them")
-            self.flows[flow.name] = flow
+            self._given[flow.name], self.flows[flow.name] = given, flow
             self.agents += making.agents(flow)
 
     async def run(
@@ -94,7 +95,8 @@ class Flows:
         **limits: Unpack[Opening],
     ) -> LiveRun:
         """Begin a run of a flow; its live run. Errors are those of `run`."""
-        return await executor.start(self._name(flow), dict(inputs or {}), run_id=run_id, **limits)
+        given = {} if inputs is None else inputs
+        return await executor.start(self._name(flow), given, run_id=run_id, **limits)
 
     async def schedule(self, executor: Executor) -> list[ScheduleInfo]:
         """Keep to the schedules that the flows say themselves; each is known by its flow's name.
@@ -131,9 +133,11 @@ class Flows:
 
     def _name(self, flow: str | Flow) -> str:
         name = flow if isinstance(flow, str) else flow.name
-        if name not in self.flows:
-            known = ", ".join(self.flows) or "none"
-            raise ExecutionError(f"no flow {name!r} here; known: {known}")
+        known = self.flows.get(name)
+        if known is None:
+            raise ExecutionError(f"no flow {name!r} here; known: {', '.join(self.flows) or 'none'}")
+        if isinstance(flow, Flow) and flow not in (known, self._given[name]):
+            raise ExecutionError(f"another flow is named {name!r} here; give it to Flows(...)")
         return name
 
 
@@ -147,9 +151,14 @@ def _listed(config: Config) -> Iterator[ModuleType]:
             raise DefinitionError(problem) from error
 
 
-def _checked(given: Flow | str | Path, uses: Uses) -> Flow:
-    """A flow as it is run, with what its step functions say; that is checked with it."""
+def _checked(given: Flow | str | Path, uses: Uses) -> tuple[Flow, Flow]:
+    """A flow as it was given or read, and as it is run, with what its step functions say; that is
+    checked with it.
+    """
+    if not isinstance(given, Flow | str | Path):
+        raise DefinitionError(f"flows are files, and what Flow(...) makes, not {given!r}")
     drafts = drafts_of(given) if isinstance(given, Flow) else read(given)
     names = uses.names(drafts[0].flow)
     flow = right(drafts, names)
-    return filled(given if isinstance(given, Flow) else flow, names)
+    said = given if isinstance(given, Flow) else flow
+    return said, filled(said, names)

@@ -237,6 +237,7 @@ async def test_a_cancelled_request_is_gone(server: Server) -> None:
         ({"url": "http://a:0/"}, "no host"),
         ({"url": "http://a:99999/"}, "port"),
         ({"url": "http://a:b/"}, "no URL"),
+        ({"url": "http://xn--/"}, "no URL"),
         ({"url": 3}, "must be a text"),
         ({"method": "TRACE"}, "must be one of GET"),
         ({"json": 1, "body": ""}, "exclude each other"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -168,6 +169,25 @@ async def test_a_moment_that_is_none_is_refused_and_not_tried_again() -> None:
         "step 'a' failed: ArgumentsRefused: input of agent 'sleep' at $.until breaks 'format': "
         "it must be a moment with its timezone, such as '2027-01-01T04:00:00Z' (value: 2027-01-01)"
     )
+
+
+async def test_nobody_sleeps_less_than_not_at_all() -> None:
+    """A time that an expression gives may be 0, and not below."""
+    flow = Flow("f", inputs={"s": {}}).step("a", "sleep", with_={"seconds": "${{ inputs.s }}"})
+    flows = Flows(flow, config=Config(max_attempts=3))
+    async with Executor(flows.agents) as executor:
+        assert (await flows.run(executor, "f", {"s": 0})).status == "succeeded"
+        report = await flows.run(executor, "f", {"s": -3})
+    assert "at $.seconds breaks 'minimum': it must be 0 or more (value: -3)" in report.reason
+
+
+def test_a_function_that_yields_is_no_step() -> None:
+    """A step has one output, so that generators are refused where they are decorated."""
+    with pytest.raises(DefinitionError, match="it yields, and a step has one output"):
+
+        @step
+        async def numbers() -> AsyncIterator[int]:
+            yield 1
 
 
 async def test_a_function_may_take_any_arguments() -> None:

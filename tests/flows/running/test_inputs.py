@@ -36,6 +36,7 @@ async def test_what_is_not_given_has_its_default() -> None:
     [
         ({}, "$", "required", "the input 'month' is missing"),
         (None, "$", "required", "the input 'month' is missing"),
+        (0, "$", "type", "the inputs of a flow are a mapping"),
         ([1], "$", "type", "the inputs of a flow are a mapping"),
         ({"month": 1}, "$.month", "type", 'is not of type "string" (value: 1)'),
         ({"month": "May"}, "$.month", "pattern", 'does not match "^[0-9]'),

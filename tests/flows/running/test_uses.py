@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from dagger import (
     Config,
     Debounce,
     DefinitionError,
+    ExecutionError,
+    Executor,
     Flow,
     FlowError,
     Flows,
@@ -23,6 +26,7 @@ from dagger.authoring.registry import Registry
 from dagger.flows import Compensation, Names, Rescue, check, loading
 from dagger.flows.filling import filled
 from dagger.flows.functions import StepFunction, StepFunctions, make
+from dagger.flows.model import Defaults
 from dagger.flows.running.uses import Uses
 from dagger.rules.documents.limits import content_of
 
@@ -121,6 +125,33 @@ def test_agents_that_do_not_answer_each_message_are_no_steps(option: str) -> Non
 
     with pytest.raises(DefinitionError, match="is no step of a flow"):
         Flows(Flow("f").step("a", gathers), uses=[gathers], config=ONCE)
+
+
+def test_a_request_has_its_time() -> None:
+    """Where neither a step nor its flow says how long a request may take, it has 300 seconds."""
+    request = {"url": "https://example.org/"}
+    flow = Flow("f").step("a", "http.request", with_=request)
+    own = flow.step("b", "http.request", with_=request, timeout=7)
+    usual = replace(flow, defaults=Defaults(timeout=9.0))
+    for each, wanted in ((flow, {300.0}), (own, {300.0, 7.0}), (usual, {9.0})):
+        agents = Flows(each, config=ONCE).agents
+        assert {x.timeout for x in agents if "http.request" in x.name} == wanted
+
+
+def test_what_is_no_flow_is_refused() -> None:
+    """Flows are given as what they are; another one of the same name is not run in its place."""
+    with pytest.raises(DefinitionError, match="flows are files, and what Flow"):
+        Flows(5, config=ONCE)  # type: ignore[arg-type]
+
+
+async def test_another_flow_of_the_name_is_not_run_instead() -> None:
+    """Who runs a flow that was not given is told so, and nothing begins."""
+    flow = Flow("f").step("a", "sleep", with_={"seconds": 1})
+    flows = Flows(flow, config=ONCE)
+    async with Executor(flows.agents) as executor:
+        with pytest.raises(ExecutionError, match="another flow is named 'f' here"):
+            await flows.run(executor, flow.step("b", "sleep", with_={"seconds": 1}))
+        assert executor.runs() == []
 
 
 def test_a_shell_is_there_only_where_the_settings_say_so() -> None:
