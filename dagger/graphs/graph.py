@@ -285,6 +285,7 @@ class Graph:
         yield from problems_of(definition)
         yield from awaited(definition, self.functions)
         yield from self._mapped(definition)
+        yield from self._changing(definition)
         for key in definition.reducers:
             if not self.shape.has(key):
                 problem = f"there is a reducer for {key!r}, which the state has no key for"
@@ -307,6 +308,18 @@ class Graph:
                             told = f"{part} of node {name!r} name {key!r}, which the state of graph"
                             problem = f"{told} {graph.name!r} has no key for"
                             yield Found(("nodes", number, part, own), problem)
+
+    def _changing(self, definition: Definition) -> Iterator[Found]:
+        """Defaults of graphs within that would be others after a restart."""
+        for number, (name, node) in enumerate(definition.nodes.items()):
+            inner = self.subgraphs.get(node.uses)
+            for key in inner.shape.changing() if inner is not None else ():
+                if key not in node.inputs:
+                    problem = (
+                        f"node {name!r} is graph {node.uses!r}, whose default of {key!r} is "
+                        f"another one each time; give it by inputs={{{key!r}: ...}}"
+                    )
+                    yield Found(("nodes", number, "uses"), problem)
 
     def graphs(self) -> Iterator[Graph]:
         """Itself and those within it, each once. Raises DefinitionError for two of one name."""

@@ -51,6 +51,7 @@ DaggerError
 │   ├── CheckpointRefused     a checkpoint of a graph cannot be gone on from
 │   ├── RouteUnknown          the router of a node says what it has no edge for
 │   ├── StateRefused          a node gives the state of a graph what it cannot have
+│   │   └── InputsRefused     or a graph within it
 │   ├── GraphEventRefused     a graph was told something that cannot have happened
 │   ├── GraphFailed           a graph has failed; what was undone of it
 │   ├── MergeConflict         branches of a graph have set one key to different values
@@ -818,6 +819,15 @@ class StateRefused(ExecutionError):
         self.key = key
         self.problem = problem
         super().__init__(f"node {node!r} cannot set {key!r} of the state: {problem}")
+
+
+class InputsRefused(StateRefused):
+    """A `graph`, which is a `node` of another one, is not given what its state needs."""
+
+    def __init__(self, node: str, graph: str, key: str, problem: str) -> None:
+        super().__init__(node, key, problem)
+        self.graph = graph
+        self.args = (f"graph {graph!r} cannot begin as node {node!r}: {problem}",)
 
 
 class GraphEventRefused(ExecutionError):

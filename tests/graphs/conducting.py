@@ -58,7 +58,7 @@ def library(graph: Graph) -> Library:
     named = graph.definition().reducers
     found = {key: reducer(name, graph.functions) for key, name in named.items()}
     within = {name: library(each) for name, each in graph.subgraphs.items()}
-    return Library(found, partial(holds, graph), within)
+    return Library(found, partial(holds, graph), within, graph.shape)
 
 
 def machine_of(graph: Graph) -> Machine:

@@ -279,7 +279,7 @@ def _library(graph: Graph, definition: Definition) -> Library:
     within = {
         name: _library(each, definition.subgraphs[name]) for name, each in graph.subgraphs.items()
     }
-    return Library(reducers, partial(_holds, graph.functions), within)
+    return Library(reducers, partial(_holds, graph.functions), within, graph.shape)
 
 
 def _holds(functions: Mapping[str, Callable[..., Any]], dependency: Dependency, view: View) -> bool:

@@ -13,6 +13,7 @@ from dagger.graphs.model import Definition
 from dagger.graphs.running.context import NodeContext
 from dagger.graphs.running.coordinator import KEPT, is_checkpoint
 from dagger.graphs.shape import plain_of
+from dagger.rules.nearest import meant
 from dagger.words.errors import DefinitionError, ValidationError
 from dagger.words.payload import decode, plain
 
@@ -58,25 +59,14 @@ class GraphOrigin(Origin):
         except DefinitionError:
             problem = "a run begins with a state: keys and their values"
             raise self._refused("$", "type", problem, payload) from None
-        fields = self._graph.shape.fields
-        if fields is None:
-            return given
+        shape = self._graph.shape
         for key in given:
-            if key not in fields:
-                near = difflib.get_close_matches(key, fields, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                problem = f"the state has no key {key!r}{hint}"
+            if not shape.has(key):
+                problem = f"the state has no key {key!r}{meant(key, shape.fields or ())}"
                 raise self._refused(f"$.{key}", "additionalProperties", problem, given[key])
-        for key, field in fields.items():
-            if key not in given:
-                if field.required:
-                    raise self._refused("$", "required", f"the key {key!r} is missing", given)
-                if field.default is not None:
-                    given[key] = plain(field.default)
-            elif field.schema is not None and (found := field.schema.violation(given[key])):
-                path = f"$.{key}{found.path.removeprefix('$')}"
-                raise self._refused(path, found.rule, found.problem, given[key])
-        return given
+        for key, found in shape.misfits(given):
+            raise self._refused(found.path, found.rule, found.problem, given.get(key, given))
+        return {**given, **shape.given(given)}
 
     def _refused(self, path: str, rule: str, problem: str, value: Any) -> ValidationError:
         shown, name = json.dumps(value, default=repr), self._name
