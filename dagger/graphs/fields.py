@@ -20,8 +20,10 @@ Make = Callable[[], Any]
 class Field:
     """One key of a state."""
 
-    __slots__ = ("_bounded", "_make", "_name", "annotation", "default", "reducer", "required")
-    __slots__ += ("_where", "derived", "schema")
+    __slots__ = (
+        *("_bounded", "_make", "_name", "_where"),
+        *("annotation", "default", "derived", "reducer", "required", "schema"),
+    )
 
     def __init__(
         self, name: str, annotation: Any, required: bool, make: Make | None, where: str

@@ -10,6 +10,7 @@ from typing import (
     Literal,
     Self,
     TypedDict,
+    TypeGuard,
     TypeVar,
     Unpack,
     get_args,
@@ -36,8 +37,9 @@ from dagger.graphs.model import (
 )
 from dagger.graphs.reducers import Reduce
 from dagger.graphs.shape import Shape, reducer_names
-from dagger.rules.documents.tree import Found
-from dagger.words.errors import DefinitionError, GraphError
+from dagger.rules.documents.tree import Found, Path
+from dagger.words.errors import DefinitionError, GraphError, SerializationError, StateRefused
+from dagger.words.payload import plain
 
 Function = Callable[..., Any]
 
@@ -87,6 +89,9 @@ class Graph:
         reducers: Mapping[str, str | Reduce] | None = None,
         description: str = "",
     ) -> None:
+        if type(name) is not str or not name:
+            problem = f"the name of a graph is a text of at least one character, not {name!r}"
+            raise DefinitionError(problem, "Graph")
         self.name = name
         self.shape = Shape(state, f"graph {name!r}")
         self.functions: dict[str, Function] = {}
@@ -103,9 +108,16 @@ class Graph:
 
     @classmethod
     def of(
-        cls, definition: Definition, functions: Mapping[str, Function], state: Any = dict
+        cls,
+        definition: Definition,
+        functions: Mapping[str, Function],
+        state: Any = dict,
+        states: Mapping[str, Any] | None = None,
     ) -> Self:
-        """The graph of a definition, with its functions by their names."""
+        """The graph of a definition, with its functions by their names; `states` are those of the
+        graphs within it, by their names.
+        """
+        known = states or {}
         graph = cls(definition.name, state, description=definition.description)
         graph._nodes = dict(definition.nodes)
         graph._edges = {name: list(each) for name, each in definition.edges.items()}
@@ -114,7 +126,8 @@ class Graph:
         graph.shape.reduce(definition.reducers)
         graph.functions = {**graph.functions, **functions}
         graph.subgraphs = {
-            name: cls.of(each, functions) for name, each in definition.subgraphs.items()
+            name: cls.of(each, functions, known.get(each.name, dict), known)
+            for name, each in definition.subgraphs.items()
         }
         return graph
 
@@ -225,7 +238,11 @@ class Graph:
 
     def add_edge(self, source: str, target: str | Iterable[str]) -> Self:
         """After `source` comes `target`; several targets run side by side."""
-        targets = [target] if isinstance(target, str) else list(target)
+        targets: list[Any] = list(target) if _is_many(target) else [target]
+        for name in (source, *targets):
+            if type(name) is not str:
+                problem = f"an edge leads from a node to others, by their names, not {name!r}"
+                raise DefinitionError(problem, f"graph {self.name!r}")
         self._edges.setdefault(source, []).extend(targets)
         return self
 
@@ -290,12 +307,30 @@ class Graph:
             if not self.shape.has(key):
                 problem = f"there is a reducer for {key!r}, which the state has no key for"
                 yield Found(("reducers", key), problem, key=True)
-        for number, (name, node) in enumerate(definition.nodes.items()):
-            if node.question is not None and not self.shape.has(node.question.key):
-                problem = (
-                    f"node {name!r} asks for {node.question.key!r}, which the state has no key for"
-                )
-                yield Found(("nodes", number, "question", "key"), problem)
+        for number, node in enumerate(definition.nodes.values()):
+            if node.question is not None:
+                yield from self._answers(node, node.question, ("nodes", number, "question"))
+
+    def _answers(self, node: Node, asked: Question, at: Path) -> Iterator[Found]:
+        """What keeps the answers to a question out of the state."""
+        key = asked.key
+        if not self.shape.has(key):
+            problem = f"node {node.name!r} asks for {key!r}, which the state has no key for"
+            yield Found((*at, "key"), problem)
+            return
+        answers: list[tuple[Path, Any]] = [
+            ((*at, "choices", place), each) for place, each in enumerate(asked.choices or ())
+        ]
+        if asked.has_default:
+            answers.append(((*at, "default"), asked.default))
+        for way, answer in answers:
+            try:
+                self.shape.check(key, plain(answer), node.name)
+            except SerializationError:  # which is told of the question itself
+                continue
+            except StateRefused as error:
+                told = f"the answer {answer!r} of node {node.name!r} is nothing that {key!r} of"
+                yield Found(way, f"{told} the state can be: {error.problem}")
 
     def _mapped(self, definition: Definition) -> Iterator[Found]:
         """Keys that graphs within are given or give, and that a state has not."""
@@ -368,6 +403,9 @@ class Graph:
         return name
 
     def _check_name(self, name: str) -> None:
+        if type(name) is not str or not name:
+            problem = f"the name of a node is a text of at least one character, not {name!r}"
+            raise DefinitionError(problem, f"graph {self.name!r}")
         if name in (START, END):
             problem = f"no node can be called {name!r}, which is where branches begin or end"
             raise DefinitionError(problem, f"graph {self.name!r}")
@@ -416,6 +454,11 @@ class Graph:
 def _of_one_name(graph: Graph, name: str) -> DefinitionError:
     problem = f"two graphs are called {name!r}; nodes are told apart by the name of their graph"
     return DefinitionError(problem, f"graph {graph.name!r}")
+
+
+def _is_many(said: Any) -> TypeGuard[Iterable[Any]]:
+    """Whether it is several names, and not one."""
+    return isinstance(said, Iterable) and not isinstance(said, str)
 
 
 def _label(label: Any) -> str:

@@ -295,7 +295,7 @@ class GraphRun:
         a key or a value that the state cannot have.
         """
         for key, value in (state or {}).items():
-            self._made.graph.shape.check(key, plain(value), "fork")
+            self._made.graph.shape.check_value(key, plain(value), "fork")
         found = next((m for p, (_, m) in enumerate(self._machines()) if p == position), None)
         if found is None or found.status.ended:
             raise ExecutionError(f"run {self.id!r} has no state {position} to go on from")
