@@ -158,6 +158,16 @@ def fields_of(of: Any) -> tuple[str, ...]:
     return tuple(hints(of))
 
 
+def foreign(of: Any, data: Mapping[str, Any]) -> list[str]:
+    """The names in plain data that a type with fields has none for."""
+    if getattr(of, "model_config", {}).get("extra") == "allow":
+        return []
+    known = getattr(of, "model_fields", {}).values()
+    aliases = {each for field in known for each in (field.alias, field.serialization_alias)}
+    names = {*fields_of(of), *aliases, *getattr(of, "model_computed_fields", ())}
+    return [name for name in data if name not in names]
+
+
 def reducer_names(said: Mapping[str, str | Reduce]) -> tuple[dict[str, str], dict[str, Reduce]]:
     """Reducers by the names that a definition has of them, and the functions that are not ours."""
     names: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -495,3 +496,55 @@ async def test_two_executors_may_run_one_graph() -> None:
         second = await graphs.start(other, graph, {"x": 2}, run_id="same")
         assert (await first.result()).state == {"x": 1, "y": 1, "z": 1}
         assert (await second.result()).state == {"x": 2, "y": 2, "z": 2}
+
+
+class Shelf(BaseModel):
+    book: Book | None = None
+    notes: list[str] = []
+
+
+async def test_typed_values_that_are_none_are_refused() -> None:
+    """A value is of the type that it is read as, or refused; nothing of it is dropped unseen."""
+    graph, told = Graph("g"), dict[str, DaggerError]()
+
+    @graph.node
+    def use(ctx: NodeContext) -> None:
+        ctx.set_typed("book", Book("b", 3))
+        ctx.set_state("number", 5)
+        assert ctx.get_typed("number", int) == 5
+        tries: dict[str, Callable[[], Any]] = {
+            "read": lambda: ctx.get_typed("book", int),
+            "number": lambda: ctx.get_typed("number", Book),
+            "update": lambda: ctx.update_typed("number", Book, title="c"),
+            "simple": lambda: ctx.update_typed("number", int),
+            "other": lambda: ctx.update_typed("book", Ticket, text="t"),
+        }
+        for name, each in tries.items():
+            with pytest.raises(DaggerError) as caught:
+                each()
+            told[name] = caught.value
+        ctx.update_typed("book", title="c")
+
+    report = await ran(graph)
+    assert report.state == {"book": {"title": "c", "pages": 3}, "number": 5}, report.reason
+    assert {name: type(each) for name, each in told.items()} == {
+        **dict.fromkeys(("read", "number", "update"), ArgumentsRefused),
+        **dict.fromkeys(("simple", "other"), StateRefused),
+    }
+    assert "has 'title', which Ticket has no field for and would drop" in str(told["other"])
+
+
+async def test_a_value_that_may_be_missing_has_its_type() -> None:
+    """`Book | None` in the type of a state says what the value is, where it is there."""
+    graph = Graph("g", Shelf)
+
+    @graph.node
+    def put(ctx: NodeContext) -> None:
+        ctx.set_typed("book", Book("b"))
+
+    @graph.node
+    def change(ctx: NodeContext) -> None:
+        ctx.update_typed("book", pages=3)
+
+    report = await ran(graph.add_edge("put", "change"))
+    assert report.state["book"] == {"title": "b", "pages": 3}, report.reason
