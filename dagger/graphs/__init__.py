@@ -10,7 +10,7 @@ What stands in this folder is pure; `running` carries graphs out.
   and their `patience`, `branches` (splits and joins), `executions`, `within` (graphs in it) and
   `undoing`; its `library` of functions; what goes in and out of it, `outcome` and `commands`; where
   all stands, `status`
-- `saving`: a machine as plain data, and back
+- `saving`: a machine as plain data, and back; `restoring`: whether data is one
 """
 
 from dagger.graphs.documents import dump, load, parse

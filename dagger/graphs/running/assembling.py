@@ -173,8 +173,8 @@ class Assembled:
             "max_attempts": 1,
         }
         made = make(coordinator.coordinate, {}, options)
-        known = self.graph, self.definition, self.data, self.digest, self._accept_changes
-        return replace(made, origin=GraphOrigin(*known))
+        known = self.graph, self.definition, self.data, self.digest, self.library
+        return replace(made, origin=GraphOrigin(*known, self._accept_changes))
 
     def _published(self) -> Iterator[str]:
         known = self._channels

@@ -43,9 +43,6 @@ from dagger.words.errors import (
 KEPT = "definition"
 """The name of the step that keeps what a run began with, or goes on with."""
 
-CHECKPOINT = "checkpoint"
-"""The only key of a run's first message, if it goes on from a checkpoint."""
-
 Built = Mapping[str, Any]
 
 
@@ -133,7 +130,7 @@ class _Carrying:
         """The machine of the run, as it was kept last, or as a checkpoint has it."""
         self._saved = self._calls.base(self._again)
         if self._saved is None and is_checkpoint(payload):
-            self._saved = payload[CHECKPOINT]["machine"]
+            self._saved = payload[0]
         if self._saved is None:
             self._machine = Machine(definition, self._library)
         else:
@@ -231,10 +228,10 @@ UNDO = "undo:"
 
 
 def is_checkpoint(payload: Any) -> bool:
-    """Whether a run goes on from a checkpoint; a state may have a key of that name."""
-    saved = payload.get(CHECKPOINT) if isinstance(payload, Mapping) and len(payload) == 1 else None
-    machine = saved.get("machine") if isinstance(saved, Mapping) else None
-    return isinstance(machine, Mapping) and "executions" in machine
+    """Whether a run goes on from a checkpoint: its first message is a list of one machine, which
+    no state can be.
+    """
+    return isinstance(payload, list) and len(payload) == 1 and isinstance(payload[0], Mapping)
 
 
 def key_of(path: Path) -> str:

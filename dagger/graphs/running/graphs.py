@@ -18,14 +18,18 @@ from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Machine
 from dagger.graphs.model import NodeKind
 from dagger.graphs.running.assembling import Assembled
-from dagger.graphs.running.coordinator import CHECKPOINT
 from dagger.graphs.running.past import Replay, StateInfo, base_of, kept_ever, kept_now, node_at
 from dagger.graphs.running.report import GraphReport, report_of
-from dagger.graphs.saving import machine_data, machine_from
+from dagger.graphs.saving import machine_data
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.rules.nearest import meant
 from dagger.state.queues import PENDING
-from dagger.words.errors import CheckpointRefused, DefinitionError, ExecutionError
+from dagger.words.errors import (
+    CheckpointRefused,
+    DefinitionError,
+    ExecutionError,
+    SerializationError,
+)
 from dagger.words.outcomes import RunStatus
 from dagger.words.payload import decode, plain
 
@@ -60,10 +64,18 @@ class Checkpoint:
             raise CheckpointRefused(f"it is not JSON: {error}") from None
         if not isinstance(data, Mapping):
             raise CheckpointRefused("it is not a JSON object")
-        try:
-            return cls(data["graph"], data["digest"], data["run"], data["machine"])
-        except KeyError as error:
-            raise CheckpointRefused(f"it lacks {error}") from None
+        found = {}
+        for name, of in _PARTS.items():
+            if name not in data:
+                raise CheckpointRefused(f"it lacks {name!r}")
+            if not isinstance(data[name], of):
+                what = "a text" if of is str else "an object"
+                raise CheckpointRefused(f"its {name!r} is {data[name]!r}, and not {what}")
+            found[name] = data[name]
+        return cls(**found)
+
+
+_PARTS: Mapping[str, type] = {"graph": str, "digest": str, "run": str, "machine": Mapping}
 
 
 class Graphs:
@@ -142,17 +154,19 @@ class Graphs:
 
         Raises CheckpointRefused for one of another definition, and for what no run has made.
         """
-        made = self._find(checkpoint.graph)
+        made = self._known.get(checkpoint.graph)
+        if made is None:
+            known = ", ".join(self._known) or "none"
+            problem = f"it is of graph {checkpoint.graph!r}, which is not here; known: {known}"
+            raise CheckpointRefused(problem)
         if checkpoint.digest != made.digest:
             raise CheckpointRefused(f"graph {checkpoint.graph!r} has changed since it was made")
         try:
-            machine_from(checkpoint.machine, made.definition, made.library)
-        except Exception as error:  # it may come from anywhere
-            problem = f"its machine cannot be read: {type(error).__name__}: {error}"
-            raise CheckpointRefused(problem) from error
-        saved = {"machine": plain(checkpoint.machine)}
-        channel = made.definition.name
-        live = await executor.start(channel, {CHECKPOINT: saved}, run_id=run_id, **limits)
+            saved = [plain(checkpoint.machine)]
+        except SerializationError as error:
+            problem = f"its machine at {error.path}: {error.problem}"
+            raise CheckpointRefused(problem) from None
+        live = await executor.start(made.definition.name, saved, run_id=run_id, **limits)
         return GraphRun(self, made, executor, live)
 
     def find(self, executor: Executor, run_id: str) -> GraphRun:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.origin import Origin
 from dagger.graphs.graph import Graph
+from dagger.graphs.library import Library
 from dagger.graphs.model import Definition
+from dagger.graphs.restoring import check
 from dagger.graphs.running.context import NodeContext
 from dagger.graphs.running.coordinator import KEPT, is_checkpoint
 from dagger.graphs.shape import plain_of
@@ -39,10 +41,13 @@ class GraphOrigin(Origin):
         definition: Definition,
         data: Mapping[str, Any],
         digest: str,
+        library: Library,
         accept_changes: bool,
     ) -> None:
         super().__init__(digest)
         self._graph = graph
+        self._definition = definition
+        self._library = library
         self._name = definition.name
         self._data = data
         self._accept_changes = accept_changes
@@ -50,10 +55,27 @@ class GraphOrigin(Origin):
     def receive(self, payload: Any, run_id: str) -> Any:
         """The state that a run begins with, checked, with defaults for what is not given.
 
-        Raises ValidationError.
+        Raises ValidationError, and CheckpointRefused for what is none.
         """
         if is_checkpoint(payload):
+            check(payload[0], self._graph, self._definition, self._library)
             return payload
+        given = self._state(payload)
+        return {**given, **self._graph.shape.given(given)}
+
+    def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
+        """The same of a state that an agent begins a run within its own with. What is the default
+        then is the same each time.
+        """
+        if is_checkpoint(payload):
+            check(payload[0], self._graph, self._definition, self._library)
+            return payload
+        defaults = {key: decode(each) for key, each in self._graph.shape.defaults.items()}
+        given = self._state(payload)
+        return {**given, **{key: x for key, x in defaults.items() if key not in given}}
+
+    def _state(self, payload: Any) -> dict[str, Any]:
+        """What is given of a state, checked."""
         try:
             given = {} if payload is None else plain(plain_of(payload))
         except DefinitionError:
@@ -66,7 +88,7 @@ class GraphOrigin(Origin):
                 raise self._refused(f"$.{key}", "additionalProperties", problem, given[key])
         for key, found in shape.misfits(given):
             raise self._refused(found.path, found.rule, found.problem, given.get(key, given))
-        return {**given, **shape.given(given)}
+        return given
 
     def _refused(self, path: str, rule: str, problem: str, value: Any) -> ValidationError:
         shown, name = json.dumps(value, default=repr), self._name

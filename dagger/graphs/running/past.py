@@ -12,7 +12,6 @@ from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.running.coordinator import (
-    CHECKPOINT,
     UNDO,
     error_of,
     is_checkpoint,
@@ -75,8 +74,7 @@ class Replay:
 
     def _first(self) -> Machine:
         if is_checkpoint(self._payload):
-            saved = self._payload[CHECKPOINT]["machine"]
-            return machine_from(saved, self._definition, self._library)
+            return machine_from(self._payload[0], self._definition, self._library)
         machine = Machine(self._definition, self._library)
         machine.begin(self._payload or {}, self._at)
         return machine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -86,10 +87,25 @@ async def test_a_checkpoint_of_another_definition_is_refused() -> None:
             await other.restore(executor, checkpoint)
     async with Executor(graphs.agents) as executor:
         broken = replace(checkpoint, machine={**checkpoint.machine, "branches": None})
-        with pytest.raises(CheckpointRefused, match="its machine cannot be read"):
+        with pytest.raises(CheckpointRefused, match=r"its machine at \$.branches: value is not"):
             await graphs.restore(executor, broken)
+        broken = replace(checkpoint, machine={**checkpoint.machine, "executions": []})
+        with pytest.raises(CheckpointRefused, match="of which nothing is in work"):
+            await graphs.restore(executor, broken)
+        broken = replace(checkpoint, machine={**checkpoint.machine, "now": float("inf")})
+        with pytest.raises(CheckpointRefused, match=r"its machine at \$.now: inf is not a JSON"):
+            await graphs.restore(executor, broken)
+        with pytest.raises(CheckpointRefused, match="of graph 'pope', which is not here; known"):
+            await graphs.restore(executor, replace(checkpoint, graph="pope"))
         assert not executor.runs()
-    for text, problem in (("{}", "lacks 'graph'"), ("[]", "object"), ("rubbish", "not JSON")):
+    whole = json.loads(checkpoint.to_json())
+    for text, problem in (
+        ("{}", "lacks 'graph'"),
+        ("[]", "object"),
+        ("rubbish", "not JSON"),
+        (json.dumps({**whole, "graph": 5}), "its 'graph' is 5, and not a text"),
+        (json.dumps({**whole, "machine": None}), "its 'machine' is None, and not an object"),
+    ):
         with pytest.raises(CheckpointRefused, match=problem):
             Checkpoint.from_json(text)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypedDict
 import pytest
 from pydantic import BaseModel, Field
 
-from dagger import Executor
+from dagger import Context, Executor, agent
 from dagger.graphs import (
     END,
     START,
@@ -24,8 +24,10 @@ from dagger.graphs import (
 )
 from dagger.words.errors import (
     ArgumentsRefused,
+    CheckpointRefused,
     DaggerError,
     DefinitionError,
+    ResponderFailed,
     StateRefused,
     ValidationError,
 )
@@ -307,7 +309,37 @@ async def test_bounds_are_checked(of: Any) -> None:
 async def test_a_key_may_be_called_checkpoint() -> None:
     """A state that has it is no checkpoint."""
     graph = Graph("g").add_node("a", lambda: {"a": 1})
-    assert (await ran(graph, {"checkpoint": 1})).state == {"checkpoint": 1, "a": 1}
+    values: list[Any] = [1, {"machine": {"executions": []}}]
+    for value in values:
+        report = await ran(graph, {"checkpoint": value})
+        assert report.state == {"checkpoint": value, "a": 1}
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        with pytest.raises(CheckpointRefused):
+            await graphs.run(executor, graph, [{"executions": []}])
+        assert not executor.runs()
+
+
+async def test_an_agent_begins_a_graph_as_anybody_does() -> None:
+    """What it begins with is checked, and has its defaults, in the run of the agent as well."""
+
+    class State(BaseModel):
+        n: int = 3
+
+    graph = Graph("g", State)
+    graph.add_node("a", lambda ctx: {"n": ctx.get_state("n") + 1})
+
+    @agent(subscribe="go", publish="*")
+    async def go(payload: Any, ctx: Context) -> Any:
+        return await ctx.request("g", payload)
+
+    graphs = Graphs(graph)
+    async with Executor([*graphs.agents, go]) as executor:
+        assert await executor.request("go", {}) == {"n": 4}
+        assert await executor.request("go", {"n": 5}) == {"n": 6}
+        for wrong, problem in (({"n": "x"}, r"\$.n"), ({"m": 1}, "the state has no key 'm'")):
+            with pytest.raises(ResponderFailed, match=problem):
+                await executor.request("go", wrong)
 
 
 async def test_a_key_is_a_text() -> None:
