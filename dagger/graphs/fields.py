@@ -22,7 +22,7 @@ class Field:
 
     __slots__ = (
         *("_bounded", "_make", "_name", "_where"),
-        *("annotation", "default", "derived", "reducer", "required", "schema"),
+        *("annotation", "changes", "default", "derived", "reducer", "required", "schema"),
     )
 
     def __init__(
@@ -38,6 +38,8 @@ class Field:
         self.schema: Schema | None = None if source is True else schema(source, where)
         self.default = self.made()
         """What it is where it is not given, as plain data; None for nothing."""
+        self.changes = self.made() != self.default
+        """Whether its default is another one each time that it is made."""
 
     def made(self) -> Any:
         """Its default, made anew. Raises DefinitionError for one that is no JSON data, or that the

@@ -83,10 +83,15 @@ class Shape:
                 yield key, violation_at((), "required", f"the key {key!r} is missing", {})
 
     def given(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The defaults of the keys that a state has not, made anew."""
-        absent = ((key, each) for key, each in (self.fields or {}).items() if key not in state)
-        found = ((key, each.made()) for key, each in absent)
-        return {key: value for key, value in found if value is not None}
+        """The defaults of the keys that a state has not, but for those that change."""
+        known = (self.fields or {}).items()
+        absent = ((key, each) for key, each in known if key not in state and not each.changes)
+        return {key: each.default for key, each in absent if each.default is not None}
+
+    def fresh(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The defaults that change of the keys that a state has not, made anew."""
+        known = (self.fields or {}).items()
+        return {key: each.made() for key, each in known if key not in state and each.changes}
 
     @cached_property
     def defaults(self) -> Mapping[str, bytes]:
@@ -96,7 +101,7 @@ class Shape:
 
     def changing(self) -> Iterator[str]:
         """The keys whose default is another one each time that it is made."""
-        return (key for key, each in (self.fields or {}).items() if each.made() != each.default)
+        return (key for key, each in (self.fields or {}).items() if each.changes)
 
     def annotation(self, key: str) -> Any:
         """The dataclass or pydantic model that values of a key are; None if they are none."""

@@ -154,6 +154,8 @@ class Assembled:
         return self._made(handler, options)
 
     def _coordinator(self) -> Agent:
+        known = self.graph, self.definition, self.data, self.digest, self.library
+        origin = GraphOrigin(*known, self._accept_changes)
         coordinator = Coordinator(
             self.definition,
             self.data,
@@ -161,6 +163,7 @@ class Assembled:
             self.library,
             self.hub,
             self._checkpoint_every,
+            origin,
         )
         options: AgentOptions = {
             "name": self._name(self.definition.name),
@@ -172,9 +175,7 @@ class Assembled:
             "cleans_up": True,
             "max_attempts": 1,
         }
-        made = make(coordinator.coordinate, {}, options)
-        known = self.graph, self.definition, self.data, self.digest, self.library
-        return replace(made, origin=GraphOrigin(*known, self._accept_changes))
+        return replace(make(coordinator.coordinate, {}, options), origin=origin)
 
     def _published(self) -> Iterator[str]:
         known = self._channels

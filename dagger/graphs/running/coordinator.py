@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from dagger.authoring.calls import Calls, CancelAsked, Returned
 from dagger.authoring.context import Context
@@ -43,7 +43,21 @@ from dagger.words.errors import (
 KEPT = "definition"
 """The name of the step that keeps what a run began with, or goes on with."""
 
+BEGUN = "state"
+"""The name of the step that keeps the state that it begins with, if that is not its message."""
+
 Built = Mapping[str, Any]
+
+
+class Beginning(Protocol):
+    """Knows what runs begin with."""
+
+    def begins_with(self, payload: Any, run_id: str, *, received: bool) -> Any:
+        """What one begins with of a payload, which was looked at as it was received, or was not."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether that is another one each time."""
 
 
 class Coordinator:
@@ -57,6 +71,7 @@ class Coordinator:
         library: Library,
         hub: Hub,
         every: float | None,
+        beginning: Beginning,
     ) -> None:
         self._definition = definition
         self._data = data
@@ -64,6 +79,7 @@ class Coordinator:
         self._library = library
         self._hub = hub
         self._every = every
+        self._beginning = beginning
         self._channels = Channels(definition.name)
 
     async def coordinate(self, payload: Any, ctx: Context) -> Any:
@@ -71,6 +87,7 @@ class Coordinator:
         run = ctx.run_here, ctx.delivery
         try:
             await ctx.step(KEPT, self._defined, key=self._digest)
+            payload = await self._received(payload, ctx)
             with ctx.calls() as calls:
                 keeping = Keeping(self._every)
                 carrying = _Carrying(self._library, self._channels, calls, ctx, keeping)
@@ -93,6 +110,17 @@ class Coordinator:
         except SerializationError:
             ctx.log("the report of this run is too large for a message: its state is left out")
             await ctx.emit(self._channels.report, replace(report, state={}).data())
+
+    async def _received(self, payload: Any, ctx: Context) -> Any:
+        """What it begins with, kept where it is not all in the first message of the run."""
+        received, beginning = ctx.delivery == 1, self._beginning
+
+        async def begun() -> Any:
+            return beginning.begins_with(payload, ctx.run_id, received=received)
+
+        if received and not beginning.changes:
+            return payload
+        return await ctx.step(BEGUN, begun)
 
     async def _defined(self) -> Built:
         return self._data

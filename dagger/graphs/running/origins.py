@@ -63,16 +63,17 @@ class GraphOrigin(Origin):
         given = self._state(payload)
         return {**given, **self._graph.shape.given(given)}
 
-    def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
-        """The same of a state that an agent begins a run within its own with. What is the default
-        then is the same each time.
+    def begins_with(self, payload: Any, run_id: str, *, received: bool) -> Any:
+        """What is not known before a run has begun: defaults that are others each time; of what
+        an agent has sent, all that `receive` says.
         """
-        if is_checkpoint(payload):
-            check(payload[0], self._graph, self._definition, self._library)
-            return payload
-        defaults = {key: decode(each) for key, each in self._graph.shape.defaults.items()}
-        given = self._state(payload)
-        return {**given, **{key: x for key, x in defaults.items() if key not in given}}
+        payload = payload if received else self.receive(payload, run_id)
+        return payload if is_checkpoint(payload) else payload | self._graph.shape.fresh(payload)
+
+    @property
+    def changes(self) -> bool:
+        """Whether there are such defaults."""
+        return any(self._graph.shape.changing())
 
     def _state(self, payload: Any) -> dict[str, Any]:
         """What is given of a state, checked."""

@@ -12,6 +12,7 @@ from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.running.coordinator import (
+    BEGUN,
     UNDO,
     error_of,
     is_checkpoint,
@@ -62,15 +63,23 @@ class Replay:
 
     def machines(self, kept: Iterator[tuple[str, str, Answer]]) -> Iterator[tuple[str, Machine]]:
         """The machine at its beginning, and after each event, with the node that it was of."""
-        machine = self._first()
-        yield "", machine
+        machine: Machine | None = None
         for name, key, answer in kept:
+            if name == f"step:{BEGUN}":
+                self._payload = decode(answer.value)
+            if name.startswith("step:"):
+                continue
+            if machine is None:
+                machine = self._first()
+                yield "", machine
             if name == BASE:
                 machine = machine_from(decode(answer.value), self._definition, self._library)
                 continue
             node = self._tell(machine, name, key, answer)
             if node is not None:
                 yield node, machine
+        if machine is None:
+            yield "", self._first()
 
     def _first(self) -> Machine:
         if is_checkpoint(self._payload):

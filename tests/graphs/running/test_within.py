@@ -119,17 +119,26 @@ def test_its_defaults_are_the_same_after_a_restart() -> None:
 
 
 async def test_each_run_has_a_default_of_its_own() -> None:
-    """What a factory makes is made for each run."""
+    """What a factory makes is made once for each run: in its states and forks it is the same, and
+    begun again under its id it is that run.
+    """
 
     @dataclass
     class Keyed:
         key: str = field(default_factory=lambda: uuid4().hex)
 
-    graph = Graph("g", Keyed).add_node("a", lambda: None)
+    store, graph = MemoryStore(), Graph("g", Keyed).add_node("a", lambda: None)
     graphs = Graphs(graph)
-    async with Executor(graphs.agents) as executor:
+    async with Executor(graphs.agents, store=store) as executor:
         keys = {(await graphs.run(executor, graph)).state["key"] for _ in range(3)}
-    assert len(keys) == 3
+        run = await graphs.start(executor, graph, run_id="one")
+        own = (await run.result()).state["key"]
+        assert [each.state["key"] for each in run.states()] == [own] * 2
+        assert (await (await run.fork(0)).result()).state["key"] == own
+    assert len({*keys, own}) == 4
+    graphs = Graphs(Graph("g", Keyed).add_node("a", lambda: None))
+    async with Executor(graphs.agents, store=store) as executor:
+        assert (await graphs.run(executor, "g", run_id="one")).state["key"] == own
 
 
 @pytest.mark.parametrize("options", [{}, {"inputs": {"log": "log"}, "outputs": {"log": "log"}}])
