@@ -18,6 +18,7 @@ from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Machine
 from dagger.graphs.model import NodeKind
 from dagger.graphs.running.assembling import Assembled
+from dagger.graphs.running.changing import stood
 from dagger.graphs.running.past import Replay, StateInfo, base_of, kept_ever, kept_now, node_at
 from dagger.graphs.running.report import GraphReport, report_of
 from dagger.graphs.saving import machine_data
@@ -337,13 +338,14 @@ class GraphRun:
         if said is not None:
             return said
         paused = self.live.status is RunStatus.PAUSED
-        machine = self._machine() or self._remembered()
+        machine = self._machine() or self._remembered() or self._stood()
+        reason = self.live.state.reason or self.live.state.obstacle
         if machine is None:
             status = GraphStatus.PAUSED if paused else self._standing()
-            return GraphReport(self._made.definition.name, self.id, status)
+            return GraphReport(self._made.definition.name, self.id, status, reason)
         report = report_of(machine, self.id)
         if paused and not report.status.ended:
-            report = replace(report, status=GraphStatus.PAUSED)
+            report = replace(report, status=GraphStatus.PAUSED, reason=reason)
         ready = dict.fromkeys(self._ready(machine), NodeStatus.READY)
         return replace(report, nodes={**report.nodes, **ready}) if ready else report
 
@@ -354,6 +356,11 @@ class GraphRun:
         if begun is None or not begun.kept or run.obstacle:
             return None
         return deque((machine for _, machine in self._machines()), maxlen=1).pop()
+
+    def _stood(self) -> Machine | None:
+        """The machine of a run that cannot go on here: its graph may have been another one."""
+        run = self.live.state
+        return stood(run, self._made.graph, self._made.library) if run.obstacle else None
 
     def _ready(self, machine: Machine) -> Iterator[str]:
         """Nodes that run, as the machine sees it, and wait for whoever runs them."""

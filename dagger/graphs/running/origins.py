@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,13 @@ from dagger.graphs.graph import Graph
 from dagger.graphs.library import Library
 from dagger.graphs.model import Definition
 from dagger.graphs.restoring import check
+from dagger.graphs.running.changing import begun_under, difference, misfit
 from dagger.graphs.running.context import NodeContext
-from dagger.graphs.running.coordinator import KEPT, is_checkpoint
+from dagger.graphs.running.coordinator import is_checkpoint
 from dagger.graphs.shape import plain_of
 from dagger.rules.nearest import meant
 from dagger.words.errors import DefinitionError, ValidationError
-from dagger.words.payload import decode, plain
+from dagger.words.payload import plain
 
 if TYPE_CHECKING:
     from dagger.authoring.context import Context
@@ -97,13 +97,16 @@ class GraphOrigin(Origin):
 
     def obstacle(self, delivery: Delivery) -> str:
         """Why a run that was begun under another definition cannot go on here."""
-        kept = [each for each in (delivery.kept or {}) if each[0] == f"step:{KEPT}"]
-        if not kept or kept[-1][1] == self.definition or self._accept_changes:
+        begun = begun_under(delivery)
+        if begun is None or begun[0] == self.definition:
             return ""
-        assert delivery.kept is not None
-        was = json.dumps(decode(delivery.kept[kept[-1]].value), indent=1).splitlines()
-        now = json.dumps(self._data, indent=1).splitlines()
-        lines = difflib.unified_diff(was, now, "as it was begun", "as it is now", n=1, lineterm="")
-        hint = "put it back, or go on with Graphs(accept_changes=True)"
-        told = "\n".join(lines)
-        return f"graph {self._name!r} has changed since the run began; {hint}\n{told}"
+        problem, hint = "", "put it back, or go on with Graphs(accept_changes=True)"
+        if self._accept_changes:
+            run = delivery.queue.run
+            if delivery.number == 1:
+                problem = misfit(run, self._graph, self._definition, self._library)
+            if not problem:
+                return ""
+            problem, hint = f": {problem}", "put that back, or cancel the run and begin another one"
+        changed = f"graph {self._name!r} has changed since the run began{problem}; {hint}"
+        return f"{changed}\n{difference(begun[1], self._data)}"
