@@ -257,7 +257,7 @@ class Graph:
         `router` is a function of the state, or an expression such as `${{ state.score > 7 }}`.
         """
         labels = targets if isinstance(targets, Mapping) else {each: each for each in targets}
-        said = {_label(label): target for label, target in labels.items()}
+        said = self._labelled(source, labels)
         if source in self._choices:
             raise DefinitionError(f"node {source!r} of graph {self.name!r} has a router already")
         if isinstance(router, str):
@@ -265,6 +265,21 @@ class Graph:
         else:
             self._choices[source] = Choice(self._function(f"{source}:router", router), said)
         return self
+
+    def _labelled(self, source: str, labels: Mapping[Any, str]) -> dict[str, str]:
+        """The targets of a router, by what it says as a text."""
+        said: dict[str, str] = {}
+        for label, target in labels.items():
+            if label is None:
+                problem = "a router that says None chooses nothing, so that no label can be None"
+                raise DefinitionError(problem, f"the router of {source!r} in graph {self.name!r}")
+            if _label(label) in said:
+                problem = (
+                    f"{label!r} is there twice: labels are texts, true and false those of JSON"
+                )
+                raise DefinitionError(problem, f"the router of {source!r} in graph {self.name!r}")
+            said[_label(label)] = target
+        return said
 
     def loop(self, node: str, while_: Function | str, max_iterations: int = MAX_ITERATIONS) -> Self:
         """Call a node again while a condition on the state holds, at most so many times in all."""

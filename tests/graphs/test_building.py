@@ -362,3 +362,10 @@ def test_unknown_resources_are_told() -> None:
     graph = Graph("g").add_node("a", nothing, resources={"wings": 2})
     with pytest.raises(GraphError, match="has no 'wings'; known: cpu, memory_mb, gpu, io, network"):
         graph.build()
+
+
+@pytest.mark.parametrize("labels", [{None: "a"}, {True: "a", "true": END}, {1: "a", "1": END}])
+def test_a_label_that_could_not_be_chosen_is_refused(labels: Any) -> None:
+    """Labels are texts, each of them once; None chooses nothing."""
+    with pytest.raises(DefinitionError, match="the router of 'a' in graph 'g'"):
+        graph_of("a").add_conditional_edge("a", "${{ state.x }}", labels)

@@ -38,10 +38,9 @@ def begun_under(delivery: Delivery) -> tuple[str, Data] | None:
 
 def difference(was: Data, now: Data) -> str:
     """What differs, line by line."""
-    lines = [json.dumps(each, indent=1).splitlines() for each in (was, now)]
-    return "\n".join(
-        difflib.unified_diff(*lines, "as it was begun", "as it is now", n=1, lineterm="")
-    )
+    before, after = (json.dumps(each, indent=1).splitlines() for each in (was, now))
+    told = "as it was begun", "as it is now"
+    return "\n".join(difflib.unified_diff(before, after, *told, n=1, lineterm=""))
 
 
 def stood(run: Run, graph: Graph, library: Library) -> Machine | None:
