@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from dagger.graphs.fields import Field, fields, hints
 from dagger.graphs.reducers import Reduce, name_of
-from dagger.rules.derive import BuildError, Derived, built, derive
+from dagger.rules.derive import BuildError, Derived, built, derive, is_plain, written
 from dagger.rules.schema import schema
 from dagger.rules.typed_dict import is_typed_dict
 from dagger.rules.validators import Source
 from dagger.rules.violation import Violation, violation_at
-from dagger.words.errors import ArgumentsRefused, DefinitionError, StateRefused
+from dagger.words.errors import ArgumentsRefused, DefinitionError, SerializationError, StateRefused
 from dagger.words.payload import encode
 
 
@@ -149,13 +150,29 @@ def plain_of(value: Any) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        found = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        return found | _written(type(value), found)
     dump: Callable[..., dict[str, Any]] | None = getattr(value, "model_dump", None)
     if dump is None:
         problem = "a node returns None, a name or several, a Goto, or what it changes in the state"
         raise DefinitionError(f"{problem}, not {value!r}")
     # What nobody has set is no change.
     return dump(mode="json", include=set(value.model_fields_set))
+
+
+def _written(of: Any, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the fields of a dataclass that are no plain data, as their types write them; what
+    these cannot write is for who encodes it to refuse.
+    """
+    odd = [name for name, each in found.items() if not is_plain(each)]
+    known: Mapping[str, Any] = {}
+    with suppress(NameError):  # of an annotation that means nothing here
+        known = hints(of) if odd else {}
+    told: dict[str, Any] = {}
+    for name in odd:
+        with suppress(SerializationError, DefinitionError):
+            told[name] = written(found[name], known.get(name, Any), str(of))
+    return told
 
 
 def fields_of(of: Any) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ import inspect
 import types
 from collections import abc
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -70,9 +69,8 @@ def written(value: Any, annotation: Any, where: str) -> Any:
 
     Raises SerializationError for a value that neither can write, and what `derive` does.
     """
-    with suppress(SerializationError):
-        if plain(value) is value:
-            return value
+    if is_plain(value):
+        return value
     dump = derive(annotation, where, "serialization").build
     if dump is None:  # as of Any, or where the value is not what its annotation says
         dump = derive(type(value), where, "serialization").build
@@ -82,6 +80,14 @@ def written(value: Any, annotation: Any, where: str) -> Any:
         raise
     except Exception as error:  # of pydantic, or of the class of the value
         raise SerializationError("$", shortened(str(error))) from error
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is plain JSON data as it is."""
+    try:
+        return plain(value) is value
+    except SerializationError:
+        return False
 
 
 def violation_of(error: Exception, value: Any) -> Violation:

@@ -12,6 +12,7 @@ from dagger.graphs.merging import Reducers
 from dagger.graphs.model import Node
 from dagger.graphs.shape import Shape, build, fields_of, foreign, has_fields
 from dagger.graphs.values import View
+from dagger.rules.derive import written
 from dagger.rules.nearest import meant
 from dagger.rules.violation import violation_at
 from dagger.words.errors import ArgumentsRefused, StateRefused
@@ -97,11 +98,12 @@ class NodeContext(Context):
         if not is_dataclass(value) and not hasattr(type(value), "model_fields"):
             problem = f"{value!r} is no dataclass and no pydantic model; set_state(...) takes it"
             raise StateRefused(self._node, key, problem)
-        build(type(value), decode(encode(value, self._node)))
-        self._set_built(key, value)
+        said = written(value, type(value), self._node)
+        build(type(value), said)
+        self._set_built(key, value, said)
 
-    def _set_built(self, key: str, value: Any) -> None:
-        self.set_state(key, value)
+    def _set_built(self, key: str, value: Any, said: Any) -> None:
+        self.set_state(key, said)
         self._types[key] = type(value)
 
     def get_typed(self, key: str, type: Callable[..., T]) -> T:
@@ -150,7 +152,7 @@ class NodeContext(Context):
             problem = f"it has {lost[0]!r}, which {called} has no field for and would drop"
             raise StateRefused(self._node, key, problem)
         made = build(of, {**value, **_as_kept(of, fields)})
-        self._set_built(key, made)
+        self._set_built(key, made, written(made, of, self._node))
         return made
 
     # -- people ----------------------------------------------------------------------

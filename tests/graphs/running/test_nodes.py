@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
@@ -580,3 +581,33 @@ async def test_a_value_that_may_be_missing_has_its_type() -> None:
 
     report = await ran(graph.add_edge("put", "change"))
     assert report.state["book"] == {"title": "b", "pages": 3}, report.reason
+
+
+@dataclass
+class Loan:
+    """A value that is no JSON data as it is."""
+
+    on: date
+    days: timedelta = timedelta(14)
+
+
+async def test_what_nodes_give_is_written_as_its_type_writes_it() -> None:
+    """Dates and the like in dataclasses: in what begins a run, is returned, set and changed."""
+    graph = Graph("g", Loan)
+
+    @graph.node
+    def prolong(state: Loan) -> Loan:
+        return Loan(state.on, state.days * 2)
+
+    report = await ran(graph, Loan(date(2026, 1, 2)))
+    assert report.state == {"on": "2026-01-02", "days": "P28D"}, report.reason
+
+    graph = Graph("g")
+
+    @graph.node
+    def lend(ctx: NodeContext) -> None:
+        ctx.set_typed("loan", Loan(date(2026, 1, 2)))
+        assert ctx.update_typed("loan", days=timedelta(7)).days == timedelta(7)
+
+    report = await ran(graph)
+    assert report.state == {"loan": {"on": "2026-01-02", "days": "P7D"}}, report.reason
