@@ -32,8 +32,8 @@ def given_to(node: Node, view: View, shape: Shape) -> View:
 def check_given(node: Node, graph: str, given: View, shape: Shape) -> None:
     """Raise InputsRefused where a graph could not begin with what it is given."""
     for key, found in shape.misfits(Seen(given)):
-        missing = found.rule == "required" and found.path == "$"
-        problem = found.problem if missing else f"{found.path}: {found.problem}"
+        place = "" if found.path in ("$", f"$.{key}") else f"{found.path}: "
+        problem = "it is missing" if found.path == "$" else f"{place}{found.problem}"
         raise InputsRefused(node.name, graph, key, problem)
 
 

@@ -827,7 +827,8 @@ class InputsRefused(StateRefused):
     def __init__(self, node: str, graph: str, key: str, problem: str) -> None:
         super().__init__(node, key, problem)
         self.graph = graph
-        self.args = (f"graph {graph!r} cannot begin as node {node!r}: {problem}",)
+        told = f"graph {graph!r} cannot begin as node {node!r}: {key!r} of its state: {problem}"
+        self.args = (told,)
 
 
 class GraphEventRefused(ExecutionError):

@@ -75,10 +75,13 @@ async def test_a_default_is_handed_on_where_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("of", "options", "state", "problem"),
     [
-        (Strict, {}, {}, "the key 'x' is missing"),
-        (Strict, {"inputs": {"x": "n"}}, {"x": 1}, "the key 'x' is missing"),
-        (Inner, {}, {"x": "many"}, '$.x: value is not of type "integer"'),
-        (Inner, {"inputs": {"log": "l"}}, {"l": [1]}, '$.log[0]: value is not of type "string"'),
+        (Strict, {}, {}, "'x' of its state: it is missing"),
+        (Strict, {"inputs": {"x": "n"}}, {"x": 1}, "'x' of its state: it is missing"),
+        (Inner, {}, {"x": "many"}, "'x' of its state: value is not of type \"integer\""),
+        (
+            *(Inner, {"inputs": {"log": "l"}}, {"l": [1]}),
+            "'log' of its state: $.log[0]: value is not of type \"string\"",
+        ),
     ],
 )
 async def test_what_it_cannot_begin_with_fails_its_node(
