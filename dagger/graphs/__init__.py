@@ -2,8 +2,9 @@
 
 What stands in this folder is pure; `running` carries graphs out.
 
-- what a graph is: `model`, written with `graph`, checked by `checking`; `describing` makes plain
-  data of it and back, `documents` YAML, by the `grammar`; `picture` draws it
+- what a graph is: `model`, written with `graph`, checked by `checking`, and by `fitting` against
+  its state; `describing` makes plain data of it and back, `documents` YAML, by the `grammar`;
+  `picture` draws it
 - its state: `shape` (what it may hold) and its `fields`, `values` (what a branch sees),
   `reducers`, `merging`
 - what runs when: `machine`, with the `plan` of a run (its nodes as they are now: `reach`, `needs`)

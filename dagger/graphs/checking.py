@@ -39,10 +39,6 @@ def problems_of(definition: Definition) -> Iterator[Found]:
         yield Found(("nodes",), "it has no nodes")
         return
     places = {name: number for number, name in enumerate(definition.nodes)}
-    if not definition.name:
-        yield Found(("name",), "it has no name")
-    if "" in places:
-        yield Found(("nodes", places[""], "name"), "a node has no name")
     yield from _sources(definition)
     yield from _targets(definition, places)
     yield from _unreachable(definition, places)

@@ -115,11 +115,7 @@ def _graph(content: bytes, path: str, functions: Functions, state: Any, states: 
     if wrong:  # without what is wrong in it, a graph may make no sense for that alone
         raise _error(path, [*wrong, *unknown], read.data)
     graph = Graph.of(definition_from(_as_defined(read.data)), functions, state, states)
-    for name in states:
-        if all(name != each.name for each in _inside(graph)):
-            known = [each.name for each in _inside(graph)]
-            problem = f"states= names {name!r}, which no graph within is called{meant(name, known)}"
-            raise DefinitionError(problem, f"graph {graph.name!r}")
+    _check_states(graph, states)
     problems = [*unknown, *_placed(read, _senseless(graph))]
     if problems:
         raise _error(path, problems, read.data)
@@ -180,6 +176,15 @@ def _node_as_defined(node: Data) -> dict[str, Any]:
         if "max_iterations" in loop:
             found["loop"]["max_iterations"] = int(loop["max_iterations"])
     return found
+
+
+def _check_states(graph: Graph, states: States) -> None:
+    """Raise DefinitionError for the type of a graph that there is none of."""
+    known = [each.name for each in _inside(graph)]
+    for name in states:
+        if name not in known:
+            problem = f"states= names {name!r}, which no graph within is called{meant(name, known)}"
+            raise DefinitionError(problem, f"graph {graph.name!r}")
 
 
 def _inside(graph: Graph) -> Iterator[Graph]:

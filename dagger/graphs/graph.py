@@ -20,6 +20,7 @@ from typing import (
 )
 
 from dagger.graphs.checking import awaited, problems_of
+from dagger.graphs.fitting import misfits
 from dagger.graphs.model import (
     END,
     MAX_ITERATIONS,
@@ -37,9 +38,8 @@ from dagger.graphs.model import (
 )
 from dagger.graphs.reducers import Reduce
 from dagger.graphs.shape import Shape, reducer_names
-from dagger.rules.documents.tree import Found, Path
-from dagger.words.errors import DefinitionError, GraphError, SerializationError, StateRefused
-from dagger.words.payload import plain
+from dagger.rules.documents.tree import Found
+from dagger.words.errors import DefinitionError, GraphError
 
 Function = Callable[..., Any]
 
@@ -270,13 +270,12 @@ class Graph:
         """The targets of a router, by what it says as a text."""
         said: dict[str, str] = {}
         for label, target in labels.items():
+            problem = ""
             if label is None:
                 problem = "a router that says None chooses nothing, so that no label can be None"
-                raise DefinitionError(problem, f"the router of {source!r} in graph {self.name!r}")
-            if _label(label) in said:
-                problem = (
-                    f"{label!r} is there twice: labels are texts, true and false those of JSON"
-                )
+            elif _label(label) in said:
+                problem = f"{label!r} is there twice: labels are texts, such as 'true' for True"
+            if problem:
                 raise DefinitionError(problem, f"the router of {source!r} in graph {self.name!r}")
             said[_label(label)] = target
         return said
@@ -316,60 +315,8 @@ class Graph:
         definition = self.definition()
         yield from problems_of(definition)
         yield from awaited(definition, self.functions)
-        yield from self._mapped(definition)
-        yield from self._changing(definition)
-        for key in definition.reducers:
-            if not self.shape.has(key):
-                problem = f"there is a reducer for {key!r}, which the state has no key for"
-                yield Found(("reducers", key), problem, key=True)
-        for number, node in enumerate(definition.nodes.values()):
-            if node.question is not None:
-                yield from self._answers(node, node.question, ("nodes", number, "question"))
-
-    def _answers(self, node: Node, asked: Question, at: Path) -> Iterator[Found]:
-        """What keeps the answers to a question out of the state."""
-        key = asked.key
-        if not self.shape.has(key):
-            problem = f"node {node.name!r} asks for {key!r}, which the state has no key for"
-            yield Found((*at, "key"), problem)
-            return
-        answers: list[tuple[Path, Any]] = [
-            ((*at, "choices", place), each) for place, each in enumerate(asked.choices or ())
-        ]
-        if asked.has_default:
-            answers.append(((*at, "default"), asked.default))
-        for way, answer in answers:
-            try:
-                self.shape.check(key, plain(answer), node.name)
-            except SerializationError:  # which is told of the question itself
-                continue
-            except StateRefused as error:
-                told = f"the answer {answer!r} of node {node.name!r} is nothing that {key!r} of"
-                yield Found(way, f"{told} the state can be: {error.problem}")
-
-    def _mapped(self, definition: Definition) -> Iterator[Found]:
-        """Keys that graphs within are given or give, and that a state has not."""
-        for number, (name, node) in enumerate(definition.nodes.items()):
-            inner = self.subgraphs.get(node.uses, self)
-            for part, keys in (("inputs", node.inputs), ("outputs", node.outputs)):
-                for own, ours in keys.items():
-                    for graph, key in ((inner, own), (self, ours)):
-                        if not graph.shape.has(key):
-                            told = f"{part} of node {name!r} name {key!r}, which the state of graph"
-                            problem = f"{told} {graph.name!r} has no key for"
-                            yield Found(("nodes", number, part, own), problem)
-
-    def _changing(self, definition: Definition) -> Iterator[Found]:
-        """Defaults of graphs within that would be others after a restart."""
-        for number, (name, node) in enumerate(definition.nodes.items()):
-            inner = self.subgraphs.get(node.uses)
-            for key in inner.shape.changing() if inner is not None else ():
-                if key not in node.inputs:
-                    problem = (
-                        f"node {name!r} is graph {node.uses!r}, whose default of {key!r} is "
-                        f"another one each time; give it by inputs={{{key!r}: ...}}"
-                    )
-                    yield Found(("nodes", number, "uses"), problem)
+        within = {name: each.shape for name, each in self.subgraphs.items()}
+        yield from misfits(definition, self.shape, within)
 
     def graphs(self) -> Iterator[Graph]:
         """Itself and those within it, each once. Raises DefinitionError for two of one name."""
