@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from dagger.authoring.signature import resolve, underlying
 from dagger.rules.bundling import object_of
-from dagger.rules.derive import BuildError, Derived, built, derive
+from dagger.rules.derive import BuildError, Derived, built, derive, written
 from dagger.rules.nearest import meant
 from dagger.rules.schema import Schema, schema
 from dagger.rules.validators import Source
 from dagger.rules.violation import Violation, violation_at
 from dagger.words.errors import DefinitionError, SerializationError
-from dagger.words.payload import plain
 
 CONTEXT = "ctx"
 """The parameter that stands for the context, and for no argument."""
@@ -93,6 +93,10 @@ class Arguments:
         self._values = {
             name: _value(derive(known.get(name, Any), where), where) for name in parameters.names
         }
+        self._defaults = {
+            name: partial(written, default, known.get(name, Any), where)
+            for name, default in parameters.defaults.items()
+        }
         returned = derive(known.get("return", Any), where, "serialization")
         self._returned = _value(returned, where)
         self._refusal = refusal
@@ -103,9 +107,9 @@ class Arguments:
 
     def source(self) -> dict[str, Any]:
         """The JSON Schema of all arguments, as an object; with the defaults that are JSON."""
-        defaults = self._parameters.defaults
+        known = self._defaults
         properties = {
-            name: _with_default(each, defaults[name]) if name in defaults else _source(each)
+            name: _with_default(each, known[name]) if name in known else _source(each)
             for name, each in self._values.items()
         }
         return object_of(properties, self._parameters.required, self._parameters.takes_any)
@@ -174,12 +178,12 @@ def _source(value: _Value) -> Source:
     return True if value.schema is None else value.schema.source
 
 
-def _with_default(value: _Value, default: Any) -> Source:
+def _with_default(value: _Value, default: Callable[[], Any]) -> Source:
     """The schema of a parameter, with its default where that can be said in JSON and fits."""
     source = _source(value)
     try:
-        said = plain(default)
-    except SerializationError:
+        said = default()
+    except (SerializationError, DefinitionError):
         return source
     if isinstance(source, dict):
         fits = value.schema is None or value.schema.is_valid(said)

@@ -2,14 +2,16 @@
 
 What stands in this folder is pure; `running` carries graphs out.
 
-- what a graph is: `model`, written with `graph`, checked by `checking`; `describing` makes plain
-  data of it and back, `documents` YAML, by the `grammar`; `picture` draws it
-- its state: `shape` (what it may hold), `values` (what a branch sees), `reducers`, `merging`
+- what a graph is: `model`, written with `graph`, checked by `checking`, and by `fitting` against
+  its state; `describing` makes plain data of it and back, `documents` YAML, by the `grammar`;
+  `picture` draws it
+- its state: `shape` (what it may hold) and its `fields`, `values` (what a branch sees),
+  `reducers`, `merging`
 - what runs when: `machine`, with the `plan` of a run (its nodes as they are now: `reach`, `needs`)
   and their `patience`, `branches` (splits and joins), `executions`, `within` (graphs in it) and
   `undoing`; its `library` of functions; what goes in and out of it, `outcome` and `commands`; where
   all stands, `status`
-- `saving`: a machine as plain data, and back
+- `saving`: a machine as plain data, and back; `restoring`: whether data is one
 """
 
 from dagger.graphs.documents import dump, load, parse

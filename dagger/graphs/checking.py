@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from inspect import iscoroutinefunction
 from math import inf
 
@@ -16,6 +17,7 @@ from dagger.graphs.model import (
     Loop,
     Node,
     NodeKind,
+    Question,
     is_expression,
 )
 from dagger.rules.documents.tree import Found
@@ -23,7 +25,9 @@ from dagger.rules.expressions import compiled, condition
 from dagger.rules.expressions.tokens import OPEN
 from dagger.rules.nearest import meant
 from dagger.rules.retry import strategy
-from dagger.words.errors import DaggerError, ExpressionError
+from dagger.rules.schema import schema
+from dagger.words.errors import DaggerError, ExpressionError, SchemaError, SerializationError
+from dagger.words.payload import plain
 from dagger.words.policies import Resources
 
 Way = tuple[str | int, ...]
@@ -166,6 +170,7 @@ def _needs(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
 def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
     """What a node of its kind lacks, and what is said of it in vain."""
     name, loop = node.name, node.loop
+    yield from _uses(node, at)
     if node.kind not in CALLING:
         for option in ("retry", "timeout", "undo", "resources", "loop"):
             if getattr(node, option) is not None:
@@ -190,6 +195,23 @@ def _kind(node: Node, at: Way, definition: Definition) -> Iterator[Found]:
         yield Found((*at, "uses"), problem)
 
 
+def _uses(node: Node, at: Way) -> Iterator[Found]:
+    """What is said of a node, or not, that is for others."""
+    name, kind = node.name, node.kind
+    if kind in CALLING and not node.uses:
+        yield Found(at, f"node {name!r} calls a function, and nothing says which: uses={name!r}")
+    if kind in (NodeKind.START, NodeKind.END, NodeKind.ASK) and node.uses:
+        yield Found((*at, "uses"), f"node {name!r} is of kind {str(kind)!r}, which calls nothing")
+    if kind is not NodeKind.ASK and node.question is not None:
+        problem = f"node {name!r} asks nobody; only one of kind 'ask' has a question"
+        yield Found((*at, "question"), problem)
+    if kind is not NodeKind.SUBGRAPH:
+        for part in ("inputs", "outputs"):
+            if getattr(node, part):
+                problem = f"node {name!r} is no graph; only one of kind 'subgraph' has {part}"
+                yield Found((*at, part), problem)
+
+
 def _question(node: Node, at: Way) -> Iterator[Found]:
     name, asked = node.name, node.question
     if asked is None:
@@ -202,6 +224,30 @@ def _question(node: Node, at: Way) -> Iterator[Found]:
     if asked.timeout is not None and not _is_number(asked.timeout, above=0):
         problem = f"node {name!r}: timeout= is seconds above 0, not {asked.timeout!r}"
         yield Found((*at, "question", "timeout"), problem)
+    if asked.choices is not None and asked.schema is not None:
+        problem = f"node {name!r} takes choices= or schema=, and not both"
+        yield Found((*at, "question", "choices"), problem)
+    elif asked.choices is not None and not asked.choices:
+        yield Found((*at, "question", "choices"), f"node {name!r} has no choices")
+    else:
+        yield from _answers(asked, name, at)
+
+
+def _answers(asked: Question, name: str, at: Way) -> Iterator[Found]:
+    """A schema of answers that is none, and a default that is no answer."""
+    part, source = "schema", asked.schema
+    if asked.choices is not None:
+        part, source = "choices", {"enum": list(asked.choices)}
+    try:
+        found = schema(True if source is None else source, f"node {name!r}")
+        part = "default"
+        violation = found.violation(plain(asked.default)) if asked.has_default else None
+    except (SchemaError, SerializationError) as error:
+        yield Found((*at, "question", part), f"node {name!r}: {part}= {error.problem}")
+        return
+    if violation is not None:
+        problem = f"node {name!r}: its default will not do: {violation.problem}"
+        yield Found((*at, "question", part), problem)
 
 
 def _policies(node: Node) -> Iterator[tuple[str, str]]:
@@ -210,7 +256,11 @@ def _policies(node: Node) -> Iterator[tuple[str, str]]:
         yield "timeout", f"timeout= is seconds above 0, not {node.timeout!r}"
     if node.priority is not None and type(node.priority) is not int:
         yield "priority", f"priority= is a whole number, not {node.priority!r}"
-    if node.resources is not None:
+    unknown = [name for name in node.resources or () if name not in _RESOURCES]
+    if unknown:
+        hint = meant(unknown[0], _RESOURCES) or f"; known: {', '.join(_RESOURCES)}"
+        yield "resources", f"resources= has no {unknown[0]!r}{hint}"
+    elif node.resources is not None:
         try:
             Resources(**node.resources)
         except (DaggerError, TypeError) as error:
@@ -220,6 +270,9 @@ def _policies(node: Node) -> Iterator[tuple[str, str]]:
             strategy(node.retry)
         except DaggerError as error:
             yield "retry", str(error)
+
+
+_RESOURCES = tuple(each.name for each in fields(Resources))
 
 
 def _is_number(value: object, above: float) -> bool:

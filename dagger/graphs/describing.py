@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -60,8 +60,6 @@ def node_from(data: Data) -> Node:
     said = dict(data)
     needs = {name: Dependency(**each) for name, each in said.pop("needs", {}).items()}
     loop, question = said.pop("loop", None), said.pop("question", None)
-    if question is not None and question.get("choices") is not None:
-        question = {**question, "choices": tuple(question["choices"])}
     return Node(
         **{
             **said,
@@ -71,8 +69,14 @@ def node_from(data: Data) -> Node:
         },
         needs=needs,
         loop=None if loop is None else Loop(**loop),
-        question=None if question is None else Question(**question),
+        question=None if question is None else _question_from(question),
     )
+
+
+def _question_from(data: Data) -> Question:
+    choices = data.get("choices")
+    said = {**data, "choices": None if choices is None else tuple(choices)}
+    return Question(**said, has_default="default" in data)
 
 
 def _said(part: Any) -> Any:
@@ -87,14 +91,19 @@ def _said(part: Any) -> Any:
         return getattr(part, "__name__", "")
     if not isinstance(part, Node | Choice | Loop | Question | Dependency):
         return part
-    found = {each.name: getattr(part, each.name) for each in fields(part)}
-    return {
-        name: _said(each)
-        for name, each in found.items()
-        if name in _ALWAYS or (each is not None and each not in _USUAL)
-    }
+    found = {each.name: getattr(part, each.name) for each in fields(part) if _is_said(part, each)}
+    return {name: _said(each) for name, each in found.items()}
 
 
-_ALWAYS = frozenset({"name", "router", "targets", "condition", "prompt", "key", "default"})
+def _is_said(part: Any, field: Field[Any]) -> bool:
+    """Whether a field of a part is written down: it says something, and not what is as usual."""
+    if isinstance(part, Question) and field.name in ("default", "has_default"):
+        return field.name == "default" and part.has_default
+    value = getattr(part, field.name)
+    if field.default is not MISSING:
+        return field.name in _ALWAYS or value != field.default
+    return field.default_factory is MISSING or value != field.default_factory()
 
-_USUAL: tuple[Any, ...] = ("", (), {}, False, NodeKind.STANDARD, OnError.FAIL)
+
+_ALWAYS = frozenset({"type"})
+"""What is written down though it is as usual, since it says what a thing is."""

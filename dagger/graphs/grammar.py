@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -55,6 +55,7 @@ _ANYTHING: Source = {}
 _TEXT: Source = {"type": "string", "title": "a text"}
 _YES: Source = {"type": "boolean", "title": "true or false"}
 _WHOLE: Source = {"type": "integer", "title": "a whole number"}
+_NAME: Source = {"type": "string", "minLength": 1, "title": "a text of at least one character"}
 _NAMES: Source = {"type": "array", "items": _TEXT, "title": "a list of names"}
 _SECONDS: Source = {"type": "number", "exclusiveMinimum": 0, "title": "a number of seconds above 0"}
 _AMOUNT: Source = {"type": "number", "minimum": 0, "title": "a number of at least 0"}
@@ -91,7 +92,6 @@ QUESTION = _part(
     schema={"type": ["object", "null"], "title": "a JSON Schema"},
     timeout=_SECONDS,
     default=_ANYTHING,
-    has_default=_YES,
     to=_TEXT,
 )
 RESOURCES = {
@@ -106,7 +106,7 @@ RESOURCES = {
 }
 NODE = _part(
     ["name"],
-    name=_TEXT,
+    name=_NAME,
     kind=_one_of(NodeKind),
     uses=_TEXT,
     description=_TEXT,
@@ -125,7 +125,7 @@ NODE = _part(
 )
 GRAPH = _part(
     ["name", "nodes"],
-    name=_TEXT,
+    name=_NAME,
     description=_TEXT,
     nodes={
         "type": "array",
@@ -166,27 +166,53 @@ def contradictions(data: Source, path: Path = ()) -> Iterator[Found]:
             yield from _refused(Dependency, said, (*here, "needs", need))
         if node.get("resources") is not None:
             yield from _refused(Resources, node["resources"], (*here, "resources"))
+        if node.get("loop"):
+            yield from _misnamed(node["loop"], "condition", (*here, "loop"))
+    for source, choice in data.get("choices", {}).items():
+        yield from _misnamed(choice, "router", (*path, "choices", source))
     for inner, each in _within(data, path):
         yield from contradictions(each, inner)
 
 
+def _misnamed(said: Source, key: str, path: Path) -> Iterator[Found]:
+    """What is called an expression, and is the name of a function, or the other way round."""
+    text = said.get(key)
+    if text is None or said.get("is_expression") in (None, OPEN in text):
+        return
+    is_one = "is an expression" if OPEN in text else "has no ${{ ... }} in it, and names a function"
+    yield Found((*path, "is_expression"), f"{text!r} {is_one}; leave is_expression out")
+
+
 def missing(data: Source, functions: Mapping[str, Any], path: Path = ()) -> Iterator[Found]:
     """Functions that a graph or one within it names, and that are not there."""
-    first = ", ".join(islice(functions, FUNCTIONS_NAMED))
-    more = ", ..." if len(functions) > FUNCTIONS_NAMED else ""
     for where, name in _named(data):
-        if name not in functions:
-            hint = meant(name, functions) or f"; known: {first or 'none'}{more}"
+        if name in functions:
+            continue
+        if where[0] == "reducers":
+            hint = _hint(name, [*BUILT_IN, *functions])
+            yield Found((*path, *where), f"there is no reducer {name!r}{hint}")
+        elif where[-1] == "uses" and name in data.get("subgraphs", {}):
+            problem = f"{name!r} is a graph, which only a node of kind 'subgraph' can be"
+            yield Found((*path, *where), problem)
+        else:
+            hint = _hint(name, functions)
             yield Found((*path, *where), f"there is no function {name!r}{hint}")
     for inner, each in _within(data, path):
         yield from missing(each, functions, inner)
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    """What was probably meant, or what there is."""
+    first = ", ".join(islice(known, FUNCTIONS_NAMED))
+    more = ", ..." if len(known) > FUNCTIONS_NAMED else ""
+    return meant(name, known) or f"; known: {first or 'none'}{more}"
 
 
 def _named(data: Source) -> Iterator[tuple[Path, str]]:
     """The functions that a graph names, and where."""
     for at, node in _nodes(data):
         uses = node.get("uses")
-        if uses and node.get("kind") != NodeKind.SUBGRAPH and uses not in data.get("subgraphs", {}):
+        if uses and node.get("kind") != NodeKind.SUBGRAPH:
             yield ("nodes", at, "uses"), uses
         if node.get("undo"):
             yield ("nodes", at, "undo"), node["undo"]

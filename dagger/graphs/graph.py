@@ -10,6 +10,7 @@ from typing import (
     Literal,
     Self,
     TypedDict,
+    TypeGuard,
     TypeVar,
     Unpack,
     get_args,
@@ -19,6 +20,7 @@ from typing import (
 )
 
 from dagger.graphs.checking import awaited, problems_of
+from dagger.graphs.fitting import misfits
 from dagger.graphs.model import (
     END,
     MAX_ITERATIONS,
@@ -87,6 +89,9 @@ class Graph:
         reducers: Mapping[str, str | Reduce] | None = None,
         description: str = "",
     ) -> None:
+        if type(name) is not str or not name:
+            problem = f"the name of a graph is a text of at least one character, not {name!r}"
+            raise DefinitionError(problem, "Graph")
         self.name = name
         self.shape = Shape(state, f"graph {name!r}")
         self.functions: dict[str, Function] = {}
@@ -103,9 +108,16 @@ class Graph:
 
     @classmethod
     def of(
-        cls, definition: Definition, functions: Mapping[str, Function], state: Any = dict
+        cls,
+        definition: Definition,
+        functions: Mapping[str, Function],
+        state: Any = dict,
+        states: Mapping[str, Any] | None = None,
     ) -> Self:
-        """The graph of a definition, with its functions by their names."""
+        """The graph of a definition, with its functions by their names; `states` are those of the
+        graphs within it, by their names.
+        """
+        known = states or {}
         graph = cls(definition.name, state, description=definition.description)
         graph._nodes = dict(definition.nodes)
         graph._edges = {name: list(each) for name, each in definition.edges.items()}
@@ -114,7 +126,8 @@ class Graph:
         graph.shape.reduce(definition.reducers)
         graph.functions = {**graph.functions, **functions}
         graph.subgraphs = {
-            name: cls.of(each, functions) for name, each in definition.subgraphs.items()
+            name: cls.of(each, functions, known.get(each.name, dict), known)
+            for name, each in definition.subgraphs.items()
         }
         return graph
 
@@ -225,7 +238,11 @@ class Graph:
 
     def add_edge(self, source: str, target: str | Iterable[str]) -> Self:
         """After `source` comes `target`; several targets run side by side."""
-        targets = [target] if isinstance(target, str) else list(target)
+        targets: list[Any] = list(target) if _is_many(target) else [target]
+        for name in (source, *targets):
+            if type(name) is not str:
+                problem = f"an edge leads from a node to others, by their names, not {name!r}"
+                raise DefinitionError(problem, f"graph {self.name!r}")
         self._edges.setdefault(source, []).extend(targets)
         return self
 
@@ -240,7 +257,7 @@ class Graph:
         `router` is a function of the state, or an expression such as `${{ state.score > 7 }}`.
         """
         labels = targets if isinstance(targets, Mapping) else {each: each for each in targets}
-        said = {_label(label): target for label, target in labels.items()}
+        said = self._labelled(source, labels)
         if source in self._choices:
             raise DefinitionError(f"node {source!r} of graph {self.name!r} has a router already")
         if isinstance(router, str):
@@ -248,6 +265,20 @@ class Graph:
         else:
             self._choices[source] = Choice(self._function(f"{source}:router", router), said)
         return self
+
+    def _labelled(self, source: str, labels: Mapping[Any, str]) -> dict[str, str]:
+        """The targets of a router, by what it says as a text."""
+        said: dict[str, str] = {}
+        for label, target in labels.items():
+            problem = ""
+            if label is None:
+                problem = "a router that says None chooses nothing, so that no label can be None"
+            elif _label(label) in said:
+                problem = f"{label!r} is there twice: labels are texts, such as 'true' for True"
+            if problem:
+                raise DefinitionError(problem, f"the router of {source!r} in graph {self.name!r}")
+            said[_label(label)] = target
+        return said
 
     def loop(self, node: str, while_: Function | str, max_iterations: int = MAX_ITERATIONS) -> Self:
         """Call a node again while a condition on the state holds, at most so many times in all."""
@@ -284,29 +315,8 @@ class Graph:
         definition = self.definition()
         yield from problems_of(definition)
         yield from awaited(definition, self.functions)
-        yield from self._mapped(definition)
-        for key in definition.reducers:
-            if not self.shape.has(key):
-                problem = f"there is a reducer for {key!r}, which the state has no key for"
-                yield Found(("reducers", key), problem, key=True)
-        for number, (name, node) in enumerate(definition.nodes.items()):
-            if node.question is not None and not self.shape.has(node.question.key):
-                problem = (
-                    f"node {name!r} asks for {node.question.key!r}, which the state has no key for"
-                )
-                yield Found(("nodes", number, "question", "key"), problem)
-
-    def _mapped(self, definition: Definition) -> Iterator[Found]:
-        """Keys that graphs within are given or give, and that a state has not."""
-        for number, (name, node) in enumerate(definition.nodes.items()):
-            inner = self.subgraphs.get(node.uses, self)
-            for part, keys in (("inputs", node.inputs), ("outputs", node.outputs)):
-                for own, ours in keys.items():
-                    for graph, key in ((inner, own), (self, ours)):
-                        if not graph.shape.has(key):
-                            told = f"{part} of node {name!r} name {key!r}, which the state of graph"
-                            problem = f"{told} {graph.name!r} has no key for"
-                            yield Found(("nodes", number, part, own), problem)
+        within = {name: each.shape for name, each in self.subgraphs.items()}
+        yield from misfits(definition, self.shape, within)
 
     def graphs(self) -> Iterator[Graph]:
         """Itself and those within it, each once. Raises DefinitionError for two of one name."""
@@ -357,6 +367,9 @@ class Graph:
         return name
 
     def _check_name(self, name: str) -> None:
+        if type(name) is not str or not name:
+            problem = f"the name of a node is a text of at least one character, not {name!r}"
+            raise DefinitionError(problem, f"graph {self.name!r}")
         if name in (START, END):
             problem = f"no node can be called {name!r}, which is where branches begin or end"
             raise DefinitionError(problem, f"graph {self.name!r}")
@@ -405,6 +418,11 @@ class Graph:
 def _of_one_name(graph: Graph, name: str) -> DefinitionError:
     problem = f"two graphs are called {name!r}; nodes are told apart by the name of their graph"
     return DefinitionError(problem, f"graph {graph.name!r}")
+
+
+def _is_many(said: Any) -> TypeGuard[Iterable[Any]]:
+    """Whether it is several names, and not one."""
+    return isinstance(said, Iterable) and not isinstance(said, str)
 
 
 def _label(label: Any) -> str:

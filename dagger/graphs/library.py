@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from dagger.graphs.model import Dependency
 from dagger.graphs.reducers import Reduce, last
+from dagger.graphs.shape import Shape
 from dagger.graphs.values import View
 
 ERROR = "error"
@@ -13,15 +14,17 @@ ERROR = "error"
 
 
 class Library:
-    """Reducers, the conditions of needs, and the same of graphs within."""
+    """The shape of its state, reducers, the conditions of needs, and the same of graphs within."""
 
     def __init__(
         self,
         reducers: Mapping[str, Reduce],
         holds: Callable[[Dependency, View], bool],
         subgraphs: Mapping[str, Library],
+        shape: Shape,
     ) -> None:
         # Branches may fail side by side: what is told of the one named last is told.
         self.reducers = {ERROR: last, **reducers}
         self.holds = holds
         self.subgraphs = subgraphs
+        self.shape = shape

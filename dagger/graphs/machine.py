@@ -41,8 +41,8 @@ from dagger.graphs.plan import Plan
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.graphs.undoing import Undoing
 from dagger.graphs.values import View
-from dagger.graphs.within import given_to, outcome_of
-from dagger.words.errors import DaggerError, GraphEventRefused
+from dagger.graphs.within import check_given, given_to, outcome_of
+from dagger.words.errors import DaggerError, GraphEventRefused, StateRefused
 from dagger.words.payload import encode
 
 _TIMEOUTS = frozenset({"TimeoutExceeded", "ResourceTimeout", "RequestTimeout"})
@@ -482,11 +482,21 @@ class Machine:
     def _begin_within(self, node: Node, execution: Execution) -> None:
         """A graph within this one begins, with the keys of the state that it is given."""
         definition = self.definition.subgraphs[node.uses]
-        given = given_to(node, execution.branch.view)
         library = self.library.subgraphs[node.uses]
+        given = given_to(node, execution.branch.view, library.shape)
+        try:
+            check_given(node, definition.name, given, library.shape)
+        except StateRefused as error:
+            self._refuse(execution, error)
+            return
         machine = Machine(definition, library, self._to(execution), given)
         execution.within = machine
         self._follow(execution, machine, machine.begin({}, self.now))
+
+    def _refuse(self, execution: Execution, error: StateRefused) -> None:
+        """A graph within cannot begin, or has come to what our state cannot have."""
+        self.executions.pop(execution.number, None)
+        self._fail(execution, _error_of(error))
 
     def _inner(self, path: Path) -> Execution | None:
         """The execution of the subgraph that a path leads into; None if it is our own."""
@@ -526,7 +536,12 @@ class Machine:
 
     def _returned(self, execution: Execution, machine: Machine) -> None:
         """A graph within has completed: its results are those of its node."""
-        outcome = outcome_of(self.nodes[execution.node], machine.view, self.library.reducers)
+        node, outside = self.nodes[execution.node], execution.branch.view
+        try:
+            outcome = outcome_of(node, machine.view, outside, self.library)
+        except StateRefused as error:
+            self._refuse(execution, error)
+            return
         if self.goes_on:
             self._complete(execution, outcome)
         else:

@@ -130,7 +130,7 @@ def _execution_from(data: Data, machine: Machine, branches: Mapping[int, Branch]
         uses = machine.nodes[data["node"]].uses
         definition = machine.definition.subgraphs[uses]
         library = machine.library.subgraphs[uses]
-        given = given_to(machine.nodes[data["node"]], branch.view)
+        given = given_to(machine.nodes[data["node"]], branch.view, library.shape)
         execution.within = machine_from(data["within"], definition, library, given)
     return execution
 

@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
-from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
-from dagger.graphs.reducers import BUILT_IN, Reduce, name_of
-from dagger.rules.derive import BuildError, Derived, built, derive
-from dagger.rules.nearest import meant
-from dagger.rules.schema import Schema, schema
+from dagger.graphs.fields import Field, fields, hints
+from dagger.graphs.reducers import Reduce, name_of
+from dagger.rules.derive import BuildError, Derived, built, derive, is_plain, written
+from dagger.rules.schema import schema
+from dagger.rules.typed_dict import is_typed_dict
 from dagger.rules.validators import Source
-from dagger.words.errors import ArgumentsRefused, DefinitionError, StateRefused
-
-
-class Field:
-    """One key of a state."""
-
-    __slots__ = ("annotation", "default", "derived", "reducer", "required", "schema")
-
-    def __init__(self, annotation: Any, required: bool, default: Any, where: str) -> None:
-        self.reducer: str | Reduce | None = None
-        bounded = annotation
-        if get_origin(annotation) is Annotated:
-            annotation, *said = get_args(annotation)
-            self.reducer = next((x for x in said if x in BUILT_IN or callable(x)), None)
-            for each in said:
-                if isinstance(each, str) and (hint := meant(each, BUILT_IN)):
-                    raise DefinitionError(f"no reducer {each!r}{hint}", where)
-            rest = tuple(x for x in said if x is not self.reducer and not isinstance(x, str))
-            bounded = Annotated[(annotation, *rest)] if rest else annotation
-        self.annotation = annotation
-        self.required = required
-        self.default = default
-        self.derived: Derived = derive(bounded, where)
-        source = self.derived.schema
-        self.schema: Schema | None = None if source is True else schema(source, where)
+from dagger.rules.violation import Violation, violation_at
+from dagger.words.errors import ArgumentsRefused, DefinitionError, SerializationError, StateRefused
+from dagger.words.payload import encode
 
 
 class Shape:
@@ -48,12 +29,12 @@ class Shape:
         self.fields: dict[str, Field] | None = None
         """By key; None where anything may be in it."""
         if of is not dict:
-            self.fields = _fields(of, where)
+            self.fields = fields(of, where)
 
     @cached_property
     def is_typed(self) -> bool:
         """Whether a value is built of it, which is no plain mapping."""
-        return self.of is not dict and not is_typeddict(self.of)
+        return self.of is not dict and not is_typed_dict(self.of)
 
     def reducers(self) -> dict[str, str | Reduce]:
         """Those that the annotations say."""
@@ -79,36 +60,89 @@ class Shape:
         found = self.fields.get(key)
         if found is None:
             raise StateRefused(node, key, f"the state has no such key; it has {_listed(self)}")
-        if found.reducer is None and found.schema is not None and not found.schema.is_valid(value):
-            violation = found.schema.violation(value)
-            raise StateRefused(node, key, violation.problem if violation else "it does not fit")
+        if found.reducer is None and (violation := found.violation(value)) is not None:
+            raise StateRefused(node, key, violation.problem)
+
+    def check_value(self, key: str, value: Any, node: str) -> None:
+        """The same of what is set without a reducer, whether the key has one or not."""
+        found = (self.fields or {}).get(key)
+        if found is None:
+            self.check(key, value, node)
+        elif (violation := found.violation(value)) is not None:
+            raise StateRefused(node, key, violation.problem)
+
+    def misfits(self, state: Mapping[str, Any]) -> Iterator[tuple[str, Violation]]:
+        """The keys that keep a run from beginning with a state, and why; a key that the state has
+        and this shape has not is none of them.
+        """
+        for key, field in (self.fields or {}).items():
+            if key in state:
+                found = field.violation(state[key])
+                if found is not None:
+                    yield key, found._replace(path=f"$.{key}{found.path.removeprefix('$')}")
+            elif field.required:
+                yield key, violation_at((), "required", f"the key {key!r} is missing", {})
+
+    def given(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The defaults of the keys that a state has not, but for those that change."""
+        known = (self.fields or {}).items()
+        absent = ((key, each) for key, each in known if key not in state and not each.changes)
+        return {key: each.default for key, each in absent if each.default is not None}
+
+    def fresh(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The defaults that change of the keys that a state has not, made anew."""
+        known = (self.fields or {}).items()
+        return {key: each.made() for key, each in known if key not in state and each.changes}
+
+    @cached_property
+    def defaults(self) -> Mapping[str, bytes]:
+        """The defaults of keys, encoded, as they were made with the shape."""
+        known = (self.fields or {}).items()
+        return {key: encode(each.default) for key, each in known if each.default is not None}
+
+    def changing(self) -> Iterator[str]:
+        """The keys whose default is another one each time that it is made."""
+        return (key for key, each in (self.fields or {}).items() if each.changes)
 
     def annotation(self, key: str) -> Any:
         """The dataclass or pydantic model that values of a key are; None if they are none."""
         found = (self.fields or {}).get(key)
         of = None if found is None else found.annotation
-        return of if dataclasses.is_dataclass(of) or hasattr(of, "model_fields") else None
+        if get_origin(of) in (Union, UnionType):
+            one = [each for each in get_args(of) if each is not NoneType]
+            of = one[0] if len(one) == 1 else None
+        return of if has_fields(of) else None
 
     def schema(self, key: str) -> Source | None:
         """What the values of a key have to be; None where that is not said, or for updates."""
         found = (self.fields or {}).get(key)
         return None if found is None or found.reducer is not None else found.derived.schema
 
-    def build(self, state: Mapping[str, Any]) -> Any:
-        """A value of the type, of as much of a state as it has fields for. Raises StateRefused."""
-        return build(self.of, {name: state[name] for name in self.fields or () if name in state})
 
-
-def build(of: Any, data: Mapping[str, Any]) -> Any:
-    """A value of a type, of plain data. Raises ArgumentsRefused."""
-    derived = derive(of, str(of))
+def build(of: Any, data: Any) -> Any:
+    """A value of a type, of plain data. Raises ArgumentsRefused, and DefinitionError for a type
+    that is no JSON data.
+    """
+    derived = _derived(of) if isinstance(of, type) else derive(of, str(of))
     if derived.build is None:
-        return dict(data)
+        violation = schema(derived.schema, str(of)).violation(data)
+        if violation is not None:
+            raise ArgumentsRefused(*violation)
+        return data
     try:
-        return built(derived.build, dict(data))
+        return built(derived.build, data)
     except BuildError as error:
-        found = error.violation
-        raise ArgumentsRefused(found.path, found.rule, found.problem, found.value) from error
+        raise ArgumentsRefused(*error.violation) from error
+
+
+@lru_cache(maxsize=512)
+def _derived(of: Any) -> Derived:
+    return derive(of, str(of))
+
+
+def has_fields(of: Any) -> bool:
+    """Whether it is a type whose values have fields: a dataclass, a pydantic model."""
+    return isinstance(of, type) and (dataclasses.is_dataclass(of) or hasattr(of, "model_fields"))
 
 
 def plain_of(value: Any) -> dict[str, Any]:
@@ -116,7 +150,8 @@ def plain_of(value: Any) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        found = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        return found | _written(type(value), found)
     dump: Callable[..., dict[str, Any]] | None = getattr(value, "model_dump", None)
     if dump is None:
         problem = "a node returns None, a name or several, a Goto, or what it changes in the state"
@@ -125,9 +160,34 @@ def plain_of(value: Any) -> dict[str, Any]:
     return dump(mode="json", include=set(value.model_fields_set))
 
 
+def _written(of: Any, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the fields of a dataclass that are no plain data, as their types write them; what
+    these cannot write is for who encodes it to refuse.
+    """
+    odd = [name for name, each in found.items() if not is_plain(each)]
+    known: Mapping[str, Any] = {}
+    with suppress(NameError):  # of an annotation that means nothing here
+        known = hints(of) if odd else {}
+    told: dict[str, Any] = {}
+    for name in odd:
+        with suppress(SerializationError, DefinitionError):
+            told[name] = written(found[name], known.get(name, Any), str(of))
+    return told
+
+
 def fields_of(of: Any) -> tuple[str, ...]:
     """The names of the keys that a type has."""
-    return tuple(_hints(of))
+    return tuple(hints(of))
+
+
+def foreign(of: Any, data: Mapping[str, Any]) -> list[str]:
+    """The names in plain data that a type with fields has none for."""
+    if getattr(of, "model_config", {}).get("extra") == "allow":
+        return []
+    known = getattr(of, "model_fields", {}).values()
+    aliases = {each for field in known for each in (field.alias, field.serialization_alias)}
+    names = {*fields_of(of), *aliases, *getattr(of, "model_computed_fields", ())}
+    return [name for name in data if name not in names]
 
 
 def reducer_names(said: Mapping[str, str | Reduce]) -> tuple[dict[str, str], dict[str, Reduce]]:
@@ -140,45 +200,6 @@ def reducer_names(said: Mapping[str, str | Reduce]) -> tuple[dict[str, str], dic
         if callable(each) and name_of(each) is None:
             functions[names[key]] = each
     return names, functions
-
-
-def _fields(of: Any, where: str) -> dict[str, Field]:
-    hints = _hints(of)
-    defaults = _defaults(of)
-    return {
-        name: Field(hint, name not in defaults, defaults.get(name), where)
-        for name, hint in hints.items()
-    }
-
-
-def _hints(of: Any) -> dict[str, Any]:
-    if not (dataclasses.is_dataclass(of) or is_typeddict(of) or hasattr(of, "model_fields")):
-        problem = "the state of a graph is dict, a TypedDict, a dataclass or a pydantic model"
-        raise DefinitionError(f"{problem}, not {of!r}")
-    known = getattr(of, "model_fields", None)
-    if known is None:
-        return get_type_hints(of, include_extras=True)
-    return {
-        name: Annotated[(each.annotation, *each.metadata)] if each.metadata else each.annotation
-        for name, each in known.items()
-    }
-
-
-def _defaults(of: Any) -> dict[str, Any]:
-    """The values of keys that need not be given."""
-    if is_typeddict(of):
-        return dict.fromkeys(getattr(of, "__annotations__", ()))
-    if dataclasses.is_dataclass(of):
-        return dict(found for each in dataclasses.fields(of) for found in _default(each))
-    known = {name: each for name, each in of.model_fields.items() if not each.is_required()}
-    return {name: each.get_default(call_default_factory=True) for name, each in known.items()}
-
-
-def _default(field: dataclasses.Field[Any]) -> Iterator[tuple[str, Any]]:
-    if field.default is not dataclasses.MISSING:
-        yield field.name, field.default
-    elif field.default_factory is not dataclasses.MISSING:
-        yield field.name, field.default_factory()
 
 
 def _listed(shape: Shape) -> str:

@@ -21,7 +21,8 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 from dagger.rules.typed_dict import fields, is_typed_dict, portable
 from dagger.rules.validators import Source
 from dagger.rules.violation import Violation, shortened, violation_at
-from dagger.words.errors import DefinitionError
+from dagger.words.errors import DefinitionError, SerializationError
+from dagger.words.payload import plain
 
 Mode = Literal["validation", "serialization"]
 
@@ -51,8 +52,8 @@ def derive(annotation: Any, where: str, mode: Mode = "validation") -> Derived:
     and a missing annotation accept everything. Raises DefinitionError, naming `where`,
     for a name that stands for nothing and for a type that is not JSON data.
     """
-    plain = _plain(annotation, ())
-    return _with_pydantic(annotation, where, mode) if plain is None else Derived(plain, None)
+    simple = _plain(annotation, ())
+    return _with_pydantic(annotation, where, mode) if simple is None else Derived(simple, None)
 
 
 def built(build: Callable[[Any], Any], value: Any) -> Any:
@@ -61,6 +62,32 @@ def built(build: Callable[[Any], Any], value: Any) -> Any:
         return build(value)
     except Exception as error:
         raise BuildError(violation_of(error, value)) from error
+
+
+def written(value: Any, annotation: Any, where: str) -> Any:
+    """Plain data of a value, as its annotation writes it, or else its own type.
+
+    Raises SerializationError for a value that neither can write, and what `derive` does.
+    """
+    if is_plain(value):
+        return value
+    dump = derive(annotation, where, "serialization").build
+    if dump is None:  # as of Any, or where the value is not what its annotation says
+        dump = derive(type(value), where, "serialization").build
+    try:
+        return plain(value if dump is None else dump(value))
+    except SerializationError:
+        raise
+    except Exception as error:  # of pydantic, or of the class of the value
+        raise SerializationError("$", shortened(str(error))) from error
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is plain JSON data as it is."""
+    try:
+        return plain(value) is value
+    except SerializationError:
+        return False
 
 
 def violation_of(error: Exception, value: Any) -> Violation:

@@ -32,6 +32,9 @@ def _field(hint: Any, required: bool) -> Field:
     """Required[] and NotRequired[] win: `__required_keys__` misses postponed ones."""
     if get_origin(hint) in (Required, NotRequired):
         return Field(get_args(hint)[0], get_origin(hint) is Required)
+    if get_origin(hint) is Annotated:  # which may stand outside of them
+        inner = _field(get_args(hint)[0], required)
+        return Field(Annotated[(inner.annotation, *hint.__metadata__)], inner.required)
     return Field(hint, required)
 
 

@@ -52,6 +52,7 @@ DaggerError
 │   ├── RouteUnknown          the router of a node says what it has no edge for
 │   ├── TargetUnknown         a node goes where it does not say that it may
 │   ├── StateRefused          a node gives the state of a graph what it cannot have
+│   │   └── InputsRefused     or a graph within it
 │   ├── GraphEventRefused     a graph was told something that cannot have happened
 │   ├── GraphFailed           a graph has failed; what was undone of it
 │   ├── MergeConflict         branches of a graph have set one key to different values
@@ -833,6 +834,16 @@ class StateRefused(ExecutionError):
         self.key = key
         self.problem = problem
         super().__init__(f"node {node!r} cannot set {key!r} of the state: {problem}")
+
+
+class InputsRefused(StateRefused):
+    """A `graph`, which is a `node` of another one, is not given what its state needs."""
+
+    def __init__(self, node: str, graph: str, key: str, problem: str) -> None:
+        super().__init__(node, key, problem)
+        self.graph = graph
+        told = f"graph {graph!r} cannot begin as node {node!r}: {key!r} of its state: {problem}"
+        self.args = (told,)
 
 
 class GraphEventRefused(ExecutionError):

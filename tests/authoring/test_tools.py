@@ -157,6 +157,23 @@ def test_a_default_that_is_no_value_of_its_type_is_not_shown() -> None:
     assert properties == {"text": {"type": "string"}, "mark": {}, "kind": {"default": 5}}
 
 
+def test_a_default_is_shown_as_it_would_be_given() -> None:
+    """One that is no JSON data is written as its type writes it."""
+
+    class Size(Enum):
+        SMALL = "small"
+
+    def order(
+        size: Any = Size.SMALL, on: Any = date(2026, 1, 2), tags: Any = frozenset("a")
+    ) -> None:
+        """Order something."""
+
+    order.__annotations__ |= {"size": Size, "on": date, "tags": frozenset[str]}
+    properties = schema_of(order)["properties"]
+    shown = {name: each.get("default") for name, each in properties.items()}
+    assert shown == {"size": "small", "on": "2026-01-02", "tags": ["a"]}
+
+
 def test_tools_are_listed_as_plain_data() -> None:
     """Name, description and schema, in order of names, and a copy each time."""
     registry = ToolRegistry([move, add])

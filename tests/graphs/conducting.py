@@ -27,6 +27,7 @@ from dagger.graphs.machine import Machine
 from dagger.graphs.model import Dependency
 from dagger.graphs.outcome import Outcome
 from dagger.graphs.reducers import reducer
+from dagger.graphs.restoring import check
 from dagger.graphs.running.hub import branch_at
 from dagger.graphs.saving import machine_data, machine_from
 from dagger.graphs.status import GRAPH_MOVES, NODE_MOVES
@@ -58,7 +59,7 @@ def library(graph: Graph) -> Library:
     named = graph.definition().reducers
     found = {key: reducer(name, graph.functions) for key, name in named.items()}
     within = {name: library(each) for name, each in graph.subgraphs.items()}
-    return Library(found, partial(holds, graph), within)
+    return Library(found, partial(holds, graph), within, graph.shape)
 
 
 def machine_of(graph: Graph) -> Machine:
@@ -124,6 +125,7 @@ class Conductor:
     most: int = 400
 
     def __post_init__(self) -> None:
+        self.library = library(self.graph)
         self.machine = machine_of(self.graph)
         self.twin = machine_of(self.graph)
         self.work: dict[tuple[str, Path], Command] = {}
@@ -150,6 +152,7 @@ class Conductor:
         """Tell the machine of an event, and note what it wants."""
         self.events += 1
         if self.saving and self.events > 1:
+            check(machine_data(self.machine), self.graph, self.machine.definition, self.library)
             self.machine = through_json(self.machine)
             assert _by_path(self.machine.resume()) == _by_path([*self.work.values(), *self.ending])
             self.ending = []

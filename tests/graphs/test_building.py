@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
@@ -303,8 +304,75 @@ def test_a_node_has_one_router() -> None:
         graph.add_conditional_edge("a", "${{ state.y }}", [END])
 
 
-@pytest.mark.parametrize("name", ["x/y", "a.b", "g:report", "", " "])
+@pytest.mark.parametrize("name", ["x/y", "a.b", "g:report", " "])
 def test_the_name_of_a_graph_is_no_part_of_a_channel(name: str) -> None:
     """Channels of graphs are never the same, whatever their nodes and functions are called."""
     with pytest.raises(GraphError, match="is no name for a graph"):
         graph_of("a", name=name).build()
+
+
+class Typed(TypedDict, total=False):
+    k: int
+    log: Annotated[list[str], "append"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"choices": [1, "x"]}, "the answer 'x' of node 'a' is nothing that 'k' of the state can"),
+        ({"default": "x"}, "the answer 'x' of node 'a' is nothing that 'k' of the state can be"),
+        ({"choices": []}, "node 'a' has no choices"),
+        ({"choices": [{1}]}, "node 'a': choices= the schema is not JSON at"),
+        ({"default": {1}}, "node 'a': default= set is not JSON"),
+        ({"choices": [1], "default": 2}, "node 'a': its default will not do: value is not one of"),
+        ({"choices": [1], "schema": {}}, "node 'a' takes choices= or schema=, and not both"),
+        ({"schema": {"type": "strin"}}, "node 'a': schema= the schema is not valid at"),
+        ({"schema": {"minimum": 3}, "default": 2}, "node 'a': its default will not do"),
+    ],
+)
+def test_a_question_that_nobody_could_answer_is_refused(options: Any, problem: str) -> None:
+    """Choices, a schema and a default have to go together, and with the type of the state."""
+    with pytest.raises(GraphError) as caught:
+        Graph("g", Typed).ask("a", "?", key="k", **options).build()
+    assert [each[: len(problem)] for each in caught.value.problems] == [problem]
+
+
+def test_an_answer_may_be_an_update() -> None:
+    """Of a key with a reducer the answer is no value, and may be anything."""
+    Graph("g", Typed).ask("a", "?", key="log", choices=["x", "y"], default="x").build()
+
+
+@pytest.mark.parametrize("name", [7, "", None])
+def test_a_name_is_a_text(name: Any) -> None:
+    """What is no name is refused where it is said."""
+    graph = graph_of("a")
+    ways: list[Callable[[], Any]] = [
+        lambda: Graph(name),
+        lambda: graph.add_node(name, nothing),
+        lambda: graph.ask(name, "?", key="k"),
+        lambda: graph.add_subgraph(name, Graph("i")),
+    ]
+    for wrong in ways:
+        with pytest.raises(DefinitionError, match="is a text of at least one character, not"):
+            wrong()
+    if name != "":
+        for source, target in (("a", name), (name, "a"), ("a", [name])):
+            with pytest.raises(DefinitionError, match="from a node to others, by their names, not"):
+                graph.add_edge(source, target)
+
+
+def test_unknown_resources_are_told() -> None:
+    """By the node, with what was meant."""
+    graph = Graph("g").add_node("a", nothing, resources={"gpus": 4})
+    with pytest.raises(GraphError, match="node 'a': resources= has no 'gpus'; did you mean 'gpu'"):
+        graph.build()
+    graph = Graph("g").add_node("a", nothing, resources={"wings": 2})
+    with pytest.raises(GraphError, match="has no 'wings'; known: cpu, memory_mb, gpu, io, network"):
+        graph.build()
+
+
+@pytest.mark.parametrize("labels", [{None: "a"}, {True: "a", "true": END}, {1: "a", "1": END}])
+def test_a_label_that_could_not_be_chosen_is_refused(labels: Any) -> None:
+    """Labels are texts, each of them once; None chooses nothing."""
+    with pytest.raises(DefinitionError, match="the router of 'a' in graph 'g'"):
+        graph_of("a").add_conditional_edge("a", "${{ state.x }}", labels)

@@ -95,6 +95,46 @@ def test_conditions_that_are_functions_have_names() -> None:
     assert again.build() == graph.build()
 
 
+@pytest.mark.parametrize("default", [{}, {"default": None}, {"default": 5}])
+def test_a_default_is_one_if_it_is_there(default: Any) -> None:
+    """A question has a default where a document has one, null as well, and nowhere else."""
+    asked = {"prompt": "?", "key": "k", "timeout": 3, **default}
+    data = {"name": "g", "nodes": [{"name": "a", "kind": "ask", "question": asked}]}
+    graph = parse(json.dumps(data))
+    question = graph.build().nodes["a"].question
+    assert question is not None
+    assert (question.has_default, question.default) == (bool(default), default.get("default"))
+    assert json.loads(dump(graph, as_json=True))["nodes"] == data["nodes"]
+    assert parse(dump(graph)).build() == graph.build()
+
+
+def test_what_is_no_usual_value_is_written() -> None:
+    """A priority of 0 is one, and comes back."""
+    graph = Graph("g").add_node("a", work, priority=0)
+    assert parse(dump(graph), graph.functions).build() == graph.build()
+
+
+def test_one_name_means_one_function() -> None:
+    """A graph that a document could not say is not dumped, and both graphs are named."""
+    inner = Graph("inner").add_node("a", lambda: {"of": "inner"})
+    outer = Graph("outer").add_node("a", lambda: {"of": "outer"}).add_subgraph("sub", inner)
+    outer.add_edge("a", "sub")
+    outer.build()
+    with pytest.raises(DefinitionError, match="in graph 'outer' and another one in graph 'inner'"):
+        dump(outer)
+
+
+def test_graphs_within_have_types() -> None:
+    """The state of a graph within is given by its name, so that it comes back as it was."""
+    inner = Graph("inner", State).add_node("x", work)
+    outer = Graph("outer").add_subgraph("sub", inner)
+    again = parse(dump(outer), FUNCTIONS, states={"inner": State})
+    assert again.subgraphs["inner"].shape.of is State
+    assert again.subgraphs["inner"].is_like(Graph.of(inner.build(), FUNCTIONS, State))
+    with pytest.raises(DefinitionError, match="states= names 'innr', which no graph within is"):
+        parse(dump(outer), FUNCTIONS, states={"innr": State})
+
+
 def test_a_file_is_loaded(tmp_path: Path) -> None:
     """A document may be a file."""
     path = tmp_path / "support.yaml"
@@ -178,6 +218,66 @@ def said(text: str) -> list[str]:
             "1:1: this says that it is YAML 1.1; a graph is YAML 1.2",
         ),
         ("name: g\nnodes: [{name: \ud800}]", "2:16: the document is not UTF-8 here"),
+        (
+            "name: ''\nnodes: [{name: a, uses: x}]",
+            "1:7: $.name: name must be a text of at least one character, not ''",
+        ),
+        (
+            "name: g\nnodes: [{name: a}]",
+            "2:9: $.nodes[0]: node 'a' calls a function, and nothing says which: uses='a'",
+        ),
+        (
+            "name: g\nnodes: [{name: a, kind: end, uses: x}]",
+            "2:36: $.nodes[0].uses: node 'a' is of kind 'end', which calls nothing",
+        ),
+        (
+            "name: g\nnodes: [{name: a, uses: x, question: {prompt: b, key: c}}]",
+            "2:38: $.nodes[0].question: node 'a' asks nobody; only one of kind 'ask' has a "
+            "question",
+        ),
+        (
+            "name: g\nnodes: [{name: a, uses: x, outputs: {b: c}}]",
+            "2:37: $.nodes[0].outputs: node 'a' is no graph; only one of kind 'subgraph' has "
+            "outputs",
+        ),
+        (
+            "name: g\nnodes: [{name: a, kind: ask, question: {prompt: b, key: c, schema: "
+            "{type: st}}}]",
+            "2:68: $.nodes[0].question.schema: node 'a': schema= the schema is not valid at "
+            "$.type: 'st' is not valid under any of the given schemas",
+        ),
+        (
+            "name: g\nnodes: [{name: a, kind: ask, question: {prompt: b, key: c, choices: [1], "
+            "default: 2}}]",
+            "2:83: $.nodes[0].question.default: node 'a': its default will not do: value is not "
+            "one of 1",
+        ),
+        (
+            "name: g\nnodes: [{name: a, uses: x}]\nchoices: {a: {router: x, targets: {no: end}, "
+            "is_expression: true}}",
+            "3:61: $.choices.a.is_expression: 'x' has no ${{ ... }} in it, and names a function; "
+            "leave is_expression out",
+        ),
+        (
+            "name: g\nnodes: [{name: a, uses: x, loop: {condition: '${{ 1 }}', is_expression: "
+            "false}}]",
+            "2:73: $.nodes[0].loop.is_expression: '${{ 1 }}' is an expression; leave is_expression "
+            "out",
+        ),
+        (
+            "name: g\nnodes: [{name: a, uses: x}]\nreducers: {k: appnd}",
+            "3:15: $.reducers.k: there is no reducer 'appnd'; did you mean 'append'?",
+        ),
+        (
+            "name: g\nnodes: [{name: a, uses: i}]\n"
+            "subgraphs: {i: {name: i, nodes: [{name: b, uses: x}]}}",
+            "2:25: $.nodes[0].uses: 'i' is a graph, which only a node of kind 'subgraph' can be",
+        ),
+        (
+            "name: g\nnodes: [{name: a, kind: subgraph, uses: i}]\n"
+            "subgraphs: {i: {name: g, nodes: [{name: b, uses: x}]}}",
+            "3:23: $.subgraphs.i.name: there is another graph 'g' already",
+        ),
         ("[" * 100_000, "1:501: more than 500 brackets are open here"),
         ("- " * 500, "1:129: $" + "[0]" * 64 + ": this is nested deeper than 64"),
         ("x" * 5_000_000, "1:1: the document has more than 4,194,304 bytes"),

@@ -208,7 +208,7 @@ def test_nodes_that_are_added_join_as_others_do() -> None:
     of them, and they are known after a restart.
     """
     graph = Graph("g", reducers={"log": "append"}).add_node("split").add_node("join")
-    graph.add_edge("split", "join")
+    graph.add_edge("split", "join").functions["work"] = print
 
     def behave(name: str, visit: int, saw: dict[str, Any]) -> Outcome:
         if name != "split":

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any, TypedDict
+from dataclasses import dataclass, field, make_dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, NotRequired, Required, TypedDict
+from uuid import UUID
 
 import pytest
+import typing_extensions
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from dagger.graphs.merging import merge, remove, update
 from dagger.graphs.reducers import add, append, last, reducer
-from dagger.graphs.shape import Shape, plain_of
+from dagger.graphs.shape import Shape, build, plain_of
 from dagger.graphs.values import Seen, View
 from dagger.words.errors import DefinitionError, MergeConflict, SerializationError, StateRefused
 
@@ -35,6 +41,80 @@ class Book:
 class Typed(TypedDict, total=False):
     log: Annotated[list[str], "append"]
     count: int
+
+
+class Qualified(TypedDict):
+    """Keys of which somebody says whether they are there."""
+
+    log: NotRequired[Annotated[list[str], "append"]]
+    count: Required[int]
+    name: Annotated[NotRequired[str], "last"]
+
+
+class Extended(typing_extensions.TypedDict, total=False):
+    """The same, of the package that pydantic wants before Python 3.12."""
+
+    log: Annotated[list[str], "append"]
+    count: typing_extensions.Required[int]
+    name: Annotated[str, "last"]
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Mark(str, Enum):  # noqa: UP042  whose text is not its value
+    GOOD = "good"
+
+
+FIRST = UUID(int=1)
+
+
+@dataclass
+class Rich:
+    """Defaults that are no JSON data, and are written as their types write them."""
+
+    colour: Colour = Colour.RED
+    mark: Mark = Mark.GOOD
+    at: datetime = datetime(2026, 1, 2)
+    ids: set[int] = field(default_factory=lambda: {1})
+    id: UUID = FIRST
+    path: Path = Path("/x")
+    price: Decimal = Decimal("1.5")
+    blob: bytes = b"xy"
+    long: timedelta = timedelta(1)
+    said: Any = Colour.RED
+    none: Colour | None = None
+
+
+class RichModel(BaseModel):
+    """The same as a model."""
+
+    colour: Colour = Colour.RED
+    mark: Mark = Mark.GOOD
+    at: datetime = datetime(2026, 1, 2)
+    ids: set[int] = {1}
+    id: UUID = FIRST
+    path: Path = Path("/x")
+    price: Decimal = Decimal("1.5")
+    blob: bytes = b"xy"
+    long: timedelta = timedelta(1)
+    said: Any = Colour.RED
+    none: Colour | None = None
+
+
+RICH = {
+    "colour": "red",
+    "mark": "good",
+    "at": "2026-01-02T00:00:00",
+    "ids": [1],
+    "id": "00000000-0000-0000-0000-000000000001",
+    "path": "/x",
+    "price": "1.5",
+    "blob": "xy",
+    "long": "P1D",
+    "said": "red",
+}
 
 
 def test_values_are_copies() -> None:
@@ -148,3 +228,60 @@ def test_what_a_state_is_of() -> None:
     """A state is a dict, or of a type that has fields."""
     with pytest.raises(DefinitionError, match="the state of a graph is"):
         Shape(int, "g")
+
+
+@pytest.mark.parametrize("of", [Qualified, Extended])
+def test_a_typed_dict_may_say_what_is_there(of: Any) -> None:
+    """Required, NotRequired and those of typing_extensions are no part of what a value is; keys
+    of a TypedDict need not be there when a run begins.
+    """
+    shape = Shape(of, "g")
+    assert shape.reducers() == {"log": "append", "name": "last"}
+    assert not list(shape.misfits({}))
+    shape.check("count", 3, "n")
+    with pytest.raises(StateRefused, match="count"):
+        shape.check("count", "three", "n")
+    assert [key for key, _ in shape.misfits({"count": "three", "log": "no list"})] == [
+        "log",
+        "count",
+    ]
+
+
+@pytest.mark.parametrize("of", [Rich, RichModel])
+def test_defaults_are_written_as_their_types_write_them(of: Any) -> None:
+    """A default that is no JSON data is plain data in a state, of which the same value is built."""
+    shape = Shape(of, "g")
+    assert shape.given({}) == RICH
+    assert shape.given({"colour": "red"}) == {k: v for k, v in RICH.items() if k != "colour"}
+    made, wanted = build(of, RICH), of()
+    assert (made.colour, made.mark, made.at, made.ids) == (
+        *(wanted.colour, wanted.mark, wanted.at, wanted.ids),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "problem"),
+    [
+        (bytes, b"\xff", "is no JSON data: 'utf-8' codec can't decode"),
+        (Any, object(), "is no JSON data: object is not JSON"),
+        (float, float("nan"), "is no JSON data: nan is not a JSON number"),
+        (int, "seven", 'does not fit: value is not of type "integer"'),
+    ],
+)
+def test_a_default_that_cannot_be_is_refused(kind: Any, default: Any, problem: str) -> None:
+    """What no run could begin with is said when the graph is made, with its key."""
+    of = make_dataclass("Of", [("key", kind, default)])
+    with pytest.raises(DefinitionError, match="the default of the key 'key' " + problem) as caught:
+        Shape(of, "graph 'g'")
+    assert caught.value.where == "graph 'g'"
+
+
+def test_a_default_that_cannot_be_made_is_refused() -> None:
+    """What a factory raises is told, with the key."""
+
+    def fails() -> int:
+        raise ValueError("not now")
+
+    of = make_dataclass("Of", [("key", int, field(default_factory=fails))])
+    with pytest.raises(DefinitionError, match="the key 'key' cannot be made: ValueError: not now"):
+        Shape(of, "g")

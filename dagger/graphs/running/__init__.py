@@ -1,7 +1,7 @@
 """Carrying graphs out: from a graph to agents, and from what they reply to the end of a run.
 
 - `graphs`: what users hold. `assembling` makes the agents, on `channels` of their own;
-  `origins` says what executors ask of them
+  `origins` says what executors ask of them, and `changing` what of runs whose graph has changed
 - `coordinator`: the agent that carries out what the machine of a run wants, which the `hub` has
   meanwhile for the nodes that look at its state; `telling` says what the machine is told of
   replies, and `keeping` when it is kept

@@ -48,24 +48,24 @@ class Asker:
         inner, branch = branch_at(machine, tuple(payload["at"]))
         question = inner.nodes[payload["node"]].question
         assert question is not None
+        shape = self._shape(inner)
+
+        def fits(answer: Any) -> None:
+            shape.check(question.key, answer, payload["node"])
+
         prompt = compiled(question.prompt).render({"state": Seen(branch.view)})
         default: dict[str, Any] = {"default": question.default} if question.has_default else {}
         answer = await ctx.ask(
             prompt,
             name=payload["node"],
-            schema=self._schema(question, inner),
+            schema=_schema(question, shape),
             choices=question.choices,
             timeout=question.timeout,
             to=question.to,
+            validator=None if shape.schema(question.key) is None else fits,
             **default,
         )
         return reply(Outcome(((question.key, answer),)), ctx)
-
-    def _schema(self, question: Question, machine: Machine) -> Any:
-        """What an answer has to be: as the question says, or else as the state does."""
-        if question.schema is not None or question.choices is not None:
-            return question.schema
-        return self._shape(machine).schema(question.key)
 
     async def decide(self, payload: Any, ctx: NodeContext) -> Any:
         """What is to be done about a node that has failed."""
@@ -95,6 +95,13 @@ class Asker:
         """Until a moment has come."""
         await ctx.sleep(until=payload["until"])
         return {"woken": True, "at": max(payload["until"], ctx.now())}
+
+
+def _schema(question: Question, shape: Shape) -> Any:
+    """What an answer is said to be: as the question has it, or else as the state does."""
+    if question.schema is not None or question.choices is not None:
+        return question.schema
+    return shape.schema(question.key)
 
 
 def _edits(answer: Any) -> tuple[tuple[str, Any], ...]:

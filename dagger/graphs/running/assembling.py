@@ -153,6 +153,8 @@ class Assembled:
         return self._made(handler, options)
 
     def _coordinator(self) -> Agent:
+        known = self.graph, self.definition, self.data, self.digest, self.library
+        origin = GraphOrigin(*known, self._accept_changes)
         coordinator = Coordinator(
             self.definition,
             self.data,
@@ -160,6 +162,7 @@ class Assembled:
             self.library,
             self.hub,
             self._checkpoint_every,
+            origin,
         )
         options: AgentOptions = {
             "name": self._name(self.definition.name),
@@ -171,9 +174,7 @@ class Assembled:
             "cleans_up": True,
             "max_attempts": 1,
         }
-        made = make(coordinator.coordinate, {}, options)
-        known = self.graph, self.definition, self.data, self.digest, self._accept_changes
-        return replace(made, origin=GraphOrigin(*known))
+        return replace(make(coordinator.coordinate, {}, options), origin=origin)
 
     def _published(self) -> Iterator[str]:
         known = self._of(self.graph)
@@ -280,7 +281,7 @@ def _library(graph: Graph, definition: Definition) -> Library:
     within = {
         name: _library(each, definition.subgraphs[name]) for name, each in graph.subgraphs.items()
     }
-    return Library(reducers, partial(_holds, graph.functions), within)
+    return Library(reducers, partial(_holds, graph.functions), within, graph.shape)
 
 
 def _holds(functions: Mapping[str, Callable[..., Any]], dependency: Dependency, view: View) -> bool:

@@ -10,10 +10,12 @@ from dagger.authoring.context import Context
 from dagger.authoring.questions import NO_DEFAULT
 from dagger.graphs.merging import Reducers
 from dagger.graphs.model import Node
-from dagger.graphs.shape import Shape, build, fields_of
+from dagger.graphs.shape import Shape, build, fields_of, foreign, has_fields
 from dagger.graphs.values import View
+from dagger.rules.derive import written
 from dagger.rules.nearest import meant
-from dagger.words.errors import StateRefused
+from dagger.rules.violation import violation_at
+from dagger.words.errors import ArgumentsRefused, StateRefused
 from dagger.words.payload import decode, encode
 
 if TYPE_CHECKING:
@@ -96,15 +98,16 @@ class NodeContext(Context):
         if not is_dataclass(value) and not hasattr(type(value), "model_fields"):
             problem = f"{value!r} is no dataclass and no pydantic model; set_state(...) takes it"
             raise StateRefused(self._node, key, problem)
-        build(type(value), decode(encode(value, self._node)))
-        self._set_built(key, value)
+        said = written(value, type(value), self._node)
+        build(type(value), said)
+        self._set_built(key, value, said)
 
-    def _set_built(self, key: str, value: Any) -> None:
-        self.set_state(key, value)
+    def _set_built(self, key: str, value: Any, said: Any) -> None:
+        self.set_state(key, said)
         self._types[key] = type(value)
 
     def get_typed(self, key: str, type: Callable[..., T]) -> T:
-        """The value of a key as a dataclass or a pydantic model.
+        """The value of a key as a dataclass or a pydantic model, or as any other type has it.
 
         Raises StateRefused where there is none, ArgumentsRefused if it is no such value.
         """
@@ -112,7 +115,8 @@ class NodeContext(Context):
         if value is _ABSENT:
             raise StateRefused(self._node, key, "it is not there")
         made: T = build(type, value)
-        self._types[key] = type
+        if has_fields(type):
+            self._types[key] = type
         return made
 
     def update_typed(self, key: str, of: Callable[..., Any] | None = None, /, **fields: Any) -> Any:
@@ -120,23 +124,35 @@ class NodeContext(Context):
 
         Its type is `of`, or else what the type of the state says, or `get_typed` or `set_typed` in
         this visit.
-        Raises StateRefused where nobody says it, where the key is not there, and for a field that
-        the type has not; ArgumentsRefused for a value that does not fit.
+        Raises StateRefused where nobody says it, where it is a type without fields, where the key
+        is not there, and for a field that the type has not, be it given or in the value;
+        ArgumentsRefused for a value that does not fit.
         """
         of = of or self._types.get(key) or (self._shape.annotation(key) if self._shape else None)
         if of is None:
             problem = f"nobody has said of what type it is: update_typed({key!r}, Type, ...)"
             raise StateRefused(self._node, key, problem)
-        known = fields_of(of)
+        if not has_fields(of):
+            problem = (
+                f"{of!r} is no dataclass and no pydantic model; set_state(...) takes all of it"
+            )
+            raise StateRefused(self._node, key, problem)
+        known, called = fields_of(of), getattr(of, "__name__", of)
         for name in fields:
             if name not in known:
-                problem = f"{getattr(of, '__name__', of)} has no field {name!r}{meant(name, known)}"
+                problem = f"{called} has no field {name!r}{meant(name, known)}"
                 raise StateRefused(self._node, key, problem)
         value = self.get_state(key, _ABSENT)
         if value is _ABSENT:
             raise StateRefused(self._node, key, "it is not there")
+        if not isinstance(value, dict):
+            problem = f"it is no mapping, which a value of {called} is kept as"
+            raise ArgumentsRefused(*violation_at((), "type", problem, value))
+        if lost := foreign(of, value):
+            problem = f"it has {lost[0]!r}, which {called} has no field for and would drop"
+            raise StateRefused(self._node, key, problem)
         made = build(of, {**value, **_as_kept(of, fields)})
-        self._set_built(key, made)
+        self._set_built(key, made, written(made, of, self._node))
         return made
 
     # -- people ----------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from dagger.authoring.calls import Calls, CancelAsked, Returned
 from dagger.authoring.context import Context
@@ -41,10 +41,21 @@ from dagger.words.errors import (
 KEPT = "definition"
 """The name of the step that keeps what a run began with, or goes on with."""
 
-CHECKPOINT = "checkpoint"
-"""The only key of a run's first message, if it goes on from a checkpoint."""
+BEGUN = "state"
+"""The name of the step that keeps the state that it begins with, if that is not its message."""
 
 Built = Mapping[str, Any]
+
+
+class Beginning(Protocol):
+    """Knows what runs begin with."""
+
+    def begins_with(self, payload: Any, run_id: str, *, received: bool) -> Any:
+        """What one begins with of a payload, which was looked at as it was received, or was not."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether that is another one each time."""
 
 
 class Coordinator:
@@ -58,6 +69,7 @@ class Coordinator:
         library: Library,
         hub: Hub,
         every: float | None,
+        beginning: Beginning,
     ) -> None:
         self._definition = definition
         self._data = data
@@ -65,6 +77,7 @@ class Coordinator:
         self._library = library
         self._hub = hub
         self._every = every
+        self._beginning = beginning
         self._channels = channels_of(definition)
         self._own = self._channels[definition.name]
 
@@ -73,6 +86,7 @@ class Coordinator:
         run = ctx.run_here, ctx.delivery
         with self._hub.carried_out(run):
             await ctx.step(KEPT, self._defined, key=self._digest)
+            payload = await self._received(payload, ctx)
             with ctx.calls() as calls:
                 keeping = Keeping(self._every)
                 carrying = _Carrying(self._library, self._channels, self._own, calls, ctx, keeping)
@@ -90,6 +104,17 @@ class Coordinator:
         except SerializationError:
             ctx.log("the report of this run is too large for a message: its state is left out")
             await ctx.emit(self._own.report, replace(report, state={}).data())
+
+    async def _received(self, payload: Any, ctx: Context) -> Any:
+        """What it begins with, kept where it is not all in the first message of the run."""
+        received, beginning = ctx.delivery == 1, self._beginning
+
+        async def begun() -> Any:
+            return beginning.begins_with(payload, ctx.run_id, received=received)
+
+        if received and not beginning.changes:
+            return payload
+        return await ctx.step(BEGUN, begun)
 
     async def _defined(self) -> Built:
         return self._data
@@ -134,7 +159,7 @@ class _Carrying:
         """The machine of the run, as it was kept last, or as a checkpoint has it."""
         self._saved = self._calls.base(self._again)
         if self._saved is None and is_checkpoint(payload):
-            self._saved = payload[CHECKPOINT]["machine"]
+            self._saved = payload[0]
         if self._saved is None:
             self._machine = Machine(definition, self._library)
         else:
@@ -212,10 +237,10 @@ class _Carrying:
 
 
 def is_checkpoint(payload: Any) -> bool:
-    """Whether a run goes on from a checkpoint; a state may have a key of that name."""
-    saved = payload.get(CHECKPOINT) if isinstance(payload, Mapping) and len(payload) == 1 else None
-    machine = saved.get("machine") if isinstance(saved, Mapping) else None
-    return isinstance(machine, Mapping) and "executions" in machine
+    """Whether a run goes on from a checkpoint: its first message is a list of one machine, which
+    no state can be.
+    """
+    return isinstance(payload, list) and len(payload) == 1 and isinstance(payload[0], Mapping)
 
 
 def _as_failure(channel: str, error: DaggerError) -> ResponderFailed:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints, is_typeddict
+from typing import Any, get_type_hints
 
 from dagger.authoring.signature import place_of, underlying
 from dagger.graphs.shape import Shape, build, fields_of
 from dagger.graphs.values import Seen
+from dagger.rules.typed_dict import is_typed_dict
 from dagger.words.errors import DefinitionError
 
 NODE, RULE, UNDO = ("state", "ctx"), ("state",), ("state", "ctx", "update")
@@ -47,7 +48,7 @@ class NodeFunction:
         if self._of is dict:
             return dict(state)
         known = {name: state[name] for name in self._fields if name in state}
-        return known if is_typeddict(self._of) else build(self._of, known)
+        return known if is_typed_dict(self._of) else build(self._of, known)
 
 
 def _named(
@@ -74,5 +75,5 @@ def _annotated(function: Callable[..., Any]) -> Any:
         return dict
     if found is None or not isinstance(found, type) or found in (object, Mapping):
         return None
-    known = is_typeddict(found) or hasattr(found, "model_fields")
+    known = is_typed_dict(found) or hasattr(found, "model_fields")
     return found if known or hasattr(found, "__dataclass_fields__") else None

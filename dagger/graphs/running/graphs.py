@@ -18,14 +18,19 @@ from dagger.graphs.graph import Graph
 from dagger.graphs.machine import Machine
 from dagger.graphs.model import NodeKind
 from dagger.graphs.running.assembling import Assembled
-from dagger.graphs.running.coordinator import CHECKPOINT
+from dagger.graphs.running.changing import stood
 from dagger.graphs.running.past import Replay, StateInfo, base_of, kept_ever, kept_now, node_at
 from dagger.graphs.running.report import GraphReport, report_of
-from dagger.graphs.saving import machine_data, machine_from
+from dagger.graphs.saving import machine_data
 from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.rules.nearest import meant
 from dagger.state.queues import PENDING
-from dagger.words.errors import CheckpointRefused, DefinitionError, ExecutionError
+from dagger.words.errors import (
+    CheckpointRefused,
+    DefinitionError,
+    ExecutionError,
+    SerializationError,
+)
 from dagger.words.outcomes import RunStatus
 from dagger.words.payload import decode, plain
 
@@ -60,10 +65,18 @@ class Checkpoint:
             raise CheckpointRefused(f"it is not JSON: {error}") from None
         if not isinstance(data, Mapping):
             raise CheckpointRefused("it is not a JSON object")
-        try:
-            return cls(data["graph"], data["digest"], data["run"], data["machine"])
-        except KeyError as error:
-            raise CheckpointRefused(f"it lacks {error}") from None
+        found = {}
+        for name, of in _PARTS.items():
+            if name not in data:
+                raise CheckpointRefused(f"it lacks {name!r}")
+            if not isinstance(data[name], of):
+                what = "a text" if of is str else "an object"
+                raise CheckpointRefused(f"its {name!r} is {data[name]!r}, and not {what}")
+            found[name] = data[name]
+        return cls(**found)
+
+
+_PARTS: Mapping[str, type] = {"graph": str, "digest": str, "run": str, "machine": Mapping}
 
 
 class Graphs:
@@ -142,17 +155,19 @@ class Graphs:
 
         Raises CheckpointRefused for one of another definition, and for what no run has made.
         """
-        made = self._find(checkpoint.graph)
+        made = self._known.get(checkpoint.graph)
+        if made is None:
+            known = ", ".join(self._known) or "none"
+            problem = f"it is of graph {checkpoint.graph!r}, which is not here; known: {known}"
+            raise CheckpointRefused(problem)
         if checkpoint.digest != made.digest:
             raise CheckpointRefused(f"graph {checkpoint.graph!r} has changed since it was made")
         try:
-            machine_from(checkpoint.machine, made.definition, made.library)
-        except Exception as error:  # it may come from anywhere
-            problem = f"its machine cannot be read: {type(error).__name__}: {error}"
-            raise CheckpointRefused(problem) from error
-        saved = {"machine": plain(checkpoint.machine)}
-        channel = made.definition.name
-        live = await executor.start(channel, {CHECKPOINT: saved}, run_id=run_id, **limits)
+            saved = [plain(checkpoint.machine)]
+        except SerializationError as error:
+            problem = f"its machine at {error.path}: {error.problem}"
+            raise CheckpointRefused(problem) from None
+        live = await executor.start(made.definition.name, saved, run_id=run_id, **limits)
         return GraphRun(self, made, executor, live)
 
     def find(self, executor: Executor, run_id: str) -> GraphRun:
@@ -295,7 +310,7 @@ class GraphRun:
         a key or a value that the state cannot have.
         """
         for key, value in (state or {}).items():
-            self._made.graph.shape.check(key, plain(value), "fork")
+            self._made.graph.shape.check_value(key, plain(value), "fork")
         found = next((m for p, (_, m) in enumerate(self._machines()) if p == position), None)
         if found is None or found.status.ended:
             raise ExecutionError(f"run {self.id!r} has no state {position} to go on from")
@@ -323,13 +338,14 @@ class GraphRun:
         if said is not None:
             return said
         paused = self.live.status is RunStatus.PAUSED
-        machine = self._machine() or self._remembered()
+        machine = self._machine() or self._remembered() or self._stood()
+        reason = self.live.state.reason or self.live.state.obstacle
         if machine is None:
             status = GraphStatus.PAUSED if paused else self._standing()
-            return GraphReport(self._made.definition.name, self.id, status)
+            return GraphReport(self._made.definition.name, self.id, status, reason)
         report = report_of(machine, self.id)
         if paused and not report.status.ended:
-            report = replace(report, status=GraphStatus.PAUSED)
+            report = replace(report, status=GraphStatus.PAUSED, reason=reason)
         ready = dict.fromkeys(self._ready(machine), NodeStatus.READY)
         return replace(report, nodes={**report.nodes, **ready}) if ready else report
 
@@ -340,6 +356,11 @@ class GraphRun:
         if begun is None or not begun.kept or run.obstacle:
             return None
         return deque((machine for _, machine in self._machines()), maxlen=1).pop()
+
+    def _stood(self) -> Machine | None:
+        """The machine of a run that cannot go on here: its graph may have been another one."""
+        run = self.live.state
+        return stood(run, self._made.graph, self._made.library) if run.obstacle else None
 
     def _ready(self, machine: Machine) -> Iterator[str]:
         """Nodes that run, as the machine sees it, and wait for whoever runs them."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.origin import Origin
 from dagger.graphs.graph import Graph
+from dagger.graphs.library import Library
 from dagger.graphs.model import Definition
+from dagger.graphs.restoring import check
+from dagger.graphs.running.changing import begun_under, difference, misfit
 from dagger.graphs.running.context import NodeContext
-from dagger.graphs.running.coordinator import KEPT, is_checkpoint
+from dagger.graphs.running.coordinator import is_checkpoint
 from dagger.graphs.shape import plain_of
+from dagger.rules.nearest import meant
 from dagger.words.errors import DefinitionError, ValidationError
-from dagger.words.payload import decode, plain
+from dagger.words.payload import plain
 
 if TYPE_CHECKING:
     from dagger.authoring.context import Context
@@ -38,10 +41,13 @@ class GraphOrigin(Origin):
         definition: Definition,
         data: Mapping[str, Any],
         digest: str,
+        library: Library,
         accept_changes: bool,
     ) -> None:
         super().__init__(digest)
         self._graph = graph
+        self._definition = definition
+        self._library = library
         self._name = definition.name
         self._data = data
         self._accept_changes = accept_changes
@@ -49,33 +55,40 @@ class GraphOrigin(Origin):
     def receive(self, payload: Any, run_id: str) -> Any:
         """The state that a run begins with, checked, with defaults for what is not given.
 
-        Raises ValidationError.
+        Raises ValidationError, and CheckpointRefused for what is none.
         """
         if is_checkpoint(payload):
+            check(payload[0], self._graph, self._definition, self._library)
             return payload
+        given = self._state(payload)
+        return {**given, **self._graph.shape.given(given)}
+
+    def begins_with(self, payload: Any, run_id: str, *, received: bool) -> Any:
+        """What is not known before a run has begun: defaults that are others each time; of what
+        an agent has sent, all that `receive` says.
+        """
+        payload = payload if received else self.receive(payload, run_id)
+        return payload if is_checkpoint(payload) else payload | self._graph.shape.fresh(payload)
+
+    @property
+    def changes(self) -> bool:
+        """Whether there are such defaults."""
+        return any(self._graph.shape.changing())
+
+    def _state(self, payload: Any) -> dict[str, Any]:
+        """What is given of a state, checked."""
         try:
             given = {} if payload is None else plain(plain_of(payload))
         except DefinitionError:
             problem = "a run begins with a state: keys and their values"
             raise self._refused("$", "type", problem, payload) from None
-        fields = self._graph.shape.fields
-        if fields is None:
-            return given
+        shape = self._graph.shape
         for key in given:
-            if key not in fields:
-                near = difflib.get_close_matches(key, fields, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                problem = f"the state has no key {key!r}{hint}"
+            if not shape.has(key):
+                problem = f"the state has no key {key!r}{meant(key, shape.fields or ())}"
                 raise self._refused(f"$.{key}", "additionalProperties", problem, given[key])
-        for key, field in fields.items():
-            if key not in given:
-                if field.required:
-                    raise self._refused("$", "required", f"the key {key!r} is missing", given)
-                if field.default is not None:
-                    given[key] = plain(field.default)
-            elif field.schema is not None and (found := field.schema.violation(given[key])):
-                path = f"$.{key}{found.path.removeprefix('$')}"
-                raise self._refused(path, found.rule, found.problem, given[key])
+        for key, found in shape.misfits(given):
+            raise self._refused(found.path, found.rule, found.problem, given.get(key, given))
         return given
 
     def _refused(self, path: str, rule: str, problem: str, value: Any) -> ValidationError:
@@ -84,13 +97,16 @@ class GraphOrigin(Origin):
 
     def obstacle(self, delivery: Delivery) -> str:
         """Why a run that was begun under another definition cannot go on here."""
-        kept = [each for each in (delivery.kept or {}) if each[0] == f"step:{KEPT}"]
-        if not kept or kept[-1][1] == self.definition or self._accept_changes:
+        begun = begun_under(delivery)
+        if begun is None or begun[0] == self.definition:
             return ""
-        assert delivery.kept is not None
-        was = json.dumps(decode(delivery.kept[kept[-1]].value), indent=1).splitlines()
-        now = json.dumps(self._data, indent=1).splitlines()
-        lines = difflib.unified_diff(was, now, "as it was begun", "as it is now", n=1, lineterm="")
-        hint = "put it back, or go on with Graphs(accept_changes=True)"
-        told = "\n".join(lines)
-        return f"graph {self._name!r} has changed since the run began; {hint}\n{told}"
+        problem, hint = "", "put it back, or go on with Graphs(accept_changes=True)"
+        if self._accept_changes:
+            run = delivery.queue.run
+            if delivery.number == 1:
+                problem = misfit(run, self._graph, self._definition, self._library)
+            if not problem:
+                return ""
+            problem, hint = f": {problem}", "put that back, or cancel the run and begin another one"
+        changed = f"graph {self._name!r} has changed since the run began{problem}; {hint}"
+        return f"{changed}\n{difference(begun[1], self._data)}"

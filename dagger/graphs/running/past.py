@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dagger.graphs.library import Library
 from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
-from dagger.graphs.running.coordinator import CHECKPOINT, is_checkpoint
+from dagger.graphs.running.coordinator import BEGUN, is_checkpoint
 from dagger.graphs.running.telling import UNDO, path_of, tell
 from dagger.graphs.saving import machine_from
 from dagger.state.run import Keep
@@ -56,20 +56,27 @@ class Replay:
 
     def machines(self, kept: Iterator[tuple[str, str, Answer]]) -> Iterator[tuple[str, Machine]]:
         """The machine at its beginning, and after each event, with the node that it was of."""
-        machine = self._first()
-        yield "", machine
+        machine: Machine | None = None
         for name, key, answer in kept:
+            if name == f"step:{BEGUN}":
+                self._payload = decode(answer.value)
+            if name.startswith("step:"):
+                continue
+            if machine is None:
+                machine = self._first()
+                yield "", machine
             if name == BASE:
                 machine = machine_from(decode(answer.value), self._definition, self._library)
                 continue
             node = self._tell(machine, name, key, answer)
             if node is not None:
                 yield node, machine
+        if machine is None:
+            yield "", self._first()
 
     def _first(self) -> Machine:
         if is_checkpoint(self._payload):
-            saved = self._payload[CHECKPOINT]["machine"]
-            return machine_from(saved, self._definition, self._library)
+            return machine_from(self._payload[0], self._definition, self._library)
         machine = Machine(self._definition, self._library)
         machine.begin(self._payload or {}, self._at)
         return machine

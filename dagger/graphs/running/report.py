@@ -42,7 +42,7 @@ class GraphReport:
     status: GraphStatus
     """How it has ended, or where it stands."""
     reason: str = ""
-    """Why it has not completed."""
+    """Why it has not completed, or is paused."""
     state: Mapping[str, Any] = field(default_factory=dict)
     """The state as it is, but for what branches have changed that have not joined."""
     nodes: Mapping[str, NodeStatus] = field(default_factory=dict)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import anyio
 import pytest
 
 from dagger import Executor, MemoryStore
-from dagger.graphs import Checkpoint, Graph, Graphs, GraphStatus, NodeContext
+from dagger.graphs import Checkpoint, Graph, GraphReport, Graphs, GraphStatus, NodeContext
 from dagger.graphs.running.keeping import Keeping
 from dagger.testing import simulate, simulated
 from dagger.words.errors import CheckpointRefused, DefinitionError, ExecutionError, StateRefused
@@ -44,6 +45,7 @@ class Counted(TypedDict, total=False):
     left: int
     right: int
     sum: int
+    log: Annotated[list[str], "append"]
 
 
 async def waiting(executor: Executor, graphs: Graphs) -> Any:
@@ -85,10 +87,25 @@ async def test_a_checkpoint_of_another_definition_is_refused() -> None:
             await other.restore(executor, checkpoint)
     async with Executor(graphs.agents) as executor:
         broken = replace(checkpoint, machine={**checkpoint.machine, "branches": None})
-        with pytest.raises(CheckpointRefused, match="its machine cannot be read"):
+        with pytest.raises(CheckpointRefused, match=r"its machine at \$.branches: value is not"):
             await graphs.restore(executor, broken)
+        broken = replace(checkpoint, machine={**checkpoint.machine, "executions": []})
+        with pytest.raises(CheckpointRefused, match="of which nothing is in work"):
+            await graphs.restore(executor, broken)
+        broken = replace(checkpoint, machine={**checkpoint.machine, "now": float("inf")})
+        with pytest.raises(CheckpointRefused, match=r"its machine at \$.now: inf is not a JSON"):
+            await graphs.restore(executor, broken)
+        with pytest.raises(CheckpointRefused, match="of graph 'pope', which is not here; known"):
+            await graphs.restore(executor, replace(checkpoint, graph="pope"))
         assert not executor.runs()
-    for text, problem in (("{}", "lacks 'graph'"), ("[]", "object"), ("rubbish", "not JSON")):
+    whole = json.loads(checkpoint.to_json())
+    for text, problem in (
+        ("{}", "lacks 'graph'"),
+        ("[]", "object"),
+        ("rubbish", "not JSON"),
+        (json.dumps({**whole, "graph": 5}), "its 'graph' is 5, and not a text"),
+        (json.dumps({**whole, "machine": None}), "its 'machine' is None, and not an object"),
+    ):
         with pytest.raises(CheckpointRefused, match=problem):
             Checkpoint.from_json(text)
 
@@ -167,8 +184,8 @@ async def test_a_fork_is_of_what_all_branches_see() -> None:
         first = next(each for each in run.states() if each.node == "left")
         fork = await run.fork(first.position, state={"left": 100})
         assert (await fork.result()).state["sum"] == 111
-        for wrong in ({"left": "many"}, {"lft": 1}):
-            with pytest.raises(StateRefused, match="lef"):
+        for wrong in ({"left": "many"}, {"lft": 1}, {"log": "left"}):
+            with pytest.raises(StateRefused, match=r"l[eo][fg]"):
                 await run.fork(first.position, state=wrong)
 
 
@@ -197,6 +214,80 @@ async def test_a_changed_definition_holds_the_run() -> None:
         report = await run.result()
         assert report.status is GraphStatus.COMPLETED, report.reason
         assert report.state["log"][-1] == "extra"
+
+
+def chain(*names: str, name: str = "g", **options: Any) -> Graph:
+    """A chain of nodes, of which `ask` asks."""
+    graph = Graph(name, **options)
+    for before, node in zip(("", *names), names, strict=False):
+        if node == "ask":
+            graph.ask(node, "?", key="answer")
+        else:
+            graph.add_node(node, lambda ctx: {"log": ctx.node})
+        if before:
+            graph.add_edge(before, node)
+    return graph
+
+
+LOG: Any = {"reducers": {"log": "append"}}
+
+
+async def held(was: Graph, now: Graph, *, accept_changes: bool) -> GraphReport:
+    """The report of a run that waited under one definition, under another."""
+    store = MemoryStore()
+    async with Executor((graphs := Graphs(was)).agents, store=store) as executor:
+        await (await graphs.start(executor, was, run_id="run")).result()
+    graphs = Graphs(now, accept_changes=accept_changes)
+    async with Executor(graphs.agents, store=store) as executor:
+        return graphs.find(executor, "run").report()
+
+
+async def test_a_held_run_is_reported_as_it_stood() -> None:
+    """A run whose graph has changed has its nodes, its state, and the reason in its report."""
+    report = await held(chain("a", "ask", **LOG), chain("b", "ask", **LOG), accept_changes=False)
+    assert report.status is GraphStatus.PAUSED
+    assert report.reason.startswith("graph 'g' has changed since the run began; put it back, or")
+    assert '-   "name": "a",' in report.reason
+    assert (report.nodes, report.state) == ({"a": "completed", "ask": "ready"}, {"log": ["a"]})
+
+
+def branching(**options: Any) -> Graph:
+    """Two branches, of which one asks before they join."""
+    graph = chain("a", "ask", "join", **options)
+    graph.add_node("side", lambda ctx: {"log": ctx.node}).add_edge("side", "join")
+    return graph.add_edge("start", ["a", "side"])
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "problem"),
+    [
+        (chain("a", "ask"), chain("a"), "it stands at node 'ask', which there is none of any more"),
+        (branching(**LOG), branching(), "branches have updated 'log', which has no reducer any"),
+        (
+            chain("a", "b", "ask"),
+            chain("b", "a", "ask"),
+            "what has run at node 'a' would have been",
+        ),
+        (
+            Graph("g").add_subgraph("sub", chain("a", "ask", name="inner")),
+            Graph("g").add_subgraph("sub", chain("a", name="inner")),
+            "in 'sub' it stands at node 'ask', which there is none of any more",
+        ),
+        (
+            Graph("g").add_subgraph("sub", chain("a", "ask", name="inner")),
+            Graph("g").add_node("sub", print),
+            "node 'sub', at which it stands, is no graph any more",
+        ),
+    ],
+)
+async def test_a_change_that_does_not_fit_is_not_accepted(
+    was: Graph, now: Graph, problem: str
+) -> None:
+    """Where a run cannot go on under its new definition it stays paused, and says why."""
+    report = await held(was, now, accept_changes=True)
+    assert report.status is GraphStatus.PAUSED
+    assert report.reason.startswith(f"graph 'g' has changed since the run began: {problem}")
+    assert "; put that back, or cancel the run" in report.reason
 
 
 async def test_a_long_loop_keeps_little(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,20 +49,20 @@ def gated(gate: Gate) -> Graph:
 
 
 async def test_a_run_is_held_and_goes_on() -> None:
-    """While it is paused nothing begins, and it says so; what runs is finished."""
+    """While it is paused nothing begins, and it says so, and why; what runs is finished."""
     gate = Gate()
     graphs = Graphs(gated(gate))
     async with Executor(graphs.agents) as executor:
         run = await graphs.start(executor, "g")
         await until(lambda: gate.inside == 3)
-        await run.pause()
-        assert run.status is GraphStatus.PAUSED
+        await run.pause("lunch")
+        assert (run.status, run.report().reason) == (GraphStatus.PAUSED, "lunch")
         gate.opened.set()
         await until(lambda: gate.inside == 0)
         assert (await run.result()).status is GraphStatus.PAUSED
         await run.resume()
         report = await run.result()
-        assert report.status is GraphStatus.COMPLETED
+        assert (report.status, report.reason) == (GraphStatus.COMPLETED, "")
         assert report.state["after"] == 1
 
 

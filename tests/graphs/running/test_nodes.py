@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal, TypedDict
 
 import anyio
 import pytest
 from pydantic import BaseModel, Field
 
-from dagger import Executor
+from dagger import Context, Executor, agent
 from dagger.graphs import (
     END,
     START,
@@ -24,8 +26,10 @@ from dagger.graphs import (
 )
 from dagger.words.errors import (
     ArgumentsRefused,
+    CheckpointRefused,
     DaggerError,
     DefinitionError,
+    ResponderFailed,
     StateRefused,
     ValidationError,
 )
@@ -307,7 +311,37 @@ async def test_bounds_are_checked(of: Any) -> None:
 async def test_a_key_may_be_called_checkpoint() -> None:
     """A state that has it is no checkpoint."""
     graph = Graph("g").add_node("a", lambda: {"a": 1})
-    assert (await ran(graph, {"checkpoint": 1})).state == {"checkpoint": 1, "a": 1}
+    values: list[Any] = [1, {"machine": {"executions": []}}]
+    for value in values:
+        report = await ran(graph, {"checkpoint": value})
+        assert report.state == {"checkpoint": value, "a": 1}
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        with pytest.raises(CheckpointRefused):
+            await graphs.run(executor, graph, [{"executions": []}])
+        assert not executor.runs()
+
+
+async def test_an_agent_begins_a_graph_as_anybody_does() -> None:
+    """What it begins with is checked, and has its defaults, in the run of the agent as well."""
+
+    class State(BaseModel):
+        n: int = 3
+
+    graph = Graph("g", State)
+    graph.add_node("a", lambda ctx: {"n": ctx.get_state("n") + 1})
+
+    @agent(subscribe="go", publish="*")
+    async def go(payload: Any, ctx: Context) -> Any:
+        return await ctx.request("g", payload)
+
+    graphs = Graphs(graph)
+    async with Executor([*graphs.agents, go]) as executor:
+        assert await executor.request("go", {}) == {"n": 4}
+        assert await executor.request("go", {"n": 5}) == {"n": 6}
+        for wrong, problem in (({"n": "x"}, r"\$.n"), ({"m": 1}, "the state has no key 'm'")):
+            with pytest.raises(ResponderFailed, match=problem):
+                await executor.request("go", wrong)
 
 
 async def test_a_key_is_a_text() -> None:
@@ -589,3 +623,85 @@ async def test_two_executors_may_run_one_graph() -> None:
         second = await graphs.start(other, graph, {"x": 2}, run_id="same")
         assert (await first.result()).state == {"x": 1, "y": 1, "z": 1}
         assert (await second.result()).state == {"x": 2, "y": 2, "z": 2}
+
+
+class Shelf(BaseModel):
+    book: Book | None = None
+    notes: list[str] = []
+
+
+async def test_typed_values_that_are_none_are_refused() -> None:
+    """A value is of the type that it is read as, or refused; nothing of it is dropped unseen."""
+    graph, told = Graph("g"), dict[str, DaggerError]()
+
+    @graph.node
+    def use(ctx: NodeContext) -> None:
+        ctx.set_typed("book", Book("b", 3))
+        ctx.set_state("number", 5)
+        assert ctx.get_typed("number", int) == 5
+        tries: dict[str, Callable[[], Any]] = {
+            "read": lambda: ctx.get_typed("book", int),
+            "number": lambda: ctx.get_typed("number", Book),
+            "update": lambda: ctx.update_typed("number", Book, title="c"),
+            "simple": lambda: ctx.update_typed("number", int),
+            "other": lambda: ctx.update_typed("book", Ticket, text="t"),
+        }
+        for name, each in tries.items():
+            with pytest.raises(DaggerError) as caught:
+                each()
+            told[name] = caught.value
+        ctx.update_typed("book", title="c")
+
+    report = await ran(graph)
+    assert report.state == {"book": {"title": "c", "pages": 3}, "number": 5}, report.reason
+    assert {name: type(each) for name, each in told.items()} == {
+        **dict.fromkeys(("read", "number", "update"), ArgumentsRefused),
+        **dict.fromkeys(("simple", "other"), StateRefused),
+    }
+    assert "has 'title', which Ticket has no field for and would drop" in str(told["other"])
+
+
+async def test_a_value_that_may_be_missing_has_its_type() -> None:
+    """`Book | None` in the type of a state says what the value is, where it is there."""
+    graph = Graph("g", Shelf)
+
+    @graph.node
+    def put(ctx: NodeContext) -> None:
+        ctx.set_typed("book", Book("b"))
+
+    @graph.node
+    def change(ctx: NodeContext) -> None:
+        ctx.update_typed("book", pages=3)
+
+    report = await ran(graph.add_edge("put", "change"))
+    assert report.state["book"] == {"title": "b", "pages": 3}, report.reason
+
+
+@dataclass
+class Loan:
+    """A value that is no JSON data as it is."""
+
+    on: date
+    days: timedelta = timedelta(14)
+
+
+async def test_what_nodes_give_is_written_as_its_type_writes_it() -> None:
+    """Dates and the like in dataclasses: in what begins a run, is returned, set and changed."""
+    graph = Graph("g", Loan)
+
+    @graph.node
+    def prolong(state: Loan) -> Loan:
+        return Loan(state.on, state.days * 2)
+
+    report = await ran(graph, Loan(date(2026, 1, 2)))
+    assert report.state == {"on": "2026-01-02", "days": "P28D"}, report.reason
+
+    graph = Graph("g")
+
+    @graph.node
+    def lend(ctx: NodeContext) -> None:
+        ctx.set_typed("loan", Loan(date(2026, 1, 2)))
+        assert ctx.update_typed("loan", days=timedelta(7)).days == timedelta(7)
+
+    report = await ran(graph)
+    assert report.state == {"loan": {"on": "2026-01-02", "days": "P7D"}}, report.reason

@@ -166,6 +166,20 @@ async def test_what_people_say_has_to_fit_the_state() -> None:
         assert (await run.result()).state == {"fixed": True, "done": 1}
 
 
+async def test_an_answer_fits_the_question_and_the_state() -> None:
+    """Where both say what it has to be, it has to be both."""
+    graph = Graph("g", Typed).ask("a", "?", key="done", schema={"type": ["integer", "string"]})
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents) as executor:
+        run = await graphs.start(executor, graph)
+        await run.result()
+        for wrong in ("three", 1.5):
+            with pytest.raises(AnswerRefused, match='"integer"'):
+                await run.live.answer("a", wrong)
+        await run.live.answer("a", 3)
+        assert (await run.result()).state == {"done": 3}
+
+
 def test_a_question_is_of_a_key_that_there_is() -> None:
     """A graph that puts an answer where the state has no key is refused as it is built."""
     with pytest.raises(GraphError, match="asks for 'fixd', which the state has no key for"):
