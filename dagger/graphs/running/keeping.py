@@ -21,7 +21,11 @@ class Keeping:
         self._since: float | None = None
 
     def is_due(self, machine: Machine) -> bool:
-        """One more reply has come: whether the machine is to be kept now."""
+        """One more reply has come: whether the machine is to be kept now. One that has ended is not:
+        nobody could go on from it.
+        """
+        if machine.status.ended:
+            return False
         if self._since is None:
             self._since = machine.now
         self._replies += 1

@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -309,6 +310,25 @@ async def test_a_long_loop_keeps_little(monkeypatch: pytest.MonkeyPatch) -> None
         assert max(kept) < 1_100
         assert kept[-1] < kept[490]
         assert len(run.states()) > 1_000
+
+
+def test_the_last_checkpoint_can_be_gone_on_from() -> None:
+    """However often one is kept, the last one is of a run that had not ended."""
+    graph = Graph("g")
+    for name in ("a", "b", "c"):
+        graph.add_node(name, partial(anyio.sleep, 1))
+    graphs = Graphs(graph.add_edge("a", "b").add_edge("b", "c"), checkpoint_every=0.5)
+
+    async def main() -> Any:
+        async with simulated(*graphs.agents, store=MemoryStore()) as executor:
+            run = await graphs.start(executor, graph)
+            await run.result()
+            last = run.last_checkpoint()
+            assert last is not None
+            again = await (await graphs.restore(executor, last)).result()
+            return last.machine["statuses"], again.status
+
+    assert simulate(main) == ({"a": "completed", "b": "completed", "c": "running"}, "completed")
 
 
 @pytest.mark.parametrize("stored", [False, True])
