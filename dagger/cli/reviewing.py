@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
@@ -13,6 +14,7 @@ from dagger.cli.exits import Refused
 
 if TYPE_CHECKING:
     from dagger_agents.code_review import Review, Source
+    from dagger_agents.code_review.taking import Pair
 
 
 class Reviewed(NamedTuple):
@@ -27,26 +29,34 @@ class Reviewed(NamedTuple):
 def reviewed(path: Path, as_: str, base: str | None, wanted: float | None) -> Reviewed:
     """Review a file or folder, or what of it has changed since `base`.
 
-    With `wanted` files of a lower score are improved, and written. Raises Refused where the extra
-    is missing, the branch is unknown, or a file cannot be read.
+    With `wanted` files of a lower score are improved, and written. A file that cannot be read or
+    written is told of, and keeps nobody from the others. Raises Refused where the extra is
+    missing, the branch is unknown, or there is no file.
     """
     tools = _code_review()
-    sources = list(_sources(tools, path, base))
-    texts = [each.text for each in sources]
-    changed = []
-    if wanted is not None:
+    files = _files(tools, path, base)
+    sources, reviews = _read(tools, files)
+    taken = tools.taken_among(_read(tools, _around(tools, path))[0])
+    changed: list[str] = []
+    if wanted is None:
+        reviews |= {each.path: _reviewed(tools, each, each.text, taken) for each in sources}
+    else:
         given = [(str(each.path), each.text) for each in sources]
-        states = [each.state for each in anyio.run(tools.review_all, given, wanted)]
-        texts = [each["text"] for each in states]
-        for each, state in zip(sources, states, strict=True):
-            if state["text"] != each.text:
-                each.write(state["text"])
-                before, *_, after = state["scores"]
-                changed.append(f"{each.path}: {before:.2f} -> {after:.2f}")
-    pairs = zip(sources, texts, strict=True)
-    reviews: list[Review] = [tools.review_source(text, str(each.path)) for each, text in pairs]
-    score = tools.mean([each.score for each in reviews])
-    return Reviewed(tools.FORMATS[as_](reviews), score, changed)
+        reports = anyio.run(tools.review_all, given, wanted, taken)
+        for each, report in zip(sources, reports, strict=True):
+            text, problems, told = _written(each, report.state)
+            review = _reviewed(tools, each, text, taken)
+            reviews[each.path] = replace(review, problems=problems)
+            changed += told
+    found = [reviews[each] for each in files]
+    score = tools.mean([each.score for each in found])
+    return Reviewed(tools.FORMATS[as_](found), score, changed)
+
+
+def _reviewed(tools: ModuleType, source: Source, text: str, taken: Collection[Pair]) -> Review:
+    options = tools.Options(taken=tools.taken_from(source.path, taken))
+    found: Review = tools.review_source(text, str(source.path), options)
+    return found
 
 
 def _code_review() -> ModuleType:
@@ -61,19 +71,49 @@ def _code_review() -> ModuleType:
     return code_review
 
 
-def _sources(tools: ModuleType, path: Path, base: str | None) -> Iterable[Source]:
+def _files(tools: ModuleType, path: Path, base: str | None) -> list[Path]:
     try:
-        found = [tools.read(each) for each in _files(tools, path, base)]
-    except (OSError, SyntaxError, ValueError) as error:
+        found = [*_found(tools, path, base)]
+    except (OSError, ValueError) as error:
         raise Refused(str(error)) from error
     if not found and base is None:  # a branch may have changed none
         raise Refused(f"there is no file of Python in {path}")
     return found
 
 
-def _files(tools: ModuleType, path: Path, base: str | None) -> Iterable[Path]:
+def _found(tools: ModuleType, path: Path, base: str | None) -> Iterable[Path]:
     folder = path if path.is_dir() else path.parent
     found: Iterable[Path] = [path] if folder != path else tools.files_in(path)
     if base is None:
         return found
     return [each for each in tools.changed_files(folder, base) if folder == path or each == path]
+
+
+def _around(tools: ModuleType, path: Path) -> Iterable[Path]:
+    """The files that may take something from those that are asked for: in the folder, or beside."""
+    found: Iterable[Path] = tools.files_in(path) if path.is_dir() else path.parent.glob("*.py")
+    return found
+
+
+def _read(tools: ModuleType, files: Iterable[Path]) -> tuple[list[Source], dict[Path, Review]]:
+    """The files that can be read, and reviews of those that cannot."""
+    sources, reviews = [], {}
+    for each in files:
+        try:
+            sources.append(tools.read(each))
+        except (OSError, SyntaxError) as error:
+            reviews[each] = tools.unreadable(str(each), str(error))
+    return sources, reviews
+
+
+def _written(source: Source, state: Mapping[str, Any]) -> tuple[str, tuple[str, ...], list[str]]:
+    """What is in a file now, what could not be done, and what is told of its change."""
+    text, problems = state["text"], tuple(state.get("problems", ()))
+    if text == source.text:
+        return text, problems, []
+    try:
+        source.write(text)
+    except (OSError, UnicodeError) as error:
+        return source.text, (*problems, f"it could not be written: {error}"), []
+    before, *_, after = state["scores"]
+    return text, problems, [f"{source.path}: {before:.2f} -> {after:.2f}"]

@@ -2,15 +2,16 @@
 
 Pure functions, which run nothing of what they look at: `review_source(text)` gives a `Review`,
 with functions and their complexity, issues, suggestions and a score from 0 to 10; `improve(text,
-review)` gives a text that means the same and has no lower score. `read`, `files_in` and
-`changed_files` say where texts come from, and `as_text`, `as_json` and `as_markdown` how reviews
-read.
+review)` gives a text that means the same and has no lower score, and the review of that. `read`,
+`files_in` and `changed_files` say where texts come from, `taken_among` what they need of each
+other, and `as_text`, `as_json` and `as_markdown` how reviews read.
 
 It needs the extra `review`.
 
 - what is looked at: `sources`, `syntax`, `functions`
 - what is found: `complexity`, `smells`, `numbers`, `ruff`; what is said of it: `issues`, `rules`,
   `suggestions`, `score`; all of it: `review`, by `options`
+- what may be changed of what ruff finds: `fixes`, with `imports`, and `taking` by other files
 - what is changed: `improving`, with the `transformations`
 - all of it as a graph that a run of Dagger carries out: `reviewer`
 - how it reads: `reports`
@@ -22,11 +23,12 @@ from dagger_agents.code_review.improving import improve, improve_until
 from dagger_agents.code_review.issues import Issue, Priority
 from dagger_agents.code_review.options import Options
 from dagger_agents.code_review.reports import FORMATS, as_json, as_markdown, as_text
-from dagger_agents.code_review.review import Review, review_source
+from dagger_agents.code_review.review import Review, review_source, unreadable
 from dagger_agents.code_review.reviewer import Reviewing, code_reviewer, review_all
 from dagger_agents.code_review.score import mean
 from dagger_agents.code_review.sources import Source, changed_files, files_in, read
 from dagger_agents.code_review.suggestions import Suggestion
+from dagger_agents.code_review.taking import taken_among, taken_from
 
 __all__ = [
     "FORMATS",
@@ -53,4 +55,7 @@ __all__ = [
     "read",
     "review_all",
     "review_source",
+    "taken_among",
+    "taken_from",
+    "unreadable",
 ]

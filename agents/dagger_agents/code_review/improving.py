@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from libcst import CSTValidationError, ParserSyntaxError
+from dataclasses import replace
 
-from dagger_agents.code_review.review import Review, review_source
-from dagger_agents.code_review.rules import SYNTAX_ERROR
+from dagger_agents.code_review.review import Review, review_source, said
 from dagger_agents.code_review.transformations import TRANSFORMATIONS, Transformation
 from dagger_agents.code_review.transformations.safety import is_safe
 
@@ -13,29 +12,30 @@ MAX_ROUNDS = 10
 """Reviews of one text at most; each round has to do something."""
 
 
-def improve(text: str, review: Review) -> str:
-    """The text with all transformations that are safe and raise its score.
+def improve(text: str, review: Review) -> tuple[str, Review]:
+    """The text with all transformations that are safe and raise its score, and its review then.
 
-    The same text where nothing helps: nothing would help the next time either.
+    The same text where nothing helps: nothing would help the next time either. A transformation
+    that fails changes nothing, and does not keep the others from it: it is one of the `problems`
+    of the review.
     """
-    if any(each.code == SYNTAX_ERROR for each in review.issues):
-        return text
-    for transformation in TRANSFORMATIONS:
-        after = _changed(text, review, transformation)
-        if after == text or not is_safe(text, after):
-            continue
-        reviewed = review_source(after, review.file, review.options)
-        if reviewed.score > review.score:
-            text, review = after, reviewed
-    return text
+    problems = []
+    for transformation in () if review.is_broken else TRANSFORMATIONS:
+        try:
+            text, review = _better(text, review, transformation)
+        except Exception as error:  # of a library, or of our own, at a text that nobody foresaw
+            name = transformation.__name__.removeprefix("with_").replace("_", " ")
+            problems.append(f"{name} could not be tried: {said(error)}")
+    return text, replace(review, problems=tuple(problems))
 
 
-def _changed(text: str, review: Review, transformation: Transformation) -> str:
-    """The changed text; the same one where libcst cannot read it, or cannot write it down."""
-    try:
-        return transformation(text, review)
-    except (ParserSyntaxError, CSTValidationError, RecursionError):
-        return text
+def _better(text: str, review: Review, transformation: Transformation) -> tuple[str, Review]:
+    """What a transformation makes of a text, where that is safe and better."""
+    after = transformation(text, review)
+    if after == text or not is_safe(text, after):
+        return text, review
+    reviewed = review_source(after, review.file, review.options)
+    return (after, reviewed) if reviewed.score > review.score else (text, review)
 
 
 def improve_until(text: str, review: Review, threshold: float) -> tuple[str, Review]:
@@ -43,8 +43,8 @@ def improve_until(text: str, review: Review, threshold: float) -> tuple[str, Rev
     for _ in range(MAX_ROUNDS):
         if review.score >= threshold:
             break
-        after = improve(text, review)
-        if after == text:
+        before = text
+        text, review = improve(text, review)
+        if text == before:
             break
-        text, review = after, review_source(after, review.file, review.options)
     return text, review

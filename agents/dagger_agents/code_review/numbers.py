@@ -9,15 +9,21 @@ from typing import NamedTuple
 from dagger_agents.code_review.issues import Issue
 from dagger_agents.code_review.options import Options
 from dagger_agents.code_review.rules import MAGIC_NUMBER, rule
+from dagger_agents.code_review.syntax import lines_of
 
 REPEATED = 2
 """From how many times on a number is worth a constant."""
+
+LONGEST = 20
+"""Characters of a number that somebody can still read; with more it gets no constant."""
 
 
 class Number(NamedTuple):
     """One place where a number stands."""
 
     value: int | float
+    literal: str
+    """As it is written there: "0o755"."""
     line: int
     column: int
     """From 0, as `ast` counts: in bytes of UTF-8."""
@@ -34,27 +40,37 @@ class Repeated(NamedTuple):
     places: Sequence[Number]
 
 
-def magic_numbers(tree: ast.AST, options: Options) -> list[Number]:
+def magic_numbers(tree: ast.AST, text: str, options: Options) -> list[Number]:
     """All magic numbers of a module, in order."""
-    found = [*_numbers(tree, options, _roles(tree), inside=False)]
+    roles, lines = _roles(tree), lines_of(text)
+    found = [_number(each, lines, roles) for each in _numbers(tree, options, inside=False)]
     return sorted(found, key=lambda each: (each.line, each.column))
 
 
+def _number(node: ast.Constant, lines: Sequence[str], roles: Mapping[ast.expr, str]) -> Number:
+    assert isinstance(node.value, (int, float))
+    start, end = node.col_offset, node.end_col_offset
+    literal = lines[node.lineno - 1].encode()[start:end].decode()
+    return Number(node.value, literal, node.lineno, start, roles.get(node, ""))
+
+
 def repeated_numbers(numbers: Sequence[Number]) -> list[Repeated]:
-    """Those that stand there more than once and have a role, in the order of their first places."""
+    """Those that stand there more than once, have a role, and can be read; in the order of their
+    first places.
+    """
     found = []
-    for places in _by_value(numbers):
+    for places in _by_literal(numbers):
         role = next((each.role for each in places if each.role), "")
-        if role and len(places) >= REPEATED:
+        if role and len(places) >= REPEATED and len(places[0].literal) <= LONGEST:
             found.append(Repeated(role, places))
     return found
 
 
-def number_issues(tree: ast.AST, options: Options) -> Iterator[Issue]:
-    """An issue for each value, where it stands first."""
-    numbers = magic_numbers(tree, options)
+def number_issues(tree: ast.AST, text: str, options: Options) -> Iterator[Issue]:
+    """An issue for each number, where it stands first."""
+    numbers = magic_numbers(tree, text, options)
     fixable = {each.places[0] for each in repeated_numbers(numbers)}
-    for places in _by_value(numbers):
+    for places in _by_literal(numbers):
         first, times = places[0], len(places)
         said = "once" if times == 1 else "twice" if times == 2 else f"{times} times"
         yield Issue(
@@ -62,16 +78,20 @@ def number_issues(tree: ast.AST, options: Options) -> Iterator[Issue]:
             priority=rule(MAGIC_NUMBER).priority,
             line=first.line,
             column=first.column + 1,
-            message=f"the number {first.value!r} stands in the code {said}",
+            message=f"the number {_shown(first.literal)} stands in the code {said}",
             is_fixable=first in fixable,
         )
 
 
-def _by_value(numbers: Sequence[Number]) -> list[list[Number]]:
-    """1 and 1.0 are equal, and not the same."""
-    found: dict[tuple[type, float], list[Number]] = {}
+def _shown(literal: str) -> str:
+    return literal if len(literal) <= LONGEST else f"{literal[:LONGEST]}..."
+
+
+def _by_literal(numbers: Sequence[Number]) -> list[list[Number]]:
+    """1 and 1.0 are equal, and not the same; and 127 and 0x7F do not say the same."""
+    found: dict[str, list[Number]] = {}
     for each in numbers:
-        found.setdefault((type(each.value), each.value), []).append(each)
+        found.setdefault(each.literal, []).append(each)
     return [*found.values()]
 
 
@@ -85,17 +105,15 @@ _NAMED = (
 """Where a number has a name, or is not to be replaced by one."""
 
 
-def _numbers(
-    node: ast.AST, options: Options, roles: Mapping[ast.expr, str], inside: bool
-) -> Iterator[Number]:
+def _numbers(node: ast.AST, options: Options, inside: bool) -> Iterator[ast.Constant]:
     if isinstance(node, ast.Constant):
         value = node.value
         if inside and isinstance(value, (int, float)) and not _is_plain(value, options):
-            yield Number(value, node.lineno, node.col_offset, roles.get(node, ""))
+            yield node
         return
     function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     for child in _parts(node):
-        yield from _numbers(child, options, roles, inside or function)
+        yield from _numbers(child, options, inside or function)
 
 
 def _parts(node: ast.AST) -> Iterator[ast.AST]:

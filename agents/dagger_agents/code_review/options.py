@@ -1,4 +1,4 @@
-"""What a review asks for: from when on something is too much."""
+"""What a review asks for: from when on something is too much, and what is to stay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The thresholds of a review. What is at a threshold is still good."""
+    """The thresholds of a review: what is at one is still good. And what is known of others."""
 
     max_lines: int = 50
     """Lines of a function, without its docstring."""
@@ -21,6 +21,8 @@ class Options:
     """How hard a function is to follow, as Sonar's white paper counts it."""
     plain_numbers: tuple[float, ...] = (0, 1, 2, 10, 100)
     """Numbers that need no name."""
+    taken: frozenset[str] = frozenset()
+    """What others are known to take from the file, "*" for all: imports of these stay."""
 
 
 DEFAULTS = Options()

@@ -14,23 +14,27 @@ from dagger_agents.code_review.suggestions import Suggestion
 
 
 def as_text(reviews: Sequence[Review]) -> str:
-    """A line for each suggestion below each file that has some, and a summary."""
-    lines = [line for each in reviews if each.issues for line in _text(each)]
+    """A line for each suggestion and problem below each file that has some, and a summary."""
+    lines = [line for each in reviews if _has_more(each) for line in _text(each)]
     return "\n".join([*lines, _summary(reviews)])
 
 
 def as_json(reviews: Sequence[Review]) -> str:
-    """Everything: the score, and of each file its functions and suggestions."""
+    """Everything: the score, and of each file its functions, suggestions and problems."""
     files = [_plain(each) for each in reviews]
     return json.dumps({"score": _rounded(_mean(reviews)), "files": files}, indent=2)
 
 
 def as_markdown(reviews: Sequence[Review]) -> str:
-    """A heading and a table for each file that has suggestions."""
+    """A heading and a table for each file that has suggestions, and its problems."""
     lines = ["# Code review", "", f"{_summary(reviews)}."]
     for each in reviews:
+        if _has_more(each):
+            lines += ["", f"## {each.file}: {_shown(each.score)}"]
         if each.issues:
-            lines += ["", f"## {each.file}: {_shown(each.score)}", "", *_table(each.suggestions)]
+            lines += ["", *_table(each.suggestions)]
+        if each.problems:
+            lines += ["", *(f"- problem: {_cell(problem)}" for problem in each.problems)]
     return "\n".join(lines)
 
 
@@ -42,11 +46,17 @@ FORMATS: Mapping[str, Callable[[Sequence[Review]], str]] = {
 """By name."""
 
 
+def _has_more(review: Review) -> bool:
+    """Whether more is to be told of a file than its score."""
+    return bool(review.issues or review.problems)
+
+
 def _text(review: Review) -> Iterator[str]:
     yield f"{review.file}: {_shown(review.score)}"
     for each in review.suggestions:
         yield f"  {each.priority.value:<6} {each.line:>5}  {each.what} ({each.code})"
         yield f"  {'':<6} {'':>5}  {each.why}: {each.what_to_do}{' (--fix)' * each.is_fixable}"
+    yield from (f"  problem: {each}" for each in review.problems)
     yield ""
 
 
@@ -96,6 +106,7 @@ def _plain(review: Review) -> dict[str, Any]:
             }
             for each in review.suggestions
         ],
+        "problems": [*review.problems],
     }
 
 

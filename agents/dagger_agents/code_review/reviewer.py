@@ -7,16 +7,18 @@ extract ──┬── measure ──┬── assess ──> done
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import TypedDict
 
 import anyio
 
 from dagger import Executor, Graph, GraphFailed, GraphReport, Graphs
-from dagger_agents.code_review.complexity import complexities
 from dagger_agents.code_review.functions import functions_of
 from dagger_agents.code_review.improving import MAX_ROUNDS, improve
+from dagger_agents.code_review.options import Options
 from dagger_agents.code_review.review import Review, review_source
+from dagger_agents.code_review.taking import Pair, taken_from
 
 NAME = "code_review"
 
@@ -33,6 +35,8 @@ class Reviewing(TypedDict, total=False):
     """The text, as it is by then."""
     threshold: float
     """The score that is wanted, from 0 to 10."""
+    taken: list[str]
+    """What others are known to take from it, "*" for all: imports of these stay."""
     functions: list[str]
     """The qualified names of its functions."""
     complexity: dict[str, list[int]]
@@ -47,6 +51,8 @@ class Reviewing(TypedDict, total=False):
     """Those of all rounds."""
     helps: bool
     """Whether the last improvement has changed anything."""
+    problems: list[str]
+    """What of it could not be done, and why."""
 
 
 def code_reviewer(name: str = NAME) -> Graph:
@@ -74,9 +80,8 @@ def measure(state: Reviewing) -> Reviewing:
     """How complex they are."""
     if not state["functions"]:
         return {"complexity": {}}
-    functions = functions_of(state["text"])
-    measured = complexities(state["text"], functions)
-    pairs = zip(functions, measured, strict=True)
+    review = _review(state)
+    pairs = zip(review.functions, review.complexities, strict=True)
     return {"complexity": {each.qualified_name: list(found) for each, found in pairs}}
 
 
@@ -101,8 +106,8 @@ def verdict(state: Reviewing) -> str:
 
 def improved(state: Reviewing) -> Reviewing:
     """The text with what can be done safely."""
-    text = improve(state["text"], _review(state))
-    return {"text": text, "helps": text != state["text"]}
+    text, review = improve(state["text"], _review(state))
+    return {"text": text, "helps": text != state["text"], "problems": [*review.problems]}
 
 
 def went(state: Reviewing) -> str:
@@ -111,14 +116,18 @@ def went(state: Reviewing) -> str:
 
 
 def _review(state: Reviewing) -> Review:
-    return review_source(state["text"], state.get("file", "source.py"))
+    options = Options(taken=frozenset(state.get("taken", ())))
+    return review_source(state["text"], state.get("file", "source.py"), options)
 
 
-async def review_all(texts: Iterable[tuple[str, str]], threshold: float = 0.0) -> list[GraphReport]:
+async def review_all(
+    texts: Iterable[tuple[str, str]], threshold: float = 0.0, taken: Collection[Pair] = ()
+) -> list[GraphReport]:
     """A report for each of some files, given as name and text, in their order.
 
     With a `threshold` those of a lower score are improved: `report.state["text"]` is the text.
-    Raises GraphFailed where a review could not be seen through.
+    What others take from them by `taken` stays (`taken_among`). Raises GraphFailed where a review
+    could not be seen through.
     """
     graphs = Graphs(code_reviewer())
     found: dict[int, GraphReport] = {}
@@ -126,7 +135,8 @@ async def review_all(texts: Iterable[tuple[str, str]], threshold: float = 0.0) -
 
     async def one(number: int, file: str, text: str) -> None:
         async with limiter:
-            state = {"file": file, "text": text, "threshold": threshold}
+            names = sorted(taken_from(Path(file), taken))
+            state = {"file": file, "text": text, "threshold": threshold, "taken": names}
             found[number] = report = await graphs.run(executor, NAME, state)
             if report.reason:
                 raise GraphFailed(NAME, f"{file}: {report.reason}")

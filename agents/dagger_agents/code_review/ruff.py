@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ class Diagnostic(NamedTuple):
     advice: str
     """What its fix would do; "" where it has none."""
     is_safe: bool
-    """Whether that fix is safe: it keeps what the code means."""
+    """Whether ruff calls that fix safe; which of these are, `fixes` says."""
 
 
 def diagnostics(
@@ -77,9 +77,11 @@ def diagnostics(
     return [_diagnostic(each) for each in json.loads(said)]
 
 
-def fixed(text: str, name: str) -> str:
-    """The text with the safe fixes of RULES applied to it."""
-    return _run(text, name, RULES, LEFT_OUT, "--fix-only", "--exit-zero", "--quiet")
+def fixed(text: str, name: str, rules: Sequence[str], imports: Iterable[str]) -> str:
+    """The text with what ruff calls safe of the fixes of some rules, and with all of `imports`."""
+    names = ", ".join(f'"{each}"' for each in sorted(imports))
+    kept = f"--config=lint.pyflakes.allowed-unused-imports=[{names}]"
+    return _run(text, name, rules, (), "--fix-only", "--exit-zero", "--quiet", kept)
 
 
 def _diagnostic(row: dict[str, object]) -> Diagnostic:

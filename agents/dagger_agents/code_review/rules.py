@@ -7,12 +7,16 @@ from typing import NamedTuple
 from dagger_agents.code_review.issues import Priority
 
 SYNTAX_ERROR = "syntax-error"
+UNREADABLE = "unreadable"
 LONG_FUNCTION = "long-function"
 DEEP_NESTING = "deep-nesting"
 MANY_PARAMETERS = "many-parameters"
 CYCLOMATIC = "cyclomatic-complexity"
 COGNITIVE = "cognitive-complexity"
 MAGIC_NUMBER = "magic-number"
+
+BROKEN = frozenset({SYNTAX_ERROR, UNREADABLE})
+"""What keeps a file from being looked at."""
 
 
 class Rule(NamedTuple):
@@ -27,6 +31,7 @@ _HIGH, _MEDIUM, _LOW = Priority
 
 _RULES = {
     SYNTAX_ERROR: Rule(_HIGH, "nothing in the file can run", "make it Python"),
+    UNREADABLE: Rule(_HIGH, "nothing is known of what is in it", "make it a text that tools read"),
     LONG_FUNCTION: Rule(
         _MEDIUM, "nobody sees it whole", "take out the parts that have a name of their own"
     ),

@@ -7,7 +7,8 @@
 So it falls with each issue and each point of complexity, and with nothing else: fewer issues or
 less complexity never lower it, and it depends on no average that the length of a text would move.
 Nothing to complain of is 10; a burden of 5, which is one issue of high priority and two of low,
-is 8; one of 20 is 5. What is no Python has 0. The score of several files is the mean of theirs.
+is 8; one of 20 is 5. What is no Python, or cannot be read, has 0. The score of several files is
+the mean of theirs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dagger_agents.code_review.complexity import Complexity
 from dagger_agents.code_review.issues import Issue, Priority
 from dagger_agents.code_review.options import Options
-from dagger_agents.code_review.rules import SYNTAX_ERROR
+from dagger_agents.code_review.rules import BROKEN
 
 BEST = 10.0
 HALF = 20.0
@@ -30,7 +31,7 @@ WEIGHT_OF_COMPLEXITY = 0.25
 def score(issues: Iterable[Issue], complexities: Iterable[Complexity], options: Options) -> float:
     """The score of one file."""
     found = [*issues]
-    if any(each.code == SYNTAX_ERROR for each in found):
+    if any(each.code in BROKEN for each in found):
         return 0.0
     weights = sum(WEIGHTS[each.priority] for each in found)
     excess = sum(_excess(each, options) for each in complexities)

@@ -24,11 +24,19 @@ class Source(NamedTuple):
     """What it is encoded in, as it says itself."""
 
     def write(self, text: str) -> None:
-        """Put another text into the file, whole or not at all."""
+        """Put another text into the file, whole or not at all.
+
+        Raises OSError, and UnicodeError where its encoding lacks a letter.
+        """
+        raw = text.encode(self.encoding)
         new = self.path.with_name(f".{self.path.name}.reviewed")
-        new.write_bytes(text.encode(self.encoding))
-        new.chmod(self.path.stat().st_mode)
-        os.replace(new, self.path)
+        try:
+            new.write_bytes(raw)
+            new.chmod(self.path.stat().st_mode)
+            os.replace(new, self.path)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
 
 
 def read(path: Path) -> Source:
@@ -39,9 +47,11 @@ def read(path: Path) -> Source:
     raw = path.read_bytes()
     try:
         encoding = tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
-        return Source(path, raw.decode(encoding), encoding)
-    except (SyntaxError, UnicodeDecodeError) as error:
+        text = raw.decode(encoding)
+        text.encode()  # some encodings give halves of letters, which no tool takes
+    except (SyntaxError, UnicodeError, LookupError) as error:
         raise SyntaxError(f"{path}: {error}") from error
+    return Source(path, text, encoding)
 
 
 def files_in(folder: Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ import ast
 import io
 import threading
 import warnings
+from collections.abc import Iterator
 
 _alone = threading.Lock()
 """Of several threads one parses at a time: CPython 3.11 counts how deep all of them are as one
@@ -25,9 +26,28 @@ def parse(text: str) -> ast.Module:
         raise SyntaxError("nested too deep") from error
 
 
+def shape_of(node: object) -> object:
+    """What two syntax trees that mean the same have in common, and no others: all but places.
+
+    `ast.dump` does the same in text, and fails at a number of more digits than Python writes.
+    """
+    if isinstance(node, ast.AST):
+        return (type(node), *(shape_of(value) for _, value in ast.iter_fields(node)))
+    if isinstance(node, list):
+        return tuple(map(shape_of, node))
+    return type(node), node
+
+
 def lines_of(text: str) -> list[str]:
     """The lines of a text as Python counts them, each with its end.
 
     `str.splitlines` counts form feeds and others as well.
     """
     return [*io.StringIO(text, newline=None)]
+
+
+def texts_of(tree: ast.AST) -> Iterator[str]:
+    """All texts that stand in the code, also between the parts of f-strings."""
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value

@@ -15,6 +15,7 @@ from dagger_agents.code_review import (
     as_json,
     as_markdown,
     as_text,
+    improve,
     review_source,
 )
 from dagger_agents.code_review.ruff import RULES
@@ -90,13 +91,36 @@ def test_the_code_with_the_longest_beginning_speaks() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["def f(:\n", "x = '\0'", "  x = 1", "(" * 300, f"x = {'-' * 5000}1"]
+    "text",
+    [
+        *("def f(:\n", "x = '\0'", "  x = 1", "(" * 300, f"x = {'-' * 5000}1"),
+        *(f"x = {'9' * 5000}", f"x = {'+'.join('1' * 5000)}", f"x = a{'.b' * 3000}"),
+        f"if a: pass\n{'elif b: pass' * 1500}",
+    ],
 )
 def test_what_is_no_python_has_no_points(text: str) -> None:
     """One issue says why, and nothing else is looked at."""
     review = review_source(text)
     assert [each.code for each in review.issues] == ["syntax-error"]
     assert (review.score, review.functions) == (0, ())
+
+
+@pytest.mark.parametrize("text", [f"x = {'not ' * 900}1", f"x = {'lambda:' * 900}1"])
+def test_what_a_tool_cannot_read_has_no_points(text: str) -> None:
+    """Though Python can; what the tool says is the one issue, and nothing is done about it."""
+    review = review_source(text)
+    (issue,) = review.issues
+    assert (issue.code, review.score, review.is_broken) == ("unreadable", 0, True)
+    assert "deeply nested" in issue.message
+    assert improve(text, review) == (text, review)
+
+
+def test_odd_texts_are_reviewed() -> None:
+    """Numbers without end, and texts with nothing or hardly anything in them."""
+    text = f"def f(x, y=0x{'f' * 5000}):\n    return x > 1e400 or x < 0x{'f' * 5000}\n"
+    assert [each.code for each in review_source(text).issues] == ["magic-number"] * 2
+    for nothing in ("", " \n\t\n", "\f", "#", "\r\n\r"):
+        assert review_source(nothing).score == 10
 
 
 def test_what_python_warns_of_is_no_error() -> None:

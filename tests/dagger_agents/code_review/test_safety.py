@@ -55,6 +55,28 @@ def test_what_takes_one_away_is_not_safe(old: str, new: str) -> None:
     assert not is_safe(TEXT, TEXT.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("x = '''a\n b'''", "x = '''a\nb'''"),
+        ("x: \"f'y'\" = 1", "x: \"'y'\" = 1"),
+        ("def f():\n    str('a')", "def f():\n    'a'"),
+        ("def f():\n    pass\n    'a'", "def f():\n    'a'"),
+    ],
+)
+def test_what_says_something_else_is_not_safe(before: str, after: str) -> None:
+    """A text in which lines have moved, or one that has become a docstring."""
+    assert is_safe(before, before)
+    assert not is_safe(before, after)
+
+
+def test_a_default_that_cannot_be_written_is_no_hindrance() -> None:
+    """Of a function that has one its names are compared."""
+    text = f"def f(a, b=0x{'f' * 5000}): pass"
+    assert is_safe(text, text)
+    assert not is_safe(text, text.replace("a,", "c,"))
+
+
 @pytest.mark.parametrize("old", [", other", "def _hidden(): pass", "local = 2", " _private"])
 def test_what_nobody_may_use_may_go(old: str) -> None:
     """Private names, local ones, and imports for the module itself."""

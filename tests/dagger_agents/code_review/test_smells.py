@@ -65,8 +65,8 @@ def test_what_is_above_a_threshold_is_an_issue() -> None:
 
 def numbers(body: str) -> list[float]:
     """The magic numbers of a function with that body."""
-    tree = ast.parse(f"def f(x, y=77):\n    {body}")
-    return [each.value for each in magic_numbers(tree, Options())]
+    text = f"def f(x, y=77):\n    {body}"
+    return [each.value for each in magic_numbers(ast.parse(text), text, Options())]
 
 
 @pytest.mark.parametrize(
@@ -94,16 +94,33 @@ def test_magic_numbers_are_those_that_nothing_names(body: str, found: list[float
 
 def test_outside_of_functions_there_is_no_magic() -> None:
     """A module's own numbers are settings and tables."""
-    assert magic_numbers(ast.parse("x = 3 * 86400\nclass A:\n    y = 7 * 5\n"), Options()) == []
+    text = "x = 3 * 86400\nclass A:\n    y = 7 * 5\n"
+    assert magic_numbers(ast.parse(text), text, Options()) == []
 
 
 def test_each_number_is_one_issue() -> None:
     """With how often it stands there; 5 and 5.0 are two. What repeats and has a role is fixable."""
-    tree = ast.parse("def f(x):\n    return x > 5 or x < 5 or x == 5.0 or g(7, 7)\n")
-    found: list[Issue] = [*number_issues(tree, Options())]
+    text = "def f(x):\n    return x > 5 or x < 5 or x == 5.0 or g(7, 7)\n"
+    found: list[Issue] = [*number_issues(ast.parse(text), text, Options())]
     assert [each.message for each in found] == [
         "the number 5 stands in the code twice",
         "the number 5.0 stands in the code once",
         "the number 7 stands in the code twice",
     ]
     assert [each.is_fixable for each in found] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("literal", "said"),
+    [
+        ("0o755", "0o755"),
+        ("1_000", "1_000"),
+        ("1e400", "1e400"),
+        (f"0x{'f' * 5000}", f"0x{'f' * 18}..."),
+    ],
+)
+def test_a_number_is_said_as_it_is_written(literal: str, said: str) -> None:
+    """Also one that Python cannot write, or would not: it is cut, and never worked out."""
+    text = f"def f(é):\n    return 'é' + é > {literal}\n"
+    (found,) = number_issues(ast.parse(text), text, Options())
+    assert found.message == f"the number {said} stands in the code once"

@@ -2,9 +2,10 @@
 
     if age > 86400:            ->   if age > _AGE_LIMIT_86400:
 
-with `_AGE_LIMIT_86400 = 86400` below the imports. The name is made of what the number is compared
-or counted with; where that has none, there is no constant, and a person will find a better one
-anyway. It is private, and no other name in the file is like it. That the text means the same is
+with `_AGE_LIMIT_86400 = 86400` below the imports, the number written as it was: 0o755 says more
+than 493. The name is made of what the number is compared or counted with; where that has none,
+there is no constant, and a person will find a better one anyway. It is private, no other name in
+the file is like it, and where names are listed there is none. That the text means the same is
 proved each time: put back, the numbers give the syntax tree there was.
 """
 
@@ -18,9 +19,10 @@ from typing import cast
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from dagger_agents.code_review.imports import looks_up
 from dagger_agents.code_review.numbers import Number, Repeated, magic_numbers, repeated_numbers
 from dagger_agents.code_review.review import Review
-from dagger_agents.code_review.syntax import lines_of, parse
+from dagger_agents.code_review.syntax import lines_of, parse, shape_of
 
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
@@ -31,16 +33,16 @@ Place = tuple[int, int]
 def with_constants(text: str, review: Review) -> str:
     """The text with constants for the magic numbers that it has more than once."""
     tree = parse(text)
-    repeated = repeated_numbers(magic_numbers(tree, review.options))
-    if not repeated:
+    repeated = repeated_numbers(magic_numbers(tree, text, review.options))
+    if not repeated or looks_up(tree):
         return text
     named = _named(tree, repeated)
     lines = lines_of(text)
     wanted = {_place(each, lines): name for name, places in named.items() for each in places}
     changed = MetadataWrapper(cst.parse_module(text)).visit(_Replacing(wanted))
-    literals = {name: repr(places[0].value) for name, places in named.items()}
-    result = _with_definitions(changed, literals).code
-    return result if _means_the_same(tree, result, literals) else text
+    numbers = {name: places[0] for name, places in named.items()}
+    result = _with_definitions(changed, numbers).code
+    return result if _means_the_same(tree, result, numbers) else text
 
 
 def _named(tree: ast.AST, repeated: Sequence[Repeated]) -> dict[str, Sequence[Number]]:
@@ -48,8 +50,8 @@ def _named(tree: ast.AST, repeated: Sequence[Repeated]) -> dict[str, Sequence[Nu
     taken = _identifiers(tree)
     named: dict[str, Sequence[Number]] = {}
     for role, places in repeated:
-        value = re.sub(r"\W", "_", repr(places[0].value))
-        name = f"_{role.strip('_')}_{value}".upper()
+        value = re.sub(r"\W", "_", places[0].literal)
+        name = f"_{role.strip('_') or 'number'}_{value}".upper()
         while name in taken:
             name += "_"
         taken.add(name)
@@ -100,11 +102,11 @@ class _Replacing(cst.CSTTransformer):
         return cst.Name(name, lpar=updated.lpar, rpar=updated.rpar)
 
 
-def _with_definitions(module: cst.Module, literals: Mapping[str, str]) -> cst.Module:
+def _with_definitions(module: cst.Module, numbers: Mapping[str, Number]) -> cst.Module:
     """The module with the constants below its docstring and the imports it begins with."""
     body = [*module.body]
     at = _after_imports(body)
-    lines = [cst.parse_statement(f"{name} = {value}") for name, value in literals.items()]
+    lines = [cst.parse_statement(f"{name} = {each.literal}") for name, each in numbers.items()]
     lines[0] = lines[0].with_changes(leading_lines=[cst.EmptyLine(indent=False)] if at else [])
     if at < len(body):
         body[at] = _set_apart(body[at])
@@ -134,22 +136,25 @@ def _after_imports(body: Sequence[Statement]) -> int:
 # -- the proof --------------------------------------------------------------------------
 
 
-def _means_the_same(before: ast.AST, after: str, literals: Mapping[str, str]) -> bool:
+def _means_the_same(before: ast.AST, after: str, numbers: Mapping[str, Number]) -> bool:
     """Whether a text with its constants put back has the syntax tree there was."""
     try:
         tree = parse(after)
     except SyntaxError:
         return False
-    defined = [each for each in tree.body if _defines(each, literals)]
+    values = {name: each.value for name, each in numbers.items()}
+    defined = [each for each in tree.body if _defines(each, values)]
     tree.body = [each for each in tree.body if each not in defined]
-    values = {name: ast.literal_eval(value) for name, value in literals.items()}
     put_back = cast("ast.AST", _PuttingBack(values).visit(tree))
-    return len(defined) == len(literals) and ast.dump(put_back) == ast.dump(before)
+    return len(defined) == len(numbers) and shape_of(put_back) == shape_of(before)
 
 
-def _defines(statement: ast.stmt, literals: Mapping[str, str]) -> bool:
-    said = ast.unparse(statement)
-    return any(said == f"{name} = {value}" for name, value in literals.items())
+def _defines(statement: ast.stmt, values: Mapping[str, float]) -> bool:
+    """Whether a statement gives a constant its value."""
+    match statement:
+        case ast.Assign([ast.Name(name)], ast.Constant(value)) if name in values:
+            return shape_of(value) == shape_of(values[name])
+    return False
 
 
 class _PuttingBack(ast.NodeTransformer):

@@ -1,19 +1,36 @@
-"""What has to hold of every changed text: it is Python, and offers what it offered before."""
+"""What has to hold of every changed text: it is Python, offers what it offered before, and says
+nothing in texts and docstrings that it did not say.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
-from dagger_agents.code_review.syntax import parse
+from dagger_agents.code_review.syntax import parse, texts_of
 
 
 def is_safe(before: str, after: str) -> bool:
-    """Whether a changed text parses, and has every public name that the text before had."""
+    """Whether a changed text parses, has every public name that the text before had, and no text
+    or docstring that was not there: lines that move could change what is in them.
+    """
     try:
-        return public_names(before) <= public_names(after)
+        then, now = parse(before), parse(after)
     except SyntaxError:
         return False
+    if {*texts_of(now)} - {*texts_of(then)} or {*_docstrings(now)} - {*_docstrings(then)}:
+        return False
+    return public_names(before) <= public_names(after)
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _docstrings(tree: ast.AST) -> Iterator[tuple[str, str | None]]:
+    """That of each thing that can have one, by its name."""
+    for each in ast.walk(tree):
+        if isinstance(each, _DOCUMENTED):
+            yield getattr(each, "name", ""), ast.get_docstring(each, clean=False)
 
 
 def public_names(text: str) -> set[str]:
@@ -32,7 +49,7 @@ def public_names(text: str) -> set[str]:
 def _names(body: list[ast.stmt], prefix: str) -> Iterator[str]:
     for each in body:
         if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_public(each.name):
-            yield f"{prefix}{each.name}({ast.unparse(each.args)})"
+            yield f"{prefix}{each.name}({_said(each.args)})"
         elif isinstance(each, ast.ClassDef) and _is_public(each.name):
             yield f"{prefix}{each.name}"
             yield from _names(each.body, f"{prefix}{each.name}.")
@@ -43,6 +60,13 @@ def _names(body: list[ast.stmt], prefix: str) -> Iterator[str]:
             yield from (f"{prefix}{name}" for name in said if name)
         else:
             yield from _names(_inner(each), prefix)
+
+
+def _said(parameters: ast.arguments) -> str:
+    try:
+        return ast.unparse(parameters)
+    except ValueError:  # a number of more digits than Python writes
+        return ", ".join(each.arg for each in ast.walk(parameters) if isinstance(each, ast.arg))
 
 
 def _is_public(name: str) -> bool:
