@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+import tempfile
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,14 +29,16 @@ class Source(NamedTuple):
 
         Raises OSError, and UnicodeError where its encoding lacks a letter.
         """
-        raw = text.encode(self.encoding)
-        new = self.path.with_name(f".{self.path.name}.reviewed")
+        raw, path = text.encode(self.encoding), self.path.resolve()
+        # A new file of a name that nobody knows: there may be links that lead elsewhere.
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            new.write_bytes(raw)
-            new.chmod(self.path.stat().st_mode)
-            os.replace(new, self.path)
+            with os.fdopen(number, "wb") as file:
+                file.write(raw)
+            os.chmod(name, path.stat().st_mode)
+            os.replace(name, path)
         except OSError:
-            new.unlink(missing_ok=True)
+            Path(name).unlink(missing_ok=True)
             raise
 
 
@@ -55,24 +58,27 @@ def read(path: Path) -> Source:
 
 
 def files_in(folder: Path) -> Iterator[Path]:
-    """The files of Python in a folder and all below it, in order; links are not followed."""
+    """The files of Python in a folder and all below it, in order, but for links: what they lead to
+    is in its own place, or is somebody else's.
+    """
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if each not in LEFT_OUT and each[0] != ".")
-        yield from (Path(where, each) for each in sorted(names) if each.endswith(".py"))
+        files = (Path(where, each) for each in sorted(names) if each.endswith(".py"))
+        yield from (each for each in files if not each.is_symlink())
 
 
 def changed_files(folder: Path, base: str) -> Iterator[Path]:
     """The files of Python below a folder that its branch has changed since it left `base`.
 
-    Those that are gone are left out. Raises ValueError where git does not know that branch, or
-    the folder is in no repository.
+    Those that are gone are left out, and links. Raises ValueError where git does not know that
+    branch, or the folder is in no repository.
     """
     if not base or base.startswith("-"):  # git would take it for HEAD, or for an option
         raise ValueError(f"git knows no branch {base!r}")
     said = _git(folder, "diff", "--name-only", "--relative", "-z", f"{base}...", "--")
     for name in sorted(filter(None, said.split("\0"))):
         path = folder / name
-        if name.endswith(".py") and path.is_file():
+        if name.endswith(".py") and path.is_file() and not path.is_symlink():
             yield path
 
 

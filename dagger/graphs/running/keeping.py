@@ -21,8 +21,9 @@ class Keeping:
         self._since: float | None = None
 
     def is_due(self, machine: Machine) -> bool:
-        """One more reply has come: whether the machine is to be kept now. One that has ended is not:
-        nobody could go on from it.
+        """One more reply has come: whether the machine is to be kept now.
+
+        One that has ended is not: nobody could go on from it.
         """
         if machine.status.ended:
             return False

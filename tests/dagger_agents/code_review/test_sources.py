@@ -49,6 +49,24 @@ def test_a_file_is_written_as_it_was_read(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == [path]
 
 
+def test_nothing_is_written_through_links(tmp_path: Path) -> None:
+    """Links in a folder are left out; a file that is a link stays one, and what it leads to is
+    written; a link that lies in wait under a name beside it is not followed.
+    """
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere.py"
+    folder.mkdir()
+    elsewhere.write_text("x = 1\n")
+    (folder / "a.py").write_text("y = 1\n")
+    (folder / "link.py").symlink_to(elsewhere)
+    (folder / ".a.py.reviewed").symlink_to(elsewhere)
+    assert list(files_in(folder)) == [folder / "a.py"]
+    read(folder / "a.py").write("y = 2\n")
+    assert elsewhere.read_text() == "x = 1\n"
+    read(folder / "link.py").write("x = 3\n")
+    assert (folder / "link.py").is_symlink()
+    assert elsewhere.read_text() == "x = 3\n"
+
+
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     """It says which it is not."""
     path = tmp_path / "latin.py"
