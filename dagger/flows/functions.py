@@ -125,6 +125,7 @@ def make(
     where = place_of(target)
     if not callable(target):
         raise DefinitionError(f"@step is for functions, not {target!r}", None)
+    options = dict(options)  # one decorator may make several
     _check(options, where)
     parameters = parameters_of(target, (CONTEXT, KEY), where)
     name = options.pop("name", getattr(target, "__name__", type(target).__name__))
