@@ -75,7 +75,7 @@ class Flow:
     fail_fast: bool = True
     """Whether all stops when a step has failed for good."""
     steps: Sequence[Step] = ()
-    """Its steps, in the order of the document: a tuple, or what can be had as one."""
+    """Its steps, in the order of the document: a tuple, or what is as one."""
     output: Any = None
     """What it gives when it has succeeded: a value, with expressions perhaps."""
     schedule: Schedule | None = None
@@ -125,8 +125,9 @@ class Flow:
         """The flow itself, and behind it all those within it, each once."""
         found = {id(self): self}
         ahead = [self]
-        for each in ahead:
-            new = [inner for inner in each.subflows.values() if id(inner) not in found]
-            found.update((id(inner), inner) for inner in new)
-            ahead += {id(inner): inner for inner in new}.values()
+        for flow in ahead:
+            for each in flow.subflows.values():
+                if id(each) not in found:
+                    found[id(each)] = each
+                    ahead.append(each)
         return ahead

@@ -57,13 +57,13 @@ class FlowStatus(StrEnum):
     FAILING = "failing"
     """A step has failed, by which the flow will fail."""
     CANCELLING = "cancelling"
-    """It was cancelled, or has no time left."""
+    """It was cancelled, or has no time left; what runs is stopped."""
     SUCCEEDED = "succeeded"
     """All steps have ended, none by which it would fail, and it has its output."""
     FAILED = "failed"
     """A step has failed that may not, or what its output should be cannot be worked out."""
     CANCELLED = "cancelled"
-    """It was stopped from outside."""
+    """It was cancelled, or had no time left."""
 
 
 # -- events ---------------------------------------------------------------------------

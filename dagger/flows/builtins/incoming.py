@@ -157,7 +157,7 @@ def json_of(text: str | None, content_type: str) -> Any:
         return None
     try:
         found = json.loads(text, parse_constant=_no_constant)
-        encode(found)
+        encode({"json": found})  # as what is given has it
     except (ValueError, RecursionError, SerializationError):
         return None
     return found

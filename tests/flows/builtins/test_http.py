@@ -50,7 +50,7 @@ async def test_the_result_tells_the_response(server: Server) -> None:
     assert (result["body"], result["json"]) == ('{"a":[1]}', {"a": [1]})
 
 
-NO_PAYLOADS = ("18446744073709551616", "[-1e999]", r'{"a": "\ud800"}', "[" * 65 + "]" * 65)
+NO_PAYLOADS = ("18446744073709551616", "[-1e999]", r'{"a": "\ud800"}', "[" * 64 + "]" * 64)
 """JSON, but with a number that no 64 bits hold, or no float; half of a character; too deep."""
 
 

@@ -23,7 +23,7 @@ def test_whatever_a_type_says_there_is_text_or_none(content: bytes, kind: str) -
     """A body is text that UTF-8 can say or None, whatever the server says it is."""
     text = text_of(content, kind)
     assert text is None or text.encode().decode() == text
-    encode(json_of(text, kind))
+    encode({"json": json_of(text, kind)})
 
 
 @given(
@@ -38,7 +38,7 @@ def test_whatever_a_type_says_there_is_text_or_none(content: bytes, kind: str) -
 )
 def test_what_json_says_is_a_payload_or_nothing(text: str) -> None:
     """Whatever a server sends as JSON, the step can give what has become of it."""
-    encode(json_of(text, "application/json"))
+    encode({"json": json_of(text, "application/json")})
 
 
 def test_no_more_is_unpacked_than_there_is_room_for() -> None:
