@@ -19,6 +19,7 @@ from dagger.flows.documents import Document
 from dagger.flows.dumping import dump, save
 from dagger.flows.flow import Flow
 from dagger.flows.functions import StepFunction, step, step_functions
+from dagger.flows.happenings import FlowStatus, StepStatus
 from dagger.flows.loading import check, documents, load, parse
 from dagger.flows.model import Compensation, Defaults, OnError, Rescue, Schedule, Step
 from dagger.flows.names import Names
@@ -32,6 +33,7 @@ __all__ = [
     "Document",
     "Flow",
     "FlowReport",
+    "FlowStatus",
     "Flows",
     "Names",
     "OnError",
@@ -40,6 +42,7 @@ __all__ = [
     "Step",
     "StepFunction",
     "StepReport",
+    "StepStatus",
     "UndoneReport",
     "check",
     "documents",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
 from functools import partial
 from typing import Any
 
@@ -35,49 +35,65 @@ def _values(options: Mapping[str, Any], name_of: _NameOf, where: str) -> dict[st
     """The options as a Step holds them."""
     found = dict(options)
     if "needs" in found:
-        needs = found["needs"]
-        found["needs"] = (needs,) if isinstance(needs, str) else tuple(needs)
+        found["needs"] = _needs(found["needs"], where)
     if found.get("on_error") is not None:
         found["on_error"] = _on_error(found["on_error"], where)
     if "rescue" in found:
-        found["rescue"] = tuple(_rescue(each, name_of, where) for each in found["rescue"])
+        found["rescue"] = _all_rescue(found["rescue"], name_of, where)
     if found.get("compensate") is not None:
         found["compensate"] = _compensation(found["compensate"], name_of, where)
     return found
 
 
-def _rescue(given: Any, name_of: _NameOf, where: str) -> Rescue:
+def _needs(given: object, where: str) -> tuple[str, ...]:
+    needs = [given] if isinstance(given, str) else given
+    if not isinstance(needs, Iterable) or not all(isinstance(each, str) for each in needs):
+        raise DefinitionError(f"needs must be the id of a step, or several, not {given!r}", where)
+    return tuple(needs)
+
+
+def _all_rescue(given: object, name_of: _NameOf, where: str) -> tuple[Rescue, ...]:
+    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
+        raise DefinitionError(f"rescue must be a list of steps, not {given!r}", where)
+    return tuple(_rescue(each, name_of, where) for each in given)
+
+
+def _rescue(given: object, name_of: _NameOf, where: str) -> Rescue:
     if isinstance(given, Rescue):
         return given
-    said = _fields(given, name_of)
+    if not isinstance(given, Mapping):
+        problem = f"a rescue step must be a mapping or Rescue(...), not {given!r}"
+        raise DefinitionError(problem, where)
+    said = _fields(Rescue, given, name_of, "a rescue step", where)
     if said.get("compensate") is not None:
         said["compensate"] = _compensation(said["compensate"], name_of, where)
-    made: Rescue = _made(Rescue, said, where)
-    return made
+    return Rescue(**said)
 
 
-def _compensation(given: Any, name_of: _NameOf, where: str) -> Compensation:
+def _compensation(given: object, name_of: _NameOf, where: str) -> Compensation:
     if isinstance(given, Compensation):
         return given
     if isinstance(given, Mapping):
-        made: Compensation = _made(Compensation, _fields(given, name_of), where)
-        return made
+        return Compensation(**_fields(Compensation, given, name_of, "a compensation", where))
     return Compensation(name_of(given))
 
 
-def _fields(given: Mapping[str, Any], name_of: _NameOf) -> dict[str, Any]:
-    said = {"with_" if name == "with" else name: each for name, each in given.items()}
-    if "uses" in said:
-        said["uses"] = name_of(said["uses"])
-    return said
-
-
-def _made(kind: Any, said: Mapping[str, Any], where: str) -> Any:
-    try:
-        return kind(**said)
-    except TypeError as error:
-        problem = str(error).partition("() ")[2]
-        raise DefinitionError(f"{kind.__name__.lower()}: it {problem}", where) from None
+def _fields(
+    kind: type[Rescue | Compensation],
+    given: Mapping[Any, Any],
+    name_of: _NameOf,
+    called: str,
+    where: str,
+) -> dict[str, Any]:
+    """What a mapping says, by the fields of its kind."""
+    said = {"with_" if name == "with" else str(name): each for name, each in given.items()}
+    known = fields(kind)
+    check_options(said, [each.name for each in known], called, where)
+    for each in known:
+        required = each.default is MISSING and each.default_factory is MISSING
+        if required and each.name not in said:
+            raise DefinitionError(f"{called} lacks {each.name!r}", where)
+    return {**said, "uses": name_of(said["uses"])}
 
 
 def _name_of(uses: Any, file_of: FileOf, where: str) -> str:

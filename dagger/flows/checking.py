@@ -190,7 +190,7 @@ def _given(work: Work, wanted: Callable[[str], Arguments | None]) -> Iterator[Fo
 def _arguments(
     uses: str, given: Mapping[str, Any], wanted: Arguments, path: Path
 ) -> Iterator[Found]:
-    known = [*dict.fromkeys([*wanted.required, *wanted.optional])]
+    known = dict.fromkeys([*wanted.required, *wanted.optional])
     for name, value in given.items():
         if name not in known and not wanted.open:
             hint = meant(name, known)

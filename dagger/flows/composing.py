@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
-from dagger.flows.flow import Flow
+from dagger.authoring.options import check_options
+from dagger.flows.flow import Flow, FlowFields
 from dagger.flows.functions import StepFunction
 from dagger.flows.model import Step
 from dagger.rules.expressions.paths import written
@@ -18,7 +19,7 @@ def flow_of(
     *functions: StepFunction,
     inputs: Mapping[str, Any] | None = None,
     output: Any = None,
-    **options: Any,
+    **options: Unpack[FlowFields],
 ) -> Flow:
     """A flow of step functions: a parameter that has the name of another one gets its output.
 
@@ -27,9 +28,15 @@ def flow_of(
     `output` is a value, or one of the functions. Other options are fields of the Flow. Raises
     DefinitionError.
     """
+    where = f"flow {name!r}"
+    check_options(options, FlowFields.__annotations__, "flow_of", where)
+    for each in functions:
+        if not isinstance(each, StepFunction):
+            problem = f"flow_of takes functions decorated with @step, not {each!r}"
+            raise DefinitionError(problem, where)
     steps = {each.name: each for each in functions}
     if len(steps) < len(functions):
-        raise DefinitionError("two of its functions have one name", f"flow {name!r}")
+        raise DefinitionError("two of its functions have one name", where)
     schemas = _inputs(steps, inputs, name)
     made = tuple(_step_of(each, steps, schemas) for each in functions)
     if isinstance(output, StepFunction):

@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from dagger.flows.building import Used, step_of
-from dagger.flows.model import Defaults, Rescue, Schedule, Step
+from dagger.flows.model import Compensation, Defaults, Rescue, Schedule, Step
 from dagger.rules.growing import Growing
 from dagger.words.errors import DefinitionError
+
+
+class StepFields(TypedDict, total=False):
+    """What may be said of a step, as the grammar tells it."""
+
+    description: str
+    """What it is for."""
+    with_: Mapping[str, Any]
+    """What it gives to what it uses: `with`, which is a word of Python."""
+    needs: str | Iterable[str]
+    """Steps that must have ended before."""
+    when: str | bool
+    """Whether it runs."""
+    foreach: str | list[Any]
+    """The items for each of which it runs."""
+    max_parallel: int
+    """Items that are in work at once."""
+    retry: str | Mapping[str, Any]
+    """"exponential", "linear:2", {"kind": ..., "max_attempts": ...}."""
+    timeout: float
+    """Seconds that an attempt may take."""
+    idempotency_key: str
+    """What is done once under one key."""
+    compensate: Compensation | Mapping[str, Any] | Used | Flow
+    """What undoes it."""
+    on_error: str
+    """"fail", "continue" or "skip"."""
+    rescue: Iterable[Rescue | Mapping[str, Any]]
+    """Steps that run when it has failed."""
+    cache: float
+    """Seconds for which its result is used again."""
+    resources: Mapping[str, Any]
+    """What it has while it runs: {"gpu": 1}."""
+    priority: int
+    """Of steps that could begin, the highest goes first."""
+
+
+class FlowFields(TypedDict, total=False):
+    """What may be said of a flow besides its name, its inputs, its steps and its output."""
+
+    description: str
+    defaults: Defaults
+    fail_fast: bool
+    schedule: Schedule | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +75,7 @@ class Flow:
     fail_fast: bool = True
     """Whether all stops when a step has failed for good."""
     steps: Sequence[Step] = ()
-    """Its steps, in the order of the document: a tuple, or what can be had as one."""
+    """Its steps, in the order of the document: a tuple, or what is as one."""
     output: Any = None
     """What it gives when it has succeeded: a value, with expressions perhaps."""
     schedule: Schedule | None = None
@@ -39,12 +83,12 @@ class Flow:
     subflows: Mapping[str, Flow] = field(default_factory=dict)
     """The flows that steps use, by what stands there: "./other.yml"."""
 
-    def step(self, id: str, uses: Used | Flow, **options: Any) -> Flow:
+    def step(self, id: str, uses: Used | Flow, **options: Unpack[StepFields]) -> Flow:
         """The same with one step more: its id, what it uses, and what a step may say.
 
         `uses` is a name, a `@step` function, an agent or a flow; `with_` stands for `with`, which
         is a word of Python. The grammar tells the options. Raises DefinitionError for one that
-        there is not.
+        there is not, and for another flow of a name that is used already.
         """
         where = f"step {id!r} of flow {self.name!r}"
         used: dict[str, Flow] = {}
@@ -81,8 +125,9 @@ class Flow:
         """The flow itself, and behind it all those within it, each once."""
         found = {id(self): self}
         ahead = [self]
-        for each in ahead:
-            new = [inner for inner in each.subflows.values() if id(inner) not in found]
-            found.update((id(inner), inner) for inner in new)
-            ahead += {id(inner): inner for inner in new}.values()
+        for flow in ahead:
+            for each in flow.subflows.values():
+                if id(each) not in found:
+                    found[id(each)] = each
+                    ahead.append(each)
         return ahead

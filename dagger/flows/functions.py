@@ -125,6 +125,7 @@ def make(
     where = place_of(target)
     if not callable(target):
         raise DefinitionError(f"@step is for functions, not {target!r}", None)
+    options = dict(options)  # one decorator may make several
     _check(options, where)
     if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
         raise DefinitionError("it yields, and a step has one output: return it", where)

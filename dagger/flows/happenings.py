@@ -18,10 +18,13 @@ class StepStatus(StrEnum):
     READY = "ready"
     """It may run; nobody has said yet whether it does."""
     RUNNING = "running"
+    """It was begun, some of its items at least."""
     RESCUING = "rescuing"
     """It has failed, and its rescue steps run."""
     SUCCEEDED = "succeeded"
+    """It has an output: its own, or that of its rescue steps."""
     FAILED = "failed"
+    """It has failed for good, and nothing has rescued it."""
     SKIPPED = "skipped"
     """It was not to run, or has failed under on_error: skip."""
     BLOCKED = "blocked"
@@ -50,11 +53,17 @@ class FlowStatus(StrEnum):
     """Where a flow stands: while it is `failing` or `cancelling`, only what runs is waited for."""
 
     RUNNING = "running"
+    """Steps run, or may."""
     FAILING = "failing"
+    """A step has failed, by which the flow will fail."""
     CANCELLING = "cancelling"
+    """It was cancelled, or has no time left; what runs is stopped."""
     SUCCEEDED = "succeeded"
+    """All steps have ended, none by which it would fail, and it has its output."""
     FAILED = "failed"
+    """A step has failed that may not, or what its output should be cannot be worked out."""
     CANCELLED = "cancelled"
+    """It was cancelled, or had no time left."""
 
 
 # -- events ---------------------------------------------------------------------------

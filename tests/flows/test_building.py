@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from dagger import Context, agent
 from dagger.flows import Flow, StepFunction, check, dump, flow_of, parse, step, step_functions
+from dagger.flows.flow import FlowFields, StepFields
+from dagger.flows.model import Step
 from dagger.words.errors import DefinitionError
 
 
@@ -89,6 +93,39 @@ def test_a_step_function_is_the_function_it_is() -> None:
     assert step_functions.get("nothing") is None
 
 
+@pytest.mark.parametrize(
+    ("given", "options", "problem"),
+    [
+        ((), {"fail_fats": False}, "flow_of has no option 'fail_fats'; did you mean 'fail_fast'?"),
+        ((), {"steps": ()}, "flow_of has no option 'steps'; known: description, defaults,"),
+        ((len,), {}, "flow_of takes functions decorated with @step, not <built-in function len>"),
+    ],
+)
+def test_what_a_flow_of_functions_may_not_say(
+    given: tuple[Any, ...], options: dict[str, Any], problem: str
+) -> None:
+    """A wrong option is refused with the nearest one, naming the flow."""
+    with pytest.raises(DefinitionError, match=re.escape(f"flow 'f': {problem}")):
+        flow_of("f", *given, **options)
+
+
+def test_what_may_be_said_of_a_step_is_what_it_has() -> None:
+    """The typed options of `Flow.step` are the fields of a step, and those of `flow_of` are fields
+    of a flow.
+    """
+    assert {*StepFields.__annotations__} == {each.name for each in fields(Step)} - {"id", "uses"}
+    assert {*FlowFields.__annotations__} < {each.name for each in fields(Flow)}
+
+
+def test_one_decorator_may_make_several() -> None:
+    """What `step(...)` says holds for each function that it decorates, and is of each alone."""
+    named = step(name="work", description="Works.", timeout=5)
+    one, other = named(lambda: 1), named(lambda: 2)
+    assert [(each.name, each.description) for each in (one, other)] == [("work", "Works.")] * 2
+    assert one.options == other.options == {"timeout": 5}
+    assert one.options is not other.options
+
+
 def test_two_functions_of_one_name_are_refused() -> None:
     """Another function of a name is; the same one, defined anew, replaces itself."""
     first, second = functions()[0], functions()[0]
@@ -155,13 +192,28 @@ def test_steps_use_what_they_are_given() -> None:
     [
         ({"need": "a"}, "a step has no option 'need'; did you mean 'needs'"),
         ({"on_error": "stop"}, "on_error must be one of 'fail', 'continue', 'skip', not 'stop'"),
-        ({"rescue": [{"uses": "x"}]}, "rescue: it missing 1 required positional argument: 'id'"),
+        ({"needs": 3}, "needs must be the id of a step, or several, not 3"),
+        ({"needs": ["a", 3]}, "needs must be the id of a step, or several, not ['a', 3]"),
+        ({"rescue": "z"}, "rescue must be a list of steps, not 'z'"),
+        ({"rescue": {"id": "r", "uses": "x"}}, "rescue must be a list of steps, not {'id'"),
+        ({"rescue": ["z"]}, "a rescue step must be a mapping or Rescue(...), not 'z'"),
+        ({"rescue": [{"uses": "x"}]}, "a rescue step lacks 'id'"),
+        (
+            {"rescue": [{"id": "r", "uses": "x", "whem": True}]},
+            "a rescue step has no option 'whem'; did you mean 'when'?",
+        ),
+        ({"rescue": [{"id": "r", "uses": "x", 3: 4}]}, "a rescue step has no option '3'"),
         ({"compensate": 3}, "a step uses a name, a function decorated with @step"),
+        ({"compensate": {"with": {}}}, "a compensation lacks 'uses'"),
+        (
+            {"compensate": {"uses": "x", "timeuot": 1}},
+            "a compensation has no option 'timeuot'; did you mean 'timeout'?",
+        ),
     ],
 )
 def test_what_a_step_may_not_say(options: dict[str, Any], problem: str) -> None:
     """A wrong option is refused where the step is made, naming step and flow."""
-    with pytest.raises(DefinitionError, match=problem) as raised:
+    with pytest.raises(DefinitionError, match=re.escape(problem)) as raised:
         Flow("f").step("a", "work", **options)
     assert "step 'a' of flow 'f'" in str(raised.value)
 

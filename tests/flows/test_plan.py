@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -208,7 +209,7 @@ def test_without_a_failure_nothing_is_rescued() -> None:
         assert ends(replay(flow, events)) == {"a": end, "r": "skipped"}
 
 
-def each_of(items: int, **options: object) -> State:
+def each_of(items: int, **options: Any) -> State:
     """A flow of one step with items, which has just been told how many."""
     flow = Flow("f", fail_fast=bool(options.pop("fail_fast", True)))
     flow = flow.step("a", "w", foreach="${{ inputs.all }}", **options)

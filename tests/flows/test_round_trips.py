@@ -101,3 +101,42 @@ def test_what_is_no_data_is_not_dumped() -> None:
         check(Flow("f").step("a", "work", with_={"x": {1}}))
     with pytest.raises(DefinitionError, match="no file below"):
         save(Flow("f", subflows={"up": Flow("g")}), Path("/nowhere-at-all.yml").parent / "dev/null")
+
+
+def test_where_one_cannot_be_written_none_is(tmp_path: Path) -> None:
+    """What is refused is found before anything is written, and a file that was there stays."""
+    path, inner = tmp_path / "f.yml", Flow("inner").step("a", "work")
+    path.write_text("as it was", "utf-8")
+    refused = (
+        (Flow("f", subflows={"./inner.yml": inner, "up": inner}), 'the sub-flow "up" is no file'),
+        (Flow("f", subflows={"./inner.yml": inner, "./../x.yml": inner}), "is no file below"),
+        (Flow("f", subflows={"./f.yml": inner}), "two flows would be the file 'f.yml'; rename one"),
+    )
+    for flow, problem in refused:
+        with pytest.raises(DefinitionError, match=problem):
+            save(flow, path)
+    for unsaid in (
+        Flow("f", output={1, 2}),
+        Flow("f", subflows={"./g.yml": Flow("g", output={1})}),
+    ):
+        with pytest.raises(SerializationError):
+            save(unsaid, path)
+    (tmp_path / "folder.yml").mkdir()
+    with pytest.raises(IsADirectoryError):
+        save(Flow("f", subflows={"./a.yml": inner, "./folder.yml": inner}), path)
+    assert path.read_text("utf-8") == "as it was"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["f.yml", "folder.yml"]
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """It keeps its permissions, a link stays a link, and nothing is left beside it."""
+    path, link = tmp_path / "f.yml", tmp_path / "link.yml"
+    path.write_text("longer than what comes now " * 100, "utf-8")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    flow = Flow("f").step("a", "work")
+    save(flow, link)
+    assert link.is_symlink()
+    assert load(path) == flow
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert {*tmp_path.iterdir()} == {path, link}

@@ -16,7 +16,7 @@ import httpcore
 import httpx
 
 from dagger.flows.builtins.addresses import special
-from dagger.flows.builtins.asking import Malformed
+from dagger.flows.builtins.texts import Malformed
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 Connect = Callable[[str], Awaitable[httpcore.AsyncNetworkStream]]

@@ -18,9 +18,10 @@ import httpcore
 import httpx
 
 from dagger.flows.builtins import incoming, redirects
-from dagger.flows.builtins.asking import Arguments, Malformed, limit_of
 from dagger.flows.builtins.dialing import AddressRefused, Dialer
+from dagger.flows.builtins.http_arguments import Arguments, limit_of
 from dagger.flows.builtins.outgoing import request_of, shown
+from dagger.flows.builtins.texts import Malformed
 from dagger.words.errors import HttpFailed, HttpRefused
 
 CONNECT_SECONDS = 10.0
@@ -44,7 +45,8 @@ async def fetch(asked: Arguments, dialer: Dialer) -> dict[str, Any]:
     try:
         request, max_bytes = request_of(asked), limit_of(asked.max_bytes)
     except Malformed as wrong:
-        raise HttpRefused(str(asked.method), shown(asked.url), None, str(wrong)) from None
+        method = asked.method if isinstance(asked.method, str) else "?"
+        raise HttpRefused(method, shown(asked.url), None, str(wrong)) from None
     for _ in range(redirects.FOLLOWED + 1):
         with _told_of(request):
             answer = await _answer(request, dialer, max_bytes)

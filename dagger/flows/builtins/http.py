@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from dagger.flows.builtins.asking import ABSENT, Arguments
+from dagger.flows.builtins.http_arguments import ABSENT, Arguments
 
 
 async def http_request(
@@ -33,7 +33,7 @@ async def http_request(
 
     The result has `status`; the final `url`, without userinfo; `headers` by their names in lower
     case; `body`, which is None if it is not text; and `json`, which is None if its content type
-    is not JSON, or what it says is not.
+    is not JSON, or what it says is none that a payload may be: then `body` has its text.
 
     - It reaches public addresses only, whatever a name or a redirect says, unless `private`. No
       proxy is used.

@@ -15,6 +15,9 @@ from typing import Any
 
 import anyio
 
+from dagger.words.errors import SerializationError
+from dagger.words.payload import encode
+
 _EITHER = zlib.MAX_WBITS | 32
 """To zlib: gzip or its own format, as the stream says."""
 
@@ -145,14 +148,19 @@ def text_of(content: bytes, content_type: str) -> str | None:
 
 
 def json_of(text: str | None, content_type: str) -> Any:
-    """What a body says as JSON; None if its type is not JSON, or it is not what its type says."""
+    """What a body says as JSON; None if its type is not JSON, or what it says is no payload: not
+    what its type says, deeper than one may be, with a number that no 64 bits hold, or with half of
+    a surrogate pair. The request has been sent, so that it must not fail by what came back.
+    """
     kind = _header(content_type).get_content_type()
     if text is None or not (kind == "application/json" or kind.endswith("+json")):
         return None
     try:
-        return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        found = json.loads(text, parse_constant=_no_constant)
+        encode({"json": found})  # as what is given has it
+    except (ValueError, RecursionError, SerializationError):
         return None
+    return found
 
 
 def _no_constant(name: str) -> Any:

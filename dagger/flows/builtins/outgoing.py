@@ -7,14 +7,14 @@ from base64 import b64encode
 
 import httpx
 
-from dagger.flows.builtins.asking import (
+from dagger.flows.builtins.http_arguments import (
     Arguments,
-    Malformed,
     body_of,
     headers_of,
     method_of,
     query_of,
 )
+from dagger.flows.builtins.texts import Malformed
 
 SENT_ALONG = {"accept": "*/*", "accept-encoding": "gzip", "user-agent": "dagger"}
 """Headers of every request that does not have them itself."""
@@ -77,8 +77,7 @@ def shown(url: object) -> str:
     try:
         return str(bare(place_of(url)))
     except Malformed:
-        text = str(url)
-        return text if "@" not in text else "..."
+        return url if isinstance(url, str) and "@" not in url else "..."
 
 
 def _basic(url: httpx.URL) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from dagger.flows.builtins.asking import Malformed
 from dagger.flows.builtins.outgoing import bare, place_of
+from dagger.flows.builtins.texts import Malformed
 
 FOLLOWED = 5
 """Redirects that one request may follow."""

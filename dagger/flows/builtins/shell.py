@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
-from dagger.flows.builtins.asking import Malformed, encoded, in_words, named
+from dagger.flows.builtins.texts import Malformed, encoded, entries, in_words, named
 from dagger.words.errors import ShellFailed
 
 MAX_OUTPUT = 1024 * 1024
@@ -97,35 +97,42 @@ class Output:
         return self._taken.decode(errors="replace")
 
 
-def _program(
-    command: Sequence[Any] | str, cwd: str | None, env: Mapping[str, Any] | None, data: str | None
-) -> Program:
+def _program(command: Any, cwd: Any, env: Any, data: Any) -> Program:
     """Raises ShellFailed for what cannot be said to a program."""
     name = _first_word(command)
     try:
         return Program(
             name=name,
             words=_words(command),
-            cwd=cwd,
-            variables=os.environ | _variables(env or {}),
+            cwd=_folder(cwd),
+            variables=os.environ | _variables(env),
             reads=None if data is None else encoded("input", in_words("input", data)),
         )
     except Malformed as wrong:
         raise ShellFailed(name, None, "", f"not started: {wrong}") from None
 
 
-def _words(command: Sequence[Any] | str) -> list[str] | str:
-    if not command:
+def _words(command: Any) -> list[str] | str:
+    if command is None or command in ("", []):
         raise Malformed("there is no command")
     if isinstance(command, str):
         return command
+    if not isinstance(command, Sequence):
+        kind = type(command).__name__
+        raise Malformed(f"the command must be a list of words, or a text, not {kind}")
     return [in_words("an argument", each) for each in command]
 
 
-def _variables(env: Mapping[str, Any]) -> dict[str, str]:
+def _folder(cwd: Any) -> str | None:
+    if cwd is not None and not isinstance(cwd, str):
+        raise Malformed(f"cwd must be a text, not {type(cwd).__name__}")
+    return cwd
+
+
+def _variables(env: Any) -> dict[str, str]:
     return {
         name: in_words(f"the variable {named(name)}", value)
-        for name, value in env.items()
+        for name, value in entries("env", env)
         if value is not None
     }
 
@@ -193,12 +200,13 @@ async def _kill(process: Process) -> None:
         await process.aclose()
 
 
-def _first_word(command: Sequence[Any] | str) -> str:
+def _first_word(command: Any) -> str:
     """The program. Of a line what comes behind the variables that it sets, which may be secret, if
     that is plainly the name of one.
     """
     if not isinstance(command, str):
-        return str(command[0]) if command else "?"
+        first = command[0] if isinstance(command, Sequence) and command else None
+        return first if isinstance(first, str) else "?"
     try:
         words = shlex.split(command)
     except ValueError:

@@ -156,7 +156,8 @@ class Assembling:
         made = self._coordinator(
             program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
         )
-        origin = Origin(self._digest(flow), self._vault.secrets)
+        digest = self._digest(flow)
+        origin = Origin(digest, self._vault.secrets)
         yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
 

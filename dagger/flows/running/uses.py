@@ -63,8 +63,8 @@ class Uses:
             return None
 
 
-def _all_used(flow: Flow) -> set[str]:
-    return {name for each in flow.flows() for name in used_by(each)}
+def _all_used(flow: Flow) -> Iterable[str]:
+    return dict.fromkeys(name for each in flow.flows() for name in used_by(each))
 
 
 def _in(given: Any) -> Iterable[StepFunction | Agent]:

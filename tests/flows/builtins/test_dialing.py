@@ -12,10 +12,10 @@ from typing import Any
 import httpcore
 import pytest
 
-from dagger.flows.builtins.asking import Arguments
 from dagger.flows.builtins.dialing import Dialer, trusted
 from dagger.flows.builtins.exchange import fetch
 from dagger.flows.builtins.http import http_request
+from dagger.flows.builtins.http_arguments import Arguments
 from dagger.words.errors import HttpFailed, HttpRefused
 from tests.flows.builtins.server import Server, serving
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import anyio
 import pytest
 
+from dagger import Config, Executor, Flow, Flows
 from dagger.executor.failures import describe
 from dagger.flows.builtins.http import http_request
 from dagger.words.errors import HttpFailed, HttpRefused
@@ -49,6 +50,10 @@ async def test_the_result_tells_the_response(server: Server) -> None:
     assert (result["body"], result["json"]) == ('{"a":[1]}', {"a": [1]})
 
 
+NO_PAYLOADS = ("18446744073709551616", "[-1e999]", r'{"a": "\ud800"}', "[" * 64 + "]" * 64)
+"""JSON, but with a number that no 64 bits hold, or no float; half of a character; too deep."""
+
+
 @pytest.mark.parametrize(
     ("kind", "sent", "body", "json"),
     [
@@ -65,6 +70,7 @@ async def test_the_result_tells_the_response(server: Server) -> None:
         ("application/json", "{", "{", None),
         ("application/json", "NaN", "NaN", None),
         ("application/json", "[" * 20_000, "[" * 20_000, None),
+        *(("application/json", each, each, None) for each in NO_PAYLOADS),
         ("text/html", "[1]", "[1]", None),
     ],
 )
@@ -247,6 +253,15 @@ async def test_a_cancelled_request_is_gone(server: Server) -> None:
         ({"body": "\ud800"}, "surrogate"),
         ({"form": {"a": {}}}, "'a' of form must be a text or a number, not dict"),
         ({"params": [1]}, "params must be a mapping, not list"),
+        ({"params": 0}, "params must be a mapping, not int"),
+        ({"params": ""}, "params must be a mapping, not str"),
+        ({"headers": []}, "headers must be a mapping, not list"),
+        ({"form": "a=b"}, "form must be a mapping, not str"),
+        ({"body": {"a": 1}}, "body must be a text or a number, not dict"),
+        ({"method": 3}, "must be one of GET"),
+        ({"method": {"a": "b"}}, "must be one of GET"),
+        ({"url": {"a": "b"}}, "must be a text"),
+        ({"max_bytes": "9"}, "max_bytes must be"),
         ({"headers": {"a": "b\r\nc: d"}}, "character"),
         ({"headers": {"a b": "c"}}, "character"),
         ({"headers": {"Transfer-Encoding": "chunked"}}, "leave it out"),
@@ -295,6 +310,7 @@ LOUD = {
         ("/echo", {"json": SECRET + "\ud800"}),
         ("/echo", {"body": SECRET}),
         ("/echo", {"method": "PURGE"}),
+        ("/echo", {"method": {"token": SECRET}}),
     ],
 )
 async def test_errors_tell_no_secrets(server: Server, path: str, changes: dict[str, Any]) -> None:
@@ -318,11 +334,28 @@ async def test_errors_tell_no_secrets(server: Server, path: str, changes: dict[s
         f"me:{SECRET}@a",
         f"{SECRET}@a:80/",
         f"http://a b/?{SECRET}",
+        {"token": SECRET},
     ],
 )
-async def test_a_url_that_is_none_tells_no_secrets(url: str) -> None:
+async def test_a_url_that_is_none_tells_no_secrets(url: Any) -> None:
     """Also of what cannot be taken apart as a URL no password is shown."""
     assert SECRET not in str(await refused(url))
+
+
+async def test_what_came_back_is_never_why_a_request_is_sent_again(server: Server) -> None:
+    """JSON that no payload may be is left as its text, so that the step succeeds; else what was
+    done by its POST would be done once more.
+    """
+    url = server.url("/typed?type=application/json&bytes=[1e999]")
+    arguments = {"url": url, "method": "POST", "json": 1}
+    flow = Flow("f", output="${{ steps.post.output }}").step(
+        "post", "http.request", with_=arguments
+    )
+    flows = Flows(flow, config=Config(flow_private_addresses=True))
+    async with Executor(flows.agents) as executor:
+        report = await flows.run(executor, flow)
+    assert (report.output["body"], report.output["json"]) == ("[1e999]", None)
+    assert len(server.asked) == 1
 
 
 def test_httpx_is_loaded_by_the_first_request() -> None:

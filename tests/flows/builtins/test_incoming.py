@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator
+from json import dumps
 
 import anyio.lowlevel
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagger.flows.builtins.incoming import Packed, TooLarge, content_of, json_of, text_of
+from dagger.words.payload import encode
 
 
 @given(
@@ -21,7 +23,22 @@ def test_whatever_a_type_says_there_is_text_or_none(content: bytes, kind: str) -
     """A body is text that UTF-8 can say or None, whatever the server says it is."""
     text = text_of(content, kind)
     assert text is None or text.encode().decode() == text
-    json_of(text, kind)
+    encode({"json": json_of(text, kind)})
+
+
+@given(
+    st.text()
+    | st.builds(
+        dumps,
+        st.recursive(
+            st.none() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        ),
+    )
+)
+def test_what_json_says_is_a_payload_or_nothing(text: str) -> None:
+    """Whatever a server sends as JSON, the step can give what has become of it."""
+    encode({"json": json_of(text, "application/json")})
 
 
 def test_no_more_is_unpacked_than_there_is_room_for() -> None:

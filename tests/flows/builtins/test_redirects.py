@@ -8,9 +8,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from dagger.flows.builtins.asking import Malformed
 from dagger.flows.builtins.http import http_request
 from dagger.flows.builtins.redirects import followed
+from dagger.flows.builtins.texts import Malformed
 from dagger.words.errors import HttpRefused
 from tests.flows.builtins.server import Server
 

@@ -1,17 +1,18 @@
-"""What a step asks of `http.request`: its arguments, looked through before anything is sent.
+"""The arguments of `http.request`, looked through before anything is sent.
 
-Pure, and without httpx. What is said of an argument never quotes its value. A program is asked
-in words that are made here as well.
+Pure, and without httpx. What is said of an argument never quotes its value.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
+
+from dagger.flows.builtins.texts import NAME, Malformed, encoded, entries, in_words, named
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -21,7 +22,6 @@ MAX_BYTES = 10 * 1024 * 1024
 ABSENT: Final = object()
 """In place of a body as JSON that is not there, since `null` is one."""
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]*")
 
 _FRAMING = frozenset({"content-length", "transfer-encoding", "upgrade"})
@@ -43,10 +43,6 @@ class Arguments:
     idempotency_key: str = ""
 
 
-class Malformed(ValueError):
-    """What is asked for cannot be done; the text says why, and quotes no value."""
-
-
 @dataclass(frozen=True, slots=True)
 class Body:
     """The body of a request as bytes, with its content type; without one it is sent bare."""
@@ -65,18 +61,18 @@ def method_of(method: Any) -> str:
 
 def query_of(params: Mapping[str, Any] | None) -> str:
     """Parameters as a query: a list gives one for each value, and null none. Raises Malformed."""
-    return urlencode([*_pairs("params", params or {})])
+    return urlencode([*_pairs("params", params)])
 
 
 def headers_of(headers: Mapping[str, Any] | None) -> dict[str, str]:
     """Headers as texts; null leaves one out. Raises Malformed."""
     found: dict[str, str] = {}
-    for name, value in _entries("headers", headers or {}):
+    for name, value in entries("headers", headers):
         if value is None:
             continue
         header = f"the header {named(name)}"
         text = in_words(header, value).strip()
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(text):
+        if not NAME.fullmatch(name) or not _VALUE.fullmatch(text):
             raise Malformed(f"{header} has a character that no header can have")
         if name.lower() in _FRAMING:
             raise Malformed(f"{header} is set when the request is sent: leave it out")
@@ -105,9 +101,9 @@ def limit_of(max_bytes: Any) -> int:
     return max_bytes
 
 
-def _pairs(what: str, entries: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _pairs(what: str, given: Any) -> Iterator[tuple[str, bytes]]:
     """Name and value of each field, as many as there are values."""
-    for name, value in _entries(what, entries):
+    for name, value in entries(what, given):
         several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
         for each in value if several else [value]:
             if each is not None:
@@ -115,39 +111,11 @@ def _pairs(what: str, entries: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]
                 yield name, encoded(field, in_words(field, each))
 
 
-def _entries(what: str, entries: Any) -> Iterable[tuple[str, Any]]:
-    if not isinstance(entries, Mapping):
-        raise Malformed(f"{what} must be a mapping, not {type(entries).__name__}")
-    return ((str(name), value) for name, value in entries.items())
-
-
-def named(name: str) -> str:
-    """A name as an error may show it: one that no name looks like may be a value in its place."""
-    return repr(name) if len(name) < 50 and _NAME.fullmatch(name) else "(a strange name)"
-
-
-def in_words(what: str, value: Any) -> str:
-    """A text, number or boolean as text, the last as JSON writes it. Raises Malformed."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str | int | float):
-        raise Malformed(f"{what} must be a text or a number, not {type(value).__name__}")
-    return str(value)
-
-
 def _json(value: Any) -> str:
     try:
         return _COMPACT.encode(value)
     except (TypeError, ValueError, RecursionError):
         raise Malformed("json holds what JSON cannot say") from None
-
-
-def encoded(what: str, text: str) -> bytes:
-    """A text in UTF-8. Raises Malformed."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise Malformed(f"{what} holds half of a surrogate pair, which UTF-8 cannot say") from None
 
 
 def _plain(value: Any) -> Any:
