@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from dagger.authoring.calls import Calls, CancelAsked, Returned
 from dagger.authoring.context import Context
+from dagger.authoring.telling import tell
 from dagger.graphs.commands import (
     Ask,
     AskAbout,
@@ -29,15 +31,15 @@ from dagger.graphs.running.hub import Hub
 from dagger.graphs.running.keeping import Keeping
 from dagger.graphs.running.report import GraphReport, report_of
 from dagger.graphs.saving import machine_data, machine_from
-from dagger.graphs.status import GraphStatus
+from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.words.effects import REPLY_TO
 from dagger.words.errors import (
     DaggerError,
     GraphFailed,
     RequestDropped,
+    RequestRefused,
     ResponderFailed,
     RunCancelled,
-    SerializationError,
 )
 
 KEPT = "definition"
@@ -45,6 +47,9 @@ KEPT = "definition"
 
 CHECKPOINT = "checkpoint"
 """The only key of a run's first message, if it goes on from a checkpoint."""
+
+REASON_CUT = 500
+"""Characters of the reason that are left in the shortest report."""
 
 Built = Mapping[str, Any]
 
@@ -86,16 +91,8 @@ class Coordinator:
         finally:
             self._hub.drop(run)
         report = report_of(machine, ctx.run_id)
-        await self._tell(report, ctx)
+        await tell(ctx, self._channels.report, _forms(report))
         return self._ended(report, machine, ctx)
-
-    async def _tell(self, report: GraphReport, ctx: Context) -> None:
-        """Put the report out; without the state, if it is too large for a message."""
-        try:
-            await ctx.emit(self._channels.report, report.data())
-        except SerializationError:
-            ctx.log("the report of this run is too large for a message: its state is left out")
-            await ctx.emit(self._channels.report, replace(report, state={}).data())
 
     async def _defined(self) -> Built:
         return self._data
@@ -222,12 +219,31 @@ class _Carrying:
         except RunCancelled:
             raise
         except DaggerError as error:  # it cannot be sent: too big, say
-            failed = Returned(f"{self._again}{key}", None, _as_failure(channel, error))
-            await self._carry_out(self._told(failed))
+            self._calls.refuse(channel, error, key=f"{self._again}{key}")
 
 
 UNDO = "undo:"
 """What keys of undoing begin with."""
+
+
+def _forms(report: GraphReport) -> Iterator[tuple[dict[str, Any], str]]:
+    """The data of a report, and of ever shorter ones, each with what is left out."""
+    yield report.data(), ""
+    short = replace(report, state={})
+    yield short.data(), "its state"
+    usual = {
+        name
+        for name, status in report.nodes.items()
+        if status is NodeStatus.COMPLETED and report.visits.get(name) == 1
+    }
+    nodes = {name: each for name, each in report.nodes.items() if name not in usual}
+    visits = {name: each for name, each in report.visits.items() if name not in usual}
+    told = f"its state, and {len(usual)} nodes that have run once, and completed"
+    yield replace(short, nodes=nodes, visits=visits).data(), told
+    counts = {str(each): count for each, count in Counter(report.nodes.values()).items()}
+    told = f"all but that it has {report.status}; of its nodes: {counts}"
+    shortest = GraphReport(report.graph, report.run, report.status, report.reason[:REASON_CUT])
+    yield shortest.data(), told
 
 
 def is_checkpoint(payload: Any) -> bool:
@@ -249,7 +265,7 @@ def path_of(key: str) -> Path:
 
 def error_of(error: DaggerError) -> dict[str, str]:
     """Why a node has failed: of what was raised where it ran, if it was there."""
-    if isinstance(error, ResponderFailed):
+    if isinstance(error, ResponderFailed | RequestRefused):
         return {"type": error.failure.type, "message": error.failure.message}
     return {"type": type(error).__name__, "message": str(error)}
 
@@ -257,9 +273,3 @@ def error_of(error: DaggerError) -> dict[str, str]:
 def _sentence(error: DaggerError) -> str:
     told = error_of(error)
     return f"{told['type']}: {told['message']}"
-
-
-def _as_failure(channel: str, error: DaggerError) -> ResponderFailed:
-    from dagger.words.records import Failure
-
-    return ResponderFailed(channel, channel, Failure(type(error).__name__, str(error)))
