@@ -58,10 +58,8 @@ class Coordinator:
 
 def conductor_of(program: Program, payload: Any, run_id: str, began: float) -> Conductor:
     """The conductor of a run that began with a payload, at a moment (epoch seconds)."""
-    packed = isinstance(payload, Mapping) and {*payload} == {"with", "scope"}
-    packed = packed and "with" not in program.flow.inputs
-    given = payload["with"] if packed else payload
-    outer = payload if packed else {"with": payload, "scope": {}}
+    given = payload["with"] if program.packed else payload
+    outer = payload if program.packed else {"with": payload, "scope": {}}
     check_inputs(program, given, absent=program.secret)
     inputs = {**program.defaults, **given}
     for name in program.secret:
