@@ -139,7 +139,7 @@ def same(left: Any, right: Any, work: Work) -> bool:
 
 
 def _pairs(one: Any, other: Any, of: str, work: Work) -> Iterator[tuple[Any, Any]] | None:
-    """What is in two lists or mappings, side by side; None if not as much is, or under other keys."""
+    """What is in two lists or mappings, side by side; None if they are not of the same shape."""
     if of == "list":
         return zip(one, other, strict=True) if len(one) == len(other) else None
     work.spend(len(one))
