@@ -45,6 +45,9 @@ class Flying(Protocol):
     async def send(self, request: Request) -> None:
         """Send a request, unless it was sent before; returns as soon as there is room."""
 
+    def refuse(self, key: str, channel: str, error: Exception) -> None:
+        """A request was not sent: why is kept as its reply, unless it was sent before."""
+
     async def next(self) -> Returned | CancelAsked:
         """What has come next."""
 
@@ -114,8 +117,7 @@ class Calls:
         `timeout` is over, and heard of, as late, when he has come to an end. Raises ExecutionError
         if a request of that key is in flight, and what `ctx.request` raises before it waits.
         """
-        if key in self._out:
-            raise ExecutionError(f"{self._held.node_id} has two calls with key {key!r} in flight")
+        self._check_free(key)
         request = made(self._held, channel, payload, key, timeout, headers, message_key)
         publication = request.publication
         if cleanup and not is_cleanup(publication):
@@ -131,6 +133,23 @@ class Calls:
         except BaseException:
             self._out.discard(key)
             raise
+
+    def refuse(self, channel: str, error: Exception, *, key: str) -> None:
+        """Hear of a request that `send` has raised for as of all others: in its turn, with a
+        RequestRefused that says why.
+
+        That is kept as replies are: who decides by what has come alone decides the same again
+        after a restart, when there may be no reason to refuse it any more. Raises ExecutionError
+        if a request of that key is in flight.
+        """
+        self._check_free(key)
+        self._flying.refuse(key, channel, error)
+        self._out.add(key)
+
+    def _check_free(self, key: str) -> None:
+        if key in self._out:
+            node = self._held.node_id
+            raise ExecutionError(f"{node} has two calls with key {key!r} in flight")
 
     async def next(self) -> Returned | CancelAsked:
         """Wait for the next reply; or, of an agent of `cleans_up=True`, for being cancelled."""

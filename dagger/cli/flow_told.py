@@ -20,7 +20,6 @@ from dagger.views.questions import open_questions
 from dagger.views.wording import clean, duration, one_line, plural
 
 if TYPE_CHECKING:
-    from dagger.flows.flow import Flow
     from dagger.flows.running.report import FlowReport, StepReport, UndoneReport
     from dagger.state.run import Run
 
@@ -110,17 +109,30 @@ def _head(found: Told, now: float, here: bool) -> Iterator[str]:
 
 def _steps(found: Told, now: float, here: bool) -> Iterator[str]:
     reports = found.report.steps
-    uses = {} if here else {each.id: each.uses for each in _flow(found).all_steps()}
+    uses = {} if here else _uses(found)
     rows = [_cells(found, each, uses.get(each.id, ""), now) for each in reports]
     shown = [(row[0], row[2], row[4]) for row in rows] if here else rows
-    for report, cells in zip(reports, aligned(shown, len(shown[0]) - 1), strict=True):
+    for report, cells in zip(reports, _aligned(shown), strict=True):
         mark, colour = MARKS.get(report.status, ("·", ""))
         told = ", ".join(remarks(report, found.runs.get(report.id)))
         yield f"{click.style(mark, fg=colour or None)} {'  '.join([*cells, told])}".rstrip()
+    yield from _left_out(found.report.left_out)
 
 
-def _flow(found: Told) -> Flow:
-    return flow_of(found.report.definition)
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterable[Sequence[str]]:
+    return aligned(rows, len(rows[0]) - 1) if rows else ()
+
+
+def _uses(found: Told) -> dict[str, str]:
+    """By step, what it uses; nothing where the report was too large to have the definition."""
+    said = found.report.definition
+    return {each.id: each.uses for each in flow_of(said).all_steps()} if said else {}
+
+
+def _left_out(counts: Mapping[str, int]) -> Iterator[str]:
+    if counts:
+        told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+        yield f"  left out, as the report was too large for a message: {told}"
 
 
 def _cells(found: Told, report: StepReport, uses: str, now: float) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ class Picture(NamedTuple):
 
 
 def flow_picture(found: Told) -> Picture:
-    """The flow that a run began with, with what has become of its steps."""
+    """The flow that a run began with, with what has become of its steps. Raises Refused."""
+    if not found.report.definition:
+        raise Refused("there is no picture: the report was too large to have the flow in it")
     flow = flow_of(found.report.definition)
     return Picture(to_dot(flow, found.report, notes(found, time.time())))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dagger.authoring.origin import RunPlace
 from dagger.authoring.upcasting import Steps, UpcastError, upcasted
 from dagger.executor.keys import key_of
 from dagger.rules.derive import BuildError, built
@@ -41,12 +42,13 @@ class Acceptance:
     """One agent's conditions, worked out once; `accepts` is asked for each delivery.
 
     `turn` says whether one that has an idempotency key, or may have, is to be handled;
-    `succession` whether one that comes soon after others is.
+    `succession` whether one that comes soon after others is; `executor` is its number.
     """
 
     __slots__ = (
         "_bare",
         "_build",
+        "_executor",
         "_join",
         "_key",
         "_known",
@@ -66,19 +68,22 @@ class Acceptance:
         refusing: Refusing,
         turn: Callable[[Invocation], bool] = _always,
         succession: Callable[[Invocation], bool] = _always,
+        executor: int = 0,
     ) -> None:
+        self._executor = executor
         self._refusing, self._turn = refusing, turn
         successive = agent.debounce is not None or agent.throttle is not None
         self._succession = succession if successive else None
         self._schema = agent.input
-        self._prepare = None if agent.origin is None else agent.origin.prepare
+        origin = agent.origin
+        self._prepare = origin.prepare if origin is not None and origin.prepares else None
         self._upcast = agent.upcast
         self._build = agent.build
         self._key = agent.key
         self._join, self._parts = agent.join, agent.parts
         self._known = agent.idempotency_key is not None
         alone = agent.build is None and agent.key is None and agent.join is None and not self._known
-        alone = alone and not successive and agent.origin is None
+        alone = alone and not successive and origin is None
         self._bare = alone and agent.input is None and agent.upcast is None
         self.agreed = agent.input.number if agent.input is not None and alone else -1
         """A message that was checked against this schema needs no asking."""
@@ -111,10 +116,13 @@ class Acceptance:
             return False
         return self._key is None or self._in_turn(invocation)
 
-    def _prepared(self, invocation: Invocation, prepare: Callable[[Any, str, str], Any]) -> bool:
+    def _prepared(
+        self, invocation: Invocation, prepare: Callable[[Any, str, RunPlace], Any]
+    ) -> bool:
         """Whether the payload could be made what the handler is given."""
         try:
-            data = prepare(invocation.data, invocation.channel, invocation.run.id)
+            run = RunPlace(self._executor, invocation.run.id)
+            data = prepare(invocation.data, invocation.channel, run)
         except Exception as error:
             self._refusing.fail(invocation, error)
             return False

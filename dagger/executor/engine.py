@@ -6,15 +6,16 @@ runs, settling, hosting, admissions, timers, threads, watchers.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 
+from dagger.authoring.origin import RunPlace
 from dagger.executor.accepting import Acceptance
 from dagger.executor.admission import Admissions, Limit, Plan, admit
 from dagger.executor.budgets import Budgets
@@ -67,7 +68,8 @@ OUTSIDE_TURN = 32
 """Publications from outside before the agents get a turn."""
 
 
-_SERIALS = itertools.count(1)
+_SERIALS = count(1)
+"""Of the engines of this process."""
 
 _LET_GO: Callable[[Record], None] = deque[Any](maxlen=0).append
 """Takes the records that nobody will read again, and costs nothing."""
@@ -105,6 +107,7 @@ class Engine:
         self.crews: dict[str, Crew] = {}
         self.doors: dict[str, Origin] = {}  # of channels whose first messages are looked at
         self.veils: list[Secrets] = []  # over what is never written down
+        self._keepers: list[Origin] = []  # who keeps that: one for each of them
         self.hands = store.hands if store.lasting else NO_HANDS
         self.free = self.hands.free
         self.gate = Gate(store)
@@ -285,6 +288,7 @@ class Engine:
                 await self.snapshots.take()
         finally:
             self.store.heard = None
+            self.runs.let_go()
             self.watchers.stop()
             self.threads.close()
             self.timers.close()
@@ -294,7 +298,8 @@ class Engine:
     def hire(self, agent: Agent) -> None:
         """Give an agent its crew; the crew that it replaces finishes what it has in hand."""
         self.dismiss(agent.name)
-        accept = Acceptance(agent, self.settling, self.repeating.turn, self.succession.turn)
+        turns = self.repeating.turn, self.succession.turn
+        accept = Acceptance(agent, self.settling, *turns, executor=self.serial)
         terms = self.policing.terms(agent)
         limit = UNBOUNDED if terms.policed else agent.concurrency
         subscriber = self.state.subscribers[agent.name]
@@ -313,8 +318,19 @@ class Engine:
 
     def _know(self, agent: Agent, origin: Origin) -> None:
         self.doors.update(dict.fromkeys(agent.subscribe, origin))
-        if not any(each is origin.secrets for each in self.veils):
-            self.veils.append(origin.secrets)
+        secrets = origin.secrets
+        if secrets is not None and not any(each is secrets for each in self.veils):
+            self.veils.append(secrets)
+            self._keepers.append(origin)
+
+    def place(self, run_id: str) -> RunPlace:
+        """Which run that is, in this process."""
+        return RunPlace(self.serial, run_id)
+
+    def let_go(self, run: Run) -> None:
+        """A run has ended, or will go on elsewhere: what of it was not written down is gone."""
+        for origin in self._keepers:
+            origin.ended(self.place(run.id))
 
     def dismiss(self, name: str) -> None:
         """The agent takes nothing more; what its crew has in hand is settled."""

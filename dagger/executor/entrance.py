@@ -11,7 +11,9 @@ waits for its turn, or ExecutorBusy
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dagger.authoring.publishing import addressed, sent
 from dagger.executor.recovery import look_again
@@ -34,6 +36,19 @@ if TYPE_CHECKING:
     from dagger.words.effects import Publication
 
 
+def _nothing() -> None:
+    """There is nothing to be kept."""
+
+
+class Received(NamedTuple):
+    """What a run is to begin with."""
+
+    payload: Any
+    run_id: str | None
+    keep: Callable[[], None] = _nothing
+    """Keeps what is not written down, once the run begins."""
+
+
 class Entrance:
     """Where runs are begun from outside; part of one executor."""
 
@@ -41,17 +56,18 @@ class Entrance:
         self._engine = engine
         self._limits = default_limits(engine.config)
 
-    def received(self, channel: str, payload: Any, run_id: str | None) -> tuple[Any, str | None]:
-        """What a new run begins with, and its id, where somebody looks at what comes first on
-        its channel: without secrets, which are kept for the run of that id alone.
+    def received(self, channel: str, payload: Any, run_id: str | None) -> Received:
+        """What a new run begins with, where somebody looks at what comes first on its channel:
+        without secrets, which are kept for the run of that id alone.
 
         Raises ValidationError.
         """
         door = self._engine.doors.get(channel)
         if door is None:
-            return payload, run_id
+            return Received(payload, run_id)
         run_id = new_id() if run_id is None else run_id
-        return door.receive(payload, run_id), run_id
+        keep = partial(door.keep, payload, self._engine.place(run_id))
+        return Received(door.receive(payload, run_id), run_id, keep)
 
     def message(self, channel: str, payload: Any, options: Opening) -> Publication:
         """The first message of a run, checked.
@@ -76,24 +92,30 @@ class Entrance:
     ) -> LiveRun:
         """The run of that id, or a new one with this first message, as soon as there is room."""
         engine = self._engine
-        payload, run_id = self.received(channel, payload, run_id)
-        first, bounds = self.message(channel, payload, options), self.bounds(options)
-        if run_id is None and not engine.runs.crowded():
+        given = self.received(channel, payload, run_id)
+        first, bounds = self.message(channel, given.payload, options), self.bounds(options)
+        if given.run_id is None and not engine.runs.crowded():
             return engine.runs.open(engine.stamped(first), None, bounds)
-        return await self.enter(first, run_id, bounds, wait)
+        return await self.enter(first, given, bounds, wait)
 
     async def enter(
-        self, first: Publication, run_id: str | None, bounds: dict[str, Any], wait: bool = True
+        self, first: Publication, given: Received, bounds: dict[str, Any], wait: bool = True
     ) -> LiveRun:
-        """The same for a message that was checked. Raises RunConflict, ExecutorBusy."""
-        runs = self._engine.runs
+        """The same for a message that was checked. Raises RunConflict, ExecutorBusy, and what
+        whoever keeps what is not written down raises.
+        """
+        runs, run_id = self._engine.runs, given.run_id
         if run_id is not None and (type(run_id) is not str or not string(run_id, "a run id")):
             raise ExecutionError(f"a run id is a text that is not empty, not {run_id!r}")
 
         def enter() -> LiveRun:
-            return self._known(run_id, first) or runs.open(
-                self._engine.stamped(first), run_id, bounds
-            )
+            known = self._known(run_id, first)
+            if known is not None:
+                self._go_on(known, given)
+                return known
+            stamped = self._engine.stamped(first)
+            given.keep()
+            return runs.open(stamped, run_id, bounds)
 
         if not runs.crowded() or self._known(run_id, first) is not None:
             return enter()
@@ -113,6 +135,10 @@ class Entrance:
         alike = first.channel == opening.channel and is_request(first) is is_request(opening)
         if not alike or not same(first.payload, opening.payload):
             raise RunConflict(run_id)
-        if first.channel in engine.doors:
-            look_again(engine, live)  # what it lacked may have come with what was received
         return live
+
+    def _go_on(self, live: LiveRun, given: Received) -> None:
+        """What an open run lacked may have come with what was received."""
+        if live.state.ended_at is None and given.keep is not _nothing:
+            given.keep()
+            look_again(self._engine, live)

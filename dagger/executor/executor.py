@@ -311,12 +311,12 @@ class Executor:
         """
         engine = self._running("request")
         within, options = patience(timeout), cast("Opening", limits)
-        payload, run_id = engine.entrance.received(channel, payload, run_id)
-        request = asking(engine.entrance.message(channel, payload, options))
+        given = engine.entrance.received(channel, payload, run_id)
+        request = asking(engine.entrance.message(channel, given.payload, options))
         bounds = engine.entrance.bounds(options)
         if within is not None:
             bounds = {**bounds, "reply_within": within}
-        live = await engine.entrance.enter(request, run_id, bounds)
+        live = await engine.entrance.enter(request, given, bounds)
         await engine.kept()
         return await live.reply()
 

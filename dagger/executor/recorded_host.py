@@ -250,13 +250,17 @@ class RecordedCalls:
     def __init__(self, host: RecordedHost, attempt: Attempt) -> None:
         self._host = host
         self._kept = attempt.kept
-        self._out: dict[str, Request] = {}
+        self._out: dict[str, str] = {}  # the channels, by key
         self._told = [place for place in attempt.kept if place[0] == CANCEL]
 
     async def send(self, request: Request) -> None:
         """It is noted."""
-        self._out[request.key] = request
+        self._out[request.key] = request.publication.channel
         self._host.requests[request.key] = request.publication
+
+    def refuse(self, key: str, channel: str, error: Exception) -> None:
+        """What came of it then is heard of."""
+        self._out[key] = channel
 
     async def next(self) -> Returned | CancelAsked:
         """What came next then; the handler gets no further where nothing did."""
@@ -265,13 +269,13 @@ class RecordedCalls:
                 self._told.remove((name, key))
                 return CancelAsked(decode(self._kept[name, key].value), over=key == OVER)
             if name == "request" and key in self._out:
-                channel, kept = self._out.pop(key).publication.channel, self._kept[name, key]
+                channel, kept = self._out.pop(key), self._kept[name, key]
                 value, error = landed(channel, kept.value)
                 return Returned(key, value, error, kept.digest == SECOND_HAND)
-        for key, request in self._out.items():
-            if not self._host.hearers(request.publication.channel):
+        for key, channel in self._out.items():
+            if not self._host.hearers(channel):
                 del self._out[key]
-                return Returned(key, *landed(request.publication.channel, unheard()))
+                return Returned(key, *landed(channel, unheard()))
         return await self._host.stuck("a reply")
 
     def base(self, key: str) -> Any:

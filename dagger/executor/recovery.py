@@ -20,8 +20,10 @@ from dagger.words.records import WIRING, Restarted
 from dagger.words.versions import WrittenByNewer
 
 if TYPE_CHECKING:
+    from dagger.authoring.origin import Origin
     from dagger.executor.engine import Engine
     from dagger.executor.live import LiveRun
+    from dagger.state.queues import Delivery
     from dagger.state.run import Run
     from dagger.store.contract import Source
     from dagger.words.config import Config
@@ -212,9 +214,15 @@ def _obstacle(engine: Engine, run: Run) -> str:
         crew = engine.crews.get(name)
         if crew is None:
             missing.add(name)
-        elif crew.agent.origin is not None and (told := crew.agent.origin.obstacle(each)):
+        elif crew.agent.origin is not None and (told := _lack(engine, crew.agent.origin, each)):
             return told  # which may be why others are missing
     return f"missing agents: {', '.join(sorted(missing))}" if missing else ""
+
+
+def _lack(engine: Engine, origin: Origin, delivery: Delivery) -> str:
+    """Why a delivery to whoever has that origin cannot go on here; "" if it can."""
+    run = engine.place(delivery.queue.run.id)
+    return origin.obstacle(delivery) or origin.missing(run)
 
 
 def _wait_again(engine: Engine, run: Run) -> None:

@@ -339,6 +339,7 @@ class Runs:
         if logger.isEnabledFor(logging.INFO):
             self._tell_end(run)
         live.end()
+        engine.let_go(run)
         self.ended(run)
         if engine.state.schedules:
             engine.scheduler.ended(run.id)
@@ -402,6 +403,11 @@ class Runs:
                 self.quiet(live.state)
         for event in (*self._gate, *self._drains):
             event.set()
+
+    def let_go(self) -> None:
+        """The executor has stopped: runs that are open go on elsewhere."""
+        for live in self.live.values():
+            self._engine.let_go(live.state)
 
 
 def _is_still(run: Run) -> bool:

@@ -40,6 +40,7 @@ DaggerError
 │   ├── ContextClosed         a context used after its handler returned
 │   ├── RequestFailed         a request has no reply
 │   │   ├── NoResponder       no agent hears it
+│   │   ├── RequestRefused    it could not be sent
 │   │   ├── RequestTimeout    none came in time
 │   │   ├── RequestDropped    it was dropped, expired, cancelled or discarded
 │   │   ├── ResponderFailed   who handled it failed for good
@@ -533,6 +534,17 @@ class NoResponder(RequestFailed):
 
     def __init__(self, channel: str) -> None:
         super().__init__(channel, "no agent subscribes to it; register one that does")
+
+
+class RequestRefused(RequestFailed):
+    """A request could not be sent, and nobody has heard it: its payload was too big, say.
+
+    `failure` says why (type, message), also after a restart. See `Calls.refuse`.
+    """
+
+    def __init__(self, channel: str, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(channel, f"it could not be sent: {failure.type}: {failure.message}")
 
 
 class RequestTimeout(RequestFailed):

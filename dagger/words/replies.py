@@ -2,6 +2,7 @@
 
     [1, value]                                what was replied
     [0, ["nobody"]]                           no agent heard it
+    [0, ["unsent", failure]]                  it could not be sent
     [0, ["late", seconds]]                    there was no reply in time
     [0, ["ended", agent, disposition]]        it was not handled
     [0, ["failed", agent, failure]]           who handled it failed for good
@@ -21,6 +22,7 @@ from dagger.words.errors import (
     NoResponder,
     RequestDropped,
     RequestFailed,
+    RequestRefused,
     RequestTimeout,
     ResponderFailed,
     ScatterFailed,
@@ -43,6 +45,11 @@ def replied(value: Any, producer: str) -> bytes:
 def unheard() -> bytes:
     """No agent hears the request."""
     return _refused("nobody")
+
+
+def unsent(failure: Failure) -> bytes:
+    """The request could not be sent."""
+    return _refused("unsent", failure)
 
 
 def overdue(seconds: float) -> bytes:
@@ -71,6 +78,8 @@ def opened(channel: str, blob: bytes) -> Any:
     match told:
         case ["nobody"]:
             raise NoResponder(channel)
+        case ["unsent", [kind, message, path, causes, trace]]:
+            raise RequestRefused(channel, Failure(kind, message, path, tuple(causes), trace))
         case ["late", seconds]:
             raise RequestTimeout(channel, seconds)
         case ["ended", agent, disposition]:

@@ -355,6 +355,28 @@ def test_a_run_is_drawn(
     assert "could not be undone" in shown
 
 
+@pytest.mark.parametrize(("limit", "told"), [(1_500, "✗ s0 "), (300, "left out, as the report")])
+def test_a_run_is_shown_whose_report_was_too_large(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, told: str
+) -> None:
+    """As much as there is of it is told, and that there is no picture."""
+    late = "  - {id: s0, uses: wait_for, with: {channel: x}, timeout: 0.01, on_error: continue}\n"
+    steps = "".join(
+        f"  - {{id: s{number}, uses: sleep, with: {{seconds: 0.001}}}}\n" for number in range(1, 60)
+    )
+    file, store = saved(tmp_path, f"name: long\nsteps:\n{late}{steps}"), tmp_path / "s"
+    monkeypatch.setenv("DAGGER_MAX_PAYLOAD_BYTES", str(limit))
+    invoke("flow", "run", str(file), "--run-id", "mine", "--store", str(store))
+    where = ("mine", "--store", str(store))
+    shown = invoke("flow", "show", *where)
+    assert (shown.exit_code, shown.stdout.startswith("flow long · run mine · ")) == (0, True)
+    assert told in shown.stdout
+    assert json.loads(invoke("flow", "show", *where, "--json").stdout)["definition"] == {}
+    drawn = invoke("flow", "show", *where, "--dot", str(tmp_path / "run.dot"))
+    assert drawn.exit_code == 2
+    assert "the report was too large to have the flow in it" in drawn.stderr
+
+
 def test_other_runs_have_no_steps(invoke: Invoke, nine: Path) -> None:
     """A run of mere agents is refused, and the hint says how it is shown."""
     ended = invoke("flow", "show", "nine", "--store", str(nine))

@@ -12,9 +12,11 @@ from dagger.authoring.calls import CancelAsked, Returned
 from dagger.words.errors import (
     NoResponder,
     RequestDropped,
+    RequestRefused,
     RequestTimeout,
     ResponderFailed,
     RunCancelled,
+    SerializationError,
 )
 from dagger.words.records import LATE
 from tests.waiting import turns, until
@@ -177,6 +179,71 @@ async def test_a_key_is_in_flight_once() -> None:
         report = await executor.run("start", 1)
     assert report.status == "completed"
     assert desk.taken == ["a"]
+
+
+def deciding(heard: list[Any]) -> Agent:
+    """An agent that asks for too much, besides what it asks for, and goes by what it hears."""
+
+    @agent(subscribe="start", publish="work")
+    async def boss(payload: Any, ctx: Context) -> None:
+        heard.clear()
+        with ctx.calls() as calls:
+            await calls.send("work", "a", key="a")
+            try:
+                await calls.send("work", "x" * 3_000, key="large")
+            except SerializationError as error:
+                calls.refuse("work", error, key="large")
+                with pytest.raises(ExecutionError, match="in flight"):
+                    calls.refuse("work", error, key="large")
+            await calls.send("work", "b", key="b")
+            while len(calls):
+                found = await calls.next()
+                assert isinstance(found, Returned)
+                heard.append(found)
+
+    return boss
+
+
+async def test_what_cannot_be_sent_is_heard_of_in_its_turn() -> None:
+    """With why; and again so after a restart, where it could be sent: who decides by what it has
+    heard decides the same.
+    """
+    small, store, heard = Config(max_payload_bytes=2_000), MemoryStore(), list[Any]()
+    desk = Desk("a", "b")
+    async with Executor([deciding(heard), *desk.agents], config=small, store=store) as executor:
+        await executor.start("start", 1, run_id="r")
+        await until(lambda: len(desk.taken) == 2 and len(heard) == 1)
+        desk.gates["b"].set()
+        await until(lambda: len(heard) == 2)
+    desk, again = Desk("a"), list[Any]()
+    desk.gates["a"].set()
+    async with Executor([deciding(again), *desk.agents], store=store) as executor:
+        report = await executor.run("start", 1, run_id="r")
+    assert [each.key for each in heard] == ["large", "b"]
+    assert [each.key for each in again] == ["large", "b", "a"]
+    assert desk.taken == ["a"]
+    for found in (heard[0], again[0]):
+        assert isinstance(found.error, RequestRefused)
+        assert found.error.failure.type == "SerializationError"
+        assert "2000 allowed" in str(found.error)
+    assert report.status == "completed"
+
+
+async def test_what_was_sent_is_not_refused_any_more() -> None:
+    """Where a request that is out could not be sent after a restart, its reply is waited for."""
+    store, heard = MemoryStore(), list[Any]()
+    desk = Desk("a", "x" * 3_000, "b")
+    async with Executor([deciding(heard), *desk.agents], config=CONFIG, store=store) as executor:
+        await executor.start("start", 1, run_id="r")
+        await until(lambda: len(desk.taken) == 3)
+    for gate in desk.gates.values():
+        gate.set()
+    small = Config(max_payload_bytes=3_005)
+    async with Executor([deciding(heard), *desk.agents], config=small, store=store) as executor:
+        report = await executor.run("start", 1, run_id="r")
+    assert sorted(each.key for each in heard) == ["a", "b", "large"]
+    assert [each.error for each in heard] == [None] * 3
+    assert report.status == "completed"
 
 
 async def test_a_call_is_waited_for_as_long_as_it_says() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from dagger.executor.hosting.keeping import Keeping
+from dagger.executor.hosting.keeping import Keeping, check_stack
 from dagger.words.errors import TimeoutExceeded
 from dagger.words.payload import decode, encode
 from dagger.words.records import Asked
@@ -47,6 +47,7 @@ class Asking:
                 return await self._keeping.wait(invocation, "ask", asked.name, stays=stays)
 
     def _put(self, run: Run, delivery: int, asked: questions.Asked) -> Question:
+        check_stack()
         config, now = self._engine.config, self._engine.now()
         seconds = config.human_wait if asked.timeout is None else asked.timeout
         self._engine.commit(

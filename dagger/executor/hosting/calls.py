@@ -9,11 +9,12 @@ import anyio.lowlevel
 
 from dagger.authoring.calls import CancelAsked, Returned
 from dagger.executor.cancelling import cancel_requests
+from dagger.executor.failures import describe
 from dagger.state.queues import SECOND_HAND
 from dagger.words.errors import BudgetExceeded
 from dagger.words.payload import decode, encode
-from dagger.words.records import BASE, CANCEL, OVER, Condensed, KeysForgotten
-from dagger.words.replies import came_to
+from dagger.words.records import BASE, CANCEL, OVER, Condensed, Kept, KeysForgotten
+from dagger.words.replies import came_to, unsent
 
 if TYPE_CHECKING:
     from dagger.authoring.invocation import Invocation
@@ -70,6 +71,17 @@ class Calls:
             if isinstance(error, BudgetExceeded):
                 self._over_budget(error)
             raise
+
+    def refuse(self, key: str, channel: str, error: Exception) -> None:
+        """A request was not sent: why is kept as its reply, unless it was sent before."""
+        invocation, engine = self._invocation, self._engine
+        self._channels[key] = channel
+        self._flights.begin(key)
+        kept = invocation.delivery.kept or {}
+        if ("request", key) not in kept and ("requested", key) not in kept:
+            number, said = invocation.delivery.number, unsent(describe(error))
+            fields = (invocation.run.number, number, "request", key, said, engine.now())
+            engine.commit(Kept(*fields, failed=True))
 
     def _over_budget(self, error: BudgetExceeded) -> None:
         """Who cleans up is told, if it is the budget of the run."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dagger.executor.hosting.asking import Asking
-from dagger.executor.hosting.keeping import Keeping, fence
+from dagger.executor.hosting.keeping import Keeping, check_stack, fence
 from dagger.executor.hosting.requesting import Requesting
 from dagger.executor.hosting.sleeping import Sleeping
 from dagger.executor.hosting.steps import Steps
@@ -93,6 +93,7 @@ class Hosting:
     # -- awaited, and done at once
 
     async def spend(self, invocation: Invocation, tokens: int, cost: int) -> None:
+        check_stack()
         self._engine.budgets.spend(invocation, tokens, cost)
 
     def reserve(self, invocation: Invocation, wanted: Reservation) -> None:

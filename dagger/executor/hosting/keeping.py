@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class Keeping:
         failed: bool = False,
     ) -> None:
         """Keep an answer."""
+        check_stack()
         run, delivery = invocation.run.number, invocation.delivery.number
         now = self._engine.now()
         self._engine.commit(Kept(run, delivery, name, key, value, now, digest, failed))
@@ -104,6 +106,24 @@ class Keeping:
 
 
 def fence(invocation: Invocation) -> None:
-    """What comes after the end (from a thread, say) has no effect, and is told so."""
+    """What comes after the end (from a thread, say) has no effect, and is told so; nor has what
+    comes from too deep down.
+    """
     if invocation.closed:
         raise ContextClosed(invocation.node_id)
+    check_stack()
+
+
+LEAST_STACK = 150
+"""Frames that are left, at least, where a fact is made true: that takes some 50."""
+
+
+def check_stack() -> None:
+    """Raise RecursionError in a handler that calls itself too often: before a fact is made true
+    that would be half done at the end of the stack, and its run without an end.
+    """
+    try:
+        sys._getframe(sys.getrecursionlimit() - LEAST_STACK)
+    except ValueError:  # it is not as deep
+        return
+    raise RecursionError("the handler calls from too deep down; is there an end to it?")

@@ -21,7 +21,7 @@ from dagger.authoring.reserving import inside
 from dagger.executor.cancelling import cancel_requests
 from dagger.executor.hosting.calls import Calls
 from dagger.executor.hosting.flights import Flights
-from dagger.executor.hosting.keeping import Keeping
+from dagger.executor.hosting.keeping import Keeping, check_stack
 from dagger.executor.unloading import meanwhile
 from dagger.words.effects import is_cleanup
 from dagger.words.ids import REQUESTS
@@ -155,6 +155,7 @@ class Requesting:
 
     def _outgoing(self, invocation: Invocation, request: Request) -> Outgoing | None:
         """The request as it is published; None if nobody would hear it, which is kept."""
+        check_stack()
         engine, publication = self._engine, request.publication
         if not engine.state.lane(invocation.run, publication.channel).routes:
             self._keeping.put(invocation, "request", request.key, unheard(), failed=True)

@@ -17,7 +17,6 @@ from dagger.authoring.agent import Agent
 from dagger.authoring.joining import all_of
 from dagger.authoring.making import make
 from dagger.authoring.options import AgentOptions
-from dagger.authoring.origin import Origin
 from dagger.flows.flow import Flow
 from dagger.flows.functions import StepFunction
 from dagger.flows.model import Compensation, Rescue, Step
@@ -29,7 +28,7 @@ from dagger.flows.running.coordinator import REPORTS, Coordinator
 from dagger.flows.running.definition import definition_of, digest_of
 from dagger.flows.running.functions import agent_of
 from dagger.flows.running.keeper import Keeper
-from dagger.flows.running.origins import FlowOrigin, StepOrigin
+from dagger.flows.running.origins import FlowOrigin, FlowPart, StepOrigin
 from dagger.flows.running.program import Program, Undo, Work
 from dagger.flows.running.uses import Uses
 from dagger.flows.running.vault import Vault
@@ -151,13 +150,12 @@ class Assembling:
 
     def _inner(self, part: Part, flow: Flow) -> Iterator[Agent]:
         """Those of a flow within another one."""
-        program = Program(flow, part.channel)
+        program = Program(flow, part.channel, packed=bool(part.arguments.late))
         keeper = Keeper(program, self._vault, (part.keeper, part.arguments))
         made = self._coordinator(
             program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
         )
-        digest = self._digest(flow)
-        origin = Origin(digest, self._vault.secrets)
+        origin = FlowPart(self._digest(flow), self._vault)
         yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
 

@@ -1,13 +1,14 @@
 """`cache`: results that are used again for a while, where a step is given the same.
 
 They are in the cache that all runs share, by what the step was given. Of a step there are at
-most `MOST`; the oldest make room.
+most `MOST`; those that end first make room.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagger.authoring.signature import CallPlan, Kind
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MOST = 1_000
 """Results of one step."""
+
+SWEPT = MOST // 10
+"""Those that make room at once, at least."""
 
 _DIGITS = 32
 
@@ -39,7 +43,7 @@ def cached(plan: CallPlan, seconds: Mapping[str, float]) -> CallPlan:
         problem = "cache: is for what returns its result; this one yields"
         raise DefinitionError(problem, plan.where)
     call = _awaited(plan, seconds) if plan.kind is Kind.COROUTINE else _plain(plan, seconds)
-    return CallPlan(plan.kind, call, plan.parameters, plan.payload, plan.returns, plan.where)
+    return replace(plan, call=call)
 
 
 def _awaited(plan: CallPlan, seconds: Mapping[str, float]) -> Any:
@@ -87,11 +91,12 @@ class _Entry:
         return {"output": output, "known": False}
 
     def _make_room(self) -> None:
+        """Where it is full a part of it goes at once, so that all is looked through seldom."""
         keys = self._cache.keys(self._namespace)
         if len(keys) < MOST:
             return
         ends = {key: self._cache.get(key, namespace=self._namespace)["until"] for key in keys}
         oldest = sorted(keys, key=ends.__getitem__)
-        late = [key for key in oldest if ends[key] <= self._now]
-        for key in late or oldest[: MOST // 10]:
+        late = sum(end <= self._now for end in ends.values())
+        for key in oldest[: max(late, SWEPT)]:
             self._cache.delete(key, namespace=self._namespace)

@@ -41,7 +41,13 @@ from dagger.flows.running.program import Program, Work
 from dagger.flows.running.report import FlowReport, StepReport, UndoneReport
 from dagger.flows.running.undoing import Undoing
 from dagger.flows.state import State
-from dagger.words.errors import DaggerError, ExecutionError, ExpressionError, RequestTimeout
+from dagger.words.errors import (
+    DaggerError,
+    ExecutionError,
+    ExpressionError,
+    RequestRefused,
+    RequestTimeout,
+)
 
 _UNHEARD = frozenset({StepStatus.SKIPPED, StepStatus.BLOCKED})
 """Ends of steps that nobody else tells of."""
@@ -94,12 +100,15 @@ class Conductor:
     ) -> list[Order]:
         """What was sent under a key has ended: with a value, or else an error.
 
-        Of a `duplicate`, what it gives was done before, under the same idempotency key.
+        Of a `duplicate`, what it gives was done before, under the same idempotency key. Raises
+        FlowEventRefused for a key of which nothing is out.
         """
         flight = self._out.pop(key, None)
         if flight is None:
             self._orders += self._undoing.heard(key, error)
             return self._ordered()
+        if isinstance(error, RequestRefused):
+            self._undoing.never(key)
         work, item = flight
         if error is None:
             return self._advance(self._succeeded(work, item, value, duplicate))
@@ -108,11 +117,6 @@ class Conductor:
         if key in self._halted:
             return self._advance(Stopped(work.id, item))
         return self._advance(self._failed(work, item, error_of(error, work.awaited)))
-
-    def refused(self, key: str, error: DaggerError) -> list[Order]:
-        """What was to be sent under a key was not: nobody has acted."""
-        self._undoing.never(key)
-        return self.heard(key, None, error)
 
     def cancel(self, reason: str) -> list[Order]:
         """The run is to end."""

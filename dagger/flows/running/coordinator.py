@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from dagger.authoring.calls import Calls, CancelAsked
 from dagger.authoring.context import Context
+from dagger.authoring.telling import put_out
 from dagger.flows.happenings import FlowStatus
 from dagger.flows.running.conductor import Conductor
 from dagger.flows.running.definition import digest_of
 from dagger.flows.running.inputs import check_inputs
 from dagger.flows.running.orders import Forget, Halt, Order, Send, Tell
 from dagger.flows.running.program import Program
-from dagger.flows.running.report import FlowReport
 from dagger.rules.occurrence import moment_of
 from dagger.words.effects import REPLY_TO
-from dagger.words.errors import DaggerError, FlowFailed, RunCancelled, SerializationError
+from dagger.words.errors import DaggerError, FlowFailed, RunCancelled
 
 REPORTS = ":report"
 """What follows the flow's channel on which its report is put out."""
@@ -45,21 +44,12 @@ class Coordinator:
         with ctx.calls() as calls:
             await _Carrying(conductor, calls, ctx).through()
         if self._definition is not None:
-            await self._tell(conductor.report(self._definition), ctx)
+            await put_out(ctx, self._report, conductor.report(self._definition).forms())
         _raise(conductor, ctx.run_id)
         if REPLY_TO not in message.headers and conductor.output is not None:
             ctx.publish(self._output, conductor.output)
             return None
         return conductor.output
-
-    async def _tell(self, report: FlowReport, ctx: Context) -> None:
-        """Put the report out; without its largest parts, if it is too large for a message."""
-        try:
-            await ctx.emit(self._report, report.data())
-        except SerializationError:
-            ctx.log("the report of this run is too large for a message: its output is left out")
-            short = replace(report, output=None, definition={})
-            await ctx.emit(self._report, short.data())
 
     async def _defined(self) -> Mapping[str, Any]:
         assert self._definition is not None
@@ -68,10 +58,8 @@ class Coordinator:
 
 def conductor_of(program: Program, payload: Any, run_id: str, began: float) -> Conductor:
     """The conductor of a run that began with a payload, at a moment (epoch seconds)."""
-    packed = isinstance(payload, Mapping) and {*payload} == {"with", "scope"}
-    packed = packed and "with" not in program.flow.inputs
-    given = payload["with"] if packed else payload
-    outer = payload if packed else {"with": payload, "scope": {}}
+    given = payload["with"] if program.packed else payload
+    outer = payload if program.packed else {"with": payload, "scope": {}}
     check_inputs(program, given, absent=program.secret)
     inputs = {**program.defaults, **given}
     for name in program.secret:
@@ -124,11 +112,12 @@ class _Carrying:
             self._calls.cancel(*halted)
 
     async def _send(self, order: Send) -> None:
+        key = f"{self._again}{order.key}"
         try:
             await self._calls.send(
                 order.channel,
                 order.payload,
-                key=f"{self._again}{order.key}",
+                key=key,
                 timeout=order.timeout,
                 message_key=order.message_key,
                 idempotency_key=order.idempotency_key,
@@ -138,7 +127,7 @@ class _Carrying:
         except RunCancelled:
             raise
         except DaggerError as error:  # too big, say: the step cannot be carried out
-            await self._carry_out(self._conductor.refused(order.key, error))
+            self._calls.refuse(order.channel, error, key=key)
 
 
 def _raise(conductor: Conductor, run_id: str) -> None:

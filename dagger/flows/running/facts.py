@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dagger.words.errors import DaggerError, RequestTimeout, ResponderFailed
+from dagger.words.errors import DaggerError, RequestRefused, RequestTimeout, ResponderFailed
 
 
 class Error(NamedTuple):
@@ -22,7 +22,7 @@ def error_of(problem: DaggerError, awaited: str = "no result") -> Error:
     """Of what was raised where the step ran, if it was there; or of what kept it from running,
     such as that there was nothing of what was `awaited`.
     """
-    if isinstance(problem, ResponderFailed):
+    if isinstance(problem, ResponderFailed | RequestRefused):
         return Error(problem.failure.type, problem.failure.message)
     if isinstance(problem, RequestTimeout):
         return Error(type(problem).__name__, f"{awaited} within {problem.seconds:g} s")

@@ -28,8 +28,12 @@ def check_inputs(program: Program, given: Any, *, absent: Collection[str] = ()) 
         if name in given:
             _check(program, name, given[name])
         elif is_required(source) and name not in absent:
-            problem = f"the input {name!r} is missing"
-            raise _refused(program, "$", "required", problem, sorted(given))
+            raise is_missing(program, name, given)
+
+
+def is_missing(program: Program, name: str, given: Mapping[str, Any]) -> ValidationError:
+    """The error for an input that is not given."""
+    return _refused(program, "$", "required", f"the input {name!r} is missing", sorted(given))
 
 
 def cannot_be_kept(program: Program, name: str) -> ValidationError:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dagger.authoring.origin import Origin
+from dagger.authoring.origin import Origin, RunPlace
 from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
 from dagger.flows.running.coordinator import KEPT
 from dagger.flows.running.definition import difference, digest_of, flow_of
-from dagger.flows.running.inputs import cannot_be_kept, check_inputs
+from dagger.flows.running.inputs import cannot_be_kept, check_inputs, is_missing
 from dagger.flows.running.keeper import Keeper
 from dagger.flows.running.program import Program
+from dagger.flows.running.vault import Vault
 from dagger.words.errors import SecretMissing
 from dagger.words.payload import decode
 
@@ -21,7 +22,18 @@ if TYPE_CHECKING:
     from dagger.state.queues import Delivery
 
 
-class StepOrigin(Origin):
+class FlowPart(Origin):
+    """Of any agent that a flow has become."""
+
+    def __init__(self, definition: str, vault: Vault, *, careful: bool = False) -> None:
+        super().__init__(definition, vault.secrets, careful=careful)
+        self._vault = vault
+
+    def ended(self, run: RunPlace) -> None:
+        self._vault.forget(run)
+
+
+class StepOrigin(FlowPart):
     """Of an agent that carries out steps: `arguments` are what each gets, by its channel.
 
     Whoever acts on the world outside does so once it is on disk that he does: what was done is
@@ -29,63 +41,76 @@ class StepOrigin(Origin):
     """
 
     def __init__(self, definition: str, keeper: Keeper, arguments: Mapping[str, Arguments]) -> None:
-        super().__init__(definition, keeper.vault.secrets, careful=True)
+        super().__init__(definition, keeper.vault, careful=True)
         self._keeper = keeper
         self._arguments = arguments
+        self.prepares = any(each.late for each in arguments.values())
 
-    def prepare(self, payload: Any, channel: str, run_id: str) -> Any:
+    def prepare(self, payload: Any, channel: str, run: RunPlace) -> Any:
         """The arguments, with the secrets in them. Raises ExpressionError, SecretMissing."""
         arguments = self._arguments.get(channel)
-        return payload if arguments is None else self._keeper.come(arguments, payload, run_id)
+        return payload if arguments is None else self._keeper.come(arguments, payload, run)
 
 
-class FlowOrigin(Origin):
+class FlowOrigin(FlowPart):
     """Of the coordinator of a flow that runs begin with."""
 
     def __init__(
         self, keeper: Keeper, definition: Mapping[str, Any], *, accept_changes: bool
     ) -> None:
-        super().__init__(digest_of(definition), keeper.vault.secrets)
-        self._vault = keeper.vault
+        super().__init__(digest_of(definition), keeper.vault)
         self._program = keeper.program
         self._definition = definition
         self._accept_changes = accept_changes
+        self._needed = tuple(dict.fromkeys(secrets_of(keeper.program.flow)))
 
     def receive(self, payload: Any, run_id: str) -> Any:
-        """The inputs without those that are secret, which the vault keeps for the run.
+        """The inputs without those that are secret, for which there is `keep`.
 
-        Raises ValidationError, and SecretMissing where one is needed and nowhere to be found.
+        Raises ValidationError, and of runs that begin later SecretMissing.
         """
-        program = self._program
-        known = {name for name in program.secret if self._vault.has_input(run_id, name)}
-        given = {} if payload is None else payload
-        check_inputs(program, given, absent=known)
-        secret = {name: given[name] for name in program.secret if name in given}
-        if secret and not run_id:
-            raise cannot_be_kept(program, min(secret))
-        self._vault.keep(run_id, secret)
-        self._need_secrets()
+        given, secret = {} if payload is None else payload, self._program.secret
+        check_inputs(self._program, given, absent=secret)
+        found = sorted(secret & given.keys())
+        if not run_id:
+            if found:
+                raise cannot_be_kept(self._program, found[0])
+            self._check_there({}, RunPlace(0, ""))
         return {name: value for name, value in given.items() if name not in secret}
 
-    def _need_secrets(self) -> None:
-        for name in secrets_of(self._program):
+    def keep(self, payload: Any, run: RunPlace) -> None:
+        """The vault keeps the secret inputs of a run.
+
+        Raises ValidationError for one that is missing, and SecretMissing for a secret that is
+        needed and nowhere to be found.
+        """
+        given = {} if payload is None else payload
+        self._check_there(given, run)
+        self._vault.keep(run, {name: given[name] for name in self._program.secret & given.keys()})
+
+    def _check_there(self, given: Mapping[str, Any], run: RunPlace) -> None:
+        program = self._program
+        for name in sorted(program.secret - program.defaults.keys() - given.keys()):
+            if not self._vault.has_input(run, name):
+                raise is_missing(program, name, given)
+        self._check_needed()
+
+    def _check_needed(self) -> None:
+        for name in self._needed:
             if not self._vault.has(name):
                 raise SecretMissing(name)
 
-    def obstacle(self, delivery: Delivery) -> str:
-        """Why a run that was begun elsewhere cannot go on here."""
-        return self._changes(delivery) or self._missing(delivery.queue.run.id)
-
-    def _missing(self, run_id: str) -> str:
+    def missing(self, run: RunPlace) -> str:
+        """Which secret a run needs that is nowhere to be found."""
         try:
-            self._need_secrets()
+            self._check_needed()
             for name in sorted(self._program.secret - self._program.defaults.keys()):
-                self._vault.input(run_id, name)
+                self._vault.input(run, name)
         except SecretMissing as error:
             return str(error)
         return ""
 
-    def _changes(self, delivery: Delivery) -> str:
+    def obstacle(self, delivery: Delivery) -> str:
         """What of the flow is not as it was when the run began, if that matters."""
         kept = [each for each in (delivery.kept or {}) if each[0] == f"step:{KEPT}"]
         if not kept or kept[-1][1] == self.definition:
@@ -106,17 +131,16 @@ class FlowOrigin(Origin):
         return f"flow {was.name!r} {why} since the run began{hint}\n{told}"
 
 
-def secrets_of(program: Program) -> Iterator[str]:
+def secrets_of(flow: Flow) -> Iterator[str]:
     """The secrets that a flow names, and those within it."""
-    flow = program.flow
-    for work in program.works.values():
-        given = [work.said.with_] if work.undo is None else [work.said.with_, work.undo.said.with_]
-        for arguments in given:
-            for reference in texts_of("with", arguments, ()).references:
+    for step in flow.all_steps():
+        parts = [step] if step.compensate is None else [step, step.compensate]
+        for part in parts:
+            for reference in texts_of("with", part.with_, ()).references:
                 if reference.parts[0] == "secrets" and len(reference.parts) > 1:
                     yield str(reference.parts[1])
     for inner in flow.subflows.values():
-        yield from secrets_of(Program(inner, ""))
+        yield from secrets_of(inner)
 
 
 def _goes_on(program: Program, was: Program, delivery: Delivery) -> bool:

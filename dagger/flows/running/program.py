@@ -84,11 +84,16 @@ class Work:
 
 
 class Program:
-    """A flow, compiled; `channel` is where its runs begin."""
+    """A flow, compiled; `channel` is where its runs begin.
 
-    def __init__(self, flow: Flow, channel: str) -> None:
+    Within another flow it is begun with what a step is given: `packed` where some of that comes
+    late (see `arguments`).
+    """
+
+    def __init__(self, flow: Flow, channel: str, *, packed: bool = False) -> None:
         self.flow = flow
         self.channel = channel
+        self.packed = packed
         self.graph: Graph = graph(flow)
         self.secret = frozenset(
             name

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dagger.flows.happenings import FlowStatus
+from dagger.flows.happenings import FlowStatus, StepStatus
+
+REASON_CUT = 500
+"""Characters of the reason that are left in the shortest report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,12 @@ class StepReport:
     """How many it ran for; None without `foreach`."""
     items_failed: tuple[int, ...] = ()
     """The numbers of those that have failed, from 0."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no more to tell of it than that it has succeeded."""
+        more = self.reason or self.error or self.reused or self.items_failed
+        return self.status == StepStatus.SUCCEEDED and not more
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +71,42 @@ class FlowReport:
     """None where nothing had to be undone."""
     definition: Mapping[str, Any] = field(default_factory=dict)
     """The flow, and those it uses, as the run began with them."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Of a report that was too large for a message, how many of `steps` are left out, by their
+    status, and of `undo`: "undone", "undo failed", "undo left".
+    """
 
     def step(self, id: str) -> StepReport:
-        """The report of a step. Raises KeyError."""
-        return next(each for each in self.steps if each.id == id) if self._has(id) else _no(id)
+        """The report of a step. Raises KeyError, also for one that is left out."""
+        for each in self.steps:
+            if each.id == id:
+                return each
+        raise KeyError(id)
 
-    def _has(self, id: str) -> bool:
-        return any(each.id == id for each in self.steps)
+    def forms(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """Its data, and that of ever shorter ones, each with what is left out in words."""
+        yield self.data(), ""
+        short = replace(self, output=None, definition={})
+        yield short.data(), "its output"
+        plain = Counter(each.status for each in self.steps if each.is_plain)
+        some = tuple(each for each in self.steps if not each.is_plain)
+        told = "its output, and steps of which there is no more to tell than that they succeeded"
+        yield replace(short, steps=some, left_out=plain).data(), told
+        counts = Counter(each.status for each in self.steps)
+        counts += self._undo_counts()
+        undo = None if self.undo is None else UndoneReport()
+        told = f"all but that it has {self.status}, and {dict(counts)}"
+        reason = self.reason[:REASON_CUT]
+        shortest = replace(short, reason=reason, steps=(), undo=undo, left_out=counts)
+        yield shortest.data(), told
+
+    def _undo_counts(self) -> Counter[str]:
+        undo = self.undo or UndoneReport()
+        parts = {"undone": undo.undone, "undo failed": undo.failed, "undo left": undo.left}
+        return Counter({name: len(each) for name, each in parts.items()})
 
     def data(self) -> dict[str, Any]:
-        """As plain JSON data; what is empty is left out."""
+        """As plain JSON data; of steps and of what was undone without what is empty."""
         undo = self.undo
         return {
             "flow": self.flow,
@@ -81,6 +117,7 @@ class FlowReport:
             "steps": [_filled(each) for each in self.steps],
             "undo": None if undo is None else _filled(undo),
             "definition": dict(self.definition),
+            "left_out": dict(self.left_out),
         }
 
     @classmethod
@@ -96,11 +133,8 @@ class FlowReport:
             tuple(_step(each) for each in data["steps"]),
             None if undo is None else _undone(undo),
             data["definition"],
+            data.get("left_out", {}),
         )
-
-
-def _no(id: str) -> StepReport:
-    raise KeyError(id)
 
 
 def _filled(part: StepReport | UndoneReport) -> dict[str, Any]:

@@ -3,38 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dagger.flows.happenings import FlowStatus
 from dagger.flows.running.conductor import Conductor
 from dagger.flows.running.coordinator import KEPT, REPORTS, conductor_of
 from dagger.flows.running.definition import flow_of
 from dagger.flows.running.program import Program
 from dagger.flows.running.report import FlowReport
-from dagger.state.queues import SECOND_HAND
+from dagger.state.queues import SECOND_HAND, Answer
+from dagger.words.errors import FlowEventRefused
 from dagger.words.payload import decode
 from dagger.words.records import CANCEL, OVER
 from dagger.words.replies import came_to
 
 if TYPE_CHECKING:
-    from dagger.state.queues import Answer, Delivery
     from dagger.state.run import Run
 
-Kept = Mapping[tuple[str, str], "Answer"]
+Kept = Mapping[tuple[str, str], Answer]
 
 
 def flow_report(run: Run) -> FlowReport | None:
     """The report of a run of a flow; None if it is of none, or has not begun.
 
-    Of one that ended before its coordinator could say how, how far it had got is not known.
+    Of one whose coordinator has died before it could say how it ended, it says why, and as much
+    of the steps as is kept.
     """
     ended = [each for each in run.kept_outputs() if each.channel == f"{_channel(run)}{REPORTS}"]
     if ended:
         return FlowReport.of(decode(ended[-1].payload))
     delivery = run.deliveries.get(1)
-    if delivery is None or not delivery.kept:
+    if delivery is None:
+        return _dead(run)
+    kept = delivery.kept or {}
+    definition = _definition(kept)
+    if definition is None:
         return None
-    definition = _definition(delivery.kept)
-    return None if definition is None else _open(run, delivery, definition)
+    conductor = _conductor(run, delivery.envelope.at, definition)
+    for place, answer in kept.items():
+        _tell(conductor, *place, answer, kept)
+    return conductor.report(definition)
+
+
+def _dead(run: Run) -> FlowReport | None:
+    """That of a run whose coordinator is a dead letter. What had failed by then is not kept with
+    it, and what came after that is not known.
+    """
+    letter = next((each for each in run.dead_letters or () if each.delivery == 1), None)
+    if letter is None:
+        return None
+    kept = {(each.name, each.key): Answer(each.value, each.digest) for each in letter.kept}
+    definition = _definition(kept)
+    if definition is None:
+        return None
+    conductor = _conductor(run, letter.envelope.at, definition)
+    with suppress(FlowEventRefused):
+        for place, answer in kept.items():
+            _tell(conductor, *place, answer, kept)
+    why = f"{letter.failure.type}: {letter.failure.message}"
+    known = conductor.report(definition)
+    return replace(known, status=FlowStatus.FAILED, reason=why, output=None)
 
 
 def _channel(run: Run) -> str:
@@ -47,18 +77,15 @@ def _definition(kept: Kept) -> Mapping[str, Any] | None:
     return decode(found[-1].value) if found else None
 
 
-def _open(run: Run, delivery: Delivery, definition: Mapping[str, Any]) -> FlowReport:
-    """That of a run that goes on: what was told to its conductor is told to another one."""
+def _conductor(run: Run, at: float, definition: Mapping[str, Any]) -> Conductor:
+    """Another conductor of a run, which can be told what the run's own was told."""
     program = Program(flow_of(definition), _channel(run))
-    payload, at = decode(run.opening.payload), delivery.envelope.at
-    conductor = conductor_of(program, payload, run.id, at)
+    conductor = conductor_of(program, decode(run.opening.payload), run.id, at)
     conductor.begin()
-    for (name, key), answer in (delivery.kept or {}).items():
-        _tell(conductor, name, key, answer, delivery.kept)
-    return conductor.report(definition)
+    return conductor
 
 
-def _tell(conductor: Conductor, name: str, key: str, answer: Answer, kept: Kept | None) -> None:
+def _tell(conductor: Conductor, name: str, key: str, answer: Answer, kept: Kept) -> None:
     if name == "request":
         value, error = came_to("", key, kept, answer.value)
         conductor.heard(key, value, error, duplicate=answer.digest == SECOND_HAND)

@@ -6,8 +6,7 @@ order and the state are `dagger.rules.undo`'s.
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterable
+from collections import ChainMap, deque
 from typing import Any
 
 from dagger.flows.running.arguments import Scope
@@ -17,7 +16,7 @@ from dagger.flows.running.program import Program, Work
 from dagger.flows.running.report import UndoneReport
 from dagger.rules import undo
 from dagger.rules.undo import Action
-from dagger.words.errors import DaggerError, ExpressionError
+from dagger.words.errors import DaggerError, ExpressionError, FlowEventRefused
 
 PREFIX = "undo:"
 """Of the keys of compensations."""
@@ -53,6 +52,7 @@ class Undoing:
         self._begun: dict[str, _Begun] = {}
         self._tails: dict[str, tuple[str, ...]] = {}  # by step: what came last of it
         self._completed = 0
+        self._out: set[str] = set()  # compensations that were sent, and not heard of
         self._state: undo.Undoing | None = None
 
     # -- what is done ----------------------------------------------------------------
@@ -111,19 +111,24 @@ class Undoing:
         actions = [each.action() for each in self._begun.values()]
         if not any(each.compensated for each in actions):
             return []
-        self._state, commands = undo.step(undo.undoing(actions), undo.Start())
-        return self._sent(commands)
+        self._state = undo.undoing(actions)
+        return self._go_on(undo.Start())
 
     def heard(self, key: str, error: DaggerError | None) -> list[Order]:
-        """A compensation has ended, well or with an error."""
+        """A compensation has ended, well or with an error. Raises FlowEventRefused for a key that
+        none is running under.
+        """
         id = key.removeprefix(PREFIX)
-        if error is None:
-            begun = self._begun[id]
-            freed: list[Order] = []
-            if begun.work is not None and begun.name is not None:
-                freed.append(Forget(begun.work.channel, begun.name))
-            return [*freed, *self._go_on(undo.Undone(id))]
-        return self._go_on(undo.UndoFailed(id, _told(error_of(error))))
+        if id == key or id not in self._out:
+            raise FlowEventRefused(repr(key), "nothing is out under that key")
+        self._out.discard(id)
+        if error is not None:
+            return self._go_on(undo.UndoFailed(id, _told(error_of(error))))
+        begun = self._begun[id]
+        freed: list[Order] = []
+        if begun.work is not None and begun.name is not None:
+            freed.append(Forget(begun.work.channel, begun.name))
+        return [*freed, *self._go_on(undo.Undone(id))]
 
     def give_up(self) -> None:
         """There is no more time."""
@@ -143,17 +148,19 @@ class Undoing:
         return UndoneReport(report.undone, dict(report.failed), report.left)
 
     def _go_on(self, event: undo.Event) -> list[Order]:
-        assert self._state is not None
-        self._state, commands = undo.step(self._state, event)
-        return self._sent(commands)
-
-    def _sent(self, commands: Iterable[undo.Compensate]) -> list[Order]:
-        orders: list[Order] = []
-        for each in commands:
-            try:
-                orders.append(self._compensation(self._begun[each.id]))
-            except ExpressionError as error:
-                orders += self._go_on(undo.UndoFailed(each.id, _told(error_of(error))))
+        """What is to be sent after an event, and after those that follow from it at once: what
+        cannot be worked out has failed.
+        """
+        orders, events = list[Order](), deque([event])
+        while events:
+            assert self._state is not None
+            self._state, commands = undo.step(self._state, events.popleft())
+            for each in commands:
+                try:
+                    orders.append(self._compensation(self._begun[each.id]))
+                    self._out.add(each.id)
+                except ExpressionError as error:
+                    events.append(undo.UndoFailed(each.id, _told(error_of(error))))
         return orders
 
     def _compensation(self, begun: _Begun) -> Send:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from dagger.authoring.origin import RunPlace
 from dagger.words.errors import SecretMissing
 from dagger.words.secrets import Secrets
 
@@ -13,24 +14,26 @@ from dagger.words.secrets import Secrets
 class Vault:
     """Secrets by their names, and secret inputs by run.
 
-    `given` come first, then the environment. What was given out is hidden from then on.
+    `given` come first, then the environment. What was given out is hidden from then on: an input
+    until its run has ended, and all else for good.
     """
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
         self.secrets = Secrets()
         self._given = dict(given or {})
-        self._inputs: dict[str, dict[str, Any]] = {}
+        self._inputs: dict[RunPlace, dict[str, Any]] = {}
         self.secrets.add(self._given)
 
-    def keep(self, run_id: str, inputs: Mapping[str, Any]) -> None:
+    def keep(self, run: RunPlace, inputs: Mapping[str, Any]) -> None:
         """The secret inputs of a run."""
         if inputs:
-            self.secrets.add(inputs)
-            self._inputs.setdefault(run_id, {}).update(inputs)
+            self.secrets.add(inputs, run)
+            self._inputs.setdefault(run, {}).update(inputs)
 
-    def forget(self, run_id: str) -> None:
+    def forget(self, run: RunPlace) -> None:
         """A run has ended."""
-        self._inputs.pop(run_id, None)
+        self._inputs.pop(run, None)
+        self.secrets.let_go(run)
 
     def has(self, name: str) -> bool:
         """Whether there is a secret of that name."""
@@ -44,18 +47,18 @@ class Vault:
         self.secrets.add(value)
         return value
 
-    def has_input(self, run_id: str, name: str) -> bool:
+    def has_input(self, run: RunPlace, name: str) -> bool:
         """Whether a secret input of a run is known."""
-        return name in self._inputs.get(run_id, ()) or self.has(name)
+        return name in self._inputs.get(run, ()) or self.has(name)
 
-    def input(self, run_id: str, name: str) -> Any:
+    def input(self, run: RunPlace, name: str) -> Any:
         """A secret input: what the run was given, or else the secret of its name.
 
         Raises SecretMissing.
         """
-        given = self._inputs.get(run_id, {})
+        given = self._inputs.get(run, {})
         if name in given:
             return given[name]
         if not self.has(name):
-            raise SecretMissing(name, run_id)
+            raise SecretMissing(name, run.run_id)
         return self.secret(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 from dagger.authoring.calls import Calls, CancelAsked, Returned
 from dagger.authoring.context import Context
+from dagger.authoring.telling import put_out
 from dagger.graphs.commands import (
     Ask,
     AskAbout,
@@ -28,14 +30,12 @@ from dagger.graphs.running.keeping import Keeping
 from dagger.graphs.running.report import GraphReport, report_of
 from dagger.graphs.running.telling import UNDO, key_of, tell
 from dagger.graphs.saving import machine_data, machine_from
-from dagger.graphs.status import GraphStatus
+from dagger.graphs.status import GraphStatus, NodeStatus
 from dagger.words.effects import REPLY_TO
 from dagger.words.errors import (
     DaggerError,
     GraphFailed,
-    ResponderFailed,
     RunCancelled,
-    SerializationError,
 )
 
 KEPT = "definition"
@@ -43,6 +43,9 @@ KEPT = "definition"
 
 BEGUN = "state"
 """The name of the step that keeps the state that it begins with, if that is not its message."""
+
+REASON_CUT = 500
+"""Characters of the reason that are left in the shortest report."""
 
 Built = Mapping[str, Any]
 
@@ -94,16 +97,8 @@ class Coordinator:
                 self._hub.put(run, machine)
                 await carrying.through(payload)
         report = report_of(machine, ctx.run_id)
-        await self._tell(report, ctx)
+        await put_out(ctx, self._own.report, _forms(report))
         return self._ended(report, machine, ctx)
-
-    async def _tell(self, report: GraphReport, ctx: Context) -> None:
-        """Put the report out; without the state, if it is too large for a message."""
-        try:
-            await ctx.emit(self._own.report, report.data())
-        except SerializationError:
-            ctx.log("the report of this run is too large for a message: its state is left out")
-            await ctx.emit(self._own.report, replace(report, state={}).data())
 
     async def _received(self, payload: Any, ctx: Context) -> Any:
         """What it begins with, kept where it is not all in the first message of the run."""
@@ -232,8 +227,27 @@ class _Carrying:
         except RunCancelled:
             raise
         except DaggerError as error:  # it cannot be sent: too big, say
-            failed = Returned(f"{self._again}{key}", None, _as_failure(channel, error))
-            await self._carry_out(self._told(failed))
+            self._calls.refuse(channel, error, key=f"{self._again}{key}")
+
+
+def _forms(report: GraphReport) -> Iterator[tuple[dict[str, Any], str]]:
+    """The data of a report, and of ever shorter ones, each with what is left out."""
+    yield report.data(), ""
+    short = replace(report, state={})
+    yield short.data(), "its state"
+    usual = {
+        name
+        for name, status in report.nodes.items()
+        if status is NodeStatus.COMPLETED and report.visits.get(name) == 1
+    }
+    nodes = {name: each for name, each in report.nodes.items() if name not in usual}
+    visits = {name: each for name, each in report.visits.items() if name not in usual}
+    told = f"its state, and {len(usual)} nodes that have run once, and completed"
+    yield replace(short, nodes=nodes, visits=visits).data(), told
+    counts = {str(each): count for each, count in Counter(report.nodes.values()).items()}
+    told = f"all but that it has {report.status}; of its nodes: {counts}"
+    shortest = GraphReport(report.graph, report.run, report.status, report.reason[:REASON_CUT])
+    yield shortest.data(), told
 
 
 def is_checkpoint(payload: Any) -> bool:
@@ -241,9 +255,3 @@ def is_checkpoint(payload: Any) -> bool:
     no state can be.
     """
     return isinstance(payload, list) and len(payload) == 1 and isinstance(payload[0], Mapping)
-
-
-def _as_failure(channel: str, error: DaggerError) -> ResponderFailed:
-    from dagger.words.records import Failure
-
-    return ResponderFailed(channel, channel, Failure(type(error).__name__, str(error)))

@@ -9,7 +9,7 @@ from typing import Any
 from dagger.graphs.commands import Command, Path
 from dagger.graphs.machine import Machine
 from dagger.graphs.outcome import Outcome
-from dagger.words.errors import DaggerError, RequestDropped, ResponderFailed
+from dagger.words.errors import DaggerError, RequestDropped, RequestRefused, ResponderFailed
 
 UNDO = "undo:"
 """What keys of undoing begin with."""
@@ -42,7 +42,7 @@ def path_of(key: str) -> Path:
 
 def error_of(error: DaggerError) -> dict[str, str]:
     """Why a node has failed: of what was raised where it ran, if it was there."""
-    if isinstance(error, ResponderFailed):
+    if isinstance(error, ResponderFailed | RequestRefused):
         return {"type": error.failure.type, "message": error.failure.message}
     return {"type": type(error).__name__, "message": str(error)}
 

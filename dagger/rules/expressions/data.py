@@ -6,13 +6,13 @@ A mapping has keys and no attributes, so that a key may be called `items`, `keys
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from json import JSONEncoder
 from math import isfinite
 from types import NoneType
 from typing import Any
 
-from dagger.rules.expressions.limits import INTEGERS, Work, fits
+from dagger.rules.expressions.limits import INTEGERS, Work, fits, flat
 from dagger.rules.expressions.refusal import Missing, Refused, nearest
 
 _KINDS: dict[type, str] = {
@@ -115,23 +115,37 @@ def _key(key: Any, told: bool) -> str:
 
 
 def same(left: Any, right: Any, work: Work) -> bool:
-    """Whether two values are equal in JSON: true is no 1, but 1 is 1.0."""
-    work.spend(1)
-    of = kind(left)
-    if of != kind(right):
-        return False
+    """Whether two values are equal in JSON, however deep they are: true is no 1, but 1 is 1.0."""
+    ahead: list[Iterator[tuple[Any, Any]]] = [iter([(left, right)])]
+    while ahead:
+        for one, other in ahead[-1]:
+            work.spend(1)
+            of = kind(one)
+            if of != kind(other):
+                return False
+            if of in ("list", "mapping"):
+                within = _pairs(one, other, of, work)
+                if within is None:
+                    return False
+                ahead.append(within)
+                break
+            if of == "text":
+                work.spend(len(one) // 100)
+            if one != other:
+                return False
+        else:
+            ahead.pop()
+    return True
+
+
+def _pairs(one: Any, other: Any, of: str, work: Work) -> Iterator[tuple[Any, Any]] | None:
+    """What is in two lists or mappings, side by side; None if they are not of the same shape."""
     if of == "list":
-        return len(left) == len(right) and all(
-            same(*each, work) for each in zip(left, right, strict=True)
-        )
-    if of == "mapping":
-        work.spend(len(left))
-        return left.keys() == right.keys() and all(
-            same(each, right[key], work) for key, each in left.items()
-        )
-    if of == "text":
-        work.spend(len(left) // 100)
-    return bool(left == right)
+        return zip(one, other, strict=True) if len(one) == len(other) else None
+    work.spend(len(one))
+    if one.keys() != other.keys():
+        return None
+    return ((each, other[key]) for key, each in one.items())
 
 
 def as_text(value: Any) -> str:
@@ -144,6 +158,7 @@ def as_text(value: Any) -> str:
 def as_json(value: Any) -> str:
     """The JSON of a value, on one line. Raises Refused for what is none, and for too much."""
     kind(value)
+    flat(value)
     parts, length = [], 0
     try:
         for part in _JSON.iterencode(value):

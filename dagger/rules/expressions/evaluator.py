@@ -15,7 +15,8 @@ from dagger.rules.expressions.tree import Tree
 def evaluated(expression: Tree, scope: Mapping[str, Any]) -> Any:
     """The value of an expression, which is that very object where a path leads to one.
 
-    Raises Stopped, and nothing else.
+    Raises Stopped, and nothing else: how deep it goes is bounded, so that a stack which is at its
+    end is the caller's own.
     """
     try:
         if expression.path is not None:
@@ -25,8 +26,6 @@ def evaluated(expression: Tree, scope: Mapping[str, Any]) -> Any:
         raise
     except Refused as refused:
         raise Stopped(refused.problem, 0) from None
-    except RecursionError:
-        raise Stopped("this is nested too deeply to be looked through", 0) from None
 
 
 def _followed(path: Path, scope: Mapping[str, Any]) -> Any:

@@ -252,6 +252,7 @@ def _to_json(work: Work, value: Any) -> str:
 def _from_json(work: Work, value: Any) -> Any:
     whole = limits.text(_text("fromJSON", work, value))
     work.spend(len(whole) // 10)
+    limits.flat_text(whole)
     try:
         return json.loads(
             whole,

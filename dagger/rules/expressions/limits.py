@@ -6,6 +6,7 @@ over the same values is refused always or never.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,10 @@ MAX_TEXT = 1_000_000
 
 MAX_VALUES = 1_000_000
 """Values, at any depth, in a list that is made."""
+
+MAX_NESTED = 200
+"""Lists and mappings within one another, in a value that is made a text of, or of a text. A
+message has fewer."""
 
 MAX_CHARACTERS = 10_000_000
 """Characters of all texts, at any depth, in a list that is made."""
@@ -62,6 +67,50 @@ def fits(characters: int) -> None:
     """Raises Refused if a text of so many characters may not be made."""
     if characters > MAX_TEXT:
         raise Refused(f"this makes a text of more than {MAX_TEXT:,} characters; do it in code")
+
+
+def flat(value: Any) -> None:
+    """Raises Refused if a value is nested too deeply to be made a text of, or if that would be too
+    long; by counting, so that Python's stack does not decide.
+    """
+    ahead = [iter((value,))]
+    values = 0
+    while ahead:
+        for each in ahead[-1]:
+            values += 1
+            if type(each) in _LEAVES:  # nearly always
+                continue
+            if isinstance(each, list | tuple):
+                ahead.append(iter(each))
+                break
+            if isinstance(each, Mapping):
+                ahead.append(iter(each.values()))
+                break
+        else:
+            ahead.pop()
+        if len(ahead) - 1 > MAX_NESTED:
+            raise Refused(_TOO_DEEP)
+        if values > MAX_TEXT:  # each is a character at least
+            fits(values)
+
+
+def flat_text(text: str) -> None:
+    """The same for a value that a text of JSON is of."""
+    if text.count("[") + text.count("{") <= MAX_NESTED:
+        return
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > MAX_NESTED:
+            raise Refused(_TOO_DEEP)
+
+
+_LEAVES = frozenset({str, int, float, bool, type(None)})
+
+_TOO_DEEP = f"more than {MAX_NESTED} lists and mappings within one another; do it in code"
+
+_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{}]', re.DOTALL)
+"""The brackets of JSON, and the texts, in which they are none."""
 
 
 def size(made: Any) -> None:

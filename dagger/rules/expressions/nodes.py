@@ -113,8 +113,6 @@ class _Text:
             limits.fits(length + len(part))
         except Refused as refused:
             raise piece.error(refused.problem) from None
-        except RecursionError:
-            raise piece.error("this is nested too deeply for a text") from None
         return part
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from dagger import Config, Executor, Flow, FlowReport, Flows, step
+from dagger import Config, ExecutionError, Executor, Flow, FlowReport, Flows, step
 from dagger.flows.running.conductor import Conductor
 from dagger.flows.running.coordinator import conductor_of
 from dagger.flows.running.orders import Halt, Order, Send, Tell
 from dagger.flows.running.program import Program
-from dagger.words.errors import RequestTimeout, ResponderFailed
+from dagger.words.errors import FlowEventRefused, RequestTimeout, ResponderFailed
 from dagger.words.records import Failure
 from tests.flows.running.stage import ONCE, Stage, acting, line
 
@@ -217,3 +217,107 @@ async def test_what_is_too_big_to_be_sent_fails_its_step() -> None:
     assert error is not None
     assert error["type"] == "SerializationError"
     assert "too big" in error["message"] or "bytes" in error["message"]
+
+
+def test_what_is_not_out_cannot_end() -> None:
+    """Neither a step that was not sent, nor a compensation that does not run."""
+    found = conductor(line("a", "b"))
+    found.begin()
+    for key in ("b", "c", "undo:a", "undo:b"):
+        with pytest.raises(FlowEventRefused, match="nothing is out"):
+            found.heard(key, 1, None)
+    found.heard("a", 1, None)
+    found.heard("b", None, failure())
+    found.heard("undo:b", None, None)
+    for key in ("a", "undo:b", "b"):
+        with pytest.raises(FlowEventRefused, match="nothing is out"):
+            found.heard(key, None, None)
+    found.heard("undo:a", None, None)
+    assert found.finished == "failed"
+
+
+async def test_a_thousand_steps_may_be_too_big_to_be_sent() -> None:
+    """One after the other: the flow goes on as it says, and so do the steps behind them."""
+    config = Config(max_payload_bytes=60_000, max_attempts=1)
+
+    @step
+    async def huge() -> str:
+        return "x" * 40_000
+
+    flow, last = Flow("f").step("huge", huge), "huge"
+    double = "${{ steps.huge.output }}${{ steps.huge.output }}"
+    for number in range(1_000):
+        given = {"name": "no", "x": double}
+        options: Any = {"needs": last, "on_error": "continue", "with_": given}
+        last = f"s{number}"
+        flow = flow.step(last, "act", **options)
+    flow = flow.step("good", "act", needs=last, with_={"name": "${{ str(1 + 1) }}"})
+    stage = Stage()
+    flows = Flows(flow, uses=[huge, *stage.functions()], config=config)
+    async with Executor(flows.agents, config=config) as executor:
+        report = await flows.run(executor, flow)
+    assert (report.status, stage.noted) == ("succeeded", ["2"])
+    assert report.left_out == {"succeeded": 2, "failed": 1_000}
+
+
+def test_a_thousand_compensations_may_fail_before_one_that_does_not() -> None:
+    """What cannot be worked out has failed, each alone, and those before them are undone."""
+    flow, count = Flow("f"), 1_000
+    for number in range(count):
+        missing = {"undo_with": {"x": f"${{{{ steps.s{number}.output.missing }}}}"}}
+        before = {"needs": f"s{number - 1}"} if number else {}
+        flow = acting(flow, f"s{number}", **before, **(missing if number >= 2 else {}))
+    found = conductor(flow.step("last", "act", needs=f"s{count - 1}"))
+    found.begin()
+    for number in range(count):
+        found.heard(f"s{number}", {}, None)
+    orders = found.heard("last", None, failure())
+    assert sent(orders) == ["undo:s1"]
+    assert sent(found.heard("undo:s1", None, None)) == ["undo:s0"]
+    found.heard("undo:s0", None, None)
+    undo = found.undone()
+    assert undo is not None
+    assert (found.finished, undo.undone, undo.left) == ("failed", ("s0", "s1"), ())
+    assert len(undo.failed) == count - 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "told", "left_out"),
+    [
+        (60_000, 420, {}),
+        (20_000, 420, {}),
+        (5_000, 20, {"succeeded": 400}),
+        (500, 0, {"succeeded": 400, "skipped": 20}),
+        (60, 0, {}),
+    ],
+)
+async def test_a_report_that_is_too_large_is_shortened(
+    limit: int, told: int, left_out: dict[str, int]
+) -> None:
+    """As much as has to be; in the end there is none. The flow has ended as it has all the same."""
+    config = Config(max_payload_bytes=limit, max_attempts=1)
+
+    @step
+    async def one() -> int:
+        return 1
+
+    flow = Flow("f", output="${{ steps.s30.output }}")
+    for number in range(420):
+        flow = flow.step(f"s{number}", one, when=number >= 20)
+    flows = Flows(flow, uses=[one], config=config)
+    async with Executor(flows.agents, config=config) as executor:
+        live = await flows.start(executor, flow)
+        run = await live.result()
+        assert run.status == "completed"
+        assert run.outputs["f:output"] == [1]
+        if limit == 60:
+            with pytest.raises(ExecutionError, match="tells of no steps"):
+                flows.report(live)
+            return
+        report = flows.report(live)
+    assert (report.status, len(report.steps), report.left_out) == ("succeeded", told, left_out)
+    assert bool(report.definition) is (limit == 60_000)
+    if told == 20:
+        assert report.step("s1").status == "skipped"
+        with pytest.raises(KeyError):
+            report.step("s30")

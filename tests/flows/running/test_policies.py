@@ -18,7 +18,9 @@ from dagger import (
     ResourcePool,
     step,
 )
+from dagger.authoring.cache import CacheView
 from dagger.flows.functions import StepFunction
+from dagger.flows.running import caching
 from dagger.testing import simulate, simulated
 from tests.flows.running.stage import ONCE, Stage, acting, line
 from tests.waiting import turns, until
@@ -167,6 +169,41 @@ async def test_what_fails_is_not_cached() -> None:
         reports = [await flows.run(executor, "f") for _ in range(3)]
     assert [each.status for each in reports] == ["failed", "succeeded", "succeeded"]
     assert [each.output for each in reports] == [None, 3, 3]
+
+
+def test_room_in_a_full_cache_is_made_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though one result ends as another is put in: not all of it is looked through each time."""
+    looked, get, count, most = list[str](), CacheView.get, 300, 50
+
+    def counted(self: CacheView, key: str, **options: Any) -> Any:
+        looked.append(key)
+        return get(self, key, **options)
+
+    @step
+    async def in_a_second(number: int) -> int:
+        await anyio.sleep(1)
+        return number
+
+    flow = Flow("f").step(
+        "a",
+        in_a_second,
+        foreach=list(range(count)),
+        max_parallel=1,
+        cache=most,
+        with_={"number": "${{ item }}"},
+    )
+    flows = Flows(flow, uses=[in_a_second], config=ONCE)
+
+    async def main() -> int:
+        async with simulated(*flows.agents, config=ONCE) as executor:
+            await flows.run(executor, "f")
+            return len(executor.shared.keys("flow cache f.a"))
+
+    monkeypatch.setattr(CacheView, "get", counted)
+    monkeypatch.setattr(caching, "MOST", most)
+    monkeypatch.setattr(caching, "SWEPT", most // 10)
+    assert most - most // 10 <= simulate(main) <= most
+    assert len(looked) <= count * (1 + 10)
 
 
 async def test_a_result_that_is_null_is_cached_like_any() -> None:

@@ -18,13 +18,17 @@ from dagger import (
     Flows,
     LmdbStore,
     MemoryStore,
+    RunConflict,
     SecretMissing,
     ValidationError,
+    agent,
     step,
 )
 from dagger.executor.exporting import exported
 from dagger.flows.functions import StepFunction
+from dagger.flows.running.origins import FlowOrigin
 from dagger.store.reader import StoreReader
+from dagger.words.payload import encode
 from tests.flows.running.stage import ONCE, Stage
 from tests.state.meaning import live_state
 from tests.waiting import until
@@ -281,3 +285,115 @@ def test_where_a_secret_would_be_written_down_it_may_not_stand() -> None:
     flow = Flow("f", inputs={"token": SECRET}, output="${{ inputs.token }}")
     with pytest.raises(FlowError, match="the output of a flow is kept and shown"):
         Stage().flows(flow.step("a", "act", with_={"name": "a"}))
+
+
+def held(flows: Flows) -> list[Any]:
+    """What the vault of some flows has of runs."""
+    origin = flows.agents[0].origin
+    assert isinstance(origin, FlowOrigin)
+    return list(origin._vault._inputs)
+
+
+async def test_two_executors_may_have_a_run_of_one_id() -> None:
+    """Each run has the secret that it was given, though both go by the same flows."""
+    stage = Stage(waits=["wait"])
+    got: list[str] = []
+
+    @step(name="note-token")
+    async def note_token(token: str) -> None:
+        got.append(token)
+
+    flow = Flow("f", inputs={"token": SECRET}).step("wait", "act", with_={"name": "wait"})
+    flow = flow.step("say", note_token, needs="wait", with_={"token": "${{ inputs.token }}"})
+    flows = Flows(flow, uses=[note_token, *stage.functions()], config=ONCE)
+    async with (
+        Executor(flows.agents, config=ONCE) as one,
+        Executor(flows.agents, config=ONCE) as other,
+    ):
+        alice = await flows.start(one, flow, {"token": "that-of-alice"}, run_id="r")
+        bob = await flows.start(other, flow, {"token": "that-of-bob"}, run_id="r")
+        await stage.reached("wait")
+        stage.gates["wait"].set()
+        for live in (alice, bob):
+            assert (await live.result()).status == "completed"
+    assert sorted(got) == ["that-of-alice", "that-of-bob"]
+
+
+async def test_a_secret_input_is_let_go_of_with_its_run() -> None:
+    """However the run has ended, was not begun after all, or goes on elsewhere; what comes right
+    after its end has none of it yet.
+    """
+    said: list[str] = []
+
+    @step(name="give-away")
+    async def give_away(token: str, ctx: Context) -> str:
+        said.append(token)
+        ctx.publish("late", {"said": token})
+        return token
+
+    @agent(subscribe="late")
+    async def late(payload: Any, executor: Any) -> None: ...
+
+    flow = Flow("f", inputs={"token": SECRET, "x": {"default": 1}}).step(
+        "a", give_away, with_={"token": "${{ inputs.token }}"}
+    )
+    flows = Flows(flow, uses=[give_away, late], config=ONCE)
+    agents = [late, *flows.agents]
+    async with Executor(agents, config=ONCE) as executor:
+        await flows.run(executor, flow, {"token": TOKEN}, run_id="r")
+        assert held(flows) == []
+        assert (await flows.run(executor, flow, {"token": TOKEN}, run_id="r")).status == "succeeded"
+        assert (await flows.run(executor, flow, {}, run_id="r")).status == "succeeded"
+        with pytest.raises(RunConflict):
+            await flows.run(executor, flow, {"token": TOKEN, "x": 2}, run_id="r")
+        with pytest.raises(ValidationError):
+            await flows.run(executor, flow, {"token": TOKEN, "y": 2})
+        assert held(flows) == []
+        shown = await executor.run("late", {"heard": f"it was {TOKEN}"})
+        assert TOKEN not in repr(shown)
+        live = executor.live(shown.run_id)
+        assert live.state.opening.payload == encode({"heard": "it was ***"})
+    assert said == [TOKEN]
+
+
+async def test_an_executor_that_stops_lets_go_of_what_its_runs_were_given() -> None:
+    """A run that goes on in the same process is given its secrets anew, as in any other."""
+    stage, store = Stage(waits=["wait"]), MemoryStore()
+    flows = stage.flows(LATER, secrets={"FLOW_KEY": KEY})
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        await flows.start(executor, "f", {"token": TOKEN}, run_id="r")
+        await stage.reached("wait")
+        assert len(held(flows)) == 1
+    assert held(flows) == []
+    stage.gates["wait"].set()
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        (report,) = executor.runs()
+        assert report.status == "paused"
+        assert (await flows.run(executor, "f", {"token": TOKEN}, run_id="r")).status == "succeeded"
+    assert stage.given["say"] == {"token": f"Bearer {TOKEN}", "key": KEY}
+    assert held(flows) == []
+
+
+async def test_an_input_may_have_any_name() -> None:
+    """Also one that means something where arguments are packed, beside a secret and alone."""
+    inner = Flow("inner", inputs={"with": {}, "scope": {}, "token": SECRET})
+    inner = inner.step(
+        "a",
+        "act",
+        with_={
+            "name": "a",
+            "x": ["${{ inputs['with'] }}", "${{ inputs.scope }}"],
+            "y": "${{ inputs.token }}",
+        },
+    )
+    plain = Flow("plain", inputs={"with": {}, "scope": {}})
+    plain = plain.step("b", "act", with_={"name": "b", "x": "${{ inputs['with'] }}"})
+    given = {"with": {"n": 1}, "scope": 2}
+    flow = Flow("f").step("one", inner, with_={**given, "token": "${{ secrets.FLOW_KEY }}"})
+    flow = flow.step("two", plain, with_=given)
+    stage = Stage()
+    flows = stage.flows(flow, plain, secrets={"FLOW_KEY": KEY})
+    async with Executor(flows.agents, config=ONCE) as executor:
+        assert (await flows.run(executor, flow)).status == "succeeded"
+        assert stage.given == {"a": {"x": [{"n": 1}, 2], "y": KEY}, "b": {"x": {"n": 1}}}
+        assert (await flows.run(executor, "plain", given)).status == "succeeded"

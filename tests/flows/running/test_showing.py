@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagger import ExecutionError, Executor, Flow, FlowReport, Flows, MemoryStore, agent
+from dagger import Config, ExecutionError, Executor, Flow, FlowReport, Flows, MemoryStore, agent
 from dagger.flows.running import coordinator
 from dagger.flows.running.conductor import Conductor
 from dagger.flows.running.definition import definition_of
@@ -84,6 +84,56 @@ async def test_how_far_undoing_is_can_be_seen() -> None:
         stage.gates["undo a"].set()
         await live.result()
         assert flows.report(live).status == "failed"
+
+
+async def test_what_could_not_be_sent_is_told_and_stays_so() -> None:
+    """While the run goes on, also where there would be room for it after a restart."""
+    double = "${{ steps.a.output }}${{ steps.a.output }}"
+    flow = Flow("f").step("a", "act", with_={"name": "a"})
+    flow = flow.step("b", "act", with_={"name": "b", "x": double * 200}, on_error="continue")
+    flow = flow.step("c", "act", with_={"name": "c"}, needs="b")
+    flow = flow.step("d", "act", with_={"name": "d"}, needs="c")
+    store, small = MemoryStore(), Config(max_payload_bytes=1_000, max_attempts=1)
+    stage = Stage(waits=["d"])
+    flows = stage.flows(flow, config=small)
+    async with Executor(flows.agents, config=small, store=store) as executor:
+        live = await flows.start(executor, flow, run_id="r")
+        await stage.reached("d")
+        told = flows.report(live)
+    error = told.step("b").error
+    assert error is not None
+    assert error["type"] == "SerializationError"
+    assert [each.status for each in told.steps] == ["succeeded", "failed", "succeeded", "running"]
+    stage = Stage()
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        report = await flows.run(executor, flow, run_id="r")
+    assert (report.status, report.step("b").error) == ("succeeded", error)
+    assert stage.noted == ["d"]
+
+
+async def test_who_has_died_before_it_could_say_how_it_ended_is_told_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Why, and what had been done by then, as far as that is kept."""
+    heard, stage = Conductor.heard, Stage(fails=["b"])
+
+    def dies(self: Conductor, key: str, *told: Any, **more: Any) -> Any:
+        if key == "d":
+            raise MemoryError("there is no more")
+        return heard(self, key, *told, **more)
+
+    flow = line("a", "b", "c", "d", on_error="continue")
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        with monkeypatch.context() as patch:
+            patch.setattr(Conductor, "heard", dies)
+            live = await flows.start(executor, flow)
+            assert (await live.result()).status == "failed"
+        told = flows.report(live)
+    assert (told.status, told.reason) == ("failed", "MemoryError: there is no more")
+    assert told.step("a").status == "succeeded"
+    assert told.definition == definition_of(flows.flows["line"])
 
 
 async def test_a_report_is_the_same_after_it_was_kept() -> None:

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from dagger import Executor, LoopClock, MemoryStore, ResourcePool
+from dagger import Config, Executor, LoopClock, MemoryStore, ResourcePool
 from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext, NodeStatus
 from dagger.graphs.model import OnError
 from dagger.words.errors import ExecutionError
@@ -307,6 +307,35 @@ async def test_an_undo_that_fails_is_told() -> None:
     assert [name for name, _ in log] == ["b", "x", "a"]
     assert report.undone == ("a", "sub")
     assert report.stuck == {"b": "ValueError: no"}
+
+
+async def test_a_thousand_undos_may_be_too_big_to_be_sent() -> None:
+    """Each is told as not undone, those before them are undone, and the run has ended."""
+    log, count, limit = list[str](), 1_000, 4_000
+
+    async def undo(ctx: NodeContext) -> None:
+        log.append(ctx.node)
+
+    def change() -> dict[str, str]:
+        return {"x": "y" * (limit - 150)}
+
+    graph = Graph("g").add_node("first", lambda: {"x": ""}, undo=undo)
+    last, long = "first", "n" * 200  # which is said where it is undone, and not where it is done
+    for number in range(count):
+        graph.add_node(f"{long}{number}", change, undo=undo).add_edge(last, f"{long}{number}")
+        last = f"{long}{number}"
+    graph.add_node("fails", failing).add_edge(last, "fails")
+    config = Config(max_payload_bytes=limit, max_attempts=1)
+    graphs = Graphs(graph)
+    async with Executor(graphs.agents, config=config) as executor:
+        run = await graphs.start(executor, "g")
+        await run.live.result()
+        assert run.live.report().status == "failed"
+        assert run.report().status is GraphStatus.FAILED
+        letter = run.live.report().dead_letters[-1]
+    assert log == ["first"]
+    assert letter.failure.type == "GraphFailed"
+    assert "undone: first; " in letter.failure.message
 
 
 @pytest.mark.parametrize("how", ["cancel", "timeout"])

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from dagger.rules.expressions import Template, compiled, condition
 from dagger.rules.expressions.functions import FUNCTIONS
-from dagger.rules.expressions.limits import MAX_DEPTH, MAX_LOOPS, MAX_SOURCE, MAX_WORK
+from dagger.rules.expressions.limits import (
+    MAX_DEPTH,
+    MAX_LOOPS,
+    MAX_NESTED,
+    MAX_SOURCE,
+    MAX_WORK,
+)
 from dagger.words.errors import ExpressionError
 from tests.conftest import PROVE
 
@@ -258,16 +264,16 @@ def test_limits_are_as_the_page_says() -> None:
 
 
 def test_values_that_are_nested_without_end_are_refused() -> None:
-    """A value may be as deep as it likes: it is handed on, but not looked through."""
+    """A value may be as deep as it likes: it is handed on and compared, but made no text of."""
     deep: list[Any] = []
     for _ in range(sys.getrecursionlimit() * 2):
         deep = [deep]
     assert compiled("${{ deep }}").render({"deep": deep}) is deep
-    for expression in ("deep == [deep]", "toJSON(deep)", "deep in [deep, 1] && deep == [deep]"):
-        with pytest.raises(ExpressionError):
-            compiled(f"${{{{ {expression} }}}}").render({"deep": deep})
-    with pytest.raises(ExpressionError):
-        compiled("see ${{ deep }}").render({"deep": deep})
+    assert compiled("${{ deep == [deep] }}").render({"deep": deep}) is False
+    assert compiled("${{ deep in [1, deep] }}").render({"deep": deep}) is True
+    for text in ("${{ toJSON(deep) }}", "see ${{ deep }}", "${{ join([deep]) }}"):
+        with pytest.raises(ExpressionError, match=f"more than {MAX_NESTED} lists"):
+            compiled(text).render({"deep": deep})
     circle: list[Any] = [1]
     circle.append(circle)
     for text in ("${{ toJSON(c) }}", "see ${{ c }}", "${{ c == [1, c] }}", "${{ [c] }}"):
@@ -275,14 +281,39 @@ def test_values_that_are_nested_without_end_are_refused() -> None:
             compiled(text).render({"c": circle})
 
 
-def test_a_call_from_deep_down_says_so() -> None:
-    """Where the caller's stack is nearly at its end, an expression is refused like any other."""
+def test_a_text_of_json_is_as_deep_as_a_value_that_becomes_one() -> None:
+    """What is just within the limit is read and written; brackets in its texts do not count."""
+    for depth in (MAX_NESTED, MAX_NESTED + 1, 100_000):
+        text = f'{"[" * depth}"{"[" * 300}\\"{"{" * 300}"{"]" * depth}'
+        template = compiled("${{ toJSON(fromJSON(text)) }}")
+        if depth == MAX_NESTED:
+            assert template.render({"text": text}) == text
+        else:
+            with pytest.raises(ExpressionError, match=f"more than {MAX_NESTED} lists"):
+                template.render({"text": text})
+
+
+def test_what_holds_itself_twice_is_counted_as_long_as_its_text_would_be() -> None:
+    """A value that is small, and whose text would not end, is refused without being written."""
+    value: list[Any] = [1]
+    for _ in range(100):
+        value = [value, value]
+    start = process_time()
+    with pytest.raises(ExpressionError, match="a text of more than"):
+        compiled("${{ toJSON(value) }}").render({"value": value})
+    assert process_time() - start < QUICKLY
+
+
+def test_a_stack_that_is_at_its_end_is_the_callers() -> None:
+    """The same expression over the same values is refused always or never: from deep down there
+    is no other error about it, but that of Python.
+    """
     template = compiled(f"${{{{ {'(1 + ' * 40}1{')' * 40} }}}}")
 
     def down(depth: int) -> Any:
         return template.render({}) if depth == 0 else down(depth - 1)
 
-    with pytest.raises(ExpressionError, match="nested too deeply"):
+    with pytest.raises(RecursionError):
         down(sys.getrecursionlimit() - 120)
 
 
