@@ -97,6 +97,8 @@ import re
 from signal import Signals
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from dagger.words.secrets import hidden
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -107,6 +109,12 @@ VALUE_SHOWN = 200
 
 STDERR_SHOWN = 500
 """Characters that a program wrote last to stderr, which an error repeats."""
+
+
+def shortened(text: str) -> str:
+    """A text as an error repeats it: without secrets, and cut at 200 characters."""
+    text = hidden(text)
+    return text if len(text) <= VALUE_SHOWN else text[:VALUE_SHOWN] + "..."
 
 
 class DaggerError(Exception):
@@ -167,7 +175,7 @@ class ScheduleError(DefinitionError):
     """
 
     def __init__(self, given: str, problem: str) -> None:
-        self.given = given if len(given) <= VALUE_SHOWN else given[:VALUE_SHOWN] + "..."
+        self.given = shortened(given)
         super().__init__(problem, f"schedule {self.given}")
 
 
@@ -330,7 +338,7 @@ class ValidationError(DaggerError):
         self.path = path
         self.rule = rule
         self.problem = problem
-        self.value = value if len(value) <= VALUE_SHOWN else value[:VALUE_SHOWN] + "..."
+        self.value = shortened(value)
         self.agent = agent
         self.channel = channel
         self.direction = direction
@@ -360,7 +368,7 @@ class ToolRefused(DaggerError):
         self.path = path
         self.rule = rule
         self.problem = problem
-        self.value = value if len(value) <= VALUE_SHOWN else value[:VALUE_SHOWN] + "..."
+        self.value = shortened(value)
         self.direction = direction
         super().__init__(
             f"{direction} of tool {tool!r} at {path} breaks {rule!r}: {problem} "
@@ -925,8 +933,10 @@ class HttpRefused(HttpFailed):
 
 
 def _bare(url: str) -> str:
-    """A URL, as short as others are shown, without its userinfo, query and fragment."""
-    place = re.split(r"[?#]", url, maxsplit=1)[0]
+    """A URL, as short as others are shown, without its userinfo, query and fragment; and without
+    secrets, of which these might be a part.
+    """
+    place = re.split(r"[?#]", hidden(url), maxsplit=1)[0]
     return re.sub(r"^([^/]*//)?[^/]*@", r"\1", place)[:VALUE_SHOWN]
 
 
@@ -941,7 +951,7 @@ class ShellFailed(ExecutionError):
     def __init__(self, command: str, code: int | None, stderr: str, problem: str = "") -> None:
         self.command = command
         self.code = code
-        self.stderr = stderr[-STDERR_SHOWN:]
+        self.stderr = hidden(stderr)[-STDERR_SHOWN:]
         self.problem = problem
         happened = ([] if code is None else [_death(code)]) + ([problem] if problem else [])
         last = f"; the last it wrote to stderr: {self.stderr}" if self.stderr else ""

@@ -1,0 +1,103 @@
+"""Forms: how a text stands in others, such as JSON, what Python's `repr` says, and URLs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+FEW = 4
+"""Characters below which a text has no other forms: they might be a part of anything."""
+
+LINE = 8
+"""Characters of a line, at least, that is hidden also where the others are not beside it."""
+
+_PRINTABLE = {*map(chr, range(0x21, 0x7F))}
+
+_LEFT_IN_URLS = (
+    "",  # quote(text, safe=""), and forms
+    "/",  # quote(text)
+    "!'()*",  # encodeURIComponent
+    "!#$&'()*+,/:;=?@",  # encodeURI
+    "".join(_PRINTABLE - {*'"#<>'}),  # in a query, as httpx has it
+    "".join(_PRINTABLE - {*'"#<>?`{}'}),  # in a path, likewise
+)
+"""What is not escaped, beside letters and digits, by who writes the URL."""
+
+_SAID_AS_IT_IS = re.compile(r"[ !#-&(-\[\]-~]*")
+"""Texts that nobody escapes between quotes."""
+
+_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[\w.-]{1,253}", re.ASCII)
+_UNRESERVED = re.compile(r"[\w.~-]*", re.ASCII)
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+
+
+def forms(text: str) -> tuple[str, ...]:
+    """A text and what others write for it, the longest first.
+
+    - Without the space around it.
+    - Escaped once or twice, as in JSON, in a `repr`, and in one of these within the other.
+    - In a URL: with more or less of it escaped, by capitals or not, or "+" for a space; in small
+      letters where it may be a host; where it is a URL itself, without its user and fragment.
+    - Each of its lines of at least `LINE` characters, plain and escaped.
+
+    Most of them are the same: a token of letters and digits has two.
+    """
+    if len(text) < FEW:
+        return (text,)
+    found = {text}
+    for whole in {text.strip(), *_as_url(text.strip())} - {""}:
+        found.add(whole)
+        found.update(_in_url(whole))
+    for whole in (text, text.strip()):
+        found.update(twice for once in _escaped(whole) for twice in (once, *_escaped(once)))
+    lines = {line.strip() for line in text.splitlines()}
+    for line in lines:
+        if len(line) >= LINE:
+            found.update((line, *_escaped(line)))
+    return tuple(sorted(found - {""}, key=lambda form: (-len(form), form)))
+
+
+def _escaped(text: str) -> set[str]:
+    """As it stands between quotes: of JSON, and of Python with and without `'` escaped."""
+    if _SAID_AS_IT_IS.fullmatch(text):
+        return {text}
+    parts = text.split("'")
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    found = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    for escaped in (
+        [repr(part)[1:-1] for part in parts],
+        [ascii(part)[1:-1] for part in parts],
+        [repr(part)[2:-1] for part in encoded],
+    ):
+        found |= {"'".join(escaped), "\\'".join(escaped)}
+    return found
+
+
+def _in_url(text: str) -> Iterator[str]:
+    """As it stands in a URL."""
+    if _HOST.fullmatch(text):
+        yield text.lower()
+    if _UNRESERVED.fullmatch(text):  # nobody escapes anything of it
+        return
+    for left in _LEFT_IN_URLS:
+        capitals = quote(text, safe=left, errors="surrogatepass")
+        for escaped in (capitals, _ESCAPE.sub(lambda found: found[0].lower(), capitals)):
+            yield escaped
+            yield escaped.replace("%20", "+")
+
+
+def _as_url(text: str) -> Iterator[str]:
+    """As it is told where it is a URL that leads to a page: scheme, host, path and query."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return
+    if not host or not (parts.path.strip("/") or parts.query):
+        return
+    place = host if port in (None, _PORTS.get(parts.scheme)) else f"{host}:{port}"
+    for query in {"", parts.query and f"?{parts.query}"}:
+        yield f"{parts.scheme}://{place}{parts.path or '/'}{query}"
