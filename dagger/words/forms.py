@@ -29,7 +29,8 @@ _SAID_AS_IT_IS = re.compile(r"[ !#-&(-\[\]-~]*")
 """Texts that nobody escapes between quotes."""
 
 _PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[\w.-]{1,253}", re.ASCII)
+_HOST = re.compile(r"[\w.-]+", re.ASCII)
+_ENDS_IN_URLS = re.compile("[?#@]")
 _UNRESERVED = re.compile(r"[\w.~-]*", re.ASCII)
 _ESCAPE = re.compile("%[0-9A-F]{2}")
 
@@ -40,24 +41,36 @@ def forms(text: str) -> tuple[str, ...]:
     - Without the space around it.
     - Escaped once or twice, as in JSON, in a `repr`, and in one of these within the other.
     - In a URL: with more or less of it escaped, by capitals or not, or "+" for a space; in small
-      letters where it may be a host; where it is a URL itself, without its user and fragment.
-    - Each of its lines of at least `LINE` characters, plain and escaped.
+      letters where it may be a host; where it is a URL itself, without its user and fragment; and
+      what is before and behind "?", "#" and "@", where URLs are taken apart.
+    - Each of its lines.
+    - As who takes UTF-8 for Latin-1 reads it.
 
-    Most of them are the same: a token of letters and digits has two.
+    Of parts only those of at least `LINE` characters. Most forms are the same: a token of letters
+    and digits has two.
     """
     if len(text) < FEW:
         return (text,)
-    found = {text}
-    for whole in {text.strip(), *_as_url(text.strip())} - {""}:
-        found.add(whole)
-        found.update(_in_url(whole))
-    for whole in (text, text.strip()):
-        found.update(twice for once in _escaped(whole) for twice in (once, *_escaped(once)))
-    lines = {line.strip() for line in text.splitlines()}
-    for line in lines:
-        if len(line) >= LINE:
-            found.update((line, *_escaped(line)))
-    return tuple(sorted(found - {""}, key=lambda form: (-len(form), form)))
+    wholes = {text, text.strip(), *_as_url(text.strip())} - {""}
+    parts = {each for each in map(str.strip, _parts(text)) if len(each) >= LINE}
+    found = {twice for whole in wholes for once in _escaped(whole) for twice in _escaped(once)}
+    for each in {*wholes, *parts, *map(_misread, wholes), *map(_misread, parts)}:
+        found |= {each, *_escaped(each)}
+    for each in wholes if "\n" in text.strip() else wholes | parts:
+        for written in _in_url(each):
+            found |= {written, *_escaped(written)}
+    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+
+
+def _parts(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        yield line
+        if "://" not in line:
+            yield from _ENDS_IN_URLS.split(line)
+
+
+def _misread(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def _escaped(text: str) -> set[str]:

@@ -155,7 +155,7 @@ class Assembling:
             program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
         )
         digest = digest_of(definition_of(flow))
-        origin = Origin(digest, self._vault.secrets)
+        origin = Origin(digest, self._vault.secrets, coordinates=True)
         yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
 

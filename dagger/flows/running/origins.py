@@ -45,7 +45,7 @@ class FlowOrigin(Origin):
     def __init__(
         self, keeper: Keeper, definition: Mapping[str, Any], *, accept_changes: bool
     ) -> None:
-        super().__init__(digest_of(definition), keeper.vault.secrets)
+        super().__init__(digest_of(definition), keeper.vault.secrets, coordinates=True)
         self._vault = keeper.vault
         self._program = keeper.program
         self._definition = definition
