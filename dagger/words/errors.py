@@ -320,8 +320,8 @@ class ValidationError(DaggerError):
     """A payload breaks a schema.
 
     `agent`, `channel` and `direction` ("input" or "output") say where; `path` is the
-    JSON path, `rule` the schema keyword, `value` the offending value's text, cut at
-    200 characters.
+    JSON path, `rule` the schema keyword, `value` the offending value's text, without
+    secrets and cut at 200 characters.
     """
 
     def __init__(
