@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dagger.words import records
 from dagger.words.effects import IDEMPOTENCY_KEY, OURS, CacheWrite, Publication, Reply, TaskWrite
 from dagger.words.payload import decode, encode
+from dagger.words.secrets import masked, named
 
 if TYPE_CHECKING:
     from dagger.authoring.origin import Origin
@@ -50,10 +51,7 @@ class Veiling:
 
     def value(self, value: T) -> T:
         """What data or people have brought: a text, or the bytes of a payload."""
-        for veil in self.veils:
-            if veil:
-                value = veil.masked(value)
-        return value
+        return masked(value, [each for each in self.veils if each])
 
     def name(self, agent: str, name: str) -> str:
         """What a handler of an agent calls something by."""
@@ -75,9 +73,7 @@ class Veiling:
         return found._replace(payload=encode(inputs))
 
     def _name(self, name: T) -> T:
-        for veil in self.veils:
-            name = veil.named(name)
-        return name
+        return named(name, self.veils)
 
     # -- what they are in ------------------------------------------------------------
 

@@ -9,8 +9,9 @@ a secret that was cut nobody would know the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeVar, cast
 from weakref import ref
 
 import msgpack
@@ -32,15 +33,6 @@ _known: set[ref[Secrets]] = set()
 T = TypeVar("T")
 
 
-def hidden(value: T) -> T:
-    """A value without anything that is secret in this process; to be asked before it is cut."""
-    for each in tuple(_known):
-        secrets = each()
-        if secrets is not None:
-            value = secrets.masked(value)
-    return value
-
-
 class Secrets:
     """Texts to be hidden. They are never let go of: what is known late may be written later."""
 
@@ -48,7 +40,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self._added: set[str] = set()
-        self._long: list[str] = []  # the longest first: one may be a part of another
+        self._long: list[str] = []
         self._short: set[str] = set()
         self._blobs: list[bytes] = []
 
@@ -70,61 +62,134 @@ class Secrets:
         if len(text) < WHOLE:
             self._short.add(text)
         else:
-            self._long = sorted([*self._long, text], key=len, reverse=True)
+            self._long.append(text)
         self._blobs.append(text.encode("utf-8", "surrogatepass"))
 
     def __bool__(self) -> bool:
         return bool(self._blobs)
 
-    def masked(self, value: Any) -> Any:
-        """A value without secrets: a text, the bytes of a payload, or tuples and mappings of
-        them. What has none is returned as it is. Keys of mappings are `named`.
-        """
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, bytes):
-            return self._blob(value)
-        if isinstance(value, tuple):
-            found = [self.masked(each) for each in value]
-            if all(one is other for one, other in zip(found, value, strict=True)):
-                return value
-            return tuple.__new__(type(value), found)
-        if isinstance(value, list):
-            return [self.masked(each) for each in value]
-        if isinstance(value, Mapping):
-            return {self.named(key): self.masked(each) for key, each in value.items()}
-        return value
+    def masked(self, value: T) -> T:
+        """A value without these secrets (see `masked`)."""
+        return masked(value, (self,))
 
-    def named(self, name: Any) -> Any:
-        """A key or a name without secrets, but for those that are a plain word of few small
-        letters: what programs call things by is more likely meant.
-        """
-        if not isinstance(name, str):
-            return name
-        if name in self._short and not _WORD.fullmatch(name):
-            return MASK
-        for each in self._long:
-            if each in name and not _WORD.fullmatch(each):
-                name = name.replace(each, MASK)
-        return name
-
-    def _text(self, text: str) -> str:
+    def within(self, text: str) -> list[str]:
+        """Those that are a part of a text, or all of it."""
         if text in self._short:
-            return MASK
-        for each in self._long:
-            if each in text:
-                text = text.replace(each, MASK)
-        return text
+            return [text]
+        return [each for each in self._long if each in text]
 
-    def _blob(self, blob: bytes) -> bytes:
-        if not any(each in blob for each in self._blobs):
-            return blob
-        try:
-            value = msgpack.unpackb(blob, strict_map_key=False, unicode_errors="surrogatepass")
-        except ValueError:
-            return blob  # no payload: of what was encoded otherwise nothing is a text
-        masked: bytes = msgpack.packb(self.masked(value), unicode_errors="surrogatepass")
-        return masked
+    def inside(self, blob: bytes) -> list[str]:
+        """Those that may be in the texts of a payload."""
+        return [each.decode("utf-8", "surrogatepass") for each in self._blobs if each in blob]
+
+
+def hidden(value: T) -> T:
+    """A value without anything that is secret in this process; to be asked before it is cut."""
+    known = [each() for each in tuple(_known)]
+    return masked(value, [each for each in known if each is not None])
+
+
+def masked(value: T, secrets: Collection[Secrets]) -> T:
+    """A value without any of these secrets: a text, the bytes of a payload, or lists, tuples and
+    mappings of texts, whose keys are `named`. What has none is returned as it is.
+    """
+    if not secrets:
+        return value
+    found: Any
+    if isinstance(value, bytes):
+        found = _payload(value, secrets)
+    else:
+        within = partial(_within, secrets)
+        found = _masked(value, within, _Names(within))
+    return cast("T", found)
+
+
+def named(name: T, secrets: Collection[Secrets]) -> T:
+    """A key or a name without any of these secrets, but for those that are a plain word of few
+    small letters: what programs call things by is more likely meant.
+    """
+    return cast("T", _named(name, partial(_within, secrets))) if name else name
+
+
+Find = Callable[[str], list[str]]
+"""Gives what is to be hidden of a text."""
+
+
+def _within(secrets: Collection[Secrets], text: str) -> list[str]:
+    return [each for all_of in secrets for each in all_of.within(text)]
+
+
+def _payload(blob: bytes, secrets: Collection[Secrets]) -> bytes:
+    inside = [each for all_of in secrets for each in all_of.inside(blob)]
+    if not inside:
+        return blob
+    try:
+        value = msgpack.unpackb(blob, strict_map_key=False, unicode_errors="surrogatepass")
+    except ValueError:
+        return blob  # no payload: of what was encoded otherwise nothing is a text
+
+    long = [each for each in inside if len(each) >= WHOLE]
+    short = {each for each in inside if len(each) < WHOLE}
+
+    def within(text: str) -> list[str]:  # they are few, while texts are many
+        return [text] if text in short else [each for each in long if each in text]
+
+    told = _masked(value, within, _Names(within))
+    found: bytes = msgpack.packb(told, unicode_errors="surrogatepass")
+    return found
+
+
+class _Names(dict[Any, Any]):
+    """What becomes of keys, each of which is looked at once."""
+
+    def __init__(self, within: Find) -> None:
+        self._within = within
+
+    def __missing__(self, key: Any) -> Any:
+        self[key] = told = _named(key, self._within)
+        return told
+
+
+def _named(key: Any, within: Find) -> Any:
+    found = within(key) if isinstance(key, str) else []
+    secret = [each for each in found if not _WORD.fullmatch(each)]
+    return _struck(key, secret) if secret else key
+
+
+def _masked(value: Any, within: Find, names: _Names) -> Any:
+    if isinstance(value, str):
+        found = within(value)
+        return _struck(value, found) if found else value
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {names[key]: _masked(each, within, names) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_masked(each, within, names) for each in value]
+    if isinstance(value, tuple):
+        inner = [_masked(each, within, names) for each in value]
+        if all(one is other for one, other in zip(inner, value, strict=True)):
+            return value
+        return tuple.__new__(type(value), inner)
+    return value
+
+
+def _struck(text: str, parts: Collection[str]) -> str:
+    """A text with a mask for each of these parts, or for all of those that overlap."""
+    told: list[str] = []
+    end = 0
+    for start, stop in sorted(span for part in parts for span in _spans(text, part)):
+        if start >= end:
+            told += (text[end:start], MASK)
+        end = max(end, stop)
+    return "".join((*told, text[end:]))
+
+
+def _spans(text: str, part: str) -> Iterator[tuple[int, int]]:
+    start = text.find(part)
+    while start >= 0:
+        yield start, start + len(part)
+        start = text.find(part, start + 1)
 
 
 def _texts(value: Any) -> Iterable[str]:
