@@ -144,6 +144,26 @@ async def test_who_uses_no_flow_finds_his_names_too() -> None:
     assert got == [{"said": "***", "no": 2}]
 
 
+async def test_a_fork_begins_without_secrets(memory_path: Path) -> None:
+    """What a person has a fork begin with instead is looked at as all that is brought."""
+    got: list[Any] = []
+
+    @agent(subscribe="first")
+    async def hears(payload: Any) -> None:
+        got.append(payload)
+
+    flow = Flow("f").step("a", "log-in7", with_={"user": "${{ secrets.DB_USER }}"})
+    flows = Flows(flow, uses=[log_in], secrets={"DB_USER": NEUTRAL})
+    store = LmdbStore(memory_path / "store")
+    async with Executor([*flows.agents, hears], config=TWICE, store=store) as executor:
+        await executor.run("first", 1, run_id="r")
+        fork = await executor.fork("r", "r.0.0", payload={"said": f"now {NEUTRAL}"})
+        await fork.result()
+    assert got == [1, {"said": "now ***"}]
+    files = [each for each in memory_path.rglob("*") if each.is_file()]  # noqa: ASYNC240
+    assert not any(NEUTRAL.encode() in each.read_bytes() for each in files)
+
+
 async def test_the_key_of_a_call_is_no_secret() -> None:
     """What could neither be kept nor found again is refused, without being told."""
 
