@@ -103,14 +103,15 @@ def _in_url(text: str) -> Iterator[str]:
 
 
 def _as_url(text: str) -> Iterator[str]:
-    """As it is told where it is a URL that leads to a page: scheme, host, path and query."""
+    """As it is told where it is a URL of a page: scheme, host, path, and perhaps the query."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
         return
-    if not host or not (parts.path.strip("/") or parts.query):
-        return
     place = host if port in (None, _PORTS.get(parts.scheme)) else f"{host}:{port}"
-    for query in {"", parts.query and f"?{parts.query}"}:
-        yield f"{parts.scheme}://{place}{parts.path or '/'}{query}"
+    page = f"{parts.scheme}://{place}{parts.path or '/'}"
+    if host and parts.query:
+        yield f"{page}?{parts.query}"
+    if host and parts.path.strip("/"):
+        yield page
