@@ -26,7 +26,12 @@ class Origin:
     """Whether `prepare` does anything."""
 
     def __init__(
-        self, definition: str, secrets: Secrets | None = None, *, careful: bool = False
+        self,
+        definition: str,
+        secrets: Secrets | None = None,
+        *,
+        careful: bool = False,
+        coordinates: bool = False,
     ) -> None:
         self.definition = definition
         """A digest of what it was made from: it is part of the agent's fingerprint."""
@@ -34,6 +39,10 @@ class Origin:
         """What is not to be written down of what it handles."""
         self.careful = careful
         """Whether its handlers begin only once all that led to that is on disk."""
+        self.coordinates = coordinates
+        """Whether its handlers only put together what they are given without secrets, so that what
+        they say needs no mask: it is full of names.
+        """
 
     def context(self, invocation: Invocation) -> Context | None:
         """What a handler is given as `ctx`; None for what others are given."""

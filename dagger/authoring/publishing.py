@@ -21,10 +21,10 @@ from dagger.words.effects import (
     make,
 )
 from dagger.words.errors import (
-    VALUE_SHOWN,
     ChannelUndeclared,
     ExecutionError,
     ValidationError,
+    shortened,
 )
 from dagger.words.message import Message
 from dagger.words.payload import MAX_BYTES, encoded
@@ -184,10 +184,9 @@ def idempotency_key(value: object, of: str = "") -> str:
         value = str(value)
     if isinstance(value, str) and 0 < len(value) <= KEY_LENGTH and value.isprintable():
         return str(value)
-    said = repr(value) if len(repr(value)) <= VALUE_SHOWN else f"{repr(value)[:VALUE_SHOWN]}..."
     raise ExecutionError(
         f"an idempotency key{of} is a text of 1 to {KEY_LENGTH} printable characters, or a whole "
-        f"number, not {said}"
+        f"number, not {shortened(repr(value))}"
     )
 
 

@@ -43,6 +43,16 @@ def made(
     return Request(key, ready._replace(headers=(*ready.headers, reply_to)), patience(timeout))
 
 
+def renamed(request: Request, key: str) -> Request:
+    """The same request under another key."""
+    publication = request.publication
+    headers = tuple(
+        (name, f"{value.partition('/')[0]}/{key}" if name == REPLY_TO else value)
+        for name, value in publication.headers
+    )
+    return request._replace(key=key, publication=publication._replace(headers=headers))
+
+
 def asking(first: Publication) -> Publication:
     """The first message of a run, as a request of the outside world."""
     return first._replace(headers=(*first.headers, FROM_OUTSIDE))

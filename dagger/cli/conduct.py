@@ -15,7 +15,7 @@ from dagger.cli.asking import Asker
 from dagger.cli.display import choose
 from dagger.cli.exits import Exit, exit_of
 from dagger.cli.interrupts import Interrupts
-from dagger.cli.log_json import JsonLog, nothing
+from dagger.cli.log_json import JsonLog, Say, nothing, say, saying
 from dagger.cli.logs import logs
 from dagger.cli.stores import in_store
 from dagger.cli.times import moment
@@ -83,12 +83,13 @@ def conduct(
                 _remember(run)
             quiet, keep = silent or log_json, store is not None
             report = await followed(
-                run, interrupts, silent=quiet, keep=keep, tell=tell, how_far=how_far
+                run, interrupts, silent=quiet, keep=keep, tell=tell, how_far=how_far, say=tells
             )
             seen = see(run) if report.ended is None else ""
         await tell()
         return run, report, seen
 
+    tells = saying(in_json=log_json)
     telling = logs(verbose=verbose, flows=program.flows, as_json=log_json)
     with telling, Interrupts() as interrupts:
         run, report, seen = anyio.run(main)
@@ -107,8 +108,10 @@ async def followed(
     keep: bool,
     tell: Callable[[], Awaitable[None]] = nothing,
     how_far: Callable[[LiveRun], Progress] | None = None,
+    say: Say = say,
 ) -> Report:
-    """The report of a run, shown until then; `tell` is called time and again.
+    """The report of a run, shown until then; `tell` is called time and again, and `say` says that
+    it was interrupted.
 
     What it asks is asked here, where there is somebody at a terminal. A question that is
     overdue is over in a moment, and is waited for; so is, without `keep`, one that will be. As
@@ -119,7 +122,7 @@ async def followed(
         while report is None or (asker is not None and run.questions and not stopping):
             if interrupts.signal and not stopping:
                 stopping = True
-                print("stopping; a second Ctrl-C kills", file=sys.stderr)
+                say("stopping; a second Ctrl-C kills")
                 if keep:
                     return run.report()
             if asker is not None and run.questions and not stopping:

@@ -8,8 +8,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from dagger.cli.exits import Refused
 from dagger.cli.flow_inputs import checked_inputs
 from dagger.cli.flows import modules_in
@@ -21,6 +19,7 @@ from dagger.words.payload import plain
 
 if TYPE_CHECKING:
     from dagger.authoring.agent import Agent
+    from dagger.cli.log_json import Say
     from dagger.executor.executor import Executor
     from dagger.flows.flow import Flow
 
@@ -49,12 +48,12 @@ class FlowProgram:
     def flows(self) -> list[str]:
         return [*self._flows.flows]
 
-    def start(self, given: Sequence[str]) -> EventDriven:
+    def start(self, given: Sequence[str], warn: Say) -> EventDriven:
         """Where a run starts, and with what: the values of `--input`. Raises Refused."""
         inputs, exposed = checked_inputs(self._program, given)
         for name in exposed:
             seen = f"the secret input {name!r} stands on the command line, where others can see it"
-            click.echo(f"{seen}; better: --input {name}=@FILE, or the variable {name}", err=True)
+            warn(f"{seen}; better: --input {name}=@FILE, or the variable {name}")
         return EventDriven(self._program.channel, inputs)
 
     def run_id(self, spec: EventDriven) -> str:

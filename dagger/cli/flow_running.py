@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
@@ -16,6 +17,7 @@ from dagger.cli.conduct import conduct
 from dagger.cli.exits import Exit, Refused
 from dagger.cli.flow_program import load
 from dagger.cli.flow_told import lines, told
+from dagger.cli.log_json import saying
 from dagger.flows.running.progress import by_step
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def run(
     """
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         program = load([file], steps, accept_changes=accept_changes)
-        spec = program.start(given)
+        spec = program.start(given, saying(in_json=log_json, level=logging.WARNING))
         see = partial(_seen, as_json=as_json)
         how_far = partial(by_step, flow=program.flow)
         done = conduct(program, spec, options, store, as_json, verbose, log_json, see, how_far)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ _LEVELS = {
     **dict.fromkeys(("ok", "joined", "duplicate"), logging.INFO),
     **dict.fromkeys(("dead", "rejected"), logging.ERROR),
 }
+
+
+Say = Callable[[str], None]
+"""Says on stderr what is going on."""
 
 
 class JsonLog:
@@ -77,6 +82,16 @@ def _where(place: Place | None) -> dict[str, Any]:
     if place is None:
         return {}
     return {"flow": place.flow, "step": place.step or None, "item": place.item}
+
+
+def say(text: str) -> None:
+    """Say it plainly."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def saying(*, in_json: bool, level: int = logging.INFO) -> Say:
+    """How a command says things itself: plainly, or as lines of JSON, at this level."""
+    return (lambda text: write(time.time(), level, text)) if in_json else say
 
 
 def write(at: float, level: int, text: str, **about: Any) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import islice
@@ -15,7 +12,7 @@ import anyio
 
 from dagger.cli.exits import Exit
 from dagger.cli.interrupts import Interrupts
-from dagger.cli.log_json import JsonLog, nothing, write
+from dagger.cli.log_json import JsonLog, Say, nothing, saying
 from dagger.cli.logs import logs
 from dagger.executor.executor import Executor
 from dagger.store.lmdb import LmdbStore
@@ -25,8 +22,6 @@ from dagger.words.errors import LockError
 
 if TYPE_CHECKING:
     from dagger.cli.offer import Offer
-
-Say = Callable[[str], None]
 
 TICK = 1 / 8
 """Seconds between two looks at whether it is to end, or at whether the store has an owner: a
@@ -43,7 +38,7 @@ def work(program: Offer, store: Path, grace: float, verbose: bool, log_json: boo
     Raises DatabaseError.
     """
     folder = LmdbStore(store)
-    say = _say_in_json if log_json else _say
+    say = saying(in_json=log_json)
 
     async def main() -> None:
         executor = Executor(program.agents, store=folder, config=program.config)
@@ -117,11 +112,3 @@ async def _wind_down(executor: Executor, grace: float, say: Say) -> None:
         say(f"{ends}; a second Ctrl-C kills")
     if not await executor.wind_down(grace):
         say("time is up: what is still in hand is cancelled, and done again the next time")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _say_in_json(text: str) -> None:
-    write(time.time(), logging.INFO, text)

@@ -17,7 +17,8 @@ The only room that waits. Its files, by what they are about:
 - what a handler is served: `hosting`; and who answers its questions: `people`
 - who looks on: `watchers`, `events`, `past` (what was before), behind the `gate`
 - what other processes ask for: `commands`
-- what is kept: `snapshots`; and whether it is right: `verifying`, `repairing`
+- what is kept: `snapshots`; and whether it is right: `verifying`, `repairing`; what never is:
+  `veiling` keeps secrets out
 - what became of a stored run: `rechecking` by today's code (with `recorded`, `recorded_host`,
   `streamed`, `trial` and `comparing`), `diffing` against another
 - what the executor consists of: `catalog` (agents and channels), `engine` (the parts)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from dagger.rules.violation import shortened, shown
+from dagger.rules.violation import shown
 from dagger.words.effects import CacheWrite, Effect, Publication, Reply, TaskWrite
+from dagger.words.errors import shortened
 from dagger.words.outcomes import Disposition
 from dagger.words.payload import decode, same
 

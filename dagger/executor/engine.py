@@ -38,6 +38,7 @@ from dagger.executor.snapshots import Snapshots
 from dagger.executor.suspects import Suspects
 from dagger.executor.timekeeper import Timekeeper
 from dagger.executor.timers import Timers
+from dagger.executor.veiling import Veiling
 from dagger.executor.watchers import Watchers
 from dagger.executor.worker import Worker
 from dagger.rules.retry import strategy
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from dagger.words.config import Config
     from dagger.words.effects import Publication
     from dagger.words.records import Record
-    from dagger.words.secrets import Secrets
 
 
 OUTSIDE_TURN = 32
@@ -106,7 +106,8 @@ class Engine:
         self.channel_limits: dict[str, tuple[int | None, Overflow | None]] = {}
         self.crews: dict[str, Crew] = {}
         self.doors: dict[str, Origin] = {}  # of channels whose first messages are looked at
-        self.veils: list[Secrets] = []  # over what is never written down
+        self.veiling = Veiling(state)
+        self.veils = self.veiling.veils  # over what is never written down
         self._keepers: list[Origin] = []  # who keeps that: one for each of them
         self.hands = store.hands if store.lasting else NO_HANDS
         self.free = self.hands.free
@@ -147,9 +148,8 @@ class Engine:
 
     def commit(self, record: Record) -> None:
         """Make a fact true: applied, appended to the journal, seen by who watches."""
-        if self.veils:
-            for veil in self.veils:
-                record = veil.masked(record) if veil else record
+        if self.veils and any(self.veils):
+            record = self.veiling.record(record)
         if self.watchers.any:
             events = self.watchers.events(record)  # asked before what it ends is gone
             self._apply(record)
@@ -158,12 +158,6 @@ class Engine:
         else:
             self._apply(record)
             self._append(record)
-
-    def masked(self, text: str) -> str:
-        """A text as it may be shown."""
-        for veil in self.veils:
-            text = veil.masked(text)
-        return text
 
     @contextmanager
     def applying(self, apply: Callable[[Record], None]) -> Iterator[None]:
@@ -318,9 +312,7 @@ class Engine:
 
     def _know(self, agent: Agent, origin: Origin) -> None:
         self.doors.update(dict.fromkeys(agent.subscribe, origin))
-        secrets = origin.secrets
-        if secrets is not None and not any(each is secrets for each in self.veils):
-            self.veils.append(secrets)
+        if self.veiling.know(agent.name, agent.subscribe, origin):
             self._keepers.append(origin)
 
     def place(self, run_id: str) -> RunPlace:

@@ -132,8 +132,9 @@ class Entrance:
             return None
         live = engine.runs.find(run_id)
         opening = live.state.opening
+        payload = engine.veiling.first(first).payload  # as it was when the run began
         alike = first.channel == opening.channel and is_request(first) is is_request(opening)
-        if not alike or not same(first.payload, opening.payload):
+        if not alike or not same(payload, opening.payload):
             raise RunConflict(run_id)
         return live
 

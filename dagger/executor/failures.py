@@ -1,4 +1,4 @@
-"""From an exception to a Failure: plain text that can be kept."""
+"""From an exception to a Failure: plain text that can be kept, and has no secrets in it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dagger.words.errors import ResponderFailed, SerializationError, StepFailed, ValidationError
 from dagger.words.records import Failure
+from dagger.words.secrets import hidden
 
 MESSAGE_CUT = 2_000
 """Characters of an exception's message that are kept."""
@@ -55,7 +56,7 @@ def _text(error: BaseException) -> str:
         text = str(error)
     except Exception as broken:  # an exception whose __str__ raises
         text = f"<its text cannot be made: {type(broken).__name__}>"
-    return text.encode("utf-8", "backslashreplace").decode()[:MESSAGE_CUT]
+    return hidden(text.encode("utf-8", "backslashreplace").decode())[:MESSAGE_CUT]
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -65,7 +65,7 @@ class People:
         if problem:
             raise AnswerRefused(question_id(run.id, question.delivery, question.name), problem)
         self._keep(run, question, blob, by=by)
-        if run.on_hold and run.reason == _late(run, question):
+        if run.on_hold and run.reason == self._engine.veiling.value(_late(run, question)):
             self._engine.runs.resume(run)
 
     def _refusal(self, run: Run, question: Question, value: Any) -> str:

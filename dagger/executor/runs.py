@@ -87,6 +87,7 @@ class Runs:
         """
         engine, state = self._engine, self._engine.state
         parent = self.find(fork.parent).state.number
+        fork = fork._replace(payload=engine.veiling.value(fork.payload))
         await engine.store.flush()  # what is read is on disk
         now = engine.now()
         work = partial(part_of, engine.store, parent, state.keep, state.names, fork, now)

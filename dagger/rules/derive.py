@@ -20,8 +20,8 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from dagger.rules.typed_dict import fields, is_typed_dict, portable
 from dagger.rules.validators import Source
-from dagger.rules.violation import Violation, shortened, violation_at
-from dagger.words.errors import DefinitionError, SerializationError
+from dagger.rules.violation import Violation, violation_at
+from dagger.words.errors import DefinitionError, SerializationError, shortened
 from dagger.words.payload import plain
 
 Mode = Literal["validation", "serialization"]

@@ -19,9 +19,9 @@ from weakref import WeakValueDictionary
 
 from dagger.rules.references import reference_problem
 from dagger.rules.validators import Source, compiled
-from dagger.rules.violation import Fault, Violation, explained, shortened, shown
+from dagger.rules.violation import Fault, Violation, explained, shown
 from dagger.words import payload
-from dagger.words.errors import SchemaError, SerializationError
+from dagger.words.errors import SchemaError, SerializationError, shortened
 
 DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DIALECTS = (

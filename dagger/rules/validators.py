@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from dagger.rules.violation import Fault, json_path, shortened, shown
-from dagger.words.errors import SchemaError
+from dagger.rules.violation import Fault, json_path, shown
+from dagger.words.errors import SchemaError, shortened
 
 Source = dict[str, Any] | bool
 """A JSON Schema as plain data."""

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from dagger.words.errors import VALUE_SHOWN
+from dagger.words.errors import VALUE_SHOWN, shortened
+from dagger.words.secrets import hidden
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=lambda value: hidden(repr(value)))
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*")
 
 
@@ -23,7 +24,7 @@ class Violation(NamedTuple):
     problem: str
     """The validator's own sentence, which calls the value "value"."""
     value: str
-    """The offending value as JSON text, cut at 200 characters."""
+    """The offending value as JSON text, without secrets, cut at 200 characters."""
 
 
 class Fault(NamedTuple):
@@ -80,18 +81,15 @@ def json_path(parts: Iterable[str | int]) -> str:
 
 
 def shown(value: Any) -> str:
-    """The JSON text of `value`, or Python's where it has none, cut at 200 characters."""
+    """The JSON text of `value`, or Python's where it has none; without secrets, and then cut at
+    200 characters.
+    """
     text = ""
     try:
-        for piece in _ENCODER.iterencode(value):
+        for piece in _ENCODER.iterencode(hidden(value)):
             text += piece[: VALUE_SHOWN + 1]
             if len(text) > VALUE_SHOWN:
                 break
-    except (TypeError, ValueError):  # keys that are no strings, cycles
+    except (TypeError, ValueError, RecursionError):  # keys that are no strings, cycles
         text = repr(value)
     return shortened(text)
-
-
-def shortened(text: str) -> str:
-    """`text`, cut at 200 characters."""
-    return text if len(text) <= VALUE_SHOWN else text[:VALUE_SHOWN] + "..."

@@ -99,6 +99,8 @@ import re
 from signal import Signals
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from dagger.words.secrets import hidden
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -109,6 +111,12 @@ VALUE_SHOWN = 200
 
 STDERR_SHOWN = 500
 """Characters that a program wrote last to stderr, which an error repeats."""
+
+
+def shortened(text: str) -> str:
+    """A text as an error repeats it: without secrets, and cut at 200 characters."""
+    text = hidden(text)
+    return text if len(text) <= VALUE_SHOWN else text[:VALUE_SHOWN] + "..."
 
 
 class DaggerError(Exception):
@@ -169,7 +177,7 @@ class ScheduleError(DefinitionError):
     """
 
     def __init__(self, given: str, problem: str) -> None:
-        self.given = given if len(given) <= VALUE_SHOWN else given[:VALUE_SHOWN] + "..."
+        self.given = shortened(given)
         super().__init__(problem, f"schedule {self.given}")
 
 
@@ -316,8 +324,8 @@ class ValidationError(DaggerError):
     """A payload breaks a schema.
 
     `agent`, `channel` and `direction` ("input" or "output") say where; `path` is the
-    JSON path, `rule` the schema keyword, `value` the offending value's text, cut at
-    200 characters.
+    JSON path, `rule` the schema keyword, `value` the offending value's text, without
+    secrets and cut at 200 characters.
     """
 
     def __init__(
@@ -334,7 +342,7 @@ class ValidationError(DaggerError):
         self.path = path
         self.rule = rule
         self.problem = problem
-        self.value = value if len(value) <= VALUE_SHOWN else value[:VALUE_SHOWN] + "..."
+        self.value = shortened(value)
         self.agent = agent
         self.channel = channel
         self.direction = direction
@@ -364,7 +372,7 @@ class ToolRefused(DaggerError):
         self.path = path
         self.rule = rule
         self.problem = problem
-        self.value = value if len(value) <= VALUE_SHOWN else value[:VALUE_SHOWN] + "..."
+        self.value = shortened(value)
         self.direction = direction
         super().__init__(
             f"{direction} of tool {tool!r} at {path} breaks {rule!r}: {problem} "
@@ -950,8 +958,10 @@ class HttpRefused(HttpFailed):
 
 
 def _bare(url: str) -> str:
-    """A URL, as short as others are shown, without its userinfo, query and fragment."""
-    place = re.split(r"[?#]", url, maxsplit=1)[0]
+    """A URL, as short as others are shown, without its userinfo, query and fragment; and without
+    secrets, of which these might be a part.
+    """
+    place = re.split(r"[?#]", hidden(url), maxsplit=1)[0]
     return re.sub(r"^([^/]*//)?[^/]*@", r"\1", place)[:VALUE_SHOWN]
 
 
@@ -966,7 +976,7 @@ class ShellFailed(ExecutionError):
     def __init__(self, command: str, code: int | None, stderr: str, problem: str = "") -> None:
         self.command = command
         self.code = code
-        self.stderr = stderr[-STDERR_SHOWN:]
+        self.stderr = hidden(stderr)[-STDERR_SHOWN:]
         self.problem = problem
         happened = ([] if code is None else [_death(code)]) + ([problem] if problem else [])
         last = f"; the last it wrote to stderr: {self.stderr}" if self.stderr else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -30,6 +31,22 @@ FLOW = """\
       - {id: tell, uses: tell, with: {charged: "${{ steps.charge.output }}"}}
     output: {total: "${{ steps.tell.output }}"}
     """
+
+INTERRUPTED = """\
+    name: interrupted
+    inputs: {token: {type: string, secret: true}}
+    steps: [{id: wait, uses: wait, with: {token: "${{ inputs.token }}"}}]
+    """
+
+INTERRUPTS = """
+    import os, signal, anyio
+    from dagger import step
+
+    @step
+    async def wait(token: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep_forever()
+"""
 
 STEPS = """
     import os, signal
@@ -309,6 +326,25 @@ def test_a_log_of_json(invoke: Invoke, command: tuple[str, ...]) -> None:
     assert (second["step"], second["text"]) == ("fetch", "fetching 2026-01 with ")
     assert {each["level"] for each in lines} == {"info"}
     assert lines[-1]["text"].startswith("flow invoices succeeded after ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_what_a_command_says_itself_is_json_too(
+    invoke: Invoke, tmp_path: Path, write: Write, store: Path
+) -> None:
+    """With --log-json a warning about a secret, and that the run is stopping, are lines as well."""
+    path = saved(tmp_path, INTERRUPTED)
+    words = ("flow", "run", str(path), "--steps", write(above=INTERRUPTS), "--input", "token=abc")
+    for kept in ((), ("--store", str(store))):
+        ended = invoke(*words, *kept, "--log-json")
+        assert ended.exit_code == 130
+        lines = [json.loads(each) for each in ended.stderr.splitlines()]
+        said = {each["text"]: each["level"] for each in lines}
+        assert said["stopping; a second Ctrl-C kills"] == "info"
+        (exposed,) = (
+            each for each in said if each.startswith("the secret input 'token' stands on")
+        )
+        assert said[exposed] == "warning"
 
 
 def test_failures_are_errors_in_a_log_of_json(invoke: Invoke, command: tuple[str, ...]) -> None:

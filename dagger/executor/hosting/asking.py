@@ -27,6 +27,7 @@ class Asking:
 
     async def ask(self, invocation: Invocation, asked: questions.Asked) -> Any:
         """The answer that people give, or the default. Raises TimeoutExceeded."""
+        asked = asked._replace(name=self._keeping.veiled(invocation, asked.name))
         answer = self._keeping.get(invocation, "ask", asked.name)
         if answer is None:
             answer = await self._answer(invocation, asked)

@@ -11,7 +11,7 @@ from dagger.authoring.calls import CancelAsked, Returned
 from dagger.executor.cancelling import cancel_requests
 from dagger.executor.failures import describe
 from dagger.state.queues import SECOND_HAND
-from dagger.words.errors import BudgetExceeded
+from dagger.words.errors import BudgetExceeded, ExecutionError
 from dagger.words.payload import decode, encode
 from dagger.words.records import BASE, CANCEL, OVER, Condensed, Kept, KeysForgotten
 from dagger.words.replies import came_to, unsent
@@ -55,6 +55,8 @@ class Calls:
     async def send(self, request: Request) -> None:
         """Send a request, unless it was sent before."""
         key, invocation = request.key, self._invocation
+        if self._engine.veiling.name(invocation.agent.name, key) != key:
+            raise ExecutionError("the key of a call has a secret in it; tell calls by other keys")
         self._channels[key] = request.publication.channel
         flight = self._flights.begin(key)
         kept = invocation.delivery.kept

@@ -78,7 +78,7 @@ class Hosting:
         return written
 
     def log(self, invocation: Invocation, level: int, text: str) -> None:
-        text = self._engine.masked(text)
+        text = self._engine.veiling.text(invocation.agent.name, text)
 
         def write() -> None:
             fence(invocation)

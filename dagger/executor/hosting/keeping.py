@@ -21,6 +21,10 @@ class Keeping:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def veiled(self, invocation: Invocation, name: str) -> str:
+        """A name or a key that a handler gives, as an answer is kept under it: without secrets."""
+        return self._engine.veiling.name(invocation.agent.name, name)
+
     def get(self, invocation: Invocation, name: str, key: str) -> Answer | None:
         """The answer that is kept; None if there is none yet."""
         kept = invocation.delivery.kept

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from dagger.authoring.requests import renamed
 from dagger.authoring.reserving import inside
 from dagger.executor.cancelling import cancel_requests
 from dagger.executor.hosting.calls import Calls
@@ -48,6 +49,8 @@ class Requesting:
 
     async def request(self, invocation: Invocation, request: Request) -> Any:
         """The value of the reply. Raises RequestFailed."""
+        if self._engine.veils:
+            request = self._veiled(invocation, request)
         kept = self._keeping.get(invocation, "request", request.key)
         if kept is None:
             with meanwhile(await self.send(invocation, request)):
@@ -60,6 +63,8 @@ class Requesting:
         """The values of the replies, in order. Raises RequestFailed."""
         if not requests:
             return []
+        if self._engine.veils:
+            requests = [self._veiled(invocation, each) for each in requests]
         channel = requests[0].publication.channel
         failed = first_failed(invocation.delivery.kept, requests) if first_failure else None
         if failed is None:
@@ -96,6 +101,10 @@ class Requesting:
         return Calls(invocation, self._engine, flights, self)
 
     # -- one of them -----------------------------------------------------------------
+
+    def _veiled(self, invocation: Invocation, request: Request) -> Request:
+        """The request under a key without secrets."""
+        return renamed(request, self._keeping.veiled(invocation, request.key))
 
     async def send(self, invocation: Invocation, request: Request) -> Timer | None:
         """Publish it, unless it was, or is in vain; the timer of a reply that is overdue."""

@@ -29,6 +29,7 @@ class Sleeping:
 
         All in one function: each that waits costs memory for every one who sleeps.
         """
+        name = self._keeping.veiled(invocation, name)
         kept_as = _USUAL if name == "sleep" else f"sleep:{name}"
         until = self._moment(invocation, kept_as, key, until)
         if until <= self._engine.now():

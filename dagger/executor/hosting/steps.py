@@ -46,6 +46,8 @@ class Steps:
 
     async def step(self, invocation: Invocation, step: Step) -> Any:
         """What the step's function returned, now or before. Raises StepFailed, NonDeterminism."""
+        if self._engine.veils:
+            step = self._veiled(invocation, step)
         kept = self._keeping.get(invocation, step.kept_as, step.key)
         if kept is not None:
             return known(invocation, step, kept)
@@ -60,6 +62,11 @@ class Steps:
         fence(invocation)
         await self._keep(invocation, step, blob)
         return decode(blob)
+
+    def _veiled(self, invocation: Invocation, step: Step) -> Step:
+        """The step under a name and a key without secrets."""
+        name, key = (self._keeping.veiled(invocation, each) for each in (step.name, step.key))
+        return step._replace(name=name, key=key)
 
     def _keep(
         self, invocation: Invocation, step: Step, value: bytes, failed: bool = False

@@ -51,7 +51,7 @@ class Arguments:
     def __init__(self, given: Mapping[str, Any], secret: Collection[str]) -> None:
         by_path: dict[Path, list[Reference]] = {}
         for each in texts_of("with", given, ()).references:
-            by_path.setdefault(each.path, []).append(each)
+            by_path.setdefault(each.path, []).extend(_spelt_out(each, secret))
         late = [
             path
             for path, found in by_path.items()
@@ -83,6 +83,13 @@ class Arguments:
             known = _with_secrets(scope, each.references, secrets)
             _put(arguments, each.path, each.template.render(known))
         return arguments
+
+
+def _spelt_out(found: Reference, secret: Collection[str]) -> list[Reference]:
+    """A reference, and if it is to all inputs one to each of those that are secret."""
+    if found.parts != ("inputs",):
+        return [found]
+    return [found, *(found._replace(parts=("inputs", name)) for name in sorted(secret))]
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -155,7 +155,7 @@ class Assembling:
         made = self._coordinator(
             program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
         )
-        origin = FlowPart(self._digest(flow), self._vault)
+        origin = FlowPart(self._digest(flow), self._vault, coordinates=True)
         yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
 

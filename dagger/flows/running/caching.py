@@ -7,7 +7,7 @@ most `MOST`; those that end first make room.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,14 @@ SWEPT = MOST // 10
 
 _DIGITS = 32
 
+_UNTIL, _OUTPUT = 0, 1
+"""Places in what is kept of a result. They have no names: a secret may be any word."""
 
-def opened(reply: Mapping[str, Any]) -> tuple[Any, bool]:
+
+def opened(reply: Sequence[Any]) -> tuple[Any, bool]:
     """The result in a reply, and whether it was known already."""
-    return reply["output"], reply["known"]
+    output, known = reply
+    return output, known
 
 
 def cached(plan: CallPlan, seconds: Mapping[str, float]) -> CallPlan:
@@ -69,7 +73,7 @@ class _Entry:
 
     def __init__(self, invocation: Any, seconds: Mapping[str, float]) -> None:
         self._seconds = seconds.get(invocation.channel)
-        self.known: dict[str, Any] | None = None
+        self.known: list[Any] | None = None
         if self._seconds is None:
             return
         self._cache: CacheView = invocation.context.shared
@@ -78,24 +82,23 @@ class _Entry:
         given = canonical(encode(invocation.data))
         self._key = hashlib.sha256(given.encode()).hexdigest()[:_DIGITS]
         found = self._cache.get(self._key, namespace=self._namespace)
-        if found is not None and found["until"] > self._now:
-            self.known = {"output": found["output"], "known": True}
+        if found is not None and found[_UNTIL] > self._now:
+            self.known = [found[_OUTPUT], True]
 
     def put(self, output: Any) -> Any:
         """Keep a result that was made now; the reply."""
         if self._seconds is None:
             return output
         self._make_room()
-        entry = {"until": self._now + self._seconds, "output": output}
-        self._cache.set(self._key, entry, namespace=self._namespace)
-        return {"output": output, "known": False}
+        self._cache.set(self._key, [self._now + self._seconds, output], namespace=self._namespace)
+        return [output, False]
 
     def _make_room(self) -> None:
         """Where it is full a part of it goes at once, so that all is looked through seldom."""
         keys = self._cache.keys(self._namespace)
         if len(keys) < MOST:
             return
-        ends = {key: self._cache.get(key, namespace=self._namespace)["until"] for key in keys}
+        ends = {key: self._cache.get(key, namespace=self._namespace)[_UNTIL] for key in keys}
         oldest = sorted(keys, key=ends.__getitem__)
         late = sum(end <= self._now for end in ends.values())
         for key in oldest[: max(late, SWEPT)]:

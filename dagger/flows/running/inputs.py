@@ -19,11 +19,13 @@ def check_inputs(program: Program, given: Any, *, absent: Collection[str] = ()) 
     Those in `absent` need not be there.
     """
     if not isinstance(given, Mapping):
-        raise _refused(program, "$", "type", "the inputs of a flow are a mapping", given)
+        value = MASK if program.secret else given
+        raise _refused(program, "$", "type", "the inputs of a flow are a mapping", value)
     for name in given:
         if name not in program.flow.inputs:
             problem = f"the flow has no input {name!r}{meant(name, program.flow.inputs)}"
-            raise _refused(program, f"$.{name}", "additionalProperties", problem, given[name])
+            value = MASK if program.secret else given[name]  # it may be one whose name is misspelt
+            raise _refused(program, f"$.{name}", "additionalProperties", problem, value)
     for name, source in program.flow.inputs.items():
         if name in given:
             _check(program, name, given[name])

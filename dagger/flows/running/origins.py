@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 class FlowPart(Origin):
     """Of any agent that a flow has become."""
 
-    def __init__(self, definition: str, vault: Vault, *, careful: bool = False) -> None:
-        super().__init__(definition, vault.secrets, careful=careful)
+    def __init__(
+        self, definition: str, vault: Vault, *, careful: bool = False, coordinates: bool = False
+    ) -> None:
+        super().__init__(definition, vault.secrets, careful=careful, coordinates=coordinates)
         self._vault = vault
 
     def ended(self, run: RunPlace) -> None:
@@ -58,7 +60,7 @@ class FlowOrigin(FlowPart):
     def __init__(
         self, keeper: Keeper, definition: Mapping[str, Any], *, accept_changes: bool
     ) -> None:
-        super().__init__(digest_of(definition), keeper.vault)
+        super().__init__(digest_of(definition), keeper.vault, coordinates=True)
         self._program = keeper.program
         self._definition = definition
         self._accept_changes = accept_changes

@@ -243,7 +243,9 @@ async def test_a_secret_input_may_come_from_the_environment(
 
 
 async def test_what_is_wrong_with_a_secret_input_is_told_without_it() -> None:
-    """The error names the input, and does not show what it was."""
+    """The error names the input, and does not show what it was; nor what may be one, where the name
+    is not right.
+    """
     inputs = {"token": {**SECRET, "maxLength": 3}}
     flow = Flow("f", inputs=inputs).step(
         "a", "act", with_={"name": "a", "x": "${{ inputs.token }}"}
@@ -252,9 +254,47 @@ async def test_what_is_wrong_with_a_secret_input_is_told_without_it() -> None:
     async with Executor(flows.agents, config=ONCE) as executor:
         with pytest.raises(ValidationError) as raised:
             await executor.run("f", {"token": TOKEN})
-    assert "'token' does not fit its schema" in str(raised.value)
-    assert TOKEN not in str(raised.value)
-    assert TOKEN not in repr(vars(raised.value))
+        assert "'token' does not fit its schema" in str(raised.value)
+        assert TOKEN not in repr(vars(raised.value))
+        for given in ({"tokem": TOKEN}, TOKEN):
+            with pytest.raises(ValidationError) as raised:
+                await executor.run("f", given)
+            assert TOKEN not in f"{raised.value} {vars(raised.value)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_given"),
+    [
+        ("${{ inputs }}", {"which": "token", "token": TOKEN, "pin": ""}),
+        ("${{ inputs[inputs.which] }}", TOKEN),
+        ("${{ 'token' in inputs }}", True),
+        ("${{ len(inputs) }}", 3),
+        ("${{ inputs.pin || inputs.token }} ${{ inputs.which }}", f"{TOKEN} token"),
+    ],
+)
+async def test_all_inputs_are_all_of_them(text: str, is_given: object) -> None:
+    """Where an expression takes all inputs together, those that are secret are among them, also in
+    what undoes a step, and in a flow within another; and nothing of them is kept.
+    """
+    inputs = {"which": {"default": "token"}, "token": SECRET, "pin": {**SECRET, "default": ""}}
+    inner = Flow("inner", inputs=inputs).step("b", "act", with_={"name": "b", "x": text})
+    flow = (
+        Flow("f", inputs=inputs)
+        .step(
+            *("a", "act"),
+            with_={"name": "a", "x": text},
+            compensate={"uses": "undo", "with": {"name": "a", "x": text}},
+        )
+        .step("in", inner, with_={"token": "${{ inputs['token'] }}"}, needs="a")
+        .step("c", "act", with_={"name": "c"}, needs="in")
+    )
+    stage, store = Stage(fails=["c"]), MemoryStore()
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        await flows.run(executor, flow, {"token": TOKEN}, run_id="r")
+        number = live_state(executor).run_numbers["r"]
+        assert TOKEN not in json.dumps([*exported(store, number)])
+    assert [stage.given[name]["x"] for name in ("a", "b", "undo a")] == [is_given] * 3
 
 
 async def test_a_number_is_no_secret() -> None:
