@@ -232,10 +232,7 @@ class Conductor:
     def _ended(self, work: Work, status: StepStatus, reason: str) -> None:
         facts = self._fact(work)
         facts.reason = reason
-        if work.foreach is not None:
-            self._undoing.end_items(work, len(self._items.get(work.id, ())))
-        else:
-            self._undoing.pass_on(work)
+        self._undoing.end(work)
         self._see(work, status, self._output(work, status))
         if status in _UNHEARD:
             self._orders.append(Tell(f"step {work.id!r} was {status}: {reason}"))

@@ -52,6 +52,7 @@ class Undoing:
         self._steps = steps
         self._begun: dict[str, _Begun] = {}
         self._tails: dict[str, tuple[str, ...]] = {}  # by step: what came last of it
+        self._items: dict[str, list[str]] = {}  # by step: those of its items that were sent
         self._completed = 0
         self._state: undo.Undoing | None = None
 
@@ -62,13 +63,16 @@ class Undoing:
         if not self._program.undoes:
             return
         owner = work.owner
-        needs = work.needs if owner is None else (owner,)
-        after = tuple(dict.fromkeys(key for need in needs for key in self._tails.get(need, ())))
+        if owner is not None:  # what it rescues has ended, as far as that can be undone
+            self.end(self._program.works[owner])
+        after = self._ends_of(work.needs if owner is None else (owner,))
         key = key_of(work.id, item)
         begun = self._begun[key] = _Begun(key, work, after, None if work.undo is None else scope)
         begun.name = name
         if item is None:
             self._tails[work.id if owner is None else owner] = (key,)
+        else:
+            self._items.setdefault(work.id, []).append(key)
 
     def complete(self, step: str, item: int | None, result: Any, *, reused: bool) -> None:
         """It has given a result; one that others have made is not this run's to undo."""
@@ -85,24 +89,23 @@ class Undoing:
         if key in self._begun:
             self._begun[key].work = None
 
-    def end_items(self, work: Work, items: int) -> None:
-        """All items of a step that have been sent have ended: who comes later comes after them."""
-        if not self._program.undoes:
+    def end(self, work: Work) -> None:
+        """A step has ended, or is rescued from now on: who comes later comes after it, after all
+        of its items, or else after what it would have come after.
+        """
+        if not self._program.undoes or work.id in self._tails:
             return
-        keys = [key_of(work.id, item) for item in range(items)]
+        sent = self._items.get(work.id)
+        if sent is None:
+            self._tails[work.id] = self._ends_of(work.needs)
+            return
         group = f"{work.id}[]"
-        sent = tuple(key for key in keys if key in self._begun)
-        if not sent:
-            self.pass_on(work)
-            return
-        self._begun[group] = _Begun(group, None, sent, None)
+        self._begun[group] = _Begun(group, None, tuple(sent), None)
         self._tails[work.id] = (group,)
 
-    def pass_on(self, work: Work) -> None:
-        """A step has ended without being sent: who needs it comes after what it would have."""
-        if self._program.undoes and work.id not in self._tails:
-            tails = (key for need in work.needs for key in self._tails.get(need, ()))
-            self._tails[work.id] = tuple(dict.fromkeys(tails))
+    def _ends_of(self, steps: Iterable[str]) -> tuple[str, ...]:
+        """What came last of some steps, each once."""
+        return tuple(dict.fromkeys(key for each in steps for key in self._tails.get(each, ())))
 
     # -- and undone ------------------------------------------------------------------
 

@@ -11,6 +11,14 @@ from tests.flows.running.stage import ONCE, Stage, acting, line
 from tests.waiting import turns, until
 
 
+RESCUE = {
+    "id": "r",
+    "uses": "act",
+    "with": {"name": "r"},
+    "compensate": {"uses": "undo", "with": {"name": "r"}},
+}
+
+
 async def undone(flow: Flow, stage: Stage, inputs: Any = None) -> tuple[list[str], FlowReport]:
     """What was undone of a flow that fails, in order."""
     flows = stage.flows(flow)
@@ -34,17 +42,34 @@ async def held(flow: Flow, stage: Stage, first: str) -> list[str]:
 
 async def test_a_rescue_step_is_undone_before_what_it_has_rescued() -> None:
     """It came after, and whatever needs the step came after it."""
-    rescue = {
-        "id": "r",
-        "uses": "act",
-        "with": {"name": "r"},
-        "compensate": {"uses": "undo", "with": {"name": "r"}},
-    }
-    flow = acting(Flow("f"), "a", rescue=[rescue])
+    flow = acting(Flow("f"), "a", rescue=[RESCUE])
     flow = acting(flow, "b", needs="a")
     stage = Stage(waits=["undo r"], fails=["a", "b"])
     assert await held(flow, stage, "r") == ["undo b", "undo r"]
     assert stage.noted[-1] == "undo a"
+
+
+async def test_a_rescue_step_comes_after_what_was_needed_by_what_was_never_sent() -> None:
+    """A step that fails before it is sent hands on what it needed to those that rescue it."""
+    flow = acting(Flow("f"), "a")
+    lost = "${{ steps.a.output.missing.field }}"
+    flow = acting(flow, "b", with_={"x": lost}, rescue=[RESCUE])
+    flow = flow.step("d", "act", with_={"name": "d"}, needs="b")
+    stage = Stage(waits=["undo r"], fails=["d"])
+    assert await held(flow, stage, "r") == ["undo r"]
+    assert stage.noted[-1] == "undo a"
+
+
+async def test_a_rescue_step_comes_after_all_items_of_what_it_rescues() -> None:
+    """What needs the step comes after the rescue, and that after the items, failed or not."""
+    undo = {"uses": "undo", "with": {"name": "${{ item }}"}}
+    flow = Flow("f").step(
+        "a", "act", foreach=["x", "y"], with_={"name": "${{ item }}"}, compensate=undo, rescue=[RESCUE]
+    )
+    flow = acting(flow, "b", needs="a")
+    stage = Stage(waits=["undo r"], fails=["y", "b"])
+    assert await held(flow, stage, "r") == ["undo b", "undo r"]
+    assert sorted(stage.noted[-2:]) == ["undo x", "undo y"]
 
 
 async def test_who_came_after_whom_goes_through_what_was_not_done() -> None:
