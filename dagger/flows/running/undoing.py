@@ -12,12 +12,12 @@ from typing import Any
 
 from dagger.flows.running.arguments import Scope
 from dagger.flows.running.facts import Error, error_of
-from dagger.flows.running.orders import Forget, Order, Send, key_of
+from dagger.flows.running.orders import Forget, Halt, Order, Send, key_of
 from dagger.flows.running.program import Program, Work
 from dagger.flows.running.report import UndoneReport
 from dagger.rules import undo
 from dagger.rules.undo import Action
-from dagger.words.errors import DaggerError, ExpressionError
+from dagger.words.errors import ExpressionError, RequestTimeout
 
 PREFIX = "undo:"
 """Of the keys of compensations."""
@@ -117,7 +117,7 @@ class Undoing:
         self._state, commands = undo.step(undo.undoing(actions), undo.Start())
         return self._sent(commands)
 
-    def heard(self, key: str, error: DaggerError | None) -> list[Order]:
+    def heard(self, key: str, error: Exception | None) -> list[Order]:
         """A compensation has ended, well or with an error."""
         id = key.removeprefix(PREFIX)
         if error is None:
@@ -126,7 +126,12 @@ class Undoing:
             if begun.work is not None and begun.name is not None:
                 freed.append(Forget(begun.work.channel, begun.name))
             return [*freed, *self._go_on(undo.Undone(id))]
-        return self._go_on(undo.UndoFailed(id, _told(error_of(error))))
+        work = self._begun[id].work
+        assert work is not None
+        assert work.undo is not None
+        late: list[Order] = [Halt((key,))] if isinstance(error, RequestTimeout) else []
+        told = _told(error_of(error, work.undo.awaited))
+        return [*late, *self._go_on(undo.UndoFailed(id, told))]
 
     def give_up(self) -> None:
         """There is no more time."""
@@ -170,9 +175,16 @@ class Undoing:
         own = {"status": "succeeded", "error": None, **self._steps.get(work.id, {})}
         own["output"] = begun.result
         known = {**scope, "steps": ChainMap({work.id: own}, self._steps)}
-        payload = work.undo.arguments.sent(known)
-        channel = work.undo.channel
-        return Send(f"{PREFIX}{begun.key}", channel, payload, cleanup=True)
+        undo, payload = work.undo, work.undo.arguments.sent(known)
+        return Send(
+            f"{PREFIX}{begun.key}",
+            undo.channel,
+            payload,
+            message_key=undo.key_for(payload),
+            timeout=undo.patience_for(payload),
+            cleanup=True,
+            stops=undo.is_flow,
+        )
 
 
 def _told(error: Error) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from dagger import Executor, Flow, FlowReport, MemoryStore
+from dagger.testing import simulate, simulated
 from tests.flows.running.stage import ONCE, Stage, acting, line
 from tests.waiting import turns, until
-
 
 RESCUE = {
     "id": "r",
@@ -64,7 +65,12 @@ async def test_a_rescue_step_comes_after_all_items_of_what_it_rescues() -> None:
     """What needs the step comes after the rescue, and that after the items, failed or not."""
     undo = {"uses": "undo", "with": {"name": "${{ item }}"}}
     flow = Flow("f").step(
-        "a", "act", foreach=["x", "y"], with_={"name": "${{ item }}"}, compensate=undo, rescue=[RESCUE]
+        "a",
+        "act",
+        foreach=["x", "y"],
+        with_={"name": "${{ item }}"},
+        compensate=undo,
+        rescue=[RESCUE],
     )
     flow = acting(flow, "b", needs="a")
     stage = Stage(waits=["undo r"], fails=["y", "b"])
@@ -193,3 +199,50 @@ async def test_what_another_run_has_done_is_not_undone() -> None:
         await live.result()
         assert flows.report(live).undo is None
     assert stage.noted == ["b"]
+
+
+SLOW = Flow("slow").step("s", "sleep", with_={"seconds": 3_600})
+
+
+@pytest.mark.parametrize(
+    ("undo", "problem"),
+    [
+        ({"uses": "sleep", "with": {"seconds": 3_600}, "timeout": 1}, "no result"),
+        ({"uses": "ask", "with": {"question": "May I?"}, "timeout": 1}, "no result"),
+        ({"uses": "wait_for", "with": {"channel": "c"}, "timeout": 1}, "no message on channel 'c'"),
+        ({"uses": "wait_for", "with": {"channel": "c", "timeout": 1}}, "no message on channel 'c'"),
+        ({"uses": SLOW, "timeout": 1}, "no result"),
+    ],
+)
+def test_what_undoes_by_waiting_has_its_patience(undo: dict[str, Any], problem: str) -> None:
+    """A compensation that does nothing but wait has failed once its timeout is over, and the
+    others go on.
+    """
+    stage = Stage(fails=["c"])
+    flow = acting(Flow("f"), "a").step("b", "act", with_={"name": "b"}, needs="a", compensate=undo)
+    flow = acting(flow, "c", needs="b")
+    flows = stage.flows(flow)
+
+    async def main() -> FlowReport:
+        async with simulated(*flows.agents, config=ONCE) as executor:
+            live = await flows.start(executor, flow)
+            await live.result()  # perhaps that it waits for a person
+            await anyio.sleep(2)
+            return flows.report(live)
+
+    report = simulate(main)
+    assert report.undo is not None
+    assert report.undo.failed == {"b": f"RequestTimeout: {problem} within 1 s"}
+    assert report.undo.undone == ("a", "c")
+
+
+async def test_what_undoes_may_wait_for_a_message_with_a_key() -> None:
+    """As a step may."""
+    undo = {"uses": "wait_for", "with": {"channel": "c", "key": "${{ run.id }}"}}
+    flow = Flow("f").step("a", "act", with_={"name": "a"}, compensate=undo)
+    said = {"channel": "c", "key": "${{ run.id }}"}
+    flow = flow.step("b", "publish", with_=said, needs="a")
+    flow = flow.step("c", "act", with_={"name": "c"}, needs="b")
+    _, report = await undone(flow, Stage(fails=["c"]))
+    assert report.undo is not None
+    assert report.undo.undone == ("a",)
