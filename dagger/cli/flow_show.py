@@ -29,4 +29,5 @@ def command(run_id: str, store: Path, as_json: bool, dot: Path | None, svg: Path
 
     found = stored_flow(store, run_id)
     click.echo(json.dumps(found.data(), indent=2) if as_json else "\n".join(lines(found)))
-    draw(flow_picture(found), dot=dot, svg=svg)
+    if dot is not None or svg is not None:
+        draw(flow_picture(found), dot=dot, svg=svg)

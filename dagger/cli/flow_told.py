@@ -20,7 +20,7 @@ from dagger.views.questions import open_questions
 from dagger.views.wording import clean, duration, one_line, plural
 
 if TYPE_CHECKING:
-    from dagger.flows.flow import Flow
+    from dagger.flows.model import Rescue, Step
     from dagger.flows.running.report import FlowReport, StepReport, UndoneReport
     from dagger.state.run import Run
 
@@ -110,7 +110,7 @@ def _head(found: Told, now: float, here: bool) -> Iterator[str]:
 
 def _steps(found: Told, now: float, here: bool) -> Iterator[str]:
     reports = found.report.steps
-    uses = {} if here else {each.id: each.uses for each in _flow(found).all_steps()}
+    uses = {} if here else {each.id: each.uses for each in _known(found)}
     rows = [_cells(found, each, uses.get(each.id, ""), now) for each in reports]
     shown = [(row[0], row[2], row[4]) for row in rows] if here else rows
     for report, cells in zip(reports, aligned(shown, len(shown[0]) - 1), strict=True):
@@ -119,8 +119,10 @@ def _steps(found: Told, now: float, here: bool) -> Iterator[str]:
         yield f"{click.style(mark, fg=colour or None)} {'  '.join([*cells, told])}".rstrip()
 
 
-def _flow(found: Told) -> Flow:
-    return flow_of(found.report.definition)
+def _known(found: Told) -> Iterator[Step | Rescue]:
+    """The steps as the flow has them, unless that was too large for the report."""
+    if found.report.definition:
+        yield from flow_of(found.report.definition).all_steps()
 
 
 def _cells(found: Told, report: StepReport, uses: str, now: float) -> tuple[str, ...]:

@@ -41,6 +41,9 @@ class Picture(NamedTuple):
 
 
 def flow_picture(found: Told) -> Picture:
-    """The flow that a run began with, with what has become of its steps."""
+    """The flow that a run began with, with what has become of its steps. Raises Refused."""
+    if not found.report.definition:
+        problem = f"the report of run {found.run.id!r} was too large for a message"
+        raise Refused(f"{problem}, and has no flow to draw; a higher max_payload_bytes keeps it")
     flow = flow_of(found.report.definition)
     return Picture(to_dot(flow, found.report, notes(found, time.time())))

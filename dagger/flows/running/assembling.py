@@ -17,7 +17,6 @@ from dagger.authoring.agent import Agent
 from dagger.authoring.joining import all_of
 from dagger.authoring.making import make
 from dagger.authoring.options import AgentOptions
-from dagger.authoring.origin import Origin
 from dagger.flows.flow import Flow
 from dagger.flows.functions import StepFunction
 from dagger.flows.model import Compensation, Rescue, Step
@@ -29,8 +28,8 @@ from dagger.flows.running.coordinator import REPORTS, Coordinator
 from dagger.flows.running.definition import definition_of, digest_of
 from dagger.flows.running.functions import agent_of
 from dagger.flows.running.keeper import Keeper
-from dagger.flows.running.origins import FlowOrigin, StepOrigin
-from dagger.flows.running.program import Program, Undo, Work
+from dagger.flows.running.origins import CoordinatorOrigin, FlowOrigin, StepOrigin
+from dagger.flows.running.program import Called, Program
 from dagger.flows.running.uses import Uses
 from dagger.flows.running.vault import Vault
 from dagger.rules.retry import strategy
@@ -52,9 +51,7 @@ class Part:
         *("arguments", "cache", "channel", "keeper", "own", "said", "subflow", "uses", "usual"),
     )
 
-    def __init__(
-        self, keeper: Keeper, said: Step | Rescue | Compensation, work: Work | Undo
-    ) -> None:
+    def __init__(self, keeper: Keeper, said: Step | Rescue | Compensation, work: Called) -> None:
         flow = keeper.program.flow
         self.keeper = keeper
         self.said = said
@@ -152,10 +149,10 @@ class Assembling:
         program = Program(flow, part.channel)
         keeper = Keeper(program, self._vault, (part.keeper, part.arguments))
         made = self._coordinator(
-            program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
+            program, Coordinator(program, None), OnFailure.CONTINUE, _holds(part, "retry", None)
         )
         digest = digest_of(definition_of(flow))
-        origin = Origin(digest, self._vault.secrets)
+        origin = CoordinatorOrigin(digest, self._vault.secrets)
         yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
 

@@ -23,9 +23,13 @@ MOST = 1_000
 _DIGITS = 32
 
 
-def opened(reply: Mapping[str, Any]) -> tuple[Any, bool]:
-    """The result in a reply, and whether it was known already."""
-    return reply["output"], reply["known"]
+def opened(reply: Any) -> tuple[Any, bool]:
+    """The result in a reply, and whether it was known already; one that was made before the step
+    had a `cache` is a result as it is.
+    """
+    if isinstance(reply, Mapping) and {*reply} == {"output", "known"}:
+        return reply["output"], reply["known"]
+    return reply, False
 
 
 def cached(plan: CallPlan, seconds: Mapping[str, float]) -> CallPlan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from dagger.authoring.calls import Calls, CancelAsked
 from dagger.authoring.context import Context
 from dagger.flows.happenings import FlowStatus
 from dagger.flows.running.conductor import Conductor
+from dagger.flows.running.context import CoordinatorContext
 from dagger.flows.running.definition import digest_of
 from dagger.flows.running.inputs import check_inputs
 from dagger.flows.running.orders import Forget, Halt, Order, Send, Tell
@@ -26,6 +28,9 @@ REPORTS = ":report"
 KEPT = "definition"
 """The name of the step that keeps what a run began with, or goes on with."""
 
+UNFIT = "unfit"
+"""The name of the step that keeps why the output of a run could not be given."""
+
 
 class Coordinator:
     """Coordinates one flow; `definition` is kept with its runs, unless it is within another."""
@@ -36,30 +41,79 @@ class Coordinator:
         self._digest = "" if definition is None else digest_of(definition)
         self._output, self._report = f"{program.channel}:output", f"{program.channel}{REPORTS}"
 
-    async def coordinate(self, payload: Any, ctx: Context) -> Any:
-        """See a run of the flow through; its output. Raises FlowFailed, RunCancelled."""
+    async def coordinate(self, payload: Any, ctx: CoordinatorContext) -> None:
+        """See a run of the flow through, and give its output. Raises FlowFailed, RunCancelled."""
         if self._definition is not None:
             await ctx.step(KEPT, self._defined, key=self._digest)
-        message = ctx.message
-        conductor = conductor_of(self._program, payload, ctx.run_id, message.timestamp)
+        conductor = conductor_of(self._program, payload, ctx.run_id, ctx.message.timestamp)
         with ctx.calls() as calls:
-            await _Carrying(conductor, calls, ctx).through()
-        if self._definition is not None:
-            await self._tell(conductor.report(self._definition), ctx)
-        _raise(conductor, ctx.run_id)
-        if REPLY_TO not in message.headers and conductor.output is not None:
-            ctx.publish(self._output, conductor.output)
-            return None
-        return conductor.output
+            carrying = _Carrying(conductor, calls, ctx)
+            await carrying.through(conductor.begin())
+            while conductor.finished is FlowStatus.SUCCEEDED:
+                asked = calls.asked()
+                if asked is not None:
+                    await carrying.through(conductor.cancel(asked.reason))
+                elif problem := await self._unfit(conductor, ctx):
+                    await carrying.through(conductor.unfit(problem))
+                else:
+                    self._succeed(conductor, ctx)
+                    return  # without waiting: it has settled before it is cancelled, or is undone
+        await self._end(conductor, ctx)
 
-    async def _tell(self, report: FlowReport, ctx: Context) -> None:
-        """Put the report out; without its largest parts, if it is too large for a message."""
-        try:
-            await ctx.emit(self._report, report.data())
-        except SerializationError:
+    async def _unfit(self, conductor: Conductor, ctx: CoordinatorContext) -> str:
+        """Why the output of the flow cannot be given; "" where it can, and is held back then.
+
+        That it cannot is kept, as what is undone because of that stays undone.
+        """
+        problem, attempt = "", str(ctx.attempt)
+        if not ctx.has_kept(UNFIT, attempt):
+            try:
+                self._give(conductor.output, ctx)
+            except DaggerError as error:
+                problem = str(error)
+            else:
+                return ""
+
+        async def said() -> str:
+            return problem
+
+        return str(await ctx.step(UNFIT, said, key=attempt))
+
+    def _give(self, output: Any, ctx: Context) -> None:
+        if REPLY_TO in ctx.message.headers:
+            ctx.reply(output)
+        elif output is not None:
+            ctx.publish(self._output, output)
+
+    def _succeed(self, conductor: Conductor, ctx: Context) -> None:
+        """Tell of a run that has succeeded, as it settles."""
+        for report in self._reports(conductor, ctx):
+            with suppress(SerializationError):
+                ctx.publish(self._report, report.data())
+                return
+
+    async def _end(self, conductor: Conductor, ctx: Context) -> None:
+        """Tell of a run that has not succeeded, before it ends by the error that says so."""
+        for report in self._reports(conductor, ctx):
+            with suppress(SerializationError):
+                await ctx.emit(self._report, report.data())
+                break
+        if conductor.finished is FlowStatus.CANCELLED:
+            raise RunCancelled(ctx.run_id, conductor.reason)
+        undo = conductor.undone()
+        told = () if undo is None else (undo.undone, undo.failed, undo.left)
+        raise FlowFailed(self._program.flow.name, conductor.reason, *told)
+
+    def _reports(self, conductor: Conductor, ctx: Context) -> Iterator[FlowReport]:
+        """The report of a run, then without its largest parts, for where it is too large for a
+        message; of a flow within another there is none.
+        """
+        if self._definition is not None:
+            report = conductor.report(self._definition)
+            yield report
             ctx.log("the report of this run is too large for a message: its output is left out")
-            short = replace(report, output=None, definition={})
-            await ctx.emit(self._report, short.data())
+            yield replace(report, output=None)
+            yield replace(report, output=None, definition={})
 
     async def _defined(self) -> Mapping[str, Any]:
         assert self._definition is not None
@@ -92,10 +146,10 @@ class _Carrying:
         # What a flow within another has done in an attempt that failed is no answer to the next.
         self._again = "" if ctx.attempt == 1 else f"{ctx.attempt}:"
 
-    async def through(self) -> None:
-        """Until nothing is left to be waited for."""
+    async def through(self, orders: Iterable[Order]) -> None:
+        """From some orders on until nothing is left to be waited for."""
         conductor = self._conductor
-        await self._carry_out(conductor.begin())
+        await self._carry_out(orders)
         while conductor.finished is None:
             found = await self._calls.next()
             if isinstance(found, CancelAsked):
@@ -137,15 +191,5 @@ class _Carrying:
             )
         except RunCancelled:
             raise
-        except DaggerError as error:  # too big, say: the step cannot be carried out
+        except Exception as error:  # too big, say: the step cannot be carried out
             await self._carry_out(self._conductor.refused(order.key, error))
-
-
-def _raise(conductor: Conductor, run_id: str) -> None:
-    """Raise what a run that has not succeeded ends with."""
-    if conductor.finished is FlowStatus.CANCELLED:
-        raise RunCancelled(run_id, conductor.reason)
-    if conductor.finished is FlowStatus.FAILED:
-        undo = conductor.undone()
-        told = () if undo is None else (undo.undone, undo.failed, undo.left)
-        raise FlowFailed(conductor.program.flow.name, conductor.reason, *told)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.origin import Origin
 from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
+from dagger.flows.running.context import CoordinatorContext
 from dagger.flows.running.coordinator import KEPT
 from dagger.flows.running.definition import difference, digest_of, flow_of
 from dagger.flows.running.inputs import cannot_be_kept, check_inputs
@@ -17,6 +18,8 @@ from dagger.words.errors import SecretMissing
 from dagger.words.payload import decode
 
 if TYPE_CHECKING:
+    from dagger.authoring.context import Context
+    from dagger.authoring.invocation import Invocation
     from dagger.flows.flow import Flow
     from dagger.state.queues import Delivery
 
@@ -39,7 +42,14 @@ class StepOrigin(Origin):
         return payload if arguments is None else self._keeper.come(arguments, payload, run_id)
 
 
-class FlowOrigin(Origin):
+class CoordinatorOrigin(Origin):
+    """Of the coordinator of a flow."""
+
+    def context(self, invocation: Invocation) -> Context:
+        return CoordinatorContext(invocation)
+
+
+class FlowOrigin(CoordinatorOrigin):
     """Of the coordinator of a flow that runs begin with."""
 
     def __init__(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagger.flows.running.conductor import Conductor
-from dagger.flows.running.coordinator import KEPT, REPORTS, conductor_of
+from dagger.flows.running.coordinator import KEPT, REPORTS, UNFIT, conductor_of
 from dagger.flows.running.definition import flow_of
 from dagger.flows.running.program import Program
 from dagger.flows.running.report import FlowReport
@@ -62,6 +62,8 @@ def _tell(conductor: Conductor, name: str, key: str, answer: Answer, kept: Kept 
     if name == "request":
         value, error = came_to("", key, kept, answer.value)
         conductor.heard(key, value, error, duplicate=answer.digest == SECOND_HAND)
+    elif name == f"step:{UNFIT}":
+        conductor.unfit(decode(answer.value))
     elif name == CANCEL and key != OVER:
         conductor.cancel(decode(answer.value))
     elif name == CANCEL:

@@ -336,8 +336,8 @@ def test_at_whichever_moment_it_is_cancelled() -> None:
             report = await live.cancel("enough")
             began = any(each.channel == "line:report" for each in live.state.kept_outputs())
             told = flows.report(live) if began else None
-        if told is not None and told.status == "succeeded":  # by itself, before it heard of it
-            assert (stage.noted, told.undo) == ([*"abcd"], None)
+        if told is not None and told.status == "succeeded":  # by itself, before it was cancelled
+            assert (report.status, stage.noted, told.undo) == ("completed", [*"abcd"], None)
             return ("succeeded",)
         undone = [f"undo {each}" for each in reversed(done)]
         after = stage.noted[len(done) :]

@@ -90,8 +90,8 @@ def cases(draw: st.DrawFn) -> Case:
     after = tuple(each.id for each in steps[-2:])
     given = {"step": "end", "item": None, "half": 1}
     steps.append(Step("end", "act", with_=given, needs=after, when=True))
-    known = {"all": {"default": 1}}
-    flow = Flow("f", inputs=known, steps=tuple(steps), fail_fast=draw(st.booleans()))
+    inputs = {"all": {"default": 1}}
+    flow = Flow("f", inputs=inputs, steps=tuple(steps), fail_fast=draw(st.booleans()))
     return Case(flow, frozenset(bad), fails, draw(st.sampled_from([1, 1, 0])))
 
 

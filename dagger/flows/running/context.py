@@ -1,0 +1,27 @@
+"""What a coordinator knows of its run and of itself, beside what every handler knows."""
+
+from __future__ import annotations
+
+from dagger.authoring.context import Context
+from dagger.state.run import Output
+from dagger.words.effects import request_key
+
+
+class CoordinatorContext(Context):
+    """The context of a flow's coordinator."""
+
+    __slots__ = ()
+
+    @property
+    def step_key(self) -> str:
+        """Of a flow within another: what its step, or the item of it, is told by."""
+        return request_key(self._invocation.publication)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What has come out of the run so far."""
+        return self._invocation.run.kept_outputs()
+
+    def has_kept(self, step: str, key: str) -> bool:
+        """Whether the result of a step of this handler is kept."""
+        return (f"step:{step}", key) in (self._invocation.delivery.kept or ())
