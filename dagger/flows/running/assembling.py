@@ -24,7 +24,7 @@ from dagger.flows.reading import data_of
 from dagger.flows.running.arguments import Arguments
 from dagger.flows.running.builtins import built_in
 from dagger.flows.running.caching import cached
-from dagger.flows.running.coordinator import REPORTS, Coordinator
+from dagger.flows.running.coordinator import Coordinator
 from dagger.flows.running.definition import definition_of, digest_of
 from dagger.flows.running.functions import agent_of
 from dagger.flows.running.keeper import Keeper
@@ -32,6 +32,7 @@ from dagger.flows.running.origins import CoordinatorOrigin, FlowOrigin, StepOrig
 from dagger.flows.running.program import Called, Program
 from dagger.flows.running.uses import Uses
 from dagger.flows.running.vault import Vault
+from dagger.flows.running.within import REPORTS
 from dagger.rules.retry import strategy
 from dagger.words.errors import DefinitionError
 from dagger.words.outcomes import OnFailure, Overflow

@@ -17,13 +17,11 @@ from dagger.flows.running.definition import digest_of
 from dagger.flows.running.inputs import check_inputs
 from dagger.flows.running.orders import Forget, Halt, Order, Send, Tell
 from dagger.flows.running.program import Program
-from dagger.flows.running.report import FlowReport
+from dagger.flows.running.report import FlowReport, UndoneReport
+from dagger.flows.running.within import REPORTS, STEP, is_stuck, with_those_within
 from dagger.rules.occurrence import moment_of
 from dagger.words.effects import REPLY_TO
 from dagger.words.errors import DaggerError, FlowFailed, RunCancelled, SerializationError
-
-REPORTS = ":report"
-"""What follows the flow's channel on which its report is put out."""
 
 KEPT = "definition"
 """The name of the step that keeps what a run began with, or goes on with."""
@@ -45,6 +43,8 @@ class Coordinator:
         """See a run of the flow through, and give its output. Raises FlowFailed, RunCancelled."""
         if self._definition is not None:
             await ctx.step(KEPT, self._defined, key=self._digest)
+        else:
+            await self._say_again(ctx)
         conductor = conductor_of(self._program, payload, ctx.run_id, ctx.message.timestamp)
         with ctx.calls() as calls:
             carrying = _Carrying(conductor, calls, ctx)
@@ -85,35 +85,50 @@ class Coordinator:
         elif output is not None:
             ctx.publish(self._output, output)
 
-    def _succeed(self, conductor: Conductor, ctx: Context) -> None:
+    def _succeed(self, conductor: Conductor, ctx: CoordinatorContext) -> None:
         """Tell of a run that has succeeded, as it settles."""
-        for report in self._reports(conductor, ctx):
+        for told in self._told(self._whole(conductor, ctx), ctx):
             with suppress(SerializationError):
-                ctx.publish(self._report, report.data())
+                ctx.publish(self._report, told)
                 return
 
-    async def _end(self, conductor: Conductor, ctx: Context) -> None:
+    async def _end(self, conductor: Conductor, ctx: CoordinatorContext) -> None:
         """Tell of a run that has not succeeded, before it ends by the error that says so."""
-        for report in self._reports(conductor, ctx):
+        report = self._whole(conductor, ctx)
+        for told in self._told(report, ctx):
             with suppress(SerializationError):
-                await ctx.emit(self._report, report.data())
+                await ctx.emit(self._report, told)
                 break
         if conductor.finished is FlowStatus.CANCELLED:
             raise RunCancelled(ctx.run_id, conductor.reason)
-        undo = conductor.undone()
-        told = () if undo is None else (undo.undone, undo.failed, undo.left)
-        raise FlowFailed(self._program.flow.name, conductor.reason, *told)
+        undo = report.undo or UndoneReport()
+        undone = undo.undone, undo.failed, undo.left
+        raise FlowFailed(self._program.flow.name, conductor.reason, *undone)
 
-    def _reports(self, conductor: Conductor, ctx: Context) -> Iterator[FlowReport]:
-        """The report of a run, then without its largest parts, for where it is too large for a
-        message; of a flow within another there is none.
+    async def _say_again(self, ctx: CoordinatorContext) -> None:
+        """What an earlier attempt could not undo stays so, whatever becomes of this one."""
+        for each in ctx.said_on(self._report):
+            await ctx.emit(self._report, each)
+
+    def _whole(self, conductor: Conductor, ctx: CoordinatorContext) -> FlowReport:
+        """The report of a run, with what could not be undone within it."""
+        if self._definition is None:  # those within this one have told it themselves
+            return conductor.report({})
+        report = conductor.report(self._definition)
+        return with_those_within(report, self._program.channel, ctx.outputs)
+
+    def _told(self, report: FlowReport, ctx: CoordinatorContext) -> Iterator[dict[str, Any]]:
+        """What is put out of a run, then without its largest parts, for where that is too large
+        for a message. A flow within another tells only that not all is undone.
         """
-        if self._definition is not None:
-            report = conductor.report(self._definition)
-            yield report
-            ctx.log("the report of this run is too large for a message: its output is left out")
-            yield replace(report, output=None)
-            yield replace(report, output=None, definition={})
+        if self._definition is None:
+            if is_stuck(report):
+                yield {**report.data(), STEP: ctx.step_key}
+            return
+        yield report.data()
+        ctx.log("the report of this run is too large for a message: its output is left out")
+        yield replace(report, output=None).data()
+        yield replace(report, output=None, definition={}).data()
 
     async def _defined(self) -> Mapping[str, Any]:
         assert self._definition is not None

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagger.flows.running.conductor import Conductor
-from dagger.flows.running.coordinator import KEPT, REPORTS, UNFIT, conductor_of
+from dagger.flows.running.coordinator import KEPT, UNFIT, conductor_of
 from dagger.flows.running.definition import flow_of
 from dagger.flows.running.program import Program
 from dagger.flows.running.report import FlowReport
+from dagger.flows.running.within import REPORTS, with_those_within
 from dagger.state.queues import SECOND_HAND
 from dagger.words.payload import decode
 from dagger.words.records import CANCEL, OVER
@@ -55,7 +56,7 @@ def _open(run: Run, delivery: Delivery, definition: Mapping[str, Any]) -> FlowRe
     conductor.begin()
     for (name, key), answer in (delivery.kept or {}).items():
         _tell(conductor, name, key, answer, delivery.kept)
-    return conductor.report(definition)
+    return with_those_within(conductor.report(definition), _channel(run), run.kept_outputs())
 
 
 def _tell(conductor: Conductor, name: str, key: str, answer: Answer, kept: Kept | None) -> None:

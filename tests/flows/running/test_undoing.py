@@ -7,7 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Executor, Flow, FlowReport, MemoryStore
+from dagger import Executor, Flow, FlowReport, Flows, MemoryStore, step
+from dagger.flows.running.report import UndoneReport
 from dagger.testing import simulate, simulated
 from tests.flows.running.stage import ONCE, Stage, acting, line
 from tests.waiting import turns, until
@@ -246,3 +247,74 @@ async def test_what_undoes_may_wait_for_a_message_with_a_key() -> None:
     _, report = await undone(flow, Stage(fails=["c"]))
     assert report.undo is not None
     assert report.undo.undone == ("a",)
+
+
+INNER = line("x", "y", flow=Flow("inner"))
+MIDDLE = Flow("middle").step("j", INNER)
+
+
+async def told_of(flow: Flow, stage: Stage) -> FlowReport:
+    """The report of a flow, which is the same to whoever asks, and who hears it."""
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        live = await flows.start(executor, flow)
+        report = await live.result()
+        told = flows.report(live)
+        assert FlowReport.of(report.outputs[f"{flow.name}:report"][-1]) == told
+    return told
+
+
+@pytest.mark.parametrize("end", ["fails", "is stopped", "is late"])
+async def test_what_could_not_be_undone_within_is_told(end: str) -> None:
+    """A flow within another one, however deep, has its part in the report of the whole, whatever
+    it ends by, also where the flow around it succeeds.
+    """
+    stage = Stage(waits=["y"], fails=["undo x", "z"])
+    options: dict[str, Any] = {"timeout": 0.05, "on_error": "continue"} if end == "is late" else {}
+    flow = acting(Flow("f"), "a").step("s", MIDDLE, needs="a", **options)
+    if end == "fails":
+        stage.gates["y"].set()
+        stage.fails.add("y")
+    elif end == "is stopped":
+        flow = flow.step("z", "act", with_={"name": "z"}, needs="a")
+    report = await told_of(flow, stage)
+    assert report.status == ("succeeded" if end == "is late" else "failed")
+    assert report.undo is not None
+    assert report.undo.failed == {"s.j.x": "LookupError: no undo x"}
+    assert report.undo.undone == (() if end == "is late" else ("a",))
+
+
+async def test_what_could_not_be_undone_of_an_item_within_is_told_as_that() -> None:
+    """By the item of the step, and that of the step within."""
+    undo = {"uses": "undo", "with": {"name": "${{ item }}"}}
+    inner = Flow("inner", inputs={"of": {}})
+    inner = inner.step(
+        "x", "act", foreach=["p", "q"], with_={"name": "${{ inputs.of }}"}, compensate=undo
+    )
+    inner = inner.step("y", "act", needs="x", with_={"name": "y"})
+    given: dict[str, Any] = {"foreach": ["a", "b"], "with_": {"of": "${{ item }}"}}
+    flow = Flow("f").step("s", inner, on_error="continue", **given)
+    stage = Stage(fails=["y", "undo q"])
+    report = await told_of(flow, stage)
+    assert report.undo is not None
+    assert {*report.undo.failed} == {"s[0].x[1]", "s[1].x[1]"}
+
+
+async def test_what_an_attempt_could_not_undo_stays_told() -> None:
+    """Though the next one succeeds."""
+    tried: list[int] = []
+
+    @step
+    async def late() -> None:
+        tried.append(1)
+        if len(tried) == 1:
+            raise LookupError("not yet")
+
+    inner = acting(Flow("inner"), "x").step("y", late, needs="x")
+    flow = Flow("f").step("s", inner, retry={"kind": "immediate", "max_attempts": 2})
+    stage = Stage(fails=["undo x"])
+    flows = Flows(flow, uses=[late, *stage.functions()], config=ONCE)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        report = await flows.run(executor, flow)
+    assert report.status == "succeeded"
+    assert report.undo == UndoneReport(failed={"s.x": "LookupError: no undo x"})
