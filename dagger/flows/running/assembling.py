@@ -24,11 +24,12 @@ from dagger.flows.reading import data_of
 from dagger.flows.running.arguments import Arguments
 from dagger.flows.running.builtins import built_in
 from dagger.flows.running.caching import cached
+from dagger.flows.running.context import WaitingContext
 from dagger.flows.running.coordinator import Coordinator
 from dagger.flows.running.definition import definition_of, digest_of
 from dagger.flows.running.functions import agent_of
 from dagger.flows.running.keeper import Keeper
-from dagger.flows.running.origins import CoordinatorOrigin, FlowOrigin, StepOrigin
+from dagger.flows.running.origins import CoordinatorOrigin, FlowOrigin, StepOrigin, WaitingOrigin
 from dagger.flows.running.program import Called, Program
 from dagger.flows.running.uses import Uses
 from dagger.flows.running.vault import Vault
@@ -181,7 +182,9 @@ class Assembling:
         said = part.said.with_
         channel = said["channel"]
 
-        async def heard(payload: dict[str, Any]) -> Any:
+        async def heard(payload: dict[str, Any], ctx: WaitingContext) -> Any:
+            if ctx.due:  # of a whole all parts are there at once
+                await ctx.sleep(until=ctx.due)
             return payload[channel]
 
         options: AgentOptions = {
@@ -192,7 +195,8 @@ class Assembling:
         }
         if "key" in said:
             options["by"] = "key"
-        return make(heard, {}, options)
+        digest = digest_of({"steps": [data_of(part.said)]})
+        return replace(make(heard, {}, options), origin=WaitingOrigin(digest, self._vault.secrets))
 
     def _name(self, wanted: str, mark: str = "") -> str:
         """A name that no other agent has, the same each time that the same flow is assembled."""

@@ -1,4 +1,4 @@
-"""What a coordinator knows of its run and of itself, beside what every handler knows."""
+"""What coordinators, and who waits for messages, know beside what every handler knows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dagger.authoring.context import Context
+from dagger.state.joins import parts_of
 from dagger.state.run import Output
 from dagger.words.effects import request_key
 from dagger.words.payload import decode
@@ -36,3 +37,16 @@ class CoordinatorContext(Context):
     def has_kept(self, step: str, key: str) -> bool:
         """Whether the result of a step of this handler is kept."""
         return (f"step:{step}", key) in (self._invocation.delivery.kept or ())
+
+
+class WaitingContext(Context):
+    """The context of who waits for a message."""
+
+    __slots__ = ()
+
+    @property
+    def due(self) -> float:
+        """When what has come is to be delivered, epoch seconds; 0 for at once."""
+        parts = parts_of(self._invocation.delivery)
+        times = (each.envelope.publication.timing for each in parts)
+        return max((due for due, _ in filter(None, times)), default=0.0)

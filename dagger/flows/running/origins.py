@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.origin import Origin
 from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
-from dagger.flows.running.context import CoordinatorContext
+from dagger.flows.running.context import CoordinatorContext, WaitingContext
 from dagger.flows.running.coordinator import KEPT
 from dagger.flows.running.definition import difference, digest_of, flow_of
 from dagger.flows.running.inputs import cannot_be_kept, check_inputs
 from dagger.flows.running.keeper import Keeper
 from dagger.flows.running.program import Program
+from dagger.flows.running.showing import so_far
 from dagger.words.errors import SecretMissing
 from dagger.words.payload import decode
 
@@ -47,6 +48,13 @@ class CoordinatorOrigin(Origin):
 
     def context(self, invocation: Invocation) -> Context:
         return CoordinatorContext(invocation)
+
+
+class WaitingOrigin(Origin):
+    """Of the agent that waits for a message."""
+
+    def context(self, invocation: Invocation) -> Context:
+        return WaitingContext(invocation)
 
 
 class FlowOrigin(CoordinatorOrigin):
@@ -102,7 +110,7 @@ class FlowOrigin(CoordinatorOrigin):
             return ""
         assert delivery.kept is not None
         was = flow_of(decode(delivery.kept[kept[-1]].value))
-        if self._accept_changes and _goes_on(self._program, Program(was, ""), delivery):
+        if self._accept_changes and _goes_on(self._program, Program(was, was.name), delivery):
             return ""
         now = flow_of(self._definition)
         told = difference(was, now)
@@ -130,9 +138,14 @@ def secrets_of(program: Program) -> Iterator[str]:
 
 
 def _goes_on(program: Program, was: Program, delivery: Delivery) -> bool:
-    """Whether what has begun of a run is in a changed flow as it was, with what it needs."""
+    """Whether what has begun or ended of a run is in a changed flow as it was, with what it needs.
+
+    What ended without being sent, since it was skipped, say, counts too: others went by that.
+    """
     begun = {key.partition("[")[0] for name, key in delivery.kept or {} if name == "requested"}
     begun = {each.removeprefix("undo:") for each in begun}
+    plan = so_far(was, delivery).plan
+    begun |= {each for each, status in plan.steps().items() if status.ended}
     return (
         all(
             each in program.works

@@ -49,14 +49,20 @@ def _definition(kept: Kept) -> Mapping[str, Any] | None:
 
 
 def _open(run: Run, delivery: Delivery, definition: Mapping[str, Any]) -> FlowReport:
-    """That of a run that goes on: what was told to its conductor is told to another one."""
-    program = Program(flow_of(definition), _channel(run))
+    """That of a run that goes on."""
+    conductor = so_far(Program(flow_of(definition), _channel(run)), delivery)
+    return with_those_within(conductor.report(definition), _channel(run), run.kept_outputs())
+
+
+def so_far(program: Program, delivery: Delivery) -> Conductor:
+    """A conductor that was told what that of a run was told, whose coordinator has a delivery."""
+    run = delivery.queue.run
     payload, at = decode(run.opening.payload), delivery.envelope.at
     conductor = conductor_of(program, payload, run.id, at)
     conductor.begin()
     for (name, key), answer in (delivery.kept or {}).items():
         _tell(conductor, name, key, answer, delivery.kept)
-    return with_those_within(conductor.report(definition), _channel(run), run.kept_outputs())
+    return conductor
 
 
 def _tell(conductor: Conductor, name: str, key: str, answer: Answer, kept: Kept | None) -> None:

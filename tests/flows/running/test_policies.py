@@ -286,6 +286,23 @@ def test_what_only_waits_is_timed_by_the_clock(uses: str, given: dict[str, Any],
     assert report.step("a").error == {"type": "RequestTimeout", "message": why}
 
 
+def test_what_is_published_for_later_is_waited_for() -> None:
+    """A message has come when it is delivered, also where others hear nothing of it before."""
+    said = {"channel": "doorbell", "payload": "here", "delay": 60}
+    flow = Flow("f", output="${{ steps.b.output }}").step("a", "publish", with_=said)
+    flow = flow.step("b", "wait_for", with_={"channel": "doorbell"})
+    ended, report = timed(flow)
+    assert (ended, report.output) == (60, "here")
+    flow = Flow("f").step("a", "publish", with_=said)
+    flow = flow.step("b", "wait_for", with_={"channel": "doorbell"}, timeout=10)
+    ended, report = timed(flow)
+    assert (ended, report.status) == (10, "failed")
+    slow = Flow("f").step("a", "publish", with_=said)
+    flow = slow.step("b", "wait_for", with_={"channel": "doorbell"}).step("c", too_slow, timeout=10)
+    ended, report = timed(flow, too_slow)
+    assert (ended, report.step("b").status) == (10, "cancelled")
+
+
 def test_a_flow_within_another_is_timed_as_a_whole() -> None:
     """Its time is over: what it does is stopped and undone, and the step has failed; only then is
     undone what came before it.
