@@ -8,6 +8,6 @@
   keeps of the flow
 - `conductor`: the pure machine of a run, with `facts` (what is known of steps), `undoing` and
   `orders`; `coordinator` is the agent that carries its orders out, and `context` what it is given
-- `report`: what has become of a run, `within` what of flows within it is stuck; `showing` tells it of one that goes on, `timing` how long its
-  steps took, `progress` how far they are
+- `report`: what has become of a run, `within` what is stuck of the flows within it; `showing`
+  tells it of one that goes on, `timing` how long its steps took, `progress` how far they are
 """
