@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Executor, Flow, FlowReport, Flows, MemoryStore, step
+from dagger import Config, Executor, Flow, FlowReport, Flows, MemoryStore, step
 from dagger.flows.running.report import UndoneReport
 from dagger.testing import simulate, simulated
 from tests.flows.running.stage import ONCE, Stage, acting, line
@@ -318,3 +318,25 @@ async def test_what_an_attempt_could_not_undo_stays_told() -> None:
         report = await flows.run(executor, flow)
     assert report.status == "succeeded"
     assert report.undo == UndoneReport(failed={"s.x": "LookupError: no undo x"})
+
+
+async def test_what_is_undone_for_its_output_stays_undone() -> None:
+    """A flow whose output was too large has failed, also if it may be larger after a restart; who
+    looks meanwhile is told so.
+    """
+    store, wide = MemoryStore(), Config(retry_strategy="immediate", max_attempts=1)
+    narrow = wide.model_copy(update={"max_payload_bytes": 5_000})
+    flow = line("a", "b", flow=Flow("f", output="x" * 6_000))
+    stage = Stage(waits=["undo a"])
+    flows = stage.flows(flow, config=narrow)
+    async with Executor(flows.agents, config=narrow, store=store) as executor:
+        live = await flows.start(executor, flow, run_id="r")
+        await stage.reached("undo a")
+        assert flows.report(live).status == "failing"
+    stage = Stage()
+    flows = stage.flows(flow, config=wide)
+    async with Executor(flows.agents, config=wide, store=store) as executor:
+        report = await flows.run(executor, flow, run_id="r")
+    assert (report.status, report.output, stage.noted) == ("failed", None, ["undo a"])
+    assert report.reason.startswith("the output of the flow cannot be given: ")
+    assert report.undo == UndoneReport(undone=("a", "b"))
