@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from dagger.state.joins import parts_of
 from dagger.state.queues import RUNNING
+from dagger.words.effects import is_request
 from dagger.words.errors import InvocationNotFound, RunClosed
 from dagger.words.ids import node_id
 from dagger.words.outcomes import DISPOSITIONS, Disposition, RunStatus
@@ -42,7 +44,7 @@ def cancel_requests(engine: Engine, invocation: Invocation, keys: Collection[str
     found = (kept.get(("requested", key)) for key in keys)
     places = {decode(place.value) for place in found if place is not None}
     meant = [
-        _handled_with(run, each)
+        _carried_by(run, each)
         for each in run.deliveries.values()
         if each.envelope.parent == delivery.number and each.envelope.place in places
     ]
@@ -81,6 +83,15 @@ def _meant(run: Run, node: str) -> Delivery:
         known = tuple(each.node_id for each in run.deliveries.values())
         raise InvocationNotFound(node, known, _why(run, node, number))
     return _handled_with(run, delivery)
+
+
+def _carried_by(run: Run, delivery: Delivery) -> Delivery:
+    """What a request is handled with, unless that is somebody else's request too, who would lose
+    his reply by it.
+    """
+    lead = _handled_with(run, delivery)
+    others = (each.envelope.publication for each in parts_of(lead) if each is not delivery)
+    return delivery if any(map(is_request, others)) else lead
 
 
 def _handled_with(run: Run, delivery: Delivery) -> Delivery:

@@ -43,7 +43,7 @@ class Coordinator:
         """See a run of the flow through, and give its output. Raises FlowFailed, RunCancelled."""
         if self._definition is not None:
             await ctx.step(KEPT, self._defined, key=self._digest)
-        else:
+        elif ctx.attempt > 1:
             await self._say_again(ctx)
         conductor = conductor_of(self._program, payload, ctx.run_id, ctx.message.timestamp)
         with ctx.calls() as calls:
