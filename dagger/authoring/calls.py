@@ -51,6 +51,9 @@ class Flying(Protocol):
     async def next(self) -> Returned | CancelAsked:
         """What has come next."""
 
+    def asked(self) -> CancelAsked | None:
+        """That the handler is to come to an end, if that has come and was not heard of."""
+
     def base(self, key: str) -> Any:
         """What the invocation goes on from; None for the beginning."""
 
@@ -157,6 +160,13 @@ class Calls:
         if isinstance(found, Returned):
             self._out.discard(found.key)
         return found
+
+    def asked(self) -> CancelAsked | None:
+        """That the handler is to come to an end, if it was told so and `next` has not said it yet;
+        it does not wait. Whoever asks right before it returns ends before it is cancelled, or
+        knows of it.
+        """
+        return self._flying.asked()
 
     def base(self, key: str = "") -> Any:
         """The value that was given to `condense` last; None before that."""

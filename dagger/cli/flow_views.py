@@ -43,6 +43,7 @@ class Picture(NamedTuple):
 def flow_picture(found: Told) -> Picture:
     """The flow that a run began with, with what has become of its steps. Raises Refused."""
     if not found.report.definition:
-        raise Refused("there is no picture: the report was too large to have the flow in it")
+        problem = f"the report of run {found.run.id!r} was too large for a message"
+        raise Refused(f"{problem}, and has no flow to draw; a higher max_payload_bytes keeps it")
     flow = flow_of(found.report.definition)
     return Picture(to_dot(flow, found.report, notes(found, time.time())))

@@ -55,10 +55,13 @@ class Budgets:
     def may_settle(self, invocation: Invocation, count: int) -> None:
         """Raise RunCancelled if the run only winds down, and BudgetExceeded if `count` messages
         are more than may be published, or if the invocation draws on a budget that is over.
+
+        Who cleans up says what it has come to in any case: that must not keep it from doing so.
         """
         run = invocation.run
         for purse in self._open(run, invocation):
-            self._has_room(run, purse, count, invocation, besides=invocation)
+            if not invocation.agent.cleans_up:
+                self._has_room(run, purse, count, invocation, besides=invocation)
 
     def may_publish(
         self, run: Run, invocation: Invocation | None = None, block: Reservation | None = None

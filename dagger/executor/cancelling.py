@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from dagger.state.joins import parts_of
 from dagger.state.queues import RUNNING
+from dagger.words.effects import is_request
 from dagger.words.errors import InvocationNotFound, RunClosed
 from dagger.words.ids import node_id
 from dagger.words.outcomes import DISPOSITIONS, Disposition, RunStatus
@@ -42,7 +44,7 @@ def cancel_requests(engine: Engine, invocation: Invocation, keys: Collection[str
     found = (kept.get(("requested", key)) for key in keys)
     places = {decode(place.value) for place in found if place is not None}
     meant = [
-        each
+        _carried_by(run, each)
         for each in run.deliveries.values()
         if each.envelope.parent == delivery.number and each.envelope.place in places
     ]
@@ -73,13 +75,27 @@ def cancel_deliveries(
 
 
 def _meant(run: Run, node: str) -> Delivery:
-    """The delivery of that node; of a part of something whole, the one it is handled with."""
+    """The delivery of that node, or the one that it is handled with."""
     digits = node.rpartition(".")[2]
     number = int(digits) if digits.isdecimal() else 0
     delivery = run.deliveries.get(number)
     if delivery is None or delivery.node_id != node:
         known = tuple(each.node_id for each in run.deliveries.values())
         raise InvocationNotFound(node, known, _why(run, node, number))
+    return _handled_with(run, delivery)
+
+
+def _carried_by(run: Run, delivery: Delivery) -> Delivery:
+    """What a request is handled with, unless that is somebody else's request too, who would lose
+    his reply by it.
+    """
+    lead = _handled_with(run, delivery)
+    others = (each.envelope.publication for each in parts_of(lead) if each is not delivery)
+    return delivery if any(map(is_request, others)) else lead
+
+
+def _handled_with(run: Run, delivery: Delivery) -> Delivery:
+    """A delivery; of a part of something whole, the one that is handled with all of it."""
     bond = delivery.bond
     return run.deliveries[bond.lead] if bond is not None and bond.lead else delivery
 

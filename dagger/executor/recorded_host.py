@@ -278,6 +278,14 @@ class RecordedCalls:
                 return Returned(key, *landed(channel, unheard()))
         return await self._host.stuck("a reply")
 
+    def asked(self) -> CancelAsked | None:
+        """What it was told before it ended, if it has not heard of it."""
+        place = (CANCEL, "")
+        if place not in self._told:
+            return None
+        self._told.remove(place)
+        return CancelAsked(decode(self._kept[place].value), over=False)
+
     def base(self, key: str) -> Any:
         """What it went on from."""
         kept = self._kept.get((BASE, key))

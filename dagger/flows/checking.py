@@ -19,7 +19,7 @@ from dagger.flows.filling import attributed, filled_alone, keyed
 from dagger.flows.flow import Flow
 from dagger.flows.grammar import built_ins
 from dagger.flows.model import Compensation, OnError, Rescue, Step
-from dagger.flows.names import Arguments, Names, is_required, wanted_by
+from dagger.flows.names import OWN, Arguments, Names, is_own, is_required, wanted_by
 from dagger.flows.references import Work, needs_of, texts_of, work_of
 from dagger.flows.scopes import Known, is_secret, misread, secrets_of
 from dagger.rules.documents.structure import shown
@@ -67,7 +67,9 @@ def _errors(
         yield from _policies(each.step, each.path)
         yield from _waits(each)
         yield from _moments(each)
-        yield from _reuse(each)
+        yield from _own_channels(flow, each)
+        yield from _reuse(flow, each)
+        yield from _without_meaning(flow, each)
         yield from _secrets(flow, each, known, hidden)
     yield from _combinations(flow)
     yield from _policies(flow.defaults, ("defaults",))
@@ -224,11 +226,43 @@ def _moments(work: Work) -> Iterator[Found]:
             yield Found((*path, "with", "until"), problem)
 
 
-def _reuse(work: Work) -> Iterator[Found]:
-    """What others use again cannot be undone."""
-    if work.step.cache is not None and work.step.compensate is not None:
+def _own_channels(flow: Flow, work: Work) -> Iterator[Found]:
+    """Where `publish` would speak to the flow itself, as far as that is written down."""
+    for part, path in parts_of(work):
+        channel = part.with_.get("channel", "")
+        if part.uses == "publish" and is_own(str(channel), flow.name):
+            yield Found((*path, "with", "channel"), f"{channel!r} {OWN}")
+
+
+def _reuse(flow: Flow, work: Work) -> Iterator[Found]:
+    """What others use again cannot be undone, and has to be there as a whole."""
+    if work.step.cache is None:
+        return
+    if work.step.compensate is not None:
         problem = "what is undone cannot be used again by others; leave out cache or compensate"
         yield Found((*work.path, "cache"), problem)
+    if work.step.uses in flow.subflows:
+        problem = "what a flow gives cannot be used again; write cache at its steps"
+        yield Found((*work.path, "cache"), problem)
+    elif work.step.uses == "wait_for":
+        problem = "what wait_for gives cannot be used again; leave out cache"
+        yield Found((*work.path, "cache"), problem)
+
+
+def _without_meaning(flow: Flow, work: Work) -> Iterator[Found]:
+    """Policies that mean nothing for what has them."""
+    for part, path in parts_of(work):
+        if part.uses == "wait_for" and part.retry is not None:
+            problem = "wait_for is not tried again: it waits as long as its timeout says"
+            yield Found((*path, "retry"), f"{problem}; leave out retry")
+    if work.step.resources is None:
+        return
+    if work.step.uses in flow.subflows:
+        problem = "a flow takes no resources itself; write them at its steps"
+        yield Found((*work.path, "resources"), problem)
+    elif work.step.uses == "wait_for":
+        problem = "wait_for takes nothing while it waits; leave out resources"
+        yield Found((*work.path, "resources"), problem)
 
 
 def _secrets(
@@ -246,6 +280,9 @@ def _secrets(
         if leading and isinstance(part, (Step, Rescue)) and part.cache is not None:
             problem = "what is cached is known by what it was given, and that has a secret in it"
             yield Found((*path, "cache"), problem)
+        if part.uses == "wait_for":
+            problem = "a secret may not stand here: what wait_for waits for is kept and shown"
+            yield from (Found(each.path, problem, each.offsets[0]) for each in leading)
         inner = flow.subflows.get(part.uses)
         if inner is None:
             continue

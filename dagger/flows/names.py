@@ -79,3 +79,14 @@ def _schemas_in(inputs: Mapping[str, Any]) -> Mapping[str, Schema]:
 def is_required(schema: object) -> bool:
     """Whether an input must be given."""
     return not (isinstance(schema, Mapping) and "default" in schema)
+
+
+OWN = "is a channel of the flow itself, on which only the flow says something"
+"""What is the matter with publishing there, behind the channel."""
+
+
+def is_own(channel: str, flow: str) -> bool:
+    """Whether a channel is one of those by which a flow is carried out: its own, that of a step
+    or of what undoes one, or where its output is.
+    """
+    return channel == flow or channel.startswith((f"{flow}.", f"{flow}:"))

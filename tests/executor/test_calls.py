@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from dagger import Agent, Config, Context, ExecutionError, Executor, MemoryStore, agent
+from dagger import Agent, Config, Context, ExecutionError, Executor, MemoryStore, agent, all_of
 from dagger.authoring.calls import CancelAsked, Returned
 from dagger.words.errors import (
     NoResponder,
@@ -344,3 +344,45 @@ async def test_whoever_waits_for_a_reply_takes_no_worker() -> None:
         await turns()
         desk.gates["a"].set()
         await live.result()
+
+
+@pytest.mark.parametrize("other", ["request", "message"])
+async def test_who_is_waited_for_no_more_ends_with_what_he_has_in_hand(other: str) -> None:
+    """Of a join all parts end with the request, unless another of them is somebody else's."""
+    noted: list[str] = []
+    sent, begun, gate = anyio.Event(), anyio.Event(), anyio.Event()
+
+    @agent(subscribe=all_of("left", "right"))
+    async def both(payload: Any) -> str:
+        begun.set()
+        try:
+            await gate.wait()
+        except anyio.get_cancelled_exc_class():
+            noted.append("both stopped")
+            raise
+        return "made"
+
+    @agent(subscribe="start", publish="left")
+    async def one(payload: Any, ctx: Context) -> None:
+        with ctx.calls() as calls:
+            await calls.send("left", 1, key="l")
+            sent.set()
+            await begun.wait()
+            calls.cancel("l")
+            found = await calls.next()
+            assert isinstance(found, Returned)
+            noted.append(type(found.error).__name__)
+        gate.set()
+
+    @agent(subscribe="start", publish="right")
+    async def two(payload: Any, ctx: Context) -> None:
+        await sent.wait()
+        if other == "request":
+            noted.append(await ctx.request("right", 2))
+        else:
+            ctx.publish("right", 2)
+
+    async with Executor([both, one, two]) as executor:
+        await executor.run("start", 0)
+    wanted = ["RequestDropped", "made" if other == "request" else "both stopped"]
+    assert sorted(noted) == wanted

@@ -11,6 +11,7 @@ from dagger import Agent, Config, Context, Executor, MemoryStore, Report, agent
 from dagger.authoring.calls import Calls, CancelAsked, Returned
 from dagger.testing import simulate, simulated
 from dagger.words.errors import BudgetExceeded, RequestDropped
+from dagger.words.outcomes import RunStatus
 from tests.waiting import turns, until
 
 CONFIG = Config(max_attempts=1)
@@ -271,3 +272,39 @@ async def test_without_a_store_a_stop_is_the_end_of_it() -> None:
         tasks.cancel_scope.cancel()
     assert live.status == "cancelled"
     assert "dust of bed" not in house.noted
+
+
+async def test_who_is_at_its_end_may_ask_whether_it_was_cancelled() -> None:
+    """It is told at once, and once; one that is called again after a restart is told again."""
+    heard: list[CancelAsked | None] = []
+    gate, store = anyio.Event(), MemoryStore()
+
+    @agent(subscribe="start", cleans_up=True)
+    async def last(payload: Any, ctx: Context) -> None:
+        with ctx.calls() as calls:
+            heard.append(calls.asked())
+            await gate.wait()
+            heard.extend([calls.asked(), calls.asked()])
+
+    asked = CancelAsked("enough", over=False)
+    async with Executor([last], config=CONFIG, store=store) as executor:
+        live = await executor.start("start", 1)
+        await until(lambda: bool(heard))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(live.cancel, "enough")
+            await until(lambda: live.status is RunStatus.CANCELLING)
+            gate.set()
+        assert heard == [None, asked, None]
+        heard.clear()
+        gate = anyio.Event()
+        live = await executor.start("start", 1, run_id="r")
+        await until(lambda: bool(heard))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(live.cancel, "enough")
+            await until(lambda: live.status is RunStatus.CANCELLING)
+            tasks.cancel_scope.cancel()
+    heard.clear()
+    gate.set()
+    async with Executor([last], config=CONFIG, store=store) as executor:
+        await executor.live("r").result()
+    assert heard == [asked, None, None]

@@ -100,6 +100,11 @@ class Calls:
         value, error = came_to(self._channels.pop(key), key, told, kept.value)
         return Returned(key, value, error, kept.digest == SECOND_HAND)
 
+    def asked(self) -> CancelAsked | None:
+        """That the handler is to come to an end, if that has come and was not heard of."""
+        kept = self._flights.take((CANCEL, ""))
+        return None if kept is None else CancelAsked(decode(kept.value), over=False)
+
     def base(self, key: str) -> Any:
         """What the invocation goes on from; None for the beginning."""
         kept = (self._invocation.delivery.kept or {}).get((BASE, key))

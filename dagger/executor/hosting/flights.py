@@ -93,6 +93,17 @@ class Flights:
         assert kept is not None
         return place, kept
 
+    def take(self, place: Place) -> Answer | None:
+        """The answer of a place, before its turn, if it has come and was not heard of."""
+        if place in self.landed:
+            self.landed.remove(place)
+        elif (known := (self._ranks.get(place, -1), place)) in self._known:
+            self._known.remove(known)
+            heapq.heapify(self._known)
+        else:
+            return None
+        return self._keeping.get(self._invocation, *place)
+
     def end(self) -> None:
         """What is still out is waited for no more."""
         self._invocation.delivery.awaits = False

@@ -7,7 +7,7 @@
   secrets, which `vault` and `keeper` have; `inputs`: what a run is given; `definition`: what it
   keeps of the flow
 - `conductor`: the pure machine of a run, with `facts` (what is known of steps), `undoing` and
-  `orders`; `coordinator` is the agent that carries its orders out
-- `report`: what has become of a run; `showing` tells it of one that goes on, `timing` how long its
-  steps took, `progress` how far they are
+  `orders`; `coordinator` is the agent that carries its orders out, and `context` what it is given
+- `report`: what has become of a run, `within` what is stuck of the flows within it; `showing`
+  tells it of one that goes on, `timing` how long its steps took, `progress` how far they are
 """

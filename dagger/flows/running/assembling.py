@@ -24,14 +24,16 @@ from dagger.flows.reading import data_of
 from dagger.flows.running.arguments import Arguments
 from dagger.flows.running.builtins import TIMEOUTS, built_in
 from dagger.flows.running.caching import cached
-from dagger.flows.running.coordinator import REPORTS, Coordinator
+from dagger.flows.running.context import WaitingContext
+from dagger.flows.running.coordinator import Coordinator
 from dagger.flows.running.definition import definition_of, digest_of
 from dagger.flows.running.functions import agent_of
 from dagger.flows.running.keeper import Keeper
-from dagger.flows.running.origins import FlowOrigin, FlowPart, StepOrigin
-from dagger.flows.running.program import Program, Undo, Work
+from dagger.flows.running.origins import CoordinatorOrigin, FlowOrigin, StepOrigin, WaitingOrigin
+from dagger.flows.running.program import Called, Program
 from dagger.flows.running.uses import Uses
 from dagger.flows.running.vault import Vault
+from dagger.flows.running.within import REPORTS
 from dagger.rules.retry import strategy
 from dagger.words.errors import DefinitionError
 from dagger.words.outcomes import OnFailure, Overflow
@@ -51,9 +53,7 @@ class Part:
         *("arguments", "cache", "channel", "keeper", "own", "said", "subflow", "uses", "usual"),
     )
 
-    def __init__(
-        self, keeper: Keeper, said: Step | Rescue | Compensation, work: Work | Undo
-    ) -> None:
+    def __init__(self, keeper: Keeper, said: Step | Rescue | Compensation, work: Called) -> None:
         flow = keeper.program.flow
         self.keeper = keeper
         self.said = said
@@ -153,9 +153,9 @@ class Assembling:
         program = Program(flow, part.channel, packed=bool(part.arguments.late))
         keeper = Keeper(program, self._vault, (part.keeper, part.arguments))
         made = self._coordinator(
-            program, Coordinator(program, None), OnFailure.CONTINUE, part.own["retry"]
+            program, Coordinator(program, None), OnFailure.CONTINUE, _holds(part, "retry", None)
         )
-        origin = FlowPart(self._digest(flow), self._vault, coordinates=True)
+        origin = CoordinatorOrigin(self._digest(flow), self._vault)
         yield replace(made, origin=origin, **_priority(part))
         yield from self._steps(keeper)
 
@@ -189,7 +189,9 @@ class Assembling:
         said = part.said.with_
         channel = said["channel"]
 
-        async def heard(payload: dict[str, Any]) -> Any:
+        async def heard(payload: dict[str, Any], ctx: WaitingContext) -> Any:
+            if ctx.due:  # of a whole all parts are there at once
+                await ctx.sleep(until=ctx.due)
             return payload[channel]
 
         options: AgentOptions = {
@@ -200,7 +202,8 @@ class Assembling:
         }
         if "key" in said:
             options["by"] = "key"
-        return make(heard, {}, options)
+        digest = digest_of({"steps": [data_of(part.said)]})
+        return replace(make(heard, {}, options), origin=WaitingOrigin(digest, self._vault.secrets))
 
     def _name(self, wanted: str, mark: str = "") -> str:
         """A name that no other agent has, the same each time that the same flow is assembled."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.context import Context
 from dagger.authoring.questions import NO_DEFAULT
 from dagger.flows.functions import StepFunction, make
+from dagger.flows.names import OWN, is_own
 from dagger.rules.moments import A_MOMENT, moment
 from dagger.words.errors import ArgumentsRefused, DefinitionError
 
@@ -94,6 +95,10 @@ def _publish(config: Config) -> Callable[..., Any]:
         ttl: float | None = None,
     ) -> str:
         """Publish a message on a channel; its id."""
+        if is_own(channel, ctx.channel.partition(".")[0]):
+            problem = f"this {OWN}"
+            where: Any = {"agent": "publish", "direction": "input"}
+            raise ArgumentsRefused("$.channel", "own", problem, channel, **where)
         timing: Any = {"delay": delay, "ttl": ttl}
         said = {name: each for name, each in timing.items() if each is not None}
         return ctx.publish(channel, payload, key=key, headers=headers, **said)

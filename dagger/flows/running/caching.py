@@ -7,7 +7,7 @@ most `MOST`; those that end first make room.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +26,20 @@ SWEPT = MOST // 10
 
 _DIGITS = 32
 
+_CACHED = int.from_bytes(b"cached")
+"""What a reply begins with that says whether its result was known already."""
+
 _UNTIL, _OUTPUT = 0, 1
 """Places in what is kept of a result. They have no names: a secret may be any word."""
 
 
-def opened(reply: Sequence[Any]) -> tuple[Any, bool]:
-    """The result in a reply, and whether it was known already."""
-    output, known = reply
-    return output, known
+def opened(reply: Any) -> tuple[Any, bool]:
+    """The result in a reply, and whether it was known already; one that was made before the step
+    had a `cache` is a result as it is.
+    """
+    if isinstance(reply, list) and len(reply) == 3 and reply[0] == _CACHED:
+        return reply[1], reply[2]
+    return reply, False
 
 
 def cached(plan: CallPlan, seconds: Mapping[str, float]) -> CallPlan:
@@ -83,7 +89,7 @@ class _Entry:
         self._key = hashlib.sha256(given.encode()).hexdigest()[:_DIGITS]
         found = self._cache.get(self._key, namespace=self._namespace)
         if found is not None and found[_UNTIL] > self._now:
-            self.known = [found[_OUTPUT], True]
+            self.known = [_CACHED, found[_OUTPUT], True]
 
     def put(self, output: Any) -> Any:
         """Keep a result that was made now; the reply."""
@@ -91,7 +97,7 @@ class _Entry:
             return output
         self._make_room()
         self._cache.set(self._key, [self._now + self._seconds, output], namespace=self._namespace)
-        return [output, False]
+        return [_CACHED, output, False]
 
     def _make_room(self) -> None:
         """Where it is full a part of it goes at once, so that all is looked through seldom."""

@@ -35,16 +35,16 @@ from dagger.flows.model import OnError, Step
 from dagger.flows.plan import advance
 from dagger.flows.running.arguments import Scope
 from dagger.flows.running.caching import opened
-from dagger.flows.running.facts import Error, Facts, error_of
+from dagger.flows.running.facts import Error, Facts, error_of, kind_of
 from dagger.flows.running.orders import Halt, Order, Send, Tell, key_of, named
 from dagger.flows.running.program import Program, Work
 from dagger.flows.running.report import FlowReport, StepReport, UndoneReport
 from dagger.flows.running.undoing import Undoing
 from dagger.flows.state import State
 from dagger.words.errors import (
-    DaggerError,
     ExecutionError,
     ExpressionError,
+    FlowEventRefused,
     RequestRefused,
     RequestTimeout,
 )
@@ -87,22 +87,34 @@ class Conductor:
         self._events: deque[Event] = deque()
         self._orders: list[Order] = []
         self._ends: FlowStatus | None = None  # how it will have ended when all is undone
+        self._broken = False  # whether the plan is not gone on with: it has ended as a failure
         self._undoing = Undoing(program, self._seen)
 
     # -- what it is told -------------------------------------------------------------
 
     def begin(self) -> list[Order]:
         """The run begins."""
-        return self._advance(Begun())
+        try:
+            return self._advance(Begun())
+        except Exception as problem:
+            return self._break(problem)
 
     def heard(
-        self, key: str, value: Any, error: DaggerError | None, *, duplicate: bool = False
+        self, key: str, value: Any, error: Exception | None, *, duplicate: bool = False
     ) -> list[Order]:
         """What was sent under a key has ended: with a value, or else an error.
 
         Of a `duplicate`, what it gives was done before, under the same idempotency key. Raises
         FlowEventRefused for a key of which nothing is out.
         """
+        if key not in self._out and not self._undoing.awaits(key):
+            raise FlowEventRefused(repr(key), "nothing is out under that key")
+        try:
+            return self._heard(key, value, error, duplicate)
+        except Exception as problem:
+            return self._break(problem)
+
+    def _heard(self, key: str, value: Any, error: Exception | None, duplicate: bool) -> list[Order]:
         flight = self._out.pop(key, None)
         if flight is None:
             self._orders += self._undoing.heard(key, error)
@@ -110,6 +122,10 @@ class Conductor:
         if isinstance(error, RequestRefused):
             self._undoing.never(key)
         work, item = flight
+        if self._broken:
+            if error is None:
+                self._succeeded(work, item, value, duplicate)
+            return self._wait()
         if error is None:
             return self._advance(self._succeeded(work, item, value, duplicate))
         if isinstance(error, RequestTimeout):
@@ -119,17 +135,33 @@ class Conductor:
         return self._advance(self._failed(work, item, error_of(error, work.awaited)))
 
     def cancel(self, reason: str) -> list[Order]:
-        """The run is to end."""
-        if not self.plan.left:
+        """The run is to end: also one that has succeeded, of which nobody was told yet."""
+        if self._ends is FlowStatus.SUCCEEDED:
+            return self._turn(FlowStatus.CANCELLED, reason)
+        if not self.plan.left or self._broken:
             return []
         if self.plan.status is FlowStatus.RUNNING:
             self.reason = reason
-        return self._advance(Cancelled(reason))
+        try:
+            return self._advance(Cancelled(reason))
+        except Exception as problem:
+            return self._break(problem)
+
+    def unfit(self, problem: str) -> list[Order]:
+        """Its output is none that can be given: it has failed, though all steps have succeeded."""
+        return self._turn(FlowStatus.FAILED, f"the output of the flow cannot be given: {problem}")
+
+    def _turn(self, status: FlowStatus, reason: str) -> list[Order]:
+        """It would have succeeded, and ends otherwise."""
+        self.finished, self.output, self.reason = None, None, reason
+        self._end(status)
+        return self._ordered()
 
     def give_up(self) -> None:
         """There is no more time, for undoing neither."""
         self._undoing.give_up()
-        self.finished = self._ends or FlowStatus.CANCELLED
+        broken = FlowStatus.FAILED if self._broken else FlowStatus.CANCELLED
+        self.finished = self._ends or broken
 
     # -- the plan --------------------------------------------------------------------
 
@@ -172,7 +204,7 @@ class Conductor:
         except ExpressionError as error:
             return self._failed(work, None, error_of(error))
         if not isinstance(items, list):
-            problem = f"foreach needs a list, and its expression gave {_kind(items)}"
+            problem = f"foreach needs a list, and its expression gave {kind_of(items)}"
             return self._failed(work, None, Error("ExpressionError", problem))
         self._items[work.id] = items
         self._fact(work).items = [None] * len(items)
@@ -189,12 +221,11 @@ class Conductor:
     def _send(self, work: Work, item: int | None, scope: Scope) -> None:
         payload = work.arguments.sent(scope)
         name = None if work.key is None else named(work.channel, _key(work, work.key.render(scope)))
-        key = key_of(work.id, item)
-        self._out[key] = work, item
+        time, wanted = work.patience_for(payload), work.key_for(payload)
+        key, stops = key_of(work.id, item), work.is_flow
         self._undoing.begin_step(work, item, scope, name)
-        message_key = str(payload["key"]) if work.uses == "wait_for" and "key" in payload else None
-        time, stops = work.patience_for(payload), work.is_flow
-        self._orders.append(Send(key, work.channel, payload, name, message_key, time, stops=stops))
+        self._out[key] = work, item
+        self._orders.append(Send(key, work.channel, payload, name, wanted, time, stops=stops))
 
     def _halt(self, key: str) -> None:
         """Of what was not sent it is known already how it ends."""
@@ -236,10 +267,7 @@ class Conductor:
     def _ended(self, work: Work, status: StepStatus, reason: str) -> None:
         facts = self._fact(work)
         facts.reason = reason
-        if work.foreach is not None:
-            self._undoing.end_items(work, len(self._items.get(work.id, ())))
-        else:
-            self._undoing.pass_on(work)
+        self._undoing.end(work)
         self._see(work, status, self._output(work, status))
         if status in _UNHEARD:
             self._orders.append(Tell(f"step {work.id!r} was {status}: {reason}"))
@@ -275,9 +303,38 @@ class Conductor:
             except ExpressionError as error:
                 self.reason = f"the output of the flow cannot be worked out: {error}"
                 status = FlowStatus.FAILED
+        self._end(status)
+
+    def _end(self, status: FlowStatus) -> None:
         self._ends = status
         if status is not FlowStatus.SUCCEEDED:
             self._orders += self._undoing.begin()
+
+    # -- what nobody has foreseen ----------------------------------------------------
+
+    def _break(self, problem: Exception) -> list[Order]:
+        """A defect, here or in what this calls: no more is begun, what runs is stopped and waited
+        for, then all is undone, and the flow has failed. Raises what happens beyond that.
+        """
+        if self._broken or self._ends is not None:
+            raise problem
+        self._broken = True
+        self.reason = f"the flow could not be gone on with: {type(problem).__name__}: {problem}"
+        self._events.clear()
+        for each in self._orders:
+            if isinstance(each, Send):  # and is not sent now
+                del self._out[each.key]
+                self._undoing.never(each.key)
+        self._orders = [each for each in self._orders if not isinstance(each, Send)]
+        if self._out:
+            self._orders.append(Halt(tuple(self._out)))
+        return self._wait()
+
+    def _wait(self) -> list[Order]:
+        """Undo, as soon as nothing runs any more."""
+        if not self._out:
+            self._end(FlowStatus.FAILED)
+        return self._ordered()
 
     # -- what has become of it -------------------------------------------------------
 
@@ -291,7 +348,7 @@ class Conductor:
         return FlowReport(
             flow=self.program.flow.name,
             run=self._run["id"],
-            status=self.finished or _ENDING.get(self._ends, self.plan.status),
+            status=self._status(),
             reason=reason,
             output=self.output,
             steps=tuple(map(self._step_report, self.program.works.values())),
@@ -299,11 +356,18 @@ class Conductor:
             definition=definition,
         )
 
+    def _status(self) -> FlowStatus:
+        if self._broken and self._ends is None:
+            return FlowStatus.FAILING
+        return self.finished or _ENDING.get(self._ends, self.plan.status)
+
     def _step_report(self, work: Work) -> StepReport:
-        facts = self._facts.get(work.id) or Facts()
+        facts, status = self._facts.get(work.id) or Facts(), self.plan.of(work.id)
+        if self._broken and self._ends is not None and not status.ended:
+            status = StepStatus.CANCELLED
         return StepReport(
             id=work.id,
-            status=str(self.plan.of(work.id)),
+            status=str(status),
             reason=facts.reason,
             error=None if facts.error is None else facts.error.data(),
             reused=facts.reused,
@@ -318,8 +382,3 @@ def _key(work: Work, value: Any) -> str:
         return idempotency_key(value)
     except ExecutionError as error:
         raise ExpressionError(str(work.said.idempotency_key), 0, str(error)) from None
-
-
-def _kind(value: Any) -> str:
-    names = {type(None): "null", dict: "a mapping", str: "a text", bool: "a boolean"}
-    return names.get(type(value), "a number")

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from dagger.authoring.calls import Calls, CancelAsked
 from dagger.authoring.context import Context
-from dagger.authoring.telling import put_out
+from dagger.authoring.telling import Form, hold_back, put_out
 from dagger.flows.happenings import FlowStatus
 from dagger.flows.running.conductor import Conductor
+from dagger.flows.running.context import CoordinatorContext
 from dagger.flows.running.definition import digest_of
 from dagger.flows.running.inputs import check_inputs
 from dagger.flows.running.orders import Forget, Halt, Order, Send, Tell
 from dagger.flows.running.program import Program
+from dagger.flows.running.report import FlowReport, UndoneReport
+from dagger.flows.running.within import REPORTS, STEP, is_stuck, with_those_within
 from dagger.rules.occurrence import moment_of
 from dagger.words.effects import REPLY_TO
 from dagger.words.errors import DaggerError, FlowFailed, RunCancelled
 
-REPORTS = ":report"
-"""What follows the flow's channel on which its report is put out."""
-
 KEPT = "definition"
 """The name of the step that keeps what a run began with, or goes on with."""
+
+UNFIT = "unfit"
+"""The name of the step that keeps why the output of a run could not be given."""
 
 
 class Coordinator:
@@ -35,21 +38,87 @@ class Coordinator:
         self._digest = "" if definition is None else digest_of(definition)
         self._output, self._report = f"{program.channel}:output", f"{program.channel}{REPORTS}"
 
-    async def coordinate(self, payload: Any, ctx: Context) -> Any:
-        """See a run of the flow through; its output. Raises FlowFailed, RunCancelled."""
+    async def coordinate(self, payload: Any, ctx: CoordinatorContext) -> None:
+        """See a run of the flow through, and give its output. Raises FlowFailed, RunCancelled."""
         if self._definition is not None:
             await ctx.step(KEPT, self._defined, key=self._digest)
-        message = ctx.message
-        conductor = conductor_of(self._program, payload, ctx.run_id, message.timestamp)
+        elif ctx.attempt > 1:
+            await self._say_again(ctx)
+        conductor = conductor_of(self._program, payload, ctx.run_id, ctx.message.timestamp)
         with ctx.calls() as calls:
-            await _Carrying(conductor, calls, ctx).through()
+            carrying = _Carrying(conductor, calls, ctx)
+            await carrying.through(conductor.begin())
+            while conductor.finished is FlowStatus.SUCCEEDED:
+                asked = calls.asked()
+                if asked is not None:
+                    await carrying.through(conductor.cancel(asked.reason))
+                elif problem := await self._unfit(conductor, ctx):
+                    await carrying.through(conductor.unfit(problem))
+                else:
+                    self._succeed(conductor, ctx)
+                    return  # without waiting: it has settled before it is cancelled, or is undone
+        await self._end(conductor, ctx)
+
+    async def _unfit(self, conductor: Conductor, ctx: CoordinatorContext) -> str:
+        """Why the output of the flow cannot be given; "" where it can, and is held back then.
+
+        That it cannot is kept, as what is undone because of that stays undone.
+        """
+        problem, attempt = "", str(ctx.attempt)
+        if not ctx.has_kept(UNFIT, attempt):
+            try:
+                self._give(conductor.output, ctx)
+            except DaggerError as error:
+                problem = str(error)
+            else:
+                return ""
+
+        async def said() -> str:
+            return problem
+
+        return str(await ctx.step(UNFIT, said, key=attempt))
+
+    def _give(self, output: Any, ctx: Context) -> None:
+        if REPLY_TO in ctx.message.headers:
+            ctx.reply(output)
+        elif output is not None:
+            ctx.publish(self._output, output)
+
+    def _succeed(self, conductor: Conductor, ctx: CoordinatorContext) -> None:
+        """Tell of a run that has succeeded, as it settles."""
+        hold_back(ctx, self._report, self._forms(self._whole(conductor, ctx), ctx))
+
+    async def _end(self, conductor: Conductor, ctx: CoordinatorContext) -> None:
+        """Tell of a run that has not succeeded, before it ends by the error that says so."""
+        report = self._whole(conductor, ctx)
+        await put_out(ctx, self._report, self._forms(report, ctx))
+        if conductor.finished is FlowStatus.CANCELLED:
+            raise RunCancelled(ctx.run_id, conductor.reason)
+        undo = report.undo or UndoneReport()
+        undone = undo.undone, undo.failed, undo.left
+        raise FlowFailed(self._program.flow.name, conductor.reason, *undone)
+
+    async def _say_again(self, ctx: CoordinatorContext) -> None:
+        """What an earlier attempt could not undo stays so, whatever becomes of this one."""
+        for each in ctx.said_on(self._report):
+            await ctx.emit(self._report, each)
+
+    def _whole(self, conductor: Conductor, ctx: CoordinatorContext) -> FlowReport:
+        """The report of a run, with what could not be undone within it."""
+        if self._definition is None:  # those within this one have told it themselves
+            return conductor.report({})
+        report = conductor.report(self._definition)
+        return with_those_within(report, self._program.channel, ctx.outputs)
+
+    def _forms(self, report: FlowReport, ctx: CoordinatorContext) -> Iterator[Form]:
+        """The data of a report, and of ever shorter ones. A flow within another tells only that not
+        all is undone, and of which step it is.
+        """
         if self._definition is not None:
-            await put_out(ctx, self._report, conductor.report(self._definition).forms())
-        _raise(conductor, ctx.run_id)
-        if REPLY_TO not in message.headers and conductor.output is not None:
-            ctx.publish(self._output, conductor.output)
-            return None
-        return conductor.output
+            yield from report.forms()
+        elif is_stuck(report):
+            for data, left_out in report.forms():
+                yield {**data, STEP: ctx.step_key}, left_out
 
     async def _defined(self) -> Mapping[str, Any]:
         assert self._definition is not None
@@ -80,10 +149,10 @@ class _Carrying:
         # What a flow within another has done in an attempt that failed is no answer to the next.
         self._again = "" if ctx.attempt == 1 else f"{ctx.attempt}:"
 
-    async def through(self) -> None:
-        """Until nothing is left to be waited for."""
+    async def through(self, orders: Iterable[Order]) -> None:
+        """From some orders on until nothing is left to be waited for."""
         conductor = self._conductor
-        await self._carry_out(conductor.begin())
+        await self._carry_out(orders)
         while conductor.finished is None:
             found = await self._calls.next()
             if isinstance(found, CancelAsked):
@@ -126,15 +195,5 @@ class _Carrying:
             )
         except RunCancelled:
             raise
-        except DaggerError as error:  # too big, say: the step cannot be carried out
+        except Exception as error:  # too big, say: the step cannot be carried out
             self._calls.refuse(order.channel, error, key=key)
-
-
-def _raise(conductor: Conductor, run_id: str) -> None:
-    """Raise what a run that has not succeeded ends with."""
-    if conductor.finished is FlowStatus.CANCELLED:
-        raise RunCancelled(run_id, conductor.reason)
-    if conductor.finished is FlowStatus.FAILED:
-        undo = conductor.undone()
-        told = () if undo is None else (undo.undone, undo.failed, undo.left)
-        raise FlowFailed(conductor.program.flow.name, conductor.reason, *told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dagger.words.errors import DaggerError, RequestRefused, RequestTimeout, ResponderFailed
+from dagger.words.errors import RequestRefused, RequestTimeout, ResponderFailed
 
 
 class Error(NamedTuple):
@@ -18,7 +18,7 @@ class Error(NamedTuple):
         return {"type": self.type, "message": self.message}
 
 
-def error_of(problem: DaggerError, awaited: str = "no result") -> Error:
+def error_of(problem: Exception, awaited: str = "no result") -> Error:
     """Of what was raised where the step ran, if it was there; or of what kept it from running,
     such as that there was nothing of what was `awaited`.
     """
@@ -40,3 +40,9 @@ class Facts:
         self.reason = ""
         self.reused = 0  # of its results, those that this run did not make
         self.items: list[Any] | None = None  # results of items, in their order
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in a word."""
+    names = {type(None): "null", dict: "a mapping", list: "a list", str: "a text"}
+    return "a boolean" if isinstance(value, bool) else names.get(type(value), "a number")

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 from dagger.authoring.origin import Origin, RunPlace
 from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
+from dagger.flows.running.context import CoordinatorContext, WaitingContext
 from dagger.flows.running.coordinator import KEPT
 from dagger.flows.running.definition import difference, digest_of, flow_of
 from dagger.flows.running.inputs import cannot_be_kept, check_inputs, is_missing
 from dagger.flows.running.keeper import Keeper
 from dagger.flows.running.program import Program
+from dagger.flows.running.showing import so_far
 from dagger.flows.running.vault import Vault
 from dagger.words.errors import SecretMissing
 from dagger.words.payload import decode
 
 if TYPE_CHECKING:
+    from dagger.authoring.context import Context
+    from dagger.authoring.invocation import Invocation
     from dagger.flows.flow import Flow
     from dagger.state.queues import Delivery
 
@@ -54,13 +58,30 @@ class StepOrigin(FlowPart):
         return payload if arguments is None else self._keeper.come(arguments, payload, run)
 
 
-class FlowOrigin(FlowPart):
+class CoordinatorOrigin(FlowPart):
+    """Of the coordinator of a flow."""
+
+    def __init__(self, definition: str, vault: Vault) -> None:
+        super().__init__(definition, vault, coordinates=True)
+
+    def context(self, invocation: Invocation) -> Context:
+        return CoordinatorContext(invocation)
+
+
+class WaitingOrigin(Origin):
+    """Of the agent that waits for a message."""
+
+    def context(self, invocation: Invocation) -> Context:
+        return WaitingContext(invocation)
+
+
+class FlowOrigin(CoordinatorOrigin):
     """Of the coordinator of a flow that runs begin with."""
 
     def __init__(
         self, keeper: Keeper, definition: Mapping[str, Any], *, accept_changes: bool
     ) -> None:
-        super().__init__(digest_of(definition), keeper.vault, coordinates=True)
+        super().__init__(digest_of(definition), keeper.vault)
         self._program = keeper.program
         self._definition = definition
         self._accept_changes = accept_changes
@@ -119,7 +140,7 @@ class FlowOrigin(FlowPart):
             return ""
         assert delivery.kept is not None
         was = flow_of(decode(delivery.kept[kept[-1]].value))
-        if self._accept_changes and _goes_on(self._program, Program(was, ""), delivery):
+        if self._accept_changes and _goes_on(self._program, Program(was, was.name), delivery):
             return ""
         now = flow_of(self._definition)
         told = difference(was, now)
@@ -146,9 +167,14 @@ def secrets_of(flow: Flow) -> Iterator[str]:
 
 
 def _goes_on(program: Program, was: Program, delivery: Delivery) -> bool:
-    """Whether what has begun of a run is in a changed flow as it was, with what it needs."""
+    """Whether what has begun or ended of a run is in a changed flow as it was, with what it needs.
+
+    What ended without being sent, since it was skipped, say, counts too: others went by that.
+    """
     begun = {key.partition("[")[0] for name, key in delivery.kept or {} if name == "requested"}
     begun = {each.removeprefix("undo:") for each in begun}
+    plan = so_far(was, delivery).plan
+    begun |= {each for each, status in plan.steps().items() if status.ended}
     return (
         all(
             each in program.works

@@ -16,60 +16,38 @@ from dagger.flows.model import Compensation, Rescue, Step
 from dagger.flows.names import is_required
 from dagger.flows.references import needs_of
 from dagger.flows.running.arguments import Arguments
+from dagger.flows.running.facts import kind_of
 from dagger.rules.expressions import Template, compiled, condition
 from dagger.rules.schema import Schema, schema
+from dagger.words.errors import ExpressionError
 
 WAITING = frozenset({"ask", "sleep", "wait_for"})
 """Built-ins that do nothing but wait."""
 
-
-class Undo:
-    """What undoes a step."""
-
-    __slots__ = ("arguments", "channel", "said", "uses")
-
-    def __init__(self, said: Compensation, channel: str, secret: frozenset[str]) -> None:
-        self.said = said
-        self.uses = said.uses
-        self.channel = channel
-        self.arguments = Arguments(said.with_, secret)
+MOST_SECONDS = 1_000_000_000
+"""As many as the grammar allows."""
 
 
-class Work:
-    """A step or rescue step, compiled."""
+class Called:
+    """What is called: for a step, or to undo one."""
 
-    __slots__ = (
-        *("arguments", "channel", "foreach", "id", "is_flow", "key", "needs", "owner", "patience"),
-        *("said", "undo", "uses", "when"),
-    )
+    __slots__ = ("arguments", "channel", "is_flow", "patience", "said", "uses")
 
     def __init__(
         self,
-        said: Step | Rescue,
-        needs: tuple[str, ...],
+        said: Step | Rescue | Compensation,
         channel: str,
         secret: frozenset[str],
-        owner: str | None = None,
-        patience: float | None = None,
+        patience: float | None,
         *,
-        is_flow: bool = False,
+        is_flow: bool,
     ) -> None:
-        foreach = said.foreach if isinstance(said, Step) else None
-        self.owner = owner  # of a rescue step, the step that it rescues
-        self.patience = patience  # seconds that it may take, waits and all attempts included
-        self.is_flow = is_flow
         self.said = said
-        self.id = said.id
         self.uses = said.uses
-        self.needs = needs
         self.channel = channel
+        self.is_flow = is_flow
+        self.patience = patience  # seconds that it may take, waits and all attempts included
         self.arguments = Arguments(said.with_, secret)
-        self.when: Template | None = None if said.when is None else condition(said.when)
-        self.foreach: Template | None = None if foreach is None else compiled(foreach)
-        key = said.idempotency_key
-        self.key: Template | None = None if key is None else compiled(key)
-        undo = said.compensate
-        self.undo = None if undo is None else Undo(undo, f"{channel}:undo", secret)
 
     @property
     def awaited(self) -> str:
@@ -78,9 +56,66 @@ class Work:
         return f"no message on channel {channel!r}" if self.uses == "wait_for" else "no result"
 
     def patience_for(self, payload: Any) -> float | None:
-        """Seconds after which nobody waits for it any more; of `wait_for` it may say so itself."""
-        own = payload.get("timeout") if self.uses == "wait_for" else None
-        return self.patience if own is None else float(own)
+        """Seconds after which nobody waits for it any more; of `wait_for` it may say so itself.
+
+        Raises ExpressionError for what are no seconds.
+        """
+        if self.uses != "wait_for" or payload.get("timeout") is None:
+            return self.patience
+        found = payload["timeout"]
+        if type(found) in (int, float) and 0 < found <= MOST_SECONDS:
+            return float(found)
+        raise self._unfit("timeout", "a number of seconds above 0", found)
+
+    def key_for(self, payload: Any) -> str | None:
+        """The key of the message that `wait_for` waits for; None if any will do.
+
+        Raises ExpressionError for what is no key.
+        """
+        if self.uses != "wait_for" or "key" not in payload:
+            return None
+        found = payload["key"]
+        if type(found) is int or (isinstance(found, str) and found):
+            return str(found)
+        raise self._unfit("key", "a text or a whole number", found)
+
+    def _unfit(self, name: str, wanted: str, found: Any) -> ExpressionError:
+        kind = kind_of(found)
+        problem = f"the {name} of wait_for is {wanted}, and this is {kind}"
+        if kind.rpartition(" ")[2] in wanted:
+            problem = f"{problem} that is none"
+        return ExpressionError(str(self.said.with_[name]), 0, problem, (name,))
+
+
+class Work(Called):
+    """A step or rescue step, compiled."""
+
+    __slots__ = ("foreach", "id", "key", "needs", "owner", "undo", "when")
+
+    said: Step | Rescue
+
+    def __init__(
+        self,
+        said: Step | Rescue,
+        channel: str,
+        secret: frozenset[str],
+        patience: float | None,
+        *,
+        is_flow: bool,
+        needs: tuple[str, ...],
+        owner: str | None,
+        undo: Called | None,
+    ) -> None:
+        super().__init__(said, channel, secret, patience, is_flow=is_flow)
+        foreach = said.foreach if isinstance(said, Step) else None
+        self.owner = owner  # of a rescue step, the step that it rescues
+        self.id = said.id
+        self.needs = needs
+        self.undo = undo
+        self.when: Template | None = None if said.when is None else condition(said.when)
+        self.foreach: Template | None = None if foreach is None else compiled(foreach)
+        key = said.idempotency_key
+        self.key: Template | None = None if key is None else compiled(key)
 
 
 class Program:
@@ -111,25 +146,36 @@ class Program:
         return {
             each.id: Work(
                 each,
-                wanted.get(each.id, ()),
                 f"{self.channel}.{each.id}",
                 self.secret,
-                owners.get(each.id),
-                self._patience(each),
+                self._patience(each.uses, self.flow.said(each, "timeout")),
                 is_flow=each.uses in self.flow.subflows,
+                needs=wanted.get(each.id, ()),
+                owner=owners.get(each.id),
+                undo=self._undo(each),
             )
             for each in self.flow.all_steps()
         }
 
-    def _patience(self, step: Step | Rescue) -> float | None:
-        """What waits all the time has no running time: its timeout is counted by the clock."""
-        waits = step.uses in WAITING or step.uses in self.flow.subflows
-        found: float | None = self.flow.said(step, "timeout") if waits else None
-        return found
+    def _undo(self, step: Step | Rescue) -> Called | None:
+        """What undoes a step."""
+        undo = step.compensate
+        if undo is None:
+            return None
+        channel, patience = (
+            f"{self.channel}.{step.id}:undo",
+            self._patience(undo.uses, undo.timeout),
+        )
+        is_flow = undo.uses in self.flow.subflows
+        return Called(undo, channel, self.secret, patience, is_flow=is_flow)
 
-    def subflow(self, work: Work | Undo) -> Flow | None:
-        """The flow that a step uses, if it uses one."""
-        return self.flow.subflows.get(work.uses)
+    def _patience(self, uses: str, timeout: float | None) -> float | None:
+        """What waits all the time has no running time: its timeout is counted by the clock."""
+        return timeout if uses in WAITING or uses in self.flow.subflows else None
+
+    def subflow(self, called: Called) -> Flow | None:
+        """The flow that is called, if it is one."""
+        return self.flow.subflows.get(called.uses)
 
     @cached_property
     def defaults(self) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from dagger.flows.happenings import FlowStatus
 from dagger.flows.running.conductor import Conductor
-from dagger.flows.running.coordinator import KEPT, REPORTS, conductor_of
+from dagger.flows.running.coordinator import KEPT, UNFIT, conductor_of
 from dagger.flows.running.definition import flow_of
 from dagger.flows.running.program import Program
 from dagger.flows.running.report import FlowReport
+from dagger.flows.running.within import REPORTS, with_those_within
 from dagger.state.queues import SECOND_HAND, Answer
 from dagger.words.errors import FlowEventRefused
 from dagger.words.payload import decode
@@ -20,6 +21,7 @@ from dagger.words.records import CANCEL, OVER
 from dagger.words.replies import came_to
 
 if TYPE_CHECKING:
+    from dagger.state.queues import Delivery
     from dagger.state.run import Run
 
 Kept = Mapping[tuple[str, str], Answer]
@@ -37,14 +39,11 @@ def flow_report(run: Run) -> FlowReport | None:
     delivery = run.deliveries.get(1)
     if delivery is None:
         return _dead(run)
-    kept = delivery.kept or {}
-    definition = _definition(kept)
+    definition = _definition(delivery.kept or {})
     if definition is None:
         return None
-    conductor = _conductor(run, delivery.envelope.at, definition)
-    for place, answer in kept.items():
-        _tell(conductor, *place, answer, kept)
-    return conductor.report(definition)
+    conductor = so_far(Program(flow_of(definition), _channel(run)), delivery)
+    return with_those_within(conductor.report(definition), _channel(run), run.kept_outputs())
 
 
 def _dead(run: Run) -> FlowReport | None:
@@ -58,12 +57,12 @@ def _dead(run: Run) -> FlowReport | None:
     definition = _definition(kept)
     if definition is None:
         return None
-    conductor = _conductor(run, letter.envelope.at, definition)
+    conductor = _begun(Program(flow_of(definition), _channel(run)), run, letter.envelope.at)
     with suppress(FlowEventRefused):
         for place, answer in kept.items():
             _tell(conductor, *place, answer, kept)
     why = f"{letter.failure.type}: {letter.failure.message}"
-    known = conductor.report(definition)
+    known = with_those_within(conductor.report(definition), _channel(run), run.kept_outputs())
     return replace(known, status=FlowStatus.FAILED, reason=why, output=None)
 
 
@@ -77,9 +76,17 @@ def _definition(kept: Kept) -> Mapping[str, Any] | None:
     return decode(found[-1].value) if found else None
 
 
-def _conductor(run: Run, at: float, definition: Mapping[str, Any]) -> Conductor:
+def so_far(program: Program, delivery: Delivery) -> Conductor:
+    """A conductor that was told what that of a run was told, whose coordinator has a delivery."""
+    conductor = _begun(program, delivery.queue.run, delivery.envelope.at)
+    kept = delivery.kept or {}
+    for place, answer in kept.items():
+        _tell(conductor, *place, answer, kept)
+    return conductor
+
+
+def _begun(program: Program, run: Run, at: float) -> Conductor:
     """Another conductor of a run, which can be told what the run's own was told."""
-    program = Program(flow_of(definition), _channel(run))
     conductor = conductor_of(program, decode(run.opening.payload), run.id, at)
     conductor.begin()
     return conductor
@@ -89,6 +96,8 @@ def _tell(conductor: Conductor, name: str, key: str, answer: Answer, kept: Kept)
     if name == "request":
         value, error = came_to("", key, kept, answer.value)
         conductor.heard(key, value, error, duplicate=answer.digest == SECOND_HAND)
+    elif name == f"step:{UNFIT}":
+        conductor.unfit(decode(answer.value))
     elif name == CANCEL and key != OVER:
         conductor.cancel(decode(answer.value))
     elif name == CANCEL:

@@ -7,16 +7,17 @@ order and the state are `dagger.rules.undo`'s.
 from __future__ import annotations
 
 from collections import ChainMap, deque
+from collections.abc import Iterable
 from typing import Any
 
 from dagger.flows.running.arguments import Scope
 from dagger.flows.running.facts import Error, error_of
-from dagger.flows.running.orders import Forget, Order, Send, key_of
+from dagger.flows.running.orders import Forget, Halt, Order, Send, key_of
 from dagger.flows.running.program import Program, Work
 from dagger.flows.running.report import UndoneReport
 from dagger.rules import undo
 from dagger.rules.undo import Action
-from dagger.words.errors import DaggerError, ExpressionError, FlowEventRefused
+from dagger.words.errors import ExpressionError, RequestTimeout
 
 PREFIX = "undo:"
 """Of the keys of compensations."""
@@ -51,6 +52,7 @@ class Undoing:
         self._steps = steps
         self._begun: dict[str, _Begun] = {}
         self._tails: dict[str, tuple[str, ...]] = {}  # by step: what came last of it
+        self._items: dict[str, list[str]] = {}  # by step: those of its items that were sent
         self._completed = 0
         self._out: set[str] = set()  # compensations that were sent, and not heard of
         self._state: undo.Undoing | None = None
@@ -62,13 +64,16 @@ class Undoing:
         if not self._program.undoes:
             return
         owner = work.owner
-        needs = work.needs if owner is None else (owner,)
-        after = tuple(dict.fromkeys(key for need in needs for key in self._tails.get(need, ())))
+        if owner is not None:  # what it rescues has ended, as far as that can be undone
+            self.end(self._program.works[owner])
+        after = self._ends_of(work.needs if owner is None else (owner,))
         key = key_of(work.id, item)
         begun = self._begun[key] = _Begun(key, work, after, None if work.undo is None else scope)
         begun.name = name
         if item is None:
             self._tails[work.id if owner is None else owner] = (key,)
+        else:
+            self._items.setdefault(work.id, []).append(key)
 
     def complete(self, step: str, item: int | None, result: Any, *, reused: bool) -> None:
         """It has given a result; one that others have made is not this run's to undo."""
@@ -85,24 +90,23 @@ class Undoing:
         if key in self._begun:
             self._begun[key].work = None
 
-    def end_items(self, work: Work, items: int) -> None:
-        """All items of a step that have been sent have ended: who comes later comes after them."""
-        if not self._program.undoes:
+    def end(self, work: Work) -> None:
+        """A step has ended, or is rescued from now on: who comes later comes after it, after all
+        of its items, or else after what it would have come after.
+        """
+        if not self._program.undoes or work.id in self._tails:
             return
-        keys = [key_of(work.id, item) for item in range(items)]
+        sent = self._items.get(work.id)
+        if sent is None:
+            self._tails[work.id] = self._ends_of(work.needs)
+            return
         group = f"{work.id}[]"
-        sent = tuple(key for key in keys if key in self._begun)
-        if not sent:
-            self.pass_on(work)
-            return
-        self._begun[group] = _Begun(group, None, sent, None)
+        self._begun[group] = _Begun(group, None, tuple(sent), None)
         self._tails[work.id] = (group,)
 
-    def pass_on(self, work: Work) -> None:
-        """A step has ended without being sent: who needs it comes after what it would have."""
-        if self._program.undoes and work.id not in self._tails:
-            tails = (key for need in work.needs for key in self._tails.get(need, ()))
-            self._tails[work.id] = tuple(dict.fromkeys(tails))
+    def _ends_of(self, steps: Iterable[str]) -> tuple[str, ...]:
+        """What came last of some steps, each once."""
+        return tuple(dict.fromkeys(key for each in steps for key in self._tails.get(each, ())))
 
     # -- and undone ------------------------------------------------------------------
 
@@ -114,21 +118,27 @@ class Undoing:
         self._state = undo.undoing(actions)
         return self._go_on(undo.Start())
 
-    def heard(self, key: str, error: DaggerError | None) -> list[Order]:
-        """A compensation has ended, well or with an error. Raises FlowEventRefused for a key that
-        none is running under.
-        """
+    def awaits(self, key: str) -> bool:
+        """Whether a compensation was sent under a key, and not heard of."""
         id = key.removeprefix(PREFIX)
-        if id == key or id not in self._out:
-            raise FlowEventRefused(repr(key), "nothing is out under that key")
+        return id != key and id in self._out
+
+    def heard(self, key: str, error: Exception | None) -> list[Order]:
+        """A compensation has ended that was sent, well or with an error."""
+        id = key.removeprefix(PREFIX)
         self._out.discard(id)
-        if error is not None:
-            return self._go_on(undo.UndoFailed(id, _told(error_of(error))))
         begun = self._begun[id]
-        freed: list[Order] = []
-        if begun.work is not None and begun.name is not None:
-            freed.append(Forget(begun.work.channel, begun.name))
-        return [*freed, *self._go_on(undo.Undone(id))]
+        work = begun.work
+        assert work is not None
+        assert work.undo is not None
+        if error is None:
+            freed: list[Order] = []
+            if begun.name is not None:
+                freed.append(Forget(work.channel, begun.name))
+            return [*freed, *self._go_on(undo.Undone(id))]
+        late: list[Order] = [Halt((key,))] if isinstance(error, RequestTimeout) else []
+        told = _told(error_of(error, work.undo.awaited))
+        return [*late, *self._go_on(undo.UndoFailed(id, told))]
 
     def give_up(self) -> None:
         """There is no more time."""
@@ -174,9 +184,16 @@ class Undoing:
         own = {"status": "succeeded", "error": None, **self._steps.get(work.id, {})}
         own["output"] = begun.result
         known = {**scope, "steps": ChainMap({work.id: own}, self._steps)}
-        payload = work.undo.arguments.sent(known)
-        channel = work.undo.channel
-        return Send(f"{PREFIX}{begun.key}", channel, payload, cleanup=True)
+        undo, payload = work.undo, work.undo.arguments.sent(known)
+        return Send(
+            f"{PREFIX}{begun.key}",
+            undo.channel,
+            payload,
+            message_key=undo.key_for(payload),
+            timeout=undo.patience_for(payload),
+            cleanup=True,
+            stops=undo.is_flow,
+        )
 
 
 def _told(error: Error) -> str:

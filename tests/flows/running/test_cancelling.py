@@ -336,8 +336,8 @@ def test_at_whichever_moment_it_is_cancelled() -> None:
             report = await live.cancel("enough")
             began = any(each.channel == "line:report" for each in live.state.kept_outputs())
             told = flows.report(live) if began else None
-        if told is not None and told.status == "succeeded":  # by itself, before it heard of it
-            assert (stage.noted, told.undo) == ([*"abcd"], None)
+        if told is not None and told.status == "succeeded":  # by itself, before it was cancelled
+            assert (report.status, stage.noted, told.undo) == ("completed", [*"abcd"], None)
             return ("succeeded",)
         undone = [f"undo {each}" for each in reversed(done)]
         after = stage.noted[len(done) :]
@@ -350,3 +350,30 @@ def test_at_whichever_moment_it_is_cancelled() -> None:
 
     found = explore(main, seeds=range(1000 if PROVE else 50))
     assert len(found) >= 4  # it was cancelled at so many different points
+
+
+@pytest.mark.parametrize("seconds", [3, 3.0000001])
+def test_at_the_moment_when_its_time_is_over(seconds: float) -> None:
+    """As its last step ends: it has succeeded by then, or it is undone."""
+
+    @step
+    async def act(name: str) -> None:
+        await anyio.sleep(1)
+
+    flow = line("a", "b", "c")
+
+    async def main() -> tuple[str, str]:
+        flows = Flows(flow, uses=[act, *Stage().functions()[1:]], config=ONCE)
+        async with simulated(*flows.agents, config=ONCE) as executor:
+            live = await flows.start(executor, flow, timeout=seconds)
+            report = await live.result()
+            told = flows.report(live)
+        if told.status == "succeeded":
+            assert (report.status, told.undo) == ("completed", None)
+        else:
+            assert (report.status, told.status) == ("timed_out", "cancelled")
+            assert told.undo is not None
+            assert told.undo.undone == ("a", "b", "c")
+        return report.status, told.status
+
+    explore(main, seeds=range(200 if PROVE else 30))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dagger import Config, ExecutionError, Executor, Flow, FlowReport, Flows, step
+from dagger.flows.running.arguments import Arguments, Scope
 from dagger.flows.running.conductor import Conductor
 from dagger.flows.running.coordinator import conductor_of
 from dagger.flows.running.orders import Halt, Order, Send, Tell
@@ -130,6 +131,81 @@ def test_over_means_over() -> None:
     assert (undo.undone, undo.left) == ((), ("a", "b"))
 
 
+def test_who_is_cancelled_at_the_end_is_undone() -> None:
+    """All its steps have succeeded, and nobody was told yet: it has not, and is undone."""
+    found = conductor(line("a", flow=Flow("f", output="done")))
+    found.begin()
+    assert found.heard("a", 1, None) == []
+    assert (found.finished, found.output) == ("succeeded", "done")
+    assert sent(found.cancel("enough")) == ["undo:a"]
+    assert (found.finished, found.output) == (None, None)
+    assert found.report({}).status == "cancelling"
+    found.heard("undo:a", None, None)
+    assert (found.finished, found.reason) == ("cancelled", "enough")
+
+
+def test_whose_output_cannot_be_given_is_undone() -> None:
+    """It has failed, for that reason."""
+    found = conductor(line("a", flow=Flow("f", output="done")))
+    found.begin()
+    found.heard("a", 1, None)
+    assert sent(found.unfit("too much")) == ["undo:a"]
+    found.heard("undo:a", None, None)
+    assert (found.finished, found.output) == ("failed", None)
+    assert found.reason == "the output of the flow cannot be given: too much"
+
+
+class Defective(Arguments):
+    """Arguments that break whoever works them out."""
+
+    def __init__(self) -> None:
+        super().__init__({}, ())
+
+    def sent(self, scope: Scope) -> Any:
+        raise ZeroDivisionError("no sense")
+
+
+DEFECT = "the flow could not be gone on with: ZeroDivisionError: no sense"
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_a_defect_leaves_nothing_undone(ends: str) -> None:
+    """What nobody has foreseen stops what runs, which is waited for; then all is undone, and the
+    flow has failed for that reason.
+    """
+    flow = acting(acting(acting(Flow("f"), "a"), "b"), "c", needs="a")
+    found = conductor(acting(flow, "d", needs="a"))
+    assert sent(found.begin()) == ["a", "b"]
+
+    found.program.works["d"].arguments = Defective()
+    assert found.heard("a", "made a", None) == [Halt(("b",))]  # and c is not sent
+    assert (found.report({}).status, found.reason) == ("failing", DEFECT)
+    assert found.cancel("enough") == []
+    orders = found.heard("b", *(("made b", None) if ends == "well" else (None, failure())))
+    assert sorted(sent(orders)) == ["undo:a", "undo:b"]
+    given = {each.key: each.payload for each in orders if isinstance(each, Send)}
+    assert given["undo:a"] == {"name": "a"}
+    found.heard("undo:a", None, None)
+    assert found.finished is None
+    found.heard("undo:b", None, None)
+    report = found.report({})
+    assert (report.status, report.reason) == ("failed", DEFECT)
+    assert [each.status for each in report.steps] == ["succeeded", "cancelled"][:1] + [
+        "cancelled"
+    ] * 3
+    assert report.undo is not None
+    assert (report.undo.undone, report.undo.left) == (("a", "b"), ())
+
+
+def test_a_defect_at_once_is_the_end() -> None:
+    """Where nothing was sent there is nothing to undo."""
+    found = conductor(line("a"))
+    found.program.works["a"].arguments = Defective()
+    assert found.begin() == []
+    assert found.finished == "failed"
+    assert found.undone() is None
+
+
 async def ran(flow: Flow, inputs: Any = None, config: Config = ONCE) -> FlowReport:
     """The report of a flow whose steps act."""
     flows = Stage().flows(flow, config=config)
@@ -151,7 +227,8 @@ async def test_foreach_needs_a_list(value: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["with_", "when", "foreach", "idempotency_key", "item", "compensate", "output"]
+    "field",
+    ["with_", "when", "foreach", "idempotency_key", "item", "compensate", "output", "large"],
 )
 async def test_an_expression_may_fail_at_run_time(field: str) -> None:
     """The step has failed, for that reason, and what was done is undone; so it is for the output
@@ -168,11 +245,12 @@ async def test_an_expression_may_fail_at_run_time(field: str) -> None:
             options |= {"foreach": [1, 0], "with_": {"name": "${{ inputs.x / item }}"}}
         case "compensate":
             options["undo_with"] = {"x": broken}
-        case "output":
+        case "output" | "large":
             pass
         case _:
             options[field] = broken
-    flow = acting(Flow("f", inputs={"x": {}}, output=broken if field == "output" else None), "a")
+    output = {"output": broken, "large": "x" * 5_000}.get(field)
+    flow = acting(Flow("f", inputs={"x": {}}, output=output), "a")
     flow = acting(flow, "b", **options)
     if field == "compensate":
         stage = Stage(fails=["c"])
@@ -180,8 +258,9 @@ async def test_an_expression_may_fail_at_run_time(field: str) -> None:
         flow = acting(acting(flow, "b", **options), "c", needs="b")
     else:
         stage = Stage()
-    flows = stage.flows(flow)
-    async with Executor(flows.agents, config=ONCE) as executor:
+    config = Config(retry_strategy="immediate", max_attempts=1, max_payload_bytes=5_000)
+    flows = stage.flows(flow, config=config)
+    async with Executor(flows.agents, config=config) as executor:
         report = await flows.run(executor, flow, {"x": 1})
     assert report.status == "failed"
     assert report.undo is not None
@@ -191,6 +270,9 @@ async def test_an_expression_may_fail_at_run_time(field: str) -> None:
         assert stage.noted[-2:] == ["undo c", "undo a"]
     elif field == "output":
         assert report.reason.startswith("the output of the flow cannot be worked out: ")
+        assert report.undo.undone == ("a", "b")
+    elif field == "large":
+        assert report.reason.startswith("the output of the flow cannot be given: ")
         assert report.undo.undone == ("a", "b")
     else:
         assert report.reason.startswith("step 'b' failed: ExpressionError: ")
@@ -321,3 +403,33 @@ async def test_a_report_that_is_too_large_is_shortened(
         assert report.step("s1").status == "skipped"
         with pytest.raises(KeyError):
             report.step("s30")
+
+
+@pytest.mark.parametrize("found", ["abc", [1], True, 0, -1, 2e9])
+async def test_a_timeout_that_is_none_fails_its_step(found: Any) -> None:
+    """What an expression gives as the patience of wait_for has to be seconds."""
+    flow = acting(Flow("f", inputs={"x": {}}), "a")
+    waiting = {"channel": "c", "timeout": "${{ inputs.x }}"}
+    report = await ran(flow.step("b", "wait_for", needs="a", with_=waiting), {"x": found})
+    assert report.reason.startswith("step 'b' failed: ExpressionError: ")
+    assert "the timeout of wait_for is a number of seconds above 0" in report.reason
+    assert report.undo is not None
+    assert report.undo.undone == ("a",)
+
+
+@pytest.mark.parametrize("found", [None, "", True, [7], 7.5])
+async def test_a_key_that_is_none_fails_its_step(found: Any) -> None:
+    """What an expression gives as the key of wait_for has to be one: no message has another."""
+    flow = Flow("f", inputs={"x": {}})
+    flow = flow.step("b", "wait_for", with_={"channel": "c", "key": "${{ inputs.x }}"})
+    report = await ran(flow, {"x": found})
+    assert report.reason.startswith("step 'b' failed: ExpressionError: ")
+    assert "the key of wait_for is a text or a whole number" in report.reason
+
+
+async def test_a_message_is_waited_for_by_a_number() -> None:
+    """A whole number is the key that its digits are."""
+    flow = Flow("f", inputs={"x": {}}, output="${{ steps.b.output }}")
+    flow = flow.step("a", "publish", with_={"channel": "c", "payload": 1, "key": "7"})
+    flow = flow.step("b", "wait_for", with_={"channel": "c", "key": "${{ inputs.x }}"})
+    assert (await ran(flow, {"x": 7})).output == 1

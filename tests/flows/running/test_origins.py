@@ -98,6 +98,34 @@ async def test_what_has_run_may_not_be_changed(change: Callable[[Flow], Flow]) -
     assert report.reason.startswith(f"{told}and begin another one\n")
 
 
+SKIPPED: dict[str, dict[str, object]] = {
+    "when": {"when": False},
+    "items": {"foreach": []},
+    "error": {"with_": {"name": "s", "x": "${{ 1 / inputs.none }}"}, "on_error": "continue"},
+}
+
+
+@pytest.mark.parametrize("unsent", [*SKIPPED])
+async def test_what_ended_without_being_sent_may_not_be_changed(unsent: str) -> None:
+    """It is not done after all, where others went by that it was not."""
+    store, options = MemoryStore(), SKIPPED[unsent]
+    flow = acting(Flow("f", inputs={"none": {"default": 0}}), "s", **options)
+    given = {"name": "b", "x": "${{ steps.s.output }}"}
+    flow = flow.step("b", "act", with_=given, needs="s", when=True).step(
+        "c", "sleep", needs="b", with_={"seconds": 9}
+    )
+    stage = Stage(waits=["b"])
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE, store=store) as executor:
+        await flows.start(executor, flow, run_id="r")
+        await stage.reached("b")
+    done: dict[str, object] = {"when": True} if unsent == "when" else {"with_": {"name": "s"}}
+    done = {"foreach": [1]} if unsent == "items" else done
+    stage, report = await gone_on(store, changed(flow, "s", **done), accept=True)
+    assert (stage.noted, report.status) == ([], "paused")
+    assert "changes what has run" in report.reason
+
+
 async def test_what_was_accepted_is_what_the_run_goes_by_from_then_on() -> None:
     """Opened again with the definition that it went on with, it is not refused."""
     store = MemoryStore()

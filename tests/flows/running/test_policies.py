@@ -19,9 +19,11 @@ from dagger import (
     step,
 )
 from dagger.authoring.cache import CacheView
+from dagger.flows import Defaults
 from dagger.flows.functions import StepFunction
 from dagger.flows.running import caching
 from dagger.testing import simulate, simulated
+from dagger.words.errors import FlowError
 from tests.flows.running.stage import ONCE, Stage, acting, line
 from tests.waiting import turns, until
 
@@ -321,6 +323,23 @@ def test_what_only_waits_is_timed_by_the_clock(uses: str, given: dict[str, Any],
     assert report.step("a").error == {"type": "RequestTimeout", "message": why}
 
 
+def test_what_is_published_for_later_is_waited_for() -> None:
+    """A message has come when it is delivered, also where others hear nothing of it before."""
+    said = {"channel": "doorbell", "payload": "here", "delay": 60}
+    flow = Flow("f", output="${{ steps.b.output }}").step("a", "publish", with_=said)
+    flow = flow.step("b", "wait_for", with_={"channel": "doorbell"})
+    ended, report = timed(flow)
+    assert (ended, report.output) == (60, "here")
+    flow = Flow("f").step("a", "publish", with_=said)
+    flow = flow.step("b", "wait_for", with_={"channel": "doorbell"}, timeout=10)
+    ended, report = timed(flow)
+    assert (ended, report.status) == (10, "failed")
+    slow = Flow("f").step("a", "publish", with_=said)
+    flow = slow.step("b", "wait_for", with_={"channel": "doorbell"}).step("c", too_slow, timeout=10)
+    ended, report = timed(flow, too_slow)
+    assert (ended, report.step("b").status) == (10, "cancelled")
+
+
 def test_a_flow_within_another_is_timed_as_a_whole() -> None:
     """Its time is over: what it does is stopped and undone, and the step has failed; only then is
     undone what came before it.
@@ -417,3 +436,73 @@ async def test_a_step_alone_is_not_done_again() -> None:
                 await live.answer(live.questions[0].id, "yes")
                 await live.result()
     assert stage.noted == ["x"]
+
+
+@pytest.mark.parametrize("where", ["step", "defaults"])
+@pytest.mark.parametrize("patience", [None, 60])
+async def test_a_flow_within_another_is_tried_again(where: str, patience: float | None) -> None:
+    """As its step says, or the defaults of the flow around it, within the time of the step."""
+    inner = Flow("inner").step("x", "make", retry={"kind": "immediate", "max_attempts": 1})
+    keys = Keys(failures=1)
+    own: dict[str, Any] = {"retry": TWICE} if where == "step" else {}
+    flow = Flow("f", defaults=Defaults(retry=TWICE if where == "defaults" else None))
+    if patience is not None:
+        own["timeout"] = patience
+    flow = flow.step("a", inner, **own)
+    flows = Flows(flow, uses=[keys.function()], config=ONCE)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        report = await flows.run(executor, flow)
+    assert (report.status, len(keys.noted)) == ("succeeded", 2)
+
+
+@pytest.mark.parametrize("limit", [2, 3])
+async def test_a_flow_at_its_end_says_so_though_no_message_is_left(limit: int) -> None:
+    """What it has come to is told in any case; what would have to be done is not."""
+    flow = line("a", "b", flow=Flow("f", output="done"))
+    stage = Stage()
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        live = await flows.start(executor, flow, max_messages=limit)
+        report = await live.result()
+        told = flows.report(live)
+    ends = {2: ("over_budget", "cancelled"), 3: ("completed", "succeeded")}
+    assert (report.status, told.status) == ends[limit]
+    assert stage.noted == {2: ["a", "undo a"], 3: ["a", "b"]}[limit]
+
+
+@pytest.mark.parametrize("channel", ["f", "f.b:undo", "f:output"])
+async def test_nobody_publishes_on_the_channels_of_a_flow(channel: str) -> None:
+    """A channel that an expression gives is looked at where it is published: the step has failed,
+    at once.
+    """
+    flow = acting(Flow("f", inputs={"c": {}}), "b")
+    flow = flow.step("a", "publish", needs="b", with_={"channel": "${{ inputs.c }}"})
+    stage = Stage()
+    flows = stage.flows(flow)
+    async with Executor(flows.agents, config=ONCE) as executor:
+        report = await flows.run(executor, flow, {"c": channel})
+    assert report.reason.startswith("step 'a' failed: ArgumentsRefused: ")
+    assert "is a channel of the flow itself" in report.reason
+    assert stage.noted == ["b", "undo b"]
+
+
+def test_what_a_flow_gives_is_not_cached() -> None:
+    """Nor does it take resources itself: both are refused, at its steps they mean something."""
+    inner = Flow("inner").step("x", "act", with_={"name": "x"})
+    flow = Flow("f").step("a", inner, cache=60, resources={"cpu": 1})
+    with pytest.raises(FlowError) as raised:
+        Stage().flows(flow)
+    assert [each.problem for each in raised.value.problems] == [
+        "what a flow gives cannot be used again; write cache at its steps",
+        "a flow takes no resources itself; write them at its steps",
+    ]
+
+
+async def test_a_result_from_before_there_was_a_cache_is_a_result() -> None:
+    """What was done under a key is used again, whether or not the step had a `cache` then."""
+    keys, store = Keys(), MemoryStore()
+    for options in ({}, {"cache": 60}):
+        flows = keys.flows(idempotency_key="k", **options)
+        async with Executor(flows.agents, config=ONCE, store=store) as executor:
+            report = await flows.run(executor, "f")
+        assert report.output == 1

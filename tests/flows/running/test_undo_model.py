@@ -21,20 +21,27 @@ ATTEMPTS = 3
 CONFIG = Config()
 RETRY = {"kind": "linear", "delay": 0.2, "max_attempts": ATTEMPTS}
 FOR_LONG = 1e6
+HALF = "${{ 1 / inputs.all }}"
+"""An argument that cannot be worked out where there is nothing at all."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A flow, which of its steps fail, and how often each compensation does."""
+    """A flow, which of its steps fail, how often each compensation does, and whether arguments
+    can be worked out: `all` is 1, or else 0.
+    """
 
     flow: Flow
     bad: frozenset[str]
     undo_fails: dict[str, int]
+    all: int
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Up to ten steps; many can be undone, some were done by an earlier run."""
+    """Up to ten steps; many can be undone, some were done by an earlier run. Those that are bad
+    fail where they run, or before they are sent.
+    """
     steps: list[Step] = []
     bad: set[str] = set()
     fails: dict[str, int] = {}
@@ -42,9 +49,9 @@ def cases(draw: st.DrawFn) -> Case:
         id = f"s{number}"
         needs = draw(st.sets(st.sampled_from(range(number)), max_size=2)) if number else set()
         foreach = draw(st.sampled_from([None, None, [], [0], [0, 0, 0]]))
-        if draw(st.integers(0, 5)) == 0:
+        if draw(st.integers(0, 3)) == 0:
             bad.add(id)
-        rescued = foreach is None and draw(st.integers(0, 3)) == 0
+        rescued = draw(st.booleans())
         fails |= {id: draw(st.sampled_from([0, 0, 1, ATTEMPTS])), f"{id}r": 0}
         item = None if foreach is None else "${{ index }}"
         known = draw(st.sampled_from(["", "", "key", "cache"]))
@@ -52,7 +59,7 @@ def cases(draw: st.DrawFn) -> Case:
             Step(
                 id,
                 "act",
-                with_={"step": id, "item": item},
+                with_={"step": id, "item": item, "half": draw(st.sampled_from([1, HALF]))},
                 needs=tuple(f"s{each}" for each in sorted(needs)),
                 when=draw(st.sampled_from([None, None, True, False])),
                 foreach=foreach,
@@ -70,7 +77,7 @@ def cases(draw: st.DrawFn) -> Case:
                     Rescue(
                         f"{id}r",
                         "act",
-                        with_={"step": f"{id}r", "item": None},
+                        with_={"step": f"{id}r", "item": None, "half": 1},
                         compensate=_undo(f"{id}r", None),
                     ),
                 )
@@ -78,8 +85,14 @@ def cases(draw: st.DrawFn) -> Case:
                 else (),
             )
         )
-    flow = Flow("f", steps=tuple(steps), fail_fast=draw(st.booleans()))
-    return Case(flow, frozenset(bad), fails)
+    bad.add("end")  # most end by that, if nothing else ends them
+    fails["end"] = 0
+    after = tuple(each.id for each in steps[-2:])
+    given = {"step": "end", "item": None, "half": 1}
+    steps.append(Step("end", "act", with_=given, needs=after, when=True))
+    inputs = {"all": {"default": 1}}
+    flow = Flow("f", inputs=inputs, steps=tuple(steps), fail_fast=draw(st.booleans()))
+    return Case(flow, frozenset(bad), fails, draw(st.sampled_from([1, 1, 0])))
 
 
 def _undo(id: str, item: str | None) -> Compensation:
@@ -105,7 +118,7 @@ class World:
         """What steps use, and what undoes them."""
 
         @step(retry="immediate")
-        async def act(step: str, item: int | None, ctx: Context) -> str:
+        async def act(step: str, item: int | None, half: float, ctx: Context) -> str:
             key = _key(step, item)
             await anyio.sleep(random.random())
             if step in self.bad and random.random() < 0.5:
@@ -150,7 +163,7 @@ def carried_out(
             world.bad = world.case.bad
             world.acted.clear()
             world.done.clear()
-            live = await flows.start(executor, flow, timeout=timeout)
+            live = await flows.start(executor, flow, {"all": world.case.all}, timeout=timeout)
             if cancel_after is not None:
                 await anyio.sleep(cancel_after)
                 if live.report().ended is None:
