@@ -4,7 +4,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.installed
 ARGS ?=
-WORKERS ?= auto
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # Where it is set, each of the processes that tests start would compile all of Dagger anew.
 unexport PYTHONDONTWRITEBYTECODE

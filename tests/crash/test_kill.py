@@ -30,7 +30,7 @@ def test_a_kill_at_any_moment_loses_nothing(
 ) -> None:
     """Killed and started again, over and over, all runs end as if nothing had happened."""
     begun, told = monotonic(), Counter[str]()
-    kills = left = 500 if prove else 50
+    kills = left = 500 if prove else 30
     for day, backend in zip(count(1), cycle(["asyncio", "trio"]), strict=False):
         print(f"day {day}, on {backend}")  # the day is the seed
         shown, path = Shown(), tmp_path / str(day)

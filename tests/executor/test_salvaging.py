@@ -48,7 +48,7 @@ def store(made: Path, tmp_path: Path) -> Path:
 def test_whatever_page_is_lost_the_rest_is_kept(store: Path, prove: bool) -> None:
     """Runs go that have lost a payload, and those from the first lost record on; no other."""
     before = told(store)
-    damages = list(spoilt((store / JOURNAL).read_bytes(), Random(1), 2 if prove else 9))
+    damages = list(spoilt((store / JOURNAL).read_bytes(), Random(1), 2 if prove else 15))
     verdicts = finished(repair_each, store, damages)
     assert len(verdicts) == len(damages)
     for _, kind, numbers, found, done, after in verdicts:
@@ -64,7 +64,7 @@ def test_whatever_page_is_lost_the_rest_is_kept(store: Path, prove: bool) -> Non
 
 def test_a_large_file_kills_nobody_either(store: Path, prove: bool) -> None:
     """In one that is only skimmed, every lost page is an error, or does no harm."""
-    damages = list(spoilt((store / JOURNAL).read_bytes(), Random(2), 1 if prove else 5))
+    damages = list(spoilt((store / JOURNAL).read_bytes(), Random(2), 1 if prove else 8))
     said = finished(open_each, store, damages)
     assert len(said) == 2 * len(damages)
     assert {"StoreCorrupt"} <= {each[0] for each in said} <= {"same", "StoreCorrupt"}

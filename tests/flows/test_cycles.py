@@ -32,8 +32,8 @@ def test_each_knot_is_named_by_one_circle(needs: dict[str, list[str]]) -> None:
 
 
 def test_long_chains_are_no_matter() -> None:
-    """Neither a chain of a hundred thousand steps nor a circle of them is too deep."""
-    chain = {f"s{each}": [f"s{each + 1}"] for each in range(100_000)}
-    assert circles({**chain, "s100000": []}) == []
-    (circle,) = circles({**chain, "s100000": ["s0"]})
-    assert len(circle) == 100_001
+    """Neither a chain of tens of thousands of steps nor a circle of them is too deep."""
+    chain = {f"s{each}": [f"s{each + 1}"] for each in range(30_000)}
+    assert circles({**chain, "s30000": []}) == []
+    (circle,) = circles({**chain, "s30000": ["s0"]})
+    assert len(circle) == 30_001
