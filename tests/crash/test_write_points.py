@@ -29,8 +29,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_every_write_may_be_the_last(
     undisturbed: dict[str, Any], tmp_path: Path, after: bool, figures: Figures
 ) -> None:
-    """Ended before or right after its k-th write, for every k (or every other one, where no proof is
-    wanted), a run is finished by the next.
+    """Ended before or right after its k-th write, for every k, a run is finished by the next; where
+    no proof is wanted, for every other one.
     """
     for last in count(1, STEP):
         path, shown = tmp_path / str(last), Shown()
@@ -39,9 +39,8 @@ def test_every_write_may_be_the_last(
         shown.take(finished(whole_day, path, RUNS, ITEMS))
         assert contents(examine(path, shown)) == undisturbed
     assert last > 5
-    figures(
-        f"ended {'right after' if after else 'before'} each of {len(range(1, last, STEP))} transactions; 0 lost"
-    )
+    when, tried = "right after" if after else "before", len(range(1, last, STEP))
+    figures(f"ended {when} each of {tried} transactions; 0 lost")
 
 
 def test_a_few_writes_are_enough_to_get_on(undisturbed: dict[str, Any], tmp_path: Path) -> None:
