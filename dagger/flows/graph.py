@@ -7,7 +7,8 @@ all have is in columns, and what few have is in traits that steps share.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from itertools import accumulate
 from typing import NamedTuple
 
 from dagger.flows.flow import Flow
@@ -59,8 +60,9 @@ def graph(flow: Flow) -> Graph:
     """The graph of a flow that has no errors."""
     rescues = [(owner, each) for owner, step in enumerate(flow.steps) for each in step.rescue]
     ids = (*(step.id for step in flow.steps), *(each.id for _, each in rescues))
-    numbers = {id: number for number, id in enumerate(ids)}
-    needs, wants, first = _edges(flow, numbers)
+    numbers = dict(zip(ids, range(len(ids)), strict=True))
+    steps = {each.id for each in flow.steps} if rescues else numbers
+    needs, wants, first = _edges(flow, numbers, steps)
     traits = _all_traits(flow, rescues)
     return Graph(
         ids=ids,
@@ -75,19 +77,22 @@ def graph(flow: Flow) -> Graph:
     )
 
 
-def _edges(flow: Flow, numbers: dict[str, int]) -> tuple[array[int], array[int], array[int]]:
-    """Who needs whom, in the columns of a Graph: counted first, so that each has its place."""
+def _edges(
+    flow: Flow, numbers: dict[str, int], steps: Container[str]
+) -> tuple[array[int], array[int], array[int]]:
+    """Who needs whom, in the columns of a Graph: counted first, so that each has its place.
+
+    Nobody waits for what is not among `steps`: a rescue step, but for who rescues.
+    """
     counts, needed = array("q", bytes(8 * len(numbers))), array("q")
-    first = array("q", bytes(8 * (len(numbers) + 1)))
-    steps = {each.id for each in flow.steps}  # nobody waits for a rescue step, but who rescues
+    wanted = array("q", bytes(8 * (len(numbers) + 1)))
     for number, names in enumerate(needs_of(flow, steps)):
         counts[number] = len(names)
         for name in names:
             need = numbers[name]
             needed.append(need)
-            first[need + 1] += 1
-    for number in range(len(numbers)):
-        first[number + 1] += first[number]
+            wanted[need + 1] += 1
+    first = array("q", accumulate(wanted))
     wants, free, place = array("q", bytes(8 * len(needed))), first[:], 0
     for number, count in enumerate(counts):
         for need in needed[place : place + count]:
