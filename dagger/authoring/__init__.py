@@ -10,8 +10,8 @@ given. Nothing here starts anything: an agent does nothing until an executor tak
 - functions that are called by name, with arguments that are checked: `tools`, and for those and the
   steps of flows `arguments` and `by_name`
 - what a handler is given: `context`, and its parts `cache`, `tasks`, `view`; what it asks for:
-  `publishing`, `steps`, `questions`, `requests`, `calls`, `reserving`; and how those who coordinate
-  a run say what it has come to, `telling`
+  `publishing`, `steps`, `questions`, `requests`, `calls`, `reserving`; and those who coordinate
+  a run: what they know, `coordinating`, and how they say what it has come to, `telling`
 - what an executor has to be for that, `host`, and the value between the two, `invocation`
 - what goes around each attempt: `hooks`
 """

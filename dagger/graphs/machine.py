@@ -166,10 +166,20 @@ class Machine:
         return self._said()
 
     def cancel(self, reason: str, at: float) -> list[Command]:
-        """The run is to end."""
+        """The run is to end: also one that has completed, of which nobody was told yet."""
+        return self._turn(GraphStatus.CANCELLED, reason, at)
+
+    def unfit(self, problem: str, at: float) -> list[Command]:
+        """Its state is none that can be given: it has failed, though it has completed."""
+        reason = f"the state of the graph cannot be given: {problem}"
+        return self._turn(GraphStatus.FAILED, reason, at)
+
+    def _turn(self, status: GraphStatus, reason: str, at: float) -> list[Command]:
         self.plan.now = at
+        if self.status is GraphStatus.COMPLETED:
+            self.status, self.ends = GraphStatus.RUNNING, None
         if self.goes_on:
-            self._wind_down(GraphStatus.CANCELLED, reason)
+            self._wind_down(status, reason)
         return self._said()
 
     def edit(self, state: Mapping[str, Any]) -> None:

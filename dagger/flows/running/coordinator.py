@@ -8,10 +8,10 @@ from typing import Any
 
 from dagger.authoring.calls import Calls, CancelAsked
 from dagger.authoring.context import Context
+from dagger.authoring.coordinating import CoordinatorContext
 from dagger.authoring.telling import Form, hold_back, put_out
 from dagger.flows.happenings import FlowStatus
 from dagger.flows.running.conductor import Conductor
-from dagger.flows.running.context import CoordinatorContext
 from dagger.flows.running.definition import digest_of
 from dagger.flows.running.inputs import check_inputs
 from dagger.flows.running.orders import Forget, Halt, Order, Send, Tell

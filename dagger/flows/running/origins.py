@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagger.authoring.coordinating import CoordinatorContext
 from dagger.authoring.origin import Origin, RunPlace
 from dagger.flows.references import texts_of
 from dagger.flows.running.arguments import Arguments
-from dagger.flows.running.context import CoordinatorContext, WaitingContext
+from dagger.flows.running.context import WaitingContext
 from dagger.flows.running.coordinator import KEPT
 from dagger.flows.running.definition import difference, digest_of, flow_of
 from dagger.flows.running.inputs import cannot_be_kept, check_inputs, is_missing

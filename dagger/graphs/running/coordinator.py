@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from dagger.authoring.calls import Calls, CancelAsked, Returned
 from dagger.authoring.context import Context
-from dagger.authoring.telling import put_out
+from dagger.authoring.coordinating import CoordinatorContext
+from dagger.authoring.telling import hold_back, put_out
 from dagger.graphs.commands import (
     Ask,
     AskAbout,
@@ -43,6 +44,9 @@ KEPT = "definition"
 
 BEGUN = "state"
 """The name of the step that keeps the state that it begins with, if that is not its message."""
+
+UNFIT = "unfit"
+"""The name of the step that keeps why the state of a run could not be given."""
 
 REASON_CUT = 500
 """Characters of the reason that are left in the shortest report."""
@@ -84,8 +88,8 @@ class Coordinator:
         self._channels = channels_of(definition)
         self._own = self._channels[definition.name]
 
-    async def coordinate(self, payload: Any, ctx: Context) -> Any:
-        """See a run of the graph through; its state then. Raises GraphFailed, RunCancelled."""
+    async def coordinate(self, payload: Any, ctx: CoordinatorContext) -> None:
+        """See a run of the graph through, and give its state. Raises GraphFailed, RunCancelled."""
         run = ctx.run_here, ctx.delivery
         with self._hub.carried_out(run):
             await ctx.step(KEPT, self._defined, key=self._digest)
@@ -96,9 +100,44 @@ class Coordinator:
                 machine = carrying.machine(self._definition, payload)
                 self._hub.put(run, machine)
                 await carrying.through(payload)
-        report = report_of(machine, ctx.run_id)
-        await put_out(ctx, self._own.report, _forms(report))
-        return self._ended(report, machine, ctx)
+                while machine.status is GraphStatus.COMPLETED:
+                    if asked := self._asked(calls, ctx):
+                        await carrying.on(machine.cancel(asked.reason, machine.now))
+                    elif problem := await self._unfit(machine, ctx):
+                        await carrying.on(machine.unfit(problem, machine.now))
+                    else:  # without waiting: it has settled before it is cancelled, or is undone
+                        hold_back(ctx, self._own.report, _forms(report_of(machine, ctx.run_id)))
+                        return
+        await self._end(machine, ctx)
+
+    def _asked(self, calls: Calls, ctx: CoordinatorContext) -> CancelAsked | None:
+        """That it is to come to an end; if that came before it was clear that it is unfit."""
+        return None if ctx.has_kept(UNFIT, str(ctx.attempt)) else calls.asked()
+
+    async def _unfit(self, machine: Machine, ctx: CoordinatorContext) -> str:
+        """Why the state cannot be given; "" where it can, and is held back then.
+
+        That it cannot is kept, as what is undone because of that stays undone.
+        """
+        problem, attempt = "", str(ctx.attempt)
+        if not ctx.has_kept(UNFIT, attempt):
+            try:
+                self._give(machine.view.plain(), ctx)
+            except DaggerError as error:
+                problem = str(error)
+            else:
+                return ""
+
+        async def said() -> str:
+            return problem
+
+        return str(await ctx.step(UNFIT, said, key=attempt))
+
+    def _give(self, state: Any, ctx: Context) -> None:
+        if REPLY_TO in ctx.message.headers:
+            ctx.reply(state)
+        else:
+            ctx.publish(self._own.output, state)
 
     async def _received(self, payload: Any, ctx: Context) -> Any:
         """What it begins with, kept where it is not all in the first message of the run."""
@@ -114,17 +153,14 @@ class Coordinator:
     async def _defined(self) -> Built:
         return self._data
 
-    def _ended(self, report: GraphReport, machine: Machine, ctx: Context) -> Any:
+    async def _end(self, machine: Machine, ctx: Context) -> None:
+        """Tell of a run that has not completed, before it ends by the error that says so."""
+        report = report_of(machine, ctx.run_id)
+        await put_out(ctx, self._own.report, _forms(report))
         if machine.status is GraphStatus.CANCELLED:
             raise RunCancelled(ctx.run_id, machine.reason)
-        if machine.status is GraphStatus.FAILED:
-            undone = (report.undone, report.stuck, report.left)
-            raise GraphFailed(self._definition.name, machine.reason, *undone)
-        state = machine.view.plain()
-        if REPLY_TO in ctx.message.headers:
-            return state
-        ctx.publish(self._own.output, state)
-        return None
+        undone = (report.undone, report.stuck, report.left)
+        raise GraphFailed(self._definition.name, machine.reason, *undone)
 
 
 class _Carrying:
@@ -162,12 +198,15 @@ class _Carrying:
         return self._machine
 
     async def through(self, state: Any) -> None:
-        """Until the machine has ended."""
+        """From the beginning, or from where it was, until the machine has ended."""
         machine, at = self._machine, self._ctx.message.timestamp
-        if self._saved is None:
-            await self._carry_out(machine.begin(state or {}, at))
-        else:
-            await self._carry_out(machine.resume())
+        fresh = self._saved is None
+        await self.on(machine.begin(state or {}, at) if fresh else machine.resume())
+
+    async def on(self, commands: Iterable[Command]) -> None:
+        """From some commands until the machine has ended."""
+        machine = self._machine
+        await self._carry_out(commands)
         while not machine.status.ended:
             found = await self._calls.next()
             if isinstance(found, CancelAsked):

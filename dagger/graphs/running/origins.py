@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagger.authoring.coordinating import CoordinatorContext
 from dagger.authoring.origin import Origin
 from dagger.graphs.graph import Graph
 from dagger.graphs.library import Library
@@ -51,6 +52,9 @@ class GraphOrigin(Origin):
         self._name = definition.name
         self._data = data
         self._accept_changes = accept_changes
+
+    def context(self, invocation: Invocation) -> Context:
+        return CoordinatorContext(invocation)
 
     def receive(self, payload: Any, run_id: str) -> Any:
         """The state that a run begins with, checked, with defaults for what is not given.

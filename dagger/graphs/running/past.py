@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dagger.graphs.library import Library
 from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
-from dagger.graphs.running.coordinator import BEGUN, is_checkpoint
+from dagger.graphs.running.coordinator import BEGUN, UNFIT, is_checkpoint
 from dagger.graphs.running.telling import UNDO, path_of, tell
 from dagger.graphs.saving import machine_from
 from dagger.state.run import Keep
@@ -60,7 +60,7 @@ class Replay:
         for name, key, answer in kept:
             if name == f"step:{BEGUN}":
                 self._payload = decode(answer.value)
-            if name.startswith("step:"):
+            if name.startswith("step:") and name != f"step:{UNFIT}":
                 continue
             if machine is None:
                 machine = self._first()
@@ -88,6 +88,9 @@ class Replay:
                 machine.give_up()
             else:
                 machine.cancel(decode(answer.value), machine.now)
+            return ""
+        if name == f"step:{UNFIT}":
+            machine.unfit(decode(answer.value), machine.now)
             return ""
         if name != "request":
             return None

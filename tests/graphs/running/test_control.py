@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from dagger import Config, Executor, LoopClock, MemoryStore, ResourcePool
 from dagger.graphs import Graph, Graphs, GraphStatus, NodeContext, NodeStatus
 from dagger.graphs.model import OnError
+from dagger.testing import simulate, simulated
 from dagger.words.errors import ExecutionError
 from tests.virtual import START, on_virtual_time
 from tests.waiting import until
@@ -364,6 +366,50 @@ def test_who_is_cancelled_is_undone(how: str) -> None:
     assert report.status is GraphStatus.CANCELLED
     assert [name for name, _ in log] == ["b", "x", "a"]
     assert report.undone == ("a", "sub", "b")
+
+
+def test_who_is_cancelled_at_the_end_has_completed_or_is_undone() -> None:
+    """However close to its end a run is cancelled, its status, its report and what was undone say
+    the same.
+    """
+    ends = Counter[str]()
+
+    async def last() -> None:
+        await anyio.sleep(1)
+
+    async def main() -> None:
+        log: list[Any] = []
+        graph = undoable(log, last)
+        graphs = Graphs(graph)
+        async with simulated(*graphs.agents) as executor:
+            run = await graphs.start(executor, graph)
+            await anyio.sleep(1)
+            report = await run.cancel_all()
+        ends[report.status] += 1
+        completed = report.status is GraphStatus.COMPLETED
+        assert (run.live.status == "completed") is completed
+        assert (report.undone == ()) is completed
+        assert bool(report.state) or not completed
+
+    for seed in range(40):
+        simulate(main, seed=seed)
+    assert set(ends) == {"completed", "cancelled"}, ends
+
+
+async def test_a_state_that_cannot_be_given_is_undone() -> None:
+    """A state that is too large for a message fails the run at its end, with the reason."""
+    log: list[Any] = []
+    graph = Graph("g").add_node("a", lambda: {"x": "x" * 3_000}, undo=lambda: log.append("undo a"))
+    graph.add_node("b", lambda: {"y": "y" * 3_000}).add_edge("a", "b")
+    graphs, config = Graphs(graph), Config(max_payload_bytes=5_000)
+    async with Executor(graphs.agents, config=config, store=MemoryStore()) as executor:
+        run = await graphs.start(executor, graph)
+        report = await run.result()
+        states = [each.node for each in run.states()]
+    assert (report.status, report.undone, log) == (GraphStatus.FAILED, ("a",), ["undo a"])
+    assert report.reason.startswith("the state of the graph cannot be given: ")
+    assert run.live.status == "failed"
+    assert states == ["", "a", "b", "", ""]
 
 
 def test_undoing_has_its_time() -> None:
