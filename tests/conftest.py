@@ -16,6 +16,7 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dagger.words import secrets
 from tests.patience import PATIENCE
 from tests.verified import wrong
 
@@ -141,6 +142,12 @@ def _verified(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if folder is not None and request.node.get_closest_marker("spoilt") is None:
         assert wrong(folder) == []
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was secret in another test is not hidden in this one, though nobody has let go of it."""
+    monkeypatch.setattr(secrets, "_known", set())
 
 
 @pytest.fixture(scope="session")
