@@ -31,7 +31,7 @@ EXPLORE = os.environ.get("DAGGER_PROVE") == "explore"
 # No deadline and no complaint about slowness: how fast a machine is proves nothing.
 # The same code gets the same answer: what is new is looked for with `make explore`.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("default", _patient, max_examples=30, derandomize=True)
+settings.register_profile("default", _patient, max_examples=20, derandomize=True)
 settings.register_profile("prove", _patient, max_examples=100, derandomize=True)
 settings.register_profile("explore", _patient, max_examples=500, print_blob=True)
 settings.load_profile("explore" if EXPLORE else "prove" if PROVE else "default")
@@ -82,16 +82,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _left_to_prove(item: pytest.Item) -> bool:
-    """Whether it is a promise over a store and a loop that are each tried with others."""
+    """Whether it is a promise over a store and a loop that are each tried with others, or takes
+    long and says so.
+    """
     loop, store = _ground(item)
-    return bool(store) and (loop, store) not in TRIED
+    return _is_proof(item) or (bool(store) and (loop, store) not in TRIED)
+
+
+def _is_proof(item: pytest.Item) -> bool:
+    return item.get_closest_marker("proof") is not None
 
 
 def _proved_already(item: pytest.Item) -> bool:
     """Whether large counts change nothing about it."""
     counts = {"prove", "figures"} & set(getattr(item, "fixturenames", ()))
     large = hasattr(getattr(item, "module", None), "PROVE") or item.get_closest_marker("hypothesis")
-    return not (counts or large or _ground(item) == PROVED)
+    return not (counts or large or _ground(item) == PROVED or _is_proof(item))
 
 
 def _ground(item: pytest.Item) -> tuple[str, str]:

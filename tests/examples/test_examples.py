@@ -79,6 +79,7 @@ def test_the_census_goes_on_in_a_store(tmp_path: Path) -> None:
     assert "ended" in remark
 
 
+@pytest.mark.proof
 def test_the_books_balance_after_every_kill() -> None:
     """The killed bookkeeper has booked each transfer once; its handler was called more often."""
     found, complaints = run(KILLED)
@@ -110,6 +111,7 @@ def modules(root: Path) -> list[Path]:
     return [path for path in found if outside.isdisjoint(path.relative_to(root).parts)]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("example", alone, ids=names(alone))
 def test_the_command_runs_it(example: Path) -> None:
     """`dagger run` needs no more than the name of an example."""

@@ -150,6 +150,7 @@ def digest(store: NewStore, seeds: range) -> str:
     return found.hexdigest()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("store", [MemoryStore, LaggingStore])
 def test_a_seed_does_the_same_again_in_any_process(store: Any) -> None:
     """Record by record, whatever the addresses of objects and the hashes of strings are."""

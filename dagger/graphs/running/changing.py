@@ -12,7 +12,7 @@ from dagger.graphs.describing import definition_from
 from dagger.graphs.graph import Graph
 from dagger.graphs.library import Library
 from dagger.graphs.machine import Machine
-from dagger.graphs.model import Definition
+from dagger.graphs.model import START, Definition
 from dagger.graphs.reducers import last, reducer
 from dagger.graphs.running.coordinator import KEPT
 from dagger.graphs.running.past import Replay, kept_now
@@ -92,9 +92,10 @@ def _gone(machine: Machine, definition: Definition) -> Iterator[str]:
     """What the machine of a run needs, and a definition has not."""
     branches = machine.branches
     standing = [each.node for each in branches.live.values() if each.stage is not Stage.ENDED]
-    added = {name for name in machine.nodes if name not in machine.definition.nodes}
+    known = {name for name in machine.nodes if name not in machine.definition.nodes}
+    known |= definition.nodes.keys() | ({START} & definition.choices.keys())
     for name in (*standing, *(each.node for each in machine.executions.values())):
-        if name not in definition.nodes and name not in added:
+        if name not in known:
             yield f"it stands at node {name!r}, which there is none of any more"
     views = [each.view for each in (*branches.live.values(), *branches.ended)]
     for view in (layer for each in views for layer in (*each.layers, each)):
