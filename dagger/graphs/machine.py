@@ -226,7 +226,7 @@ class Machine:
         """A node has run, though it may have been told to stop: it changes the state, and can be
         undone. Whether it could; else it fails.
         """
-        taken = self.plan.taken(outcome.nodes)
+        taken = self.plan.taken(outcome.nodes) if outcome.nodes else None
         if taken is not None:
             problem = f"graph {self.definition.name!r} has another node {taken!r} already"
             self._fail(execution, {"type": "DefinitionError", "message": problem})

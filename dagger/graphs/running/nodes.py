@@ -53,7 +53,8 @@ class Calling:
         changes, removed, added = ctx.said()
         for new, _ in added:
             self._check_known(new)
-        self._check_targets(node, to or (), added, machine.plan)
+        if to or added:
+            self._check_targets(node, to or (), added, machine.plan)
         for key, value in given.items():
             plain = decode(encode(value, node.name))
             self._shape.check(key, plain, node.name)
