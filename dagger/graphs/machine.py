@@ -246,8 +246,10 @@ class Machine:
 
     def _apply(self, execution: Execution, outcome: Outcome) -> None:
         view, reducers = execution.branch.view, self.library.reducers
-        remove(view, outcome.removed, execution.node, reducers)
-        update(view, outcome.changes, execution.node, reducers)
+        if outcome.removed:
+            remove(view, outcome.removed, execution.node, reducers)
+        if outcome.changes:
+            update(view, outcome.changes, execution.node, reducers)
 
     def _go(self, branch: Branch, targets: Iterable[str]) -> None:
         names = tuple(dict.fromkeys(targets))

@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 _ABSENT: Any = object()
 
+_NOTHING = View()
+"""The state before it is known which node it is of."""
+
 
 class NodeContext(Context):
     """The context of one visit of a node.
@@ -40,7 +43,7 @@ class NodeContext(Context):
 
     def __init__(self, invocation: Invocation) -> None:
         super().__init__(invocation)
-        self._state = View()
+        self._state = _NOTHING
         self._shape: Shape | None = None
         self._node = ""
         self._own: dict[str, bytes | None] = {}
