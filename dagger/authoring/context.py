@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from dagger.authoring.cache import CacheView
 from dagger.authoring.calls import Calls
+from dagger.authoring.origin import RunPlace
 from dagger.authoring.publishing import Sending, budgeted, published_by, sent
 from dagger.authoring.questions import NO_DEFAULT, asked
 from dagger.authoring.requests import at_once, made
@@ -113,11 +114,9 @@ class Context:
         return self._invocation.delivery.number
 
     @property
-    def run_here(self) -> tuple[int, int]:
-        """The run among all that there are and have been in this process, of whichever executor;
-        ids are those of one executor.
-        """
-        return self._invocation.host.serial, self._invocation.run.number
+    def run_here(self) -> RunPlace:
+        """The run among all in this process, of whichever executor; ids are those of one."""
+        return RunPlace(self._invocation.host.serial, self._invocation.run.id)
 
     def now(self) -> float:
         """The wall time, epoch seconds."""

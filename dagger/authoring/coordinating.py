@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from dagger.authoring.calls import Calls, CancelAsked
 from dagger.authoring.context import Context
 from dagger.state.run import Output
 from dagger.words.effects import request_key
+from dagger.words.errors import DaggerError
 from dagger.words.payload import decode
+
+UNFIT = "unfit"
+"""The name of the step that keeps why what a run has come to could not be given."""
 
 
 class CoordinatorContext(Context):
@@ -33,6 +38,29 @@ class CoordinatorContext(Context):
             if each.channel == channel and each.parent == number:
                 yield decode(each.payload)
 
-    def has_kept(self, step: str, key: str) -> bool:
-        """Whether the result of a step of this handler is kept."""
-        return (f"step:{step}", key) in (self._invocation.delivery.kept or ())
+    def asked(self, calls: Calls) -> CancelAsked | None:
+        """That it is to come to an end, unless it was `unfit` before that was said."""
+        return None if self._is_unfit() else calls.asked()
+
+    async def unfit(self, give: Callable[[], None]) -> str:
+        """Why what it has come to cannot be given; "" where it can, and is held back then.
+
+        That it cannot is kept: what is undone because of that stays undone, whatever the limits
+        are after a restart.
+        """
+        problem = ""
+        if not self._is_unfit():
+            try:
+                give()
+            except DaggerError as error:
+                problem = str(error)
+            else:
+                return ""
+
+        async def said() -> str:
+            return problem
+
+        return str(await self.step(UNFIT, said, key=str(self.attempt)))
+
+    def _is_unfit(self) -> bool:
+        return (f"step:{UNFIT}", str(self.attempt)) in (self._invocation.delivery.kept or ())

@@ -29,6 +29,7 @@ from dagger.words.records import Published, Wrote
 from dagger.words.replies import opened
 
 if TYPE_CHECKING:
+    from dagger.authoring.origin import RunPlace
     from dagger.authoring.reserving import Reservation
     from dagger.executor.admission import Plan
     from dagger.executor.engine import Engine
@@ -112,9 +113,9 @@ class LiveRun:
         return self.state.id
 
     @property
-    def here(self) -> tuple[int, int]:
+    def here(self) -> RunPlace:
         """What `Context.run_here` is in it."""
-        return self._engine.serial, self.state.number
+        return self._engine.place(self.id)
 
     @property
     def status(self) -> RunStatus:

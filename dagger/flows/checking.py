@@ -68,7 +68,7 @@ def _errors(
         yield from _waits(each)
         yield from _moments(each)
         yield from _own_channels(flow, each)
-        yield from _reuse(flow, each)
+        yield from _reuse(each)
         yield from _without_meaning(flow, each)
         yield from _secrets(flow, each, known, hidden)
     yield from _combinations(flow)
@@ -234,35 +234,33 @@ def _own_channels(flow: Flow, work: Work) -> Iterator[Found]:
             yield Found((*path, "with", "channel"), f"{channel!r} {OWN}")
 
 
-def _reuse(flow: Flow, work: Work) -> Iterator[Found]:
-    """What others use again cannot be undone, and has to be there as a whole."""
-    if work.step.cache is None:
-        return
-    if work.step.compensate is not None:
+def _reuse(work: Work) -> Iterator[Found]:
+    """What others use again cannot be undone."""
+    if work.step.cache is not None and work.step.compensate is not None:
         problem = "what is undone cannot be used again by others; leave out cache or compensate"
         yield Found((*work.path, "cache"), problem)
-    if work.step.uses in flow.subflows:
-        problem = "what a flow gives cannot be used again; write cache at its steps"
-        yield Found((*work.path, "cache"), problem)
-    elif work.step.uses == "wait_for":
-        problem = "what wait_for gives cannot be used again; leave out cache"
-        yield Found((*work.path, "cache"), problem)
+
+
+_OF_FLOWS = {
+    "cache": "what a flow gives cannot be used again; write cache at its steps",
+    "resources": "a flow takes no resources itself; write them at its steps",
+}
+_OF_WAITING = {
+    "cache": "what wait_for gives cannot be used again; leave out cache",
+    "resources": "wait_for takes nothing while it waits; leave out resources",
+    "retry": "wait_for is not tried again: it waits as long as its timeout says; leave out retry",
+}
+"""Why a policy means nothing for what has it."""
 
 
 def _without_meaning(flow: Flow, work: Work) -> Iterator[Found]:
     """Policies that mean nothing for what has them."""
     for part, path in parts_of(work):
-        if part.uses == "wait_for" and part.retry is not None:
-            problem = "wait_for is not tried again: it waits as long as its timeout says"
-            yield Found((*path, "retry"), f"{problem}; leave out retry")
-    if work.step.resources is None:
-        return
-    if work.step.uses in flow.subflows:
-        problem = "a flow takes no resources itself; write them at its steps"
-        yield Found((*work.path, "resources"), problem)
-    elif work.step.uses == "wait_for":
-        problem = "wait_for takes nothing while it waits; leave out resources"
-        yield Found((*work.path, "resources"), problem)
+        waits = _OF_WAITING if part.uses == "wait_for" else {}
+        problems = _OF_FLOWS if part.uses in flow.subflows else waits
+        for name, problem in problems.items():
+            if getattr(part, name, None) is not None:
+                yield Found((*path, name), problem)
 
 
 def _secrets(

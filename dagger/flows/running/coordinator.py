@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from dagger.authoring.calls import Calls, CancelAsked
@@ -20,13 +21,10 @@ from dagger.flows.running.report import FlowReport, UndoneReport
 from dagger.flows.running.within import REPORTS, STEP, is_stuck, with_those_within
 from dagger.rules.occurrence import moment_of
 from dagger.words.effects import REPLY_TO
-from dagger.words.errors import DaggerError, FlowFailed, RunCancelled
+from dagger.words.errors import FlowFailed, RunCancelled
 
 KEPT = "definition"
 """The name of the step that keeps what a run began with, or goes on with."""
-
-UNFIT = "unfit"
-"""The name of the step that keeps why the output of a run could not be given."""
 
 
 class Coordinator:
@@ -49,40 +47,20 @@ class Coordinator:
             carrying = _Carrying(conductor, calls, ctx)
             await carrying.through(conductor.begin())
             while conductor.finished is FlowStatus.SUCCEEDED:
-                asked = calls.asked()
-                if asked is not None:
+                if asked := ctx.asked(calls):
                     await carrying.through(conductor.cancel(asked.reason))
-                elif problem := await self._unfit(conductor, ctx):
+                elif problem := await ctx.unfit(partial(self._give, conductor, ctx)):
                     await carrying.through(conductor.unfit(problem))
                 else:
                     self._succeed(conductor, ctx)
                     return  # without waiting: it has settled before it is cancelled, or is undone
         await self._end(conductor, ctx)
 
-    async def _unfit(self, conductor: Conductor, ctx: CoordinatorContext) -> str:
-        """Why the output of the flow cannot be given; "" where it can, and is held back then.
-
-        That it cannot is kept, as what is undone because of that stays undone.
-        """
-        problem, attempt = "", str(ctx.attempt)
-        if not ctx.has_kept(UNFIT, attempt):
-            try:
-                self._give(conductor.output, ctx)
-            except DaggerError as error:
-                problem = str(error)
-            else:
-                return ""
-
-        async def said() -> str:
-            return problem
-
-        return str(await ctx.step(UNFIT, said, key=attempt))
-
-    def _give(self, output: Any, ctx: Context) -> None:
+    def _give(self, conductor: Conductor, ctx: Context) -> None:
         if REPLY_TO in ctx.message.headers:
-            ctx.reply(output)
-        elif output is not None:
-            ctx.publish(self._output, output)
+            ctx.reply(conductor.output)
+        elif conductor.output is not None:
+            ctx.publish(self._output, conductor.output)
 
     def _succeed(self, conductor: Conductor, ctx: CoordinatorContext) -> None:
         """Tell of a run that has succeeded, as it settles."""

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dagger.authoring.coordinating import UNFIT
 from dagger.flows.happenings import FlowStatus
 from dagger.flows.running.conductor import Conductor
-from dagger.flows.running.coordinator import KEPT, UNFIT, conductor_of
+from dagger.flows.running.coordinator import KEPT, conductor_of
 from dagger.flows.running.definition import flow_of
 from dagger.flows.running.program import Program
 from dagger.flows.running.report import FlowReport

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from dagger.authoring.calls import Calls, CancelAsked, Returned
@@ -44,9 +45,6 @@ KEPT = "definition"
 
 BEGUN = "state"
 """The name of the step that keeps the state that it begins with, if that is not its message."""
-
-UNFIT = "unfit"
-"""The name of the step that keeps why the state of a run could not be given."""
 
 REASON_CUT = 500
 """Characters of the reason that are left in the shortest report."""
@@ -101,39 +99,17 @@ class Coordinator:
                 self._hub.put(run, machine)
                 await carrying.through(payload)
                 while machine.status is GraphStatus.COMPLETED:
-                    if asked := self._asked(calls, ctx):
+                    if asked := ctx.asked(calls):
                         await carrying.on(machine.cancel(asked.reason, machine.now))
-                    elif problem := await self._unfit(machine, ctx):
+                    elif problem := await ctx.unfit(partial(self._give, machine, ctx)):
                         await carrying.on(machine.unfit(problem, machine.now))
                     else:  # without waiting: it has settled before it is cancelled, or is undone
                         hold_back(ctx, self._own.report, _forms(report_of(machine, ctx.run_id)))
                         return
         await self._end(machine, ctx)
 
-    def _asked(self, calls: Calls, ctx: CoordinatorContext) -> CancelAsked | None:
-        """That it is to come to an end; if that came before it was clear that it is unfit."""
-        return None if ctx.has_kept(UNFIT, str(ctx.attempt)) else calls.asked()
-
-    async def _unfit(self, machine: Machine, ctx: CoordinatorContext) -> str:
-        """Why the state cannot be given; "" where it can, and is held back then.
-
-        That it cannot is kept, as what is undone because of that stays undone.
-        """
-        problem, attempt = "", str(ctx.attempt)
-        if not ctx.has_kept(UNFIT, attempt):
-            try:
-                self._give(machine.view.plain(), ctx)
-            except DaggerError as error:
-                problem = str(error)
-            else:
-                return ""
-
-        async def said() -> str:
-            return problem
-
-        return str(await ctx.step(UNFIT, said, key=attempt))
-
-    def _give(self, state: Any, ctx: Context) -> None:
+    def _give(self, machine: Machine, ctx: Context) -> None:
+        state = machine.view.plain()
         if REPLY_TO in ctx.message.headers:
             ctx.reply(state)
         else:

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 
 import anyio
 
+from dagger.authoring.origin import RunPlace
 from dagger.graphs.branches import Branch
 from dagger.graphs.commands import Path
 from dagger.graphs.executions import Execution
 from dagger.graphs.machine import Machine
 from dagger.words.errors import ExecutionError
 
-Run = tuple[tuple[int, int], int]
+Run = tuple[RunPlace, int]
 """A run by `Context.run_here`, and the delivery of the coordinator."""
 
 ENDED = 10_000

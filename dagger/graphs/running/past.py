@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from dagger.authoring.coordinating import UNFIT
 from dagger.graphs.library import Library
 from dagger.graphs.machine import Machine
 from dagger.graphs.model import Definition
-from dagger.graphs.running.coordinator import BEGUN, UNFIT, is_checkpoint
+from dagger.graphs.running.coordinator import BEGUN, is_checkpoint
 from dagger.graphs.running.telling import UNDO, path_of, tell
 from dagger.graphs.saving import machine_from
 from dagger.state.run import Keep

@@ -8,13 +8,14 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from dagger.authoring.origin import RunPlace
 from dagger.graphs import Graph
 from dagger.graphs.running.hub import Hub
 from dagger.words.errors import ExecutionError
 from tests.graphs.conducting import machine_of
 from tests.waiting import until
 
-RUN = ((1, 1), 1)
+RUN = (RunPlace(1, "run"), 1)
 TOLD = "the run of this node cannot be carried out"
 
 
