@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,10 +13,11 @@ from dagger.flows.grammar import CALLED, grammar
 from dagger.flows.names import Names
 from dagger.flows.reading import data_of, flow_from
 from dagger.flows.warning import warnings_of
-from dagger.rules.documents.limits import MAX_PROBLEMS, text_of
+from dagger.rules.documents.findings import in_order, placed
+from dagger.rules.documents.limits import text_of
 from dagger.rules.documents.parsing import parse_tree
 from dagger.rules.documents.structure import fitted
-from dagger.rules.documents.tree import Found, Node, Place, Problem, Scalar, node_of, place_of
+from dagger.rules.documents.tree import Node, Place, Problem, Scalar, node_of
 from dagger.words.errors import FlowProblem, SerializationError
 from dagger.words.payload import plain
 
@@ -91,27 +91,21 @@ def document_of(
     """A draft that is asked what it means."""
     problems = [*draft.problems]
     if draft.readable:
-        problems += _placed(draft, errors_of(draft.flow, names, draft.unread))
-    errors = _in_order(draft.path, problems)
-    return Document(draft.flow, errors, () if errors else _warnings(draft, names, refused))
+        errors = errors_of(draft.flow, names, draft.unread)
+        problems += placed(draft.tree, errors, draft.source)
+    told = _told(draft, problems)
+    return Document(draft.flow, told, () if told else _warnings(draft, names, refused))
 
 
 def _warnings(
     draft: Draft, names: Names | None, refused: Mapping[str, str]
 ) -> tuple[FlowProblem, ...]:
     found = warnings_of(draft.flow, names, refused)
-    return _in_order(draft.path, _placed(draft, found))
+    return _told(draft, placed(draft.tree, found, draft.source))
 
 
-def _placed(draft: Draft, findings: Iterable[Found]) -> Iterator[Problem]:
-    for each in islice(findings, MAX_PROBLEMS):
-        place = place_of(draft.tree, each, draft.source)
-        yield Problem(place, each.text, unknown=each.unknown)
-
-
-def _in_order(path: str, problems: Iterable[Problem]) -> tuple[FlowProblem, ...]:
-    ordered = sorted(problems, key=lambda each: each.place[:2])[:MAX_PROBLEMS]
+def _told(draft: Draft, problems: Iterable[Problem]) -> tuple[FlowProblem, ...]:
     return tuple(
-        FlowProblem(path, *each.place[:2], each.text, each.place.path, each.unknown)
-        for each in ordered
+        FlowProblem(draft.path, *each.place[:2], each.text, each.place.path, each.unknown)
+        for each in in_order(problems)
     )

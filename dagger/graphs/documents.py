@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dagger.graphs.describing import definition_data, definition_from
 from dagger.graphs.grammar import CALLED, contradictions, grammar, missing
 from dagger.graphs.graph import Graph
-from dagger.rules.documents.limits import MAX_PROBLEMS, content_of, text_of
+from dagger.rules.documents.findings import in_order, placed
+from dagger.rules.documents.limits import content_of, text_of
 from dagger.rules.documents.parsing import parse_tree
 from dagger.rules.documents.structure import fitted
-from dagger.rules.documents.tree import Found, Node, Problem, place_of
+from dagger.rules.documents.tree import Found, Node, Problem
 from dagger.rules.documents.tree import Path as TreePath
 from dagger.rules.documents.writing import written
 from dagger.rules.expressions.tokens import OPEN
@@ -139,18 +139,15 @@ def _draft(content: bytes, path: str) -> _Draft:
 
 def _error(path: str, problems: Iterable[Problem], data: Data) -> GraphError:
     """All that is wrong, in the order of the lines."""
-    ordered = sorted(problems, key=lambda each: each.place[:2])[:MAX_PROBLEMS]
     told = [
-        GraphProblem(path, *each.place[:2], each.text, json_path(each.path)) for each in ordered
+        GraphProblem(path, *each.place[:2], each.text, json_path(each.path))
+        for each in in_order(problems)
     ]
     return GraphError(data.get("name", path), told)
 
 
 def _placed(read: _Draft, findings: Iterable[Found]) -> list[Problem]:
-    return [
-        Problem(place_of(read.tree, each, read.source), each.text, each.path)
-        for each in islice(findings, MAX_PROBLEMS)
-    ]
+    return list(placed(read.tree, findings, read.source))
 
 
 def _as_defined(data: Data) -> dict[str, Any]:

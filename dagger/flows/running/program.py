@@ -162,10 +162,8 @@ class Program:
         undo = step.compensate
         if undo is None:
             return None
-        channel, patience = (
-            f"{self.channel}.{step.id}:undo",
-            self._patience(undo.uses, undo.timeout),
-        )
+        channel = f"{self.channel}.{step.id}:undo"
+        patience = self._patience(undo.uses, undo.timeout)
         is_flow = undo.uses in self.flow.subflows
         return Called(undo, channel, self.secret, patience, is_flow=is_flow)
 

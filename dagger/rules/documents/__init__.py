@@ -22,5 +22,5 @@ so.
     tree, problems = parse_tree(text, "flow")
     data, misfits = fitted(tree, grammar.whole)
 
-What is found out of the data afterwards has a path (`Found`), and `place_of` says where that is.
+What is found out of the data afterwards has a path (`Found`); `findings` says where that stands.
 """
