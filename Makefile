@@ -51,7 +51,7 @@ floors: $(STAMP)
 	.venv/bin/lint-imports
 
 prove: $(STAMP) ## run the tests that have counts with the large ones
-	DAGGER_PROVE=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	DAGGER_PROVE=1 $(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 explore: $(STAMP) ## look for examples that no property test has met yet; others each time
 	DAGGER_PROVE=explore $(PY) -m pytest -n $(WORKERS) --dist worksteal -m hypothesis $(ARGS)
